@@ -1,0 +1,38 @@
+"""Which techniques there are, read from their files without importing them (or torch)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "techniques"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A technique's name, the module that holds it and its one sentence."""
+
+    name: str
+    module: str
+    summary: str
+
+
+@cache
+def techniques() -> Mapping[str, Entry]:
+    """Every function under `@technique` in `techniques/`, by name."""
+    found = {}
+    for file in sorted(FOLDER.glob("[!_]*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and any(map(_registers, node.decorator_list)):
+                summary = (ast.get_docstring(node) or "").partition("\n")[0]
+                module = f"convscope.techniques.{file.stem}"
+                found[node.name] = Entry(node.name, module, summary)
+    return dict(sorted(found.items()))
+
+
+def _registers(decorator: ast.expr) -> bool:
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(function, ast.Name) and function.id == "technique"

@@ -1,0 +1,343 @@
+"""The command line. `convscope --help` and the help of each command come from the registry."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from convscope import __version__, _catalogue
+from convscope.errors import ConvscopeError
+
+if TYPE_CHECKING:
+    from convscope.network import Network
+    from convscope.registry import Technique
+    from convscope.run import Result, Run
+
+DEFAULT_MODEL = "efficientnet_lite0"
+INTERRUPTED = 130
+
+Output = Annotated[
+    Path | None,
+    Parameter(["--output", "-o"], help="the picture to write; .gif or .webp: the whole run"),
+]
+Model = Annotated[
+    str, Parameter(help="efficientnet_lite0, efficientnet_lite1, timm/NAME or torchvision/NAME")
+]
+Device = Annotated[str | None, Parameter(help="cpu, cuda, ...; a GPU where there is one")]
+Checkpoint = Annotated[
+    Path | None, Parameter(help="weights of your own for the model, .safetensors or .pt")
+]
+RandomWeights = Annotated[bool, Parameter(negative="", help="look at the untrained network")]
+Json = Annotated[bool, Parameter(negative="", help="print the figures as JSON")]
+_PHOTO = "a photograph, or sample:chelsea, sample:coffee, sample:rocket, sample:astronaut"
+ImagePath = Annotated[str, Parameter(help=_PHOTO)]
+
+errors = Console(stderr=True, highlight=False)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits non-zero, with one line, where something is wrong."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = _app(words)(words, exit_on_error=False, print_error=False) or 0
+    except ConvscopeError as error:
+        if debug:
+            raise
+        code = _fail(str(error))
+    except CycloptsError as error:
+        if debug:
+            raise
+        code = _fail(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        message = " ".join(str(error).split())[:300]
+        code = _fail(f"{type(error).__name__}: {message} (--debug shows where)")
+    sys.exit(code)
+
+
+def _fail(message: str) -> int:
+    errors.print(f"convscope: {message}", markup=False, soft_wrap=True)
+    return 2
+
+
+def _app(words: list[str]) -> App:
+    """All commands. Only the technique that is asked for is imported: help needs no torch."""
+    app = App(
+        name="convscope",
+        help="See what a convolutional network has learned and why it decides as it does.",
+        version=__version__,
+        result_action="return_value",
+    )
+    for command in (tour, replay, layers, models, doctor):
+        app.command(command, group="Commands")
+    for name, entry in _catalogue.techniques().items():
+        if words[:1] == [name] or words[:2] == ["--help", name]:
+            app.command(_technique_command(name), name=name, group="Techniques")
+        else:
+            app.command(App(name=name, help=entry.summary, group="Techniques"))
+    return app
+
+
+# ----------------------------------------------------------------------- techniques
+
+
+def _technique_command(name: str) -> Any:
+    """A command made of the technique's own signature."""
+    from convscope import registry
+
+    technique = registry.get(name)
+
+    def command(*image: str, **words: Any) -> int:
+        options = {word: words.pop(word) for word in technique.model.model_fields if word in words}
+        return _run_technique(technique, options, *image, **words)
+
+    parameters = []
+    if technique.takes_image:
+        parameters.append(_parameter("image", ImagePath, positional=True))
+    for word, field in technique.model.model_fields.items():
+        required = field.is_required()
+        help_ = Parameter(help=field.description or "", negative="")
+        kind: Any = Annotated[field.annotation, help_]
+        parameters.append(_parameter(word, kind, default=... if required else field.default))
+    parameters += [
+        _parameter("output", Output, None),
+        _parameter("model", Model, DEFAULT_MODEL),
+        _parameter("checkpoint", Checkpoint, None),
+        _parameter("random_weights", RandomWeights, False),
+        _parameter("device", Device, None),
+        _parameter("json", Json, False),
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    paper = f"{technique.paper}: {technique.url}"
+    command.__doc__ = f"{technique.summary}\n\n{technique.description}\n\n{paper}"
+    return command
+
+
+def _parameter(
+    name: str, kind: Any, default: Any = ..., positional: bool = False
+) -> inspect.Parameter:
+    how = inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY
+    empty = inspect.Parameter.empty
+    return inspect.Parameter(name, how, default=empty if default is ... else default, annotation=kind)
+
+
+def _run_technique(
+    technique: Technique,
+    options: dict[str, Any],
+    image: str | None = None,
+    *,
+    output: Path | None,
+    model: str,
+    checkpoint: Path | None,
+    random_weights: bool,
+    device: str | None,
+    json: bool,
+) -> int:
+    from convscope.images import open_image
+
+    options = technique.validate(options)
+    photo = None if image is None else open_image(image)
+    net = _load(model, checkpoint, random_weights, device)
+    run = technique.run(net, photo, **options)
+    if output is None:
+        stem = "" if image is None else "-" + Path(image.replace("sample:", "")).stem
+        output = Path(f"{technique.name}{stem}.png")
+    return _follow(run, output, json)
+
+
+def _load(
+    model: str, checkpoint: Path | None, random_weights: bool, device: str | None
+) -> Network:
+    from convscope.zoo import load
+
+    return load(model, pretrained=not random_weights, checkpoint=checkpoint, device=device)
+
+
+def _follow(run: Run, output: Path, as_json: bool) -> int:
+    """Run to the end with a progress bar, save, and say where; Ctrl-C saves the last good frame."""
+    from convscope.images import check_writable
+    from convscope.run import save_run
+
+    check_writable(output)
+    watched = _Watched(run)
+    written = save_run(watched, output)
+    if watched.error:
+        return _fail(f"{watched.error}; the last good frame is in {written}")
+    if as_json:
+        assert watched.last is not None
+        print(json.dumps({"picture": str(written), **watched.last.figures}, indent=2))
+    else:
+        print(written)
+    return INTERRUPTED if watched.interrupted else 0
+
+
+class _Watched:
+    """A run's frames with a progress bar, if it takes longer than a second on a terminal.
+
+    Ctrl-C, or an error after the first frame, ends the frames early instead of losing them.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.last: Result | None = None
+        self.interrupted = False
+        self.error: ConvscopeError | None = None
+
+    def __iter__(self) -> Iterator[Result]:
+        try:
+            for result in _progress(self.run, self.run.technique):
+                self.last = result
+                yield result
+        except KeyboardInterrupt:
+            self.interrupted = True
+            if self.last is None:
+                raise
+        except ConvscopeError as error:
+            if self.last is None:
+                raise
+            self.error = error
+
+
+def _progress(results: Iterable[Result], title: str) -> Iterator[Result]:
+    if not errors.is_terminal:
+        yield from results
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn
+
+    columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    begun = time.monotonic()
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task(title, visible=False)
+        for result in results:
+            late = time.monotonic() - begun > 1
+            bar.update(task, completed=result.step, total=result.steps, visible=late)
+            yield result
+
+
+# ------------------------------------------------------------------- other commands
+
+
+def tour(
+    image: ImagePath = "sample:chelsea",
+    *,
+    output: Annotated[Path, Parameter(["--output", "-o"], help="the page to write")] = Path(
+        "report.html"
+    ),
+    full: Annotated[bool, Parameter(negative="", help="take the time that good pictures need")] = False,
+    model: Model = DEFAULT_MODEL,
+    checkpoint: Checkpoint = None,
+    device: Device = None,
+    seed: Annotated[int, Parameter(help="chooses the random numbers")] = 0,
+) -> int:
+    """Walk a photograph through the network: one page, every technique, how to read each."""
+    from convscope.images import check_writable, open_image
+    from convscope.tour import Tour
+
+    check_writable(output)
+    photo = open_image(image)
+    net = _load(model, checkpoint, False, device)
+    walk = Tour(net, photo, image, full=full, seed=seed, model=model)
+    for title, run in walk.runs():
+        watched = _Watched(run)
+        for result in watched:
+            pass
+        if watched.interrupted:
+            return INTERRUPTED
+        if watched.error:
+            raise watched.error
+        walk.add(result)
+        if errors.is_terminal:
+            errors.print(f"[green]✓[/] {title}")
+    print(walk.save(output))
+    return 0
+
+
+def replay(
+    picture: Annotated[Path, Parameter(help="a picture that convscope wrote")],
+    *,
+    output: Output = None,
+    image: Annotated[
+        str | None, Parameter(help="the photograph, if it lies elsewhere by now")
+    ] = None,
+    device: Device = None,
+    json: Json = False,
+) -> int:
+    """Make a picture again from the recipe that it carries."""
+    from convscope.replay import remake
+
+    run = remake(picture, image=image, device=device)
+    return _follow(run, output or picture.with_stem(picture.stem + "-replay"), json)
+
+
+def layers(
+    *,
+    model: Model = DEFAULT_MODEL,
+    checkpoint: Checkpoint = None,
+    random_weights: RandomWeights = False,
+    contains: Annotated[str, Parameter(help="only names with this in them")] = "",
+    json: Json = False,
+) -> int:
+    """List a network's layers: shape, stride, receptive field, parameters."""
+    from convscope._tables import layer_rows, print_layers
+
+    net = _load(model, checkpoint, random_weights, "cpu")
+    chosen = [layer for layer in net.layers if contains in layer.name]
+    if json:
+        _print_json(layer_rows(chosen))
+    else:
+        print_layers(net, chosen)
+    return 0
+
+
+def models(
+    contains: Annotated[str, Parameter(help="only names with this in them")] = "",
+    *,
+    json: Json = False,
+) -> int:
+    """List the networks that can be loaded by name."""
+    from convscope import zoo
+
+    found = zoo.models(contains)
+    if not found:
+        raise ConvscopeError(f"no network has {contains!r} in its name")
+    if json:
+        _print_json(found)
+    else:
+        print("\n".join(found))
+    return 0
+
+
+def doctor(*, model: Model = DEFAULT_MODEL, json: Json = False) -> int:
+    """Say what is installed, what is missing, and the command that mends it."""
+    from convscope._doctor import examine
+    from convscope._tables import print_checks
+
+    checks = examine(model)
+    if json:
+        _print_json([check._asdict() for check in checks])
+    else:
+        print_checks(checks)
+    return 1 if any(check.state == "broken" for check in checks) else 0
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,477 @@
+"""A network that can be read: a frozen copy of any PyTorch module, with names for what is inside."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from convscope import _nonlinear
+from convscope._prepare import prepare
+from convscope.errors import ConvscopeError, unknown
+from convscope.types import Box, Layer, Prediction, Target
+
+PRE = ".pre"
+_UNIT = re.compile(r"(?P<layer>[^:@]*)(:(?P<channel>\d+))?(@(?P<row>\d+),(?P<column>\d+))?")
+_LUMINANCE = (0.299, 0.587, 0.114)
+
+
+class Network:
+    """Any PyTorch image network, ready to be looked into.
+
+    It works on a prepared copy (eval mode, frozen, Conv+BatchNorm folded, channels_last); the
+    module that is passed in is never changed.
+
+    Images are RGB float tensors (N, 3, H, W) in [0, 1], of any size: normalising, resizing and
+    cropping are the network's own business. Layers go by their names in `module.named_modules()`;
+    "" is the output, and `NAME.pre` is what went into the activation at the end of layer NAME.
+
+    Args:
+        module: takes a normalised batch (N, C, H, W), C = len(mean) (3, or 1 for a grey network).
+        mean, std: of the channels, for images in [0, 1].
+        input_size: rows and columns that the network was trained on; one number for a square.
+        labels: one a class, in order; "tabby, tabby cat" is shown as "tabby", found as either.
+        crop: the part of the photograph's shorter side that is kept (ImageNet's 0.875).
+        interpolation: "bicubic" or "bilinear", antialiased.
+        name: what pictures and messages call it.
+        device: where it runs; the module's own device if not given.
+
+    Raises:
+        ConvscopeError: the module does not run on such images, or its weights are not finite.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        input_size: int | tuple[int, int],
+        labels: Sequence[str] | None = None,
+        crop: float = 1.0,
+        interpolation: str = "bicubic",
+        name: str | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        if not isinstance(module, nn.Module):
+            raise ConvscopeError(f"a Network wraps a torch.nn.Module, not {type(module).__name__}")
+        if len(mean) != len(std) or any(s <= 0 for s in std):
+            raise ConvscopeError("mean and std need one number a channel, std above zero")
+        size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
+        if len(size) != 2 or min(size) < 1 or not 0 < crop <= 1:
+            raise ConvscopeError("input_size is (rows, columns), crop lies in (0, 1]")
+        self.name = name or type(module).__name__
+        self.source: Mapping[str, object] | None = None
+        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
+        self.input_size: tuple[int, int] = size
+        self.crop, self.interpolation = crop, interpolation
+        self.device = _device(device, module)
+        self._lock = threading.RLock()
+
+        generator = torch.Generator().manual_seed(0)
+        example = torch.rand(1, len(self.mean), *size, generator=generator)
+        mean_, std_ = torch.tensor(self.mean).view(-1, 1, 1), torch.tensor(self.std).view(-1, 1, 1)
+        self._prepared = prepare(module, (example - mean_) / std_, self.device)
+        plain = self._prepared.plain
+        first = next((p for p in plain.parameters() if p.is_floating_point()), None)
+        self.dtype = torch.float32 if first is None else first.dtype
+        self._mean, self._std = (
+            t.to(self.device, self.dtype).view(1, -1, 1, 1) for t in (mean_, std_)
+        )
+        self._calls = self._prepared.trace.last()
+        self._counts = self._prepared.trace.counts()
+        self._by_name = {layer.name: layer for layer in self._describe()}
+        self.layers: tuple[Layer, ...] = tuple(
+            layer for layer in self._by_name.values() if layer.type not in ("Identity", "Dropout")
+        )
+        output = self._prepared.trace.output
+        self.classes = output.shape[1] if isinstance(output, Tensor) and output.dim() == 2 else None
+        if labels is not None and len(labels) != self.classes:
+            raise ConvscopeError(f"{len(labels)} labels for {self.classes} classes of {self.name}")
+        self._synonyms = [tuple(s.strip() for s in label.split(",")) for label in labels or ()]
+        self.labels: tuple[str, ...] = tuple(names[0] for names in self._synonyms)
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.input_size))
+        return f"<Network {self.name}: {size} px, {len(self.layers)} layers, on {self.device}>"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be made faster, and why (empty: everything was)."""
+        return tuple(self._prepared.notes)
+
+    @property
+    def activation_names(self) -> tuple[str, ...]:
+        """The activation functions that a forward pass meets, each once."""
+        return tuple(dict.fromkeys(self._prepared.trace.activations))
+
+    @property
+    def stages(self) -> tuple[Layer, ...]:
+        """The last layer at each resolution, from the photograph down to the code.
+
+        A layer inside a block that goes on to a smaller map does not end a stage.
+        """
+        last: dict[tuple[int, ...], Layer] = {}
+        for layer in self.layers:
+            if not layer.spatial or min(layer.shape[1:]) < 2:
+                continue
+            parent = self._by_name.get(layer.name.rpartition(".")[0])
+            block = parent is not None and parent.type != "Sequential"
+            if parent is None or not block or parent.shape[1:] == layer.shape[1:]:
+                last.pop(layer.shape[1:], None)
+                last[layer.shape[1:]] = layer
+        return tuple(last.values())
+
+    def parameter(self, layer: str, name: str = "weight") -> Tensor:
+        """A parameter of a layer as the user's module has it (before folding); not to be changed."""
+        found = getattr(self._prepared.plain.get_submodule(self.layer(layer).name), name, None)
+        if not isinstance(found, Tensor):
+            raise ConvscopeError(f"layer {layer!r} ({self.layer(layer).type}) has no {name}")
+        return found.detach()
+
+    # ------------------------------------------------------------------ images
+
+    def fit(self, image: Tensor) -> Tensor:
+        """What the network sees of an image: resized, centre-cropped, still RGB in [0, 1].
+
+        (N, C, H, W) of any size becomes (N, C, *input_size), differentiably. An image that already
+        has the network's own size is left alone, so fitting twice is fitting once.
+        """
+        image = self.as_input(image)
+        if image.shape[-2:] == self.input_size:
+            return image
+        size, _ = self._resized(image)
+        image = F.interpolate(
+            image, size, mode=self.interpolation, antialias=True, align_corners=False
+        ).clamp(0, 1)
+        (height, width), (top, left) = self.input_size, self._corner(size)
+        return image[..., top : top + height, left : left + width]
+
+    def box(self, image: Tensor) -> Box:
+        """The part of the image, in its own pixels, that `fit` shows to the network."""
+        if image.shape[-2:] == self.input_size:
+            return Box(0.0, 0.0, *map(float, self.input_size))
+        size, (down, across) = self._resized(image)
+        (height, width), (top, left) = self.input_size, self._corner(size)
+        return Box(top / down, left / across, height / down, width / across)
+
+    def _resized(self, image: Tensor) -> tuple[tuple[int, int], tuple[float, float]]:
+        height, width = image.shape[-2:]
+        rows, columns = (int(s / self.crop) for s in self.input_size)
+        scale = max(rows / height, columns / width)
+        size = (
+            max(rows, int(height * scale)),
+            max(columns, int(width * scale)),
+        )
+        return size, (size[0] / height, size[1] / width)
+
+    def _corner(self, size: tuple[int, int]) -> tuple[int, int]:
+        return round((size[0] - self.input_size[0]) / 2), round((size[1] - self.input_size[1]) / 2)
+
+    def as_input(self, image: Tensor) -> Tensor:
+        """The image in the network's channels, device and precision, at its own size.
+
+        Raises:
+            ConvscopeError: not a float tensor (N, 3, H, W), or channels that do not fit.
+        """
+        if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
+            what = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
+            raise ConvscopeError(
+                f"images are float tensors (N, 3, H, W) in [0, 1] (open_image makes one), not {what}"
+            )
+        channels = len(self.mean)
+        if image.shape[1] == 3 and channels == 1:
+            weights = image.new_tensor(_LUMINANCE).view(1, 3, 1, 1)
+            image = (image * weights).sum(1, keepdim=True)
+        elif image.shape[1] == 1 and channels == 3:
+            image = image.expand(-1, 3, -1, -1)
+        elif image.shape[1] != channels:
+            raise ConvscopeError(f"{self.name} takes {channels} channels, not {image.shape[1]}")
+        return image.to(self.device, self.dtype)
+
+    # ----------------------------------------------------------------- reading
+
+    def predict(self, image: Tensor, top: int = 5) -> list[Prediction]:
+        """The `top` most probable classes of one image (1, 3, H, W), most probable first."""
+        if len(image) != 1:
+            raise ConvscopeError(f"predict takes one image, not {len(image)}; logits takes a batch")
+        return self.name_classes(self.logits(image)[0], top)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Class scores before the softmax, (N, classes)."""
+        self._need_classes()
+        return self.read(images, {""})[""]
+
+    def name_classes(self, logits: Tensor, top: int = 5) -> list[Prediction]:
+        """One image's logits (classes,) as labels with their probabilities."""
+        self._need_classes()
+        probabilities, indices = logits.detach().softmax(0).topk(min(top, len(logits)))
+        return [
+            Prediction(self.label(i), p, i)
+            for p, i in zip(probabilities.tolist(), indices.tolist(), strict=True)
+        ]
+
+    def label(self, index: int) -> str:
+        return self.labels[index] if self.labels else f"class {index}"
+
+    def read(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """The outputs of the named layers for images of any size, as the user's module has them.
+
+        Runs only as deep as it must. Returns a tensor (N, ...) a name; "" is the output.
+
+        Raises:
+            ConvscopeError: no such layer (the nearest names are given), or a NaN appeared.
+        """
+        with torch.no_grad():
+            values = self.activations(self.fit(image), layers)
+        for name, value in values.items():
+            if not value.isfinite().all():
+                raise ConvscopeError(
+                    f"{name or 'the output'} is not finite; {self.first_not_finite(image)}"
+                )
+        return values
+
+    def activations(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """`read` without the fitting: the image goes in as it is, and gradients flow back to it."""
+        names = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
+        at_activation = {self._pre_index(n): n for n in names if self._is_pre(n)}
+        at_layer = {n for n in names if n and not self._is_pre(n)}
+        for name in at_layer:
+            self.layer(name)
+        if "" in names and not isinstance(self._prepared.trace.output, Tensor):
+            raise ConvscopeError(
+                f"the output of {self.name} is no tensor; name a layer (convscope layers lists them)"
+            )
+        module = self._prepared.variant(frozenset(at_layer))
+        found: dict[str, Tensor] = {}
+        x = (self.as_input(image) - self._mean) / self._std
+        x = x.contiguous(memory_format=torch.channels_last)
+
+        def note(name: str, value: Tensor) -> None:
+            found[name] = value
+            if "" not in names and len(found) == len(names):
+                raise _Deepest
+
+        with ExitStack() as stack:
+            stack.enter_context(self._lock)
+            stack.enter_context(self.numerics())
+            for name in at_layer:
+                stack.enter_context(self._recording(module, name, note))
+            if at_activation:
+                stack.enter_context(_AtActivations(at_activation, note))
+            try:
+                output = module(x)
+                if "" in names:
+                    found[""] = output
+            except _Deepest:
+                pass
+        return {name: found[name] for name in names}
+
+    @contextmanager
+    def _recording(
+        self, module: nn.Module, name: str, note: Callable[[str, Tensor], None]
+    ) -> Iterator[None]:
+        """Note the layer's output at its last call."""
+        calls = 0
+        mutated = self._calls[name].mutated
+
+        def hook(_module: nn.Module, _args: Any, output: Tensor) -> Tensor | None:
+            nonlocal calls
+            calls += 1
+            if calls == self._counts[name]:
+                note(name, output)
+                # What follows changes this tensor in place: let it change a copy.
+                return output.clone() if mutated else None
+            return None
+
+        handle = module.get_submodule(name).register_forward_hook(hook)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    @contextmanager
+    def numerics(self) -> Iterator[None]:
+        """Full float32 and the same result every time, also on a GPU."""
+        if self.device.type != "cuda":
+            yield
+            return
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            yield
+
+    def first_not_finite(self, image: Tensor) -> str:
+        """In words: the first layer that gives a NaN or an infinity for this image."""
+        image = self.fit(image)
+        if not image.isfinite().all():
+            return "the image itself holds NaN or infinity"
+        for call in self._prepared.trace.calls:
+            if call.name:
+                with torch.no_grad():
+                    value = self.activations(image, {call.name})[call.name]
+                if not value.isfinite().all():
+                    return f"the first such layer is {call.name!r}"
+        return "no layer alone shows it"
+
+    # ------------------------------------------------------------------- names
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name (without `.pre`); the error for an unknown one names the nearest."""
+        if name not in self._by_name:
+            raise unknown("layer", name, self._by_name, f"'convscope layers' lists them")
+        return self._by_name[name]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape, without the batch, of what a name reads: a layer, NAME.pre or "" (the output)."""
+        if self._is_pre(name):
+            self._pre_index(name)
+            name = name.removesuffix(PRE)
+        if name:
+            return self.layer(name).shape
+        output = self._prepared.trace.output
+        return tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+
+    def target(self, target: str | int | Target) -> Target:
+        """What a user's words name: "tabby" or 281, "blocks.4", "blocks.4:12", "blocks.4:12@7,7".
+
+        Raises:
+            ConvscopeError: nothing is called so; the nearest names are given.
+        """
+        if isinstance(target, Target):
+            return target
+        if isinstance(target, int) or target.strip().isdigit():
+            return self._class(int(target))
+        matches = self._classes_called(target)
+        if len(matches) == 1:
+            return self._class(matches[0])
+        if matches:
+            numbers = ", ".join(map(str, matches))
+            raise ConvscopeError(f"several classes are called {target!r}: give a number of {numbers}")
+        return self._unit(target)
+
+    def _class(self, index: int) -> Target:
+        self._need_classes()
+        assert self.classes is not None
+        if not 0 <= index < self.classes:
+            raise ConvscopeError(f"no class {index}: {self.name} has 0 to {self.classes - 1}")
+        return Target("", index, label=self.label(index))
+
+    def _classes_called(self, word: str) -> list[int]:
+        def plain(text: str) -> str:
+            return text.replace("_", " ").replace("-", " ").strip().lower()
+
+        wanted = plain(word)
+        first = [i for i, names in enumerate(self._synonyms) if plain(names[0]) == wanted]
+        return first or [
+            i for i, names in enumerate(self._synonyms) if wanted in map(plain, names)
+        ]
+
+    def _unit(self, text: str) -> Target:
+        match = _UNIT.fullmatch(text)
+        name = match["layer"] if match else text
+        if match is None or not (name in self._by_name or self._is_pre(name)):
+            if text in self._by_name:
+                return Target(text)
+            known = [*self._by_name, *(n for names in self._synonyms for n in names)]
+            raise unknown("class or layer", name, known)
+        shape = self.shape(name)
+        channel = None if match["channel"] is None else int(match["channel"])
+        if channel is not None and channel >= shape[0]:
+            raise ConvscopeError(f"no channel {channel}: {name!r} has 0 to {shape[0] - 1}")
+        if match["row"] is None:
+            return Target(name, channel)
+        position = int(match["row"]), int(match["column"])
+        if channel is None or len(shape) != 3:
+            raise ConvscopeError(f"{text!r}: a position needs a channel of a layer with maps")
+        if position[0] >= shape[1] or position[1] >= shape[2]:
+            raise ConvscopeError(
+                f"no position {position[0]},{position[1]}: the maps of {name!r} are"
+                f" {shape[1]} x {shape[2]}"
+            )
+        return Target(name, channel, position)
+
+    def _need_classes(self) -> None:
+        if self.classes is None:
+            raise ConvscopeError(
+                f"{self.name} gives no class scores (N, classes); name a layer or a channel instead"
+            )
+
+    def _is_pre(self, name: str) -> bool:
+        return name not in self._by_name and name.endswith(PRE)
+
+    def _pre_index(self, name: str) -> int:
+        layer = self.layer(name.removesuffix(PRE))
+        index = self._calls[layer.name].activation
+        if index is None:
+            raise ConvscopeError(
+                f"{name!r}: layer {layer.name!r} ({layer.type}) does not end in an activation"
+            )
+        return index
+
+    def _describe(self) -> Iterator[Layer]:
+        plain, traced = self._prepared.plain, self._prepared.trace
+        for name, call in self._calls.items():
+            if not name:
+                continue
+            module = plain.get_submodule(name)
+            yield Layer(
+                name=name,
+                type=call.type,
+                shape=call.shape[1:],
+                parameters=sum(p.numel() for p in module.parameters()),
+                rows=call.field.rows if call.field and call.field.dims == (-2, -1) else None,
+                columns=call.field.columns if call.field and call.field.dims == (-2, -1) else None,
+                activation=None if call.activation is None else traced.activations[call.activation],
+                leaf=not any(True for _ in module.children()),
+            )
+
+
+class _Deepest(Exception):
+    """Raised inside a forward pass when everything asked for has been read."""
+
+
+class _AtActivations(TorchFunctionMode):
+    """Notes what goes into the activations of the given numbers."""
+
+    def __init__(self, wanted: Mapping[int, str], note: Callable[[str, Tensor], None]) -> None:
+        super().__init__()
+        self.wanted, self.note, self.met = wanted, note, 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        found = _nonlinear.find(func, args, kwargs)
+        if found is None:
+            return func(*args, **kwargs)
+        index, self.met = self.met, self.met + 1
+        name = self.wanted.get(index)
+        if name is None:
+            return func(*args, **kwargs)
+        if not found.inplace:
+            self.note(name, found.input)
+            return func(*args, **kwargs)
+        before = found.input.clone()
+        self.note(name, before)
+        # The call overwrites its input: give it a copy to read, and write the result back.
+        return found.input.copy_(found.apply(before))
+
+
+def _device(device: str | torch.device | None, module: nn.Module) -> torch.device:
+    if device is None:
+        first = next(module.parameters(), None)
+        return torch.device("cpu") if first is None else first.device
+    try:
+        wanted = torch.device(device)
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        raise ConvscopeError(f"device {str(device)!r} cannot be used here; try cpu") from error
+    return wanted

@@ -1,0 +1,145 @@
+"""Priors: what a climb believes of images. Each acts at one place of a step, in the order given.
+
+`view` changes what the network sees, `gradient` the direction, `pixels` the image after the step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convscope import tensors
+
+
+class Prior:
+    """Does nothing; a prior overrides the place where it acts."""
+
+    needs_pixels = False
+
+    def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        """What the network sees of the image (N, C, H, W); differentiable."""
+        return image
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """The direction to climb in, made of the gradient by the image."""
+        return gradient
+
+    def pixels(self, image: Tensor, step: int) -> Tensor:
+        """The image after step `step` (the first is 1). Only where the parameters are pixels."""
+        return image
+
+
+@dataclass(frozen=True)
+class jitter(Prior):
+    """The network sees the image rolled by up to `shift` pixels each way; the step rolls it back."""
+
+    shift: int = 16
+
+    def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        shifts = torch.randint(-self.shift, self.shift + 1, (2,), generator=generator).tolist()
+        return image.roll(shifts, dims=(-2, -1))
+
+
+@dataclass(frozen=True)
+class wander(Prior):
+    """The network sees the image turned by up to `rotate` degrees, scaled between the two factors of
+    `scale` and shifted by up to `shift` pixels; the border is mirrored."""
+
+    rotate: float = 12.0
+    scale: tuple[float, float] = (0.8, 1.4)
+    shift: float = 14.0
+
+    def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        turn, zoom, down, across = (torch.rand(4, generator=generator) * 2 - 1).tolist()
+        angle = math.radians(self.rotate * turn)
+        low, high = self.scale
+        factor = 1 / (low + (high - low) * (zoom + 1) / 2)
+        height, width = image.shape[-2:]
+        cos, sin = factor * math.cos(angle), factor * math.sin(angle)
+        # affine_grid works in units of half the image, so a rotation of one that is not square
+        # must be told its aspect.
+        theta = torch.tensor(
+            [
+                [cos, -sin * height / width, 2 * self.shift * across / width],
+                [sin * width / height, cos, 2 * self.shift * down / height],
+            ],
+            dtype=image.dtype,
+            device=image.device,
+        )
+        grid = F.affine_grid(theta[None], [1, 1, height, width], align_corners=False)
+        grid = grid.expand(len(image), -1, -1, -1)
+        return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+
+
+@dataclass(frozen=True)
+class unit_gradient(Prior):
+    """The gradient over its mean absolute value, each image its own."""
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        size = gradient.abs().mean((1, 2, 3), keepdim=True)
+        return gradient / size.clamp_min(1e-30)
+
+
+@dataclass(frozen=True)
+class smooth_gradient(Prior):
+    """The mean of the gradient at several blurs, each over its own deviation: every scale of
+    detail climbs equally fast."""
+
+    sigmas: tuple[float, ...] = (0.6, 1.2, 2.4)
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        total = torch.zeros_like(gradient)
+        for sigma in self.sigmas:
+            blurred = tensors.blur(gradient, sigma)
+            total += blurred / blurred.std((1, 2, 3), keepdim=True).clamp_min(1e-30)
+        return total / len(self.sigmas)
+
+
+@dataclass(frozen=True)
+class natural_colours(Prior):
+    """The gradient times the covariance of natural colours: hue follows brightness, as in photos."""
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        if gradient.shape[1] != 3:
+            return gradient
+        matrix = tensors.colour_matrix(gradient)
+        return torch.einsum("rc,nchw->nrhw", matrix @ matrix.T, gradient)
+
+
+@dataclass(frozen=True)
+class decay(Prior):
+    """Pulls every pixel towards mid-grey by this fraction a step (L2)."""
+
+    rate: float = 1e-4
+    needs_pixels = True
+
+    def pixels(self, image: Tensor, step: int) -> Tensor:
+        return 0.5 + (image - 0.5) * (1 - self.rate)
+
+
+@dataclass(frozen=True)
+class blur(Prior):
+    """A Gaussian blur of `sigma` pixels after every `every` steps."""
+
+    sigma: float = 1.0
+    every: int = 4
+    needs_pixels = True
+
+    def pixels(self, image: Tensor, step: int) -> Tensor:
+        return tensors.blur(image, self.sigma) if step % self.every == 0 else image
+
+
+@dataclass(frozen=True)
+class box(Prior):
+    """Keeps every pixel between `low` and `high`."""
+
+    low: float = 0.0
+    high: float = 1.0
+    needs_pixels = True
+
+    def pixels(self, image: Tensor, step: int) -> Tensor:
+        return image.clamp(self.low, self.high)

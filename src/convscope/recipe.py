@@ -1,0 +1,142 @@
+"""The recipe of a picture, and the one loop that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.objectives import Bound, Objective
+from convscope.optimisers import Optimiser
+from convscope.priors import Prior
+from convscope.rules import Rule, as_rule
+from convscope.starts import Canvas, Start
+from convscope.types import Frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """From a `start`, climb an `objective` under a backward `rule`, with `priors`, by an
+    `optimiser`, for some `steps`. Without an optimiser the gradient is looked at and not followed.
+    """
+
+    start: Start
+    objective: Objective
+    rule: str | Rule = "plain"
+    priors: tuple[Prior, ...] = ()
+    optimiser: Optimiser | None = None
+    steps: int = 1
+
+
+def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Frame]:
+    """Follow a recipe, a frame a step.
+
+    Each frame has the image (N, C, H, W) after the step, and the score (N,), the gradient by the
+    image and the activations that led to it, all from before the step.
+
+    Raises:
+        ConvscopeError: an unknown name, a prior on pixels where the parameters are none, a rule
+            without an activation to act on, a gradient of zero everywhere, a NaN on the way.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    bound, rule = recipe.objective.bind(net), as_rule(recipe.rule)
+    canvas = recipe.start.canvas(net, generator)
+    for prior in recipe.priors:
+        if prior.needs_pixels and canvas.decode:
+            raise ConvscopeError(
+                f"{prior} works on pixels, and {type(recipe.start).__name__} has none to change"
+            )
+    if recipe.optimiser is None:
+        for step in range(1, recipe.steps + 1):
+            image = _draw(canvas, canvas.parameters)[1].detach()
+            frame = _look(net, bound, rule, recipe.priors, image, generator)
+            yield replace(_checked(net, frame, step), step=step, steps=recipe.steps)
+        return
+
+    parameters = canvas.parameters.clone()
+    optimiser = recipe.optimiser.over(parameters)
+    drawn: tuple[Tensor, Tensor] | None = _draw(canvas, parameters)
+    looks: list[Frame] = []
+
+    def look() -> float:
+        nonlocal drawn
+        leaf, image = drawn or _draw(canvas, parameters)
+        drawn = None  # an optimiser that looks again has moved in the meantime
+        frame = _look(net, bound, rule, recipe.priors, image.detach(), generator)
+        assert frame.gradient is not None and frame.score is not None
+        direction = frame.gradient
+        for prior in recipe.priors:
+            direction = prior.gradient(direction)
+        if image is not leaf:
+            (direction,) = torch.autograd.grad(image, leaf, direction)
+        parameters.grad = -direction
+        looks.append(frame)
+        return -float(frame.score.sum())
+
+    for step in range(1, recipe.steps + 1):
+        looks.clear()
+        optimiser.step(look)
+        frame = _checked(net, looks[0], step)
+        if step == 1 and frame.gradient is not None and not frame.gradient.any():
+            raise ConvscopeError(
+                "the gradient is zero everywhere, so there is no way up: the target never fires"
+                " here; try the rule 'redirected', another target or another start"
+            )
+        if canvas.decode is None:
+            for prior in recipe.priors:
+                parameters.copy_(prior.pixels(parameters, step))
+        drawn = _draw(canvas, parameters)
+        image = drawn[1].detach().clone()
+        yield replace(frame, image=image, step=step, steps=recipe.steps)
+
+
+def _draw(canvas: Canvas, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    """The parameters as a leaf, and the image that they mean (the leaf itself for pixels)."""
+    leaf = parameters.detach()
+    if canvas.decode is None:
+        return leaf, leaf
+    with torch.enable_grad():
+        return leaf.requires_grad_(), canvas.decode(leaf)
+
+
+def _look(
+    net: Network,
+    bound: Bound,
+    rule: Rule,
+    priors: tuple[Prior, ...],
+    image: Tensor,
+    generator: torch.Generator,
+) -> Frame:
+    """Score an image and differentiate: one forward pass and one backward."""
+    with torch.enable_grad():
+        leaf = image.detach().requires_grad_()
+        seen = leaf
+        for prior in priors:
+            seen = prior.view(seen, generator)
+        activations: dict[str, Tensor] = {}
+        if bound.layers:
+            with rule.mode() as mode:
+                activations = net.activations(seen, bound.layers)
+            mode.check()
+        score = bound.score(activations, leaf)
+        with net.numerics():
+            (gradient,) = torch.autograd.grad(score.sum(), leaf)
+    return Frame(
+        image=image,
+        gradient=gradient,
+        score=score.detach(),
+        activations={name: value.detach() for name, value in activations.items()},
+    )
+
+
+def _checked(net: Network, frame: Frame, step: int) -> Frame:
+    assert frame.score is not None and frame.image is not None
+    if not frame.score.isfinite().all():
+        raise ConvscopeError(
+            f"the score is not finite at step {step}; {net.first_not_finite(frame.image)}"
+        )
+    return frame

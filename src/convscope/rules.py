@@ -1,0 +1,183 @@
+"""Backward rules: what an activation does to the gradient on its way back to the image.
+
+The forward pass stays exact. A rule is a `TorchFunctionMode`: inside `with guided():` every
+piecewise linear activation (ReLU, ReLU6, LeakyReLU, hardtanh, clamp), written as a module or a
+function, in place or reused, sends its gradient back by the rule. Nothing of the network is touched.
+
+Rules are not odd functions: rule(-g) is not -rule(g). Climb a score; do not minimise its negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from convscope import _nonlinear
+from convscope._nonlinear import Nonlinearity
+from convscope.errors import ConvscopeError, unknown
+
+
+class Rule:
+    """How gradients pass activations. `mode()` is the context in which to run the forward pass."""
+
+    name: ClassVar[str]
+
+    def mode(self) -> RuleMode:
+        return RuleMode(self)
+
+    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+        """The activation's value, with the rule's gradient."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class plain(Rule):
+    """The true gradient."""
+
+    name: ClassVar[str] = "plain"
+
+    def mode(self) -> RuleMode:
+        return _Untouched(self)
+
+    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+        return met.apply(x)
+
+
+@dataclass(frozen=True)
+class guided(Rule):
+    """Only positive gradients, and only through units that were active (Springenberg 2015)."""
+
+    name: ClassVar[str] = "guided"
+
+    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+        result: Tensor = _PositiveGradient.apply(met.apply(x))
+        return result
+
+
+@dataclass(frozen=True)
+class deconv(Rule):
+    """Only positive gradients, whatever the unit did on the way forward (Zeiler and Fergus 2014)."""
+
+    name: ClassVar[str] = "deconv"
+
+    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+        result: Tensor = _Deconv.apply(x, met)
+        return result
+
+
+@dataclass(frozen=True)
+class redirected(Rule):
+    """Where the activation is flat, `leak` of the gradient passes all the same.
+
+    A unit that is silent everywhere has no gradient to be found by; a tenth of it is enough to
+    wake it and little enough to keep the class.
+    """
+
+    leak: float = 0.1
+    name: ClassVar[str] = "redirected"
+
+    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+        if met.slope:
+            return met.apply(x)  # nowhere flat
+        result: Tensor = _Redirected.apply(x, met, self.leak)
+        return result
+
+
+RULES: Mapping[str, type[Rule]] = {rule.name: rule for rule in (plain, guided, deconv, redirected)}
+
+
+def as_rule(rule: str | Rule) -> Rule:
+    """A rule by its name, or as it is."""
+    if isinstance(rule, Rule):
+        return rule
+    if rule not in RULES:
+        raise unknown("rule", rule, RULES)
+    return RULES[rule]()
+
+
+class RuleMode(TorchFunctionMode):
+    """Runs a forward pass under a rule; `met` counts the activations that it applied to."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__()
+        self.rule = rule
+        self.met = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        met = _nonlinear.find(func, args, kwargs)
+        if met is None or not met.piecewise:
+            return func(*args, **kwargs)
+        self.met += 1
+        if not met.inplace:
+            return self.rule.activate(met, met.input)
+        # An in-place call overwrites its input, which the rule's backward still needs.
+        return met.input.copy_(self.rule.activate(met, met.input.clone()))
+
+    def check(self) -> None:
+        """Call after the forward pass.
+
+        Raises:
+            ConvscopeError: there was no activation that the rule could change.
+        """
+        if self.met == 0:
+            raise ConvscopeError(
+                f"rule {self.rule.name!r} would change nothing: between the image and the target"
+                f" there is no {_nonlinear.PIECEWISE_LINEAR}; use rule 'plain'"
+            )
+
+
+class _Untouched(RuleMode):
+    """The plain rule: no mode at all, and nothing to check."""
+
+    def __enter__(self) -> _Untouched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+
+class _PositiveGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        return gradient.clamp_min(0)
+
+
+class _Deconv(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, met: Nonlinearity) -> Tensor:  # type: ignore[override]
+        return met.apply(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient.clamp_min(0), None
+
+
+class _Redirected(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, met: Nonlinearity, leak: float) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x)
+        ctx.low = -float("inf") if met.low is None else met.low
+        ctx.high = float("inf") if met.high is None else met.high
+        ctx.leak = leak
+        return met.apply(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        through = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
+        return through.lerp_(gradient, ctx.leak), None, None

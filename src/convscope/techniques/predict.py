@@ -1,0 +1,42 @@
+"""What the network says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from convscope.network import Network
+from convscope.registry import technique
+from convscope.types import Bars, Frame, Picture
+
+
+@technique(
+    title="Prediction",
+    paper="Krizhevsky, Sutskever and Hinton 2012",
+    url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
+)
+def predict(
+    net: Network,
+    image: Tensor,
+    *,
+    top: Annotated[int, Field(ge=1, le=100, description="how many classes to show")] = 5,
+) -> Iterator[Frame]:
+    """What the network says the photo shows, with the probability of each class."""
+    logits = net.logits(image)
+    panels: list[Picture | Bars] = []
+    figures = []
+    for photo, row in zip(image, logits, strict=True):
+        found = net.name_classes(row, top)
+        figures.append([one._asdict() for one in found])
+        panels.append(Picture(photo, "what the network saw", net.box(image)))
+        names, values = tuple(p.label for p in found), tuple(p.probability for p in found)
+        panels.append(Bars(names, values, "probability", "what it says", ".1%"))
+    yield Frame(
+        panels=tuple(panels),
+        score=logits.amax(1),
+        arrays={"logits": logits},
+        figures={"predictions": figures[0] if len(figures) == 1 else figures},
+    )

@@ -1,0 +1,84 @@
+"""Tensor arithmetic that several rooms need: colour, Fourier images, blur, total variation, Gram."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Correlation of natural images' colours (Olah, Mordvintsev & Schubert 2017): columns are the
+# directions in which photographs vary most, each scaled by how much.
+COLOUR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+
+
+def colour_matrix(like: Tensor) -> Tensor:
+    """(3, 3): decorrelated colour to RGB, over its largest column norm."""
+    matrix = torch.tensor(COLOUR_DIRECTIONS, dtype=like.dtype, device=like.device)
+    return matrix / matrix.norm(dim=0).max()
+
+
+def correlate_colours(image: Tensor) -> Tensor:
+    """Decorrelated colours (N, 3, H, W) to RGB, without the sigmoid."""
+    return torch.einsum("rc,nchw->nrhw", colour_matrix(image), image)
+
+
+def decorrelate_colours(image: Tensor) -> Tensor:
+    """The inverse of `correlate_colours`."""
+    inverse = torch.linalg.inv(colour_matrix(image))
+    return torch.einsum("cr,nrhw->nchw", inverse, image)
+
+
+def frequencies(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """Length of each frequency of `rfft2` in cycles a pixel, (H, W // 2 + 1)."""
+    rows = torch.fft.fftfreq(height, device=device)[:, None]
+    columns = torch.fft.rfftfreq(width, device=device)[None, :]
+    return (rows**2 + columns**2).sqrt()
+
+
+def fourier_scale(height: int, width: int, decay: float, device: torch.device | None = None) -> Tensor:
+    """Weight 1 / f^decay of each frequency, capped at the lowest, as natural images fall off."""
+    lowest = 1.0 / max(height, width)
+    return frequencies(height, width, device).clamp_min(lowest) ** -decay
+
+
+def gaussian_kernel(sigma: float, like: Tensor) -> Tensor:
+    """A normalised one-dimensional Gaussian out to three sigma."""
+    reach = max(1, math.ceil(3 * sigma))
+    offsets = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    return kernel / kernel.sum()
+
+
+def blur(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (N, C, H, W), the border repeated outwards; sigma in pixels."""
+    if sigma <= 0:
+        return image
+    kernel, channels = gaussian_kernel(sigma, image), image.shape[1]
+    reach = len(kernel) // 2
+    image = F.pad(image, (0, 0, reach, reach), mode="replicate")
+    image = F.conv2d(image, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+    image = F.pad(image, (reach, reach, 0, 0), mode="replicate")
+    return F.conv2d(image, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+
+
+def total_variation(image: Tensor, beta: float = 2.0) -> Tensor:
+    """Sum of (dx^2 + dy^2)^(beta / 2) over channels and pixels, a number an image: (N,).
+
+    Differences go right and down; beyond the last row and column there is none (Mahendran and
+    Vedaldi 2015).
+    """
+    across = F.pad(image[..., :, 1:] - image[..., :, :-1], (0, 1, 0, 0))
+    down = F.pad(image[..., 1:, :] - image[..., :-1, :], (0, 0, 0, 1))
+    squares = across**2 + down**2
+    if beta != 2:
+        squares = (squares + 1e-12) ** (beta / 2)  # the root has no slope at zero
+    return squares.flatten(1).sum(1)
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bicubic, antialiased; (N, C, H, W) to (N, C, *size)."""
+    if tuple(image.shape[-2:]) == size:
+        return image
+    return F.interpolate(image, size, mode="bicubic", antialias=True, align_corners=False)

