@@ -18,7 +18,6 @@ from convscope.errors import ConvscopeError
 
 if TYPE_CHECKING:
     from convscope.network import Network
-    from convscope.registry import Technique
     from convscope.run import Result, Run
 
 DEFAULT_MODEL = "efficientnet_lite0"
@@ -112,14 +111,8 @@ def _technique_command(name: str) -> Any:
         help_ = Parameter(help=field.description or "", negative="")
         kind: Any = Annotated[field.annotation, help_]
         parameters.append(_parameter(word, kind, default=... if required else field.default))
-    parameters += [
-        _parameter("output", Output, None),
-        _parameter("model", Model, DEFAULT_MODEL),
-        _parameter("checkpoint", Checkpoint, None),
-        _parameter("random_weights", RandomWeights, False),
-        _parameter("device", Device, None),
-        _parameter("json", Json, False),
-    ]
+    common = inspect.signature(_run_technique, eval_str=True).parameters.values()
+    parameters += [p for p in common if p.kind is p.KEYWORD_ONLY]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     paper = f"{technique.paper}: {technique.url}"
@@ -136,16 +129,16 @@ def _parameter(
 
 
 def _run_technique(
-    technique: Technique,
+    technique: Any,
     options: dict[str, Any],
     image: str | None = None,
     *,
-    output: Path | None,
-    model: str,
-    checkpoint: Path | None,
-    random_weights: bool,
-    device: str | None,
-    json: bool,
+    output: Output = None,
+    model: Model = DEFAULT_MODEL,
+    checkpoint: Checkpoint = None,
+    random_weights: RandomWeights = False,
+    device: Device = None,
+    json: Json = False,
 ) -> int:
     from convscope.images import open_image
 
