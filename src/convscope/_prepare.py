@@ -66,12 +66,14 @@ def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepare
         plain.float()
     plain.to(device)
     _check_finite(plain)
-    example = example.to(device, first.dtype if first is not None and first.dtype == torch.float64 else None)
+    example = example.to(
+        device, first.dtype if first is not None and first.dtype == torch.float64 else None
+    )
     reference = _run(plain, example)
 
     notes = []
     if any(isinstance(m, nn.Conv2d) for m in plain.modules()):
-        plain.to(memory_format=torch.channels_last)
+        plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         example = example.contiguous(memory_format=torch.channels_last)
     inplace = [m for m in plain.modules() if getattr(m, "inplace", None) is True]
     _set_inplace(inplace, False)
@@ -152,15 +154,18 @@ def _folded(plain: nn.Module, pairs: dict[str, str]) -> nn.Module:
     module = copy.deepcopy(plain, memo={id(t): t for t in tensors})
     for conv_name, norm_name in pairs.items():
         conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
-        assert isinstance(conv, nn.Conv2d) and isinstance(norm, _BatchNorm)
-        assert norm.running_mean is not None and norm.running_var is not None
-        double = [
-            None if t is None else t.double()
-            for t in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-        ]
-        bias = None if conv.bias is None else conv.bias.double()
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, _BatchNorm)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         weight, bias = fuse_conv_bn_weights(
-            conv.weight.double(), bias, double[0], double[1], norm.eps, double[2], double[3]
+            conv.weight.double(),
+            None if conv.bias is None else conv.bias.double(),
+            norm.running_mean.double(),
+            norm.running_var.double(),
+            norm.eps,
+            None if norm.weight is None else norm.weight.double(),
+            None if norm.bias is None else norm.bias.double(),
         )
         dtype = conv.weight.dtype
         conv.weight = nn.Parameter(weight.to(dtype), requires_grad=False)

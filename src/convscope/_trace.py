@@ -1,4 +1,4 @@
-"""What happens inside a module when it runs once: the layers met, what they see, what may be folded.
+"""What happens inside a module when it runs once: its layers, what they see, what may be folded.
 
 The trace is taken from a real forward pass (module hooks for names, a `TorchFunctionMode` for
 activations, a `TorchDispatchMode` for every primitive operation), so it needs no symbolic tracer
@@ -76,9 +76,9 @@ def trace(module: nn.Module, x: Tensor) -> Trace:
     result = Trace()
     operations = _Operations(x)
     functions = _Functions(operations, result)
-    with torch.no_grad(), _module_hooks(module, operations, functions, result):
-        with operations, functions:
-            result.output = module(x)
+    hooks = _module_hooks(module, operations, functions, result)
+    with torch.no_grad(), hooks, operations, functions:
+        result.output = module(x)
     result.foldable = operations.foldable(module, result.output)
     for call in result.calls:
         call.output = call.output.detach()
@@ -203,7 +203,7 @@ class _Operations(TorchDispatchMode):
         return pairs
 
     def _note(self, func: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
-        inputs = [a for a in _tensors(args) + _tensors(tuple(kwargs.values()))]
+        inputs = _tensors(args) + _tensors(kwargs.values())
         outputs = _tensors((output,))
         self.alive.append((inputs, outputs))
         self.consumers.update(id(t) for t in inputs)
@@ -303,7 +303,8 @@ def _sliding(seen: Field, kernel: Any, stride: Any, padding: Any, dilation: Any)
 
 
 def _convolution(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
-    kernel, stride, padding, dilation, transposed = args[1].shape[2:], *args[3:7]
+    kernel = args[1].shape[2:]
+    stride, padding, dilation, transposed = args[3:7]
     if output.dim() != 4:
         return None
     if not transposed:
@@ -318,8 +319,8 @@ def _convolution(seen: Field, source: Tensor, output: Tensor, args: Any) -> Fiel
 
 
 def _pool(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
-    stride, padding, *rest = [*args[2:5], *[None] * (5 - len(args))]
-    return _sliding(seen, args[1], stride, padding, rest[0])
+    stride, padding, dilation = (list(args[2:5]) + [None] * 3)[:3]
+    return _sliding(seen, args[1], stride, padding, dilation)
 
 
 def _average_pool(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
@@ -403,7 +404,7 @@ def _batch_norm(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field
 
 
 def _slice(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
-    dim, start, _end, step = [*args[1:], *[None, None, None, None][len(args) - 1 :]]
+    dim, start, _end, step = (list(args[1:]) + [None] * 4)[:4]
     dim = _from_end(dim or 0, source)
     if dim not in seen.dims:
         return seen

@@ -125,7 +125,9 @@ def _parameter(
 ) -> inspect.Parameter:
     how = inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY
     empty = inspect.Parameter.empty
-    return inspect.Parameter(name, how, default=empty if default is ... else default, annotation=kind)
+    return inspect.Parameter(
+        name, how, default=empty if default is ... else default, annotation=kind
+    )
 
 
 def _run_technique(
@@ -152,9 +154,7 @@ def _run_technique(
     return _follow(run, output, json)
 
 
-def _load(
-    model: str, checkpoint: Path | None, random_weights: bool, device: str | None
-) -> Network:
+def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str | None) -> Network:
     from convscope.zoo import load
 
     return load(model, pretrained=not random_weights, checkpoint=checkpoint, device=device)
@@ -209,8 +209,13 @@ def _progress(results: Iterable[Result], title: str) -> Iterator[Result]:
     if not errors.is_terminal:
         yield from results
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     begun = time.monotonic()
@@ -231,7 +236,9 @@ def tour(
     output: Annotated[Path, Parameter(["--output", "-o"], help="the page to write")] = Path(
         "report.html"
     ),
-    full: Annotated[bool, Parameter(negative="", help="take the time that good pictures need")] = False,
+    full: Annotated[
+        bool, Parameter(negative="", help="take the time that good pictures need")
+    ] = False,
     model: Model = DEFAULT_MODEL,
     checkpoint: Checkpoint = None,
     device: Device = None,

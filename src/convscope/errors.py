@@ -23,4 +23,6 @@ def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> Convs
         guess = "; there are " + ", ".join(repr(name) for name in known)
     else:
         guess = ""
-    return ConvscopeError(f"unknown {kind} {word!r}{guess}{' ' if guess else '; '}{hint}".rstrip("; "))
+    return ConvscopeError(
+        f"unknown {kind} {word!r}{guess}{' ' if guess else '; '}{hint}".rstrip("; ")
+    )

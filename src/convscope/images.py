@@ -19,6 +19,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from convscope.errors import ConvscopeError, unknown
 
+Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
 MAX_PIXELS = 64_000_000
 SAMPLE_PREFIX = "sample:"
 RECIPE_KEY = "convscope"
@@ -70,7 +72,7 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         # Pillow reports damage with any of these.
         raise ConvscopeError(f"{name} is damaged ({error})") from error
-    image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+    image = torch.from_numpy(array).float().permute(2, 0, 1)[None].contiguous()
     shown = name if name.startswith(SAMPLE_PREFIX) else str(file)
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     _sources[image] = {"path": shown, "sha256": digest}
@@ -91,7 +93,7 @@ def _sample_file(name: str) -> Path:
     return Path(skimage.__file__).parent / "data" / f"{name}.png"
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _to_rgb(image: Image.Image) -> Array:
     """Float32 (H, W, 3) in [0, 1], upright."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":
@@ -114,7 +116,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.suffix.lower() != ".html":
         _format(target)
-    write_file(target.with_name(f".convscope-{os.getpid()}{target.suffix}"), lambda _: None).unlink()
+    write_file(
+        target.with_name(f".convscope-{os.getpid()}{target.suffix}"), lambda _: None
+    ).unlink()
 
 
 def _format(target: Path) -> str:

@@ -1,4 +1,4 @@
-"""A network that can be read: a frozen copy of any PyTorch module, with names for what is inside."""
+"""A network that can be read: a frozen copy of any module, with names for what is inside."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Network:
         return tuple(last.values())
 
     def parameter(self, layer: str, name: str = "weight") -> Tensor:
-        """A parameter of a layer as the user's module has it (before folding); not to be changed."""
+        """A parameter of a layer as the user's module has it, before folding."""
         found = getattr(self._prepared.plain.get_submodule(self.layer(layer).name), name, None)
         if not isinstance(found, Tensor):
             raise ConvscopeError(f"layer {layer!r} ({self.layer(layer).type}) has no {name}")
@@ -182,9 +182,11 @@ class Network:
             ConvscopeError: not a float tensor (N, 3, H, W), or channels that do not fit.
         """
         if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
-            what = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
+            what = (
+                f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
+            )
             raise ConvscopeError(
-                f"images are float tensors (N, 3, H, W) in [0, 1] (open_image makes one), not {what}"
+                f"images are float tensors (N, 3, H, W) in [0, 1], as open_image makes, not {what}"
             )
         channels = len(self.mean)
         if image.shape[1] == 3 and channels == 1:
@@ -247,7 +249,7 @@ class Network:
             self.layer(name)
         if "" in names and not isinstance(self._prepared.trace.output, Tensor):
             raise ConvscopeError(
-                f"the output of {self.name} is no tensor; name a layer (convscope layers lists them)"
+                f"the output of {self.name} is no tensor; name a layer (convscope layers)"
             )
         module = self._prepared.variant(frozenset(at_layer))
         found: dict[str, Tensor] = {}
@@ -324,13 +326,13 @@ class Network:
     # ------------------------------------------------------------------- names
 
     def layer(self, name: str) -> Layer:
-        """The layer of that name (without `.pre`); the error for an unknown one names the nearest."""
+        """The layer of that name, without `.pre`; an unknown one's error names the nearest."""
         if name not in self._by_name:
-            raise unknown("layer", name, self._by_name, f"'convscope layers' lists them")
+            raise unknown("layer", name, self._by_name, "'convscope layers' lists them")
         return self._by_name[name]
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape, without the batch, of what a name reads: a layer, NAME.pre or "" (the output)."""
+        """The shape, without the batch, of a layer's output, of NAME.pre or of "" (the output)."""
         if self._is_pre(name):
             self._pre_index(name)
             name = name.removesuffix(PRE)
@@ -354,7 +356,9 @@ class Network:
             return self._class(matches[0])
         if matches:
             numbers = ", ".join(map(str, matches))
-            raise ConvscopeError(f"several classes are called {target!r}: give a number of {numbers}")
+            raise ConvscopeError(
+                f"several classes are called {target!r}: give a number of {numbers}"
+            )
         return self._unit(target)
 
     def _class(self, index: int) -> Target:
@@ -370,9 +374,7 @@ class Network:
 
         wanted = plain(word)
         first = [i for i, names in enumerate(self._synonyms) if plain(names[0]) == wanted]
-        return first or [
-            i for i, names in enumerate(self._synonyms) if wanted in map(plain, names)
-        ]
+        return first or [i for i, names in enumerate(self._synonyms) if wanted in map(plain, names)]
 
     def _unit(self, text: str) -> Target:
         match = _UNIT.fullmatch(text)

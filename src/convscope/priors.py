@@ -35,7 +35,7 @@ class Prior:
 
 @dataclass(frozen=True)
 class jitter(Prior):
-    """The network sees the image rolled by up to `shift` pixels each way; the step rolls it back."""
+    """The network sees the image rolled by up to `shift` pixels; the step rolls it back."""
 
     shift: int = 16
 
@@ -46,8 +46,8 @@ class jitter(Prior):
 
 @dataclass(frozen=True)
 class wander(Prior):
-    """The network sees the image turned by up to `rotate` degrees, scaled between the two factors of
-    `scale` and shifted by up to `shift` pixels; the border is mirrored."""
+    """The network sees the image turned by up to `rotate` degrees, scaled between the two factors
+    of `scale` and shifted by up to `shift` pixels; the border is mirrored."""
 
     rotate: float = 12.0
     scale: tuple[float, float] = (0.8, 1.4)
@@ -101,7 +101,7 @@ class smooth_gradient(Prior):
 
 @dataclass(frozen=True)
 class natural_colours(Prior):
-    """The gradient times the covariance of natural colours: hue follows brightness, as in photos."""
+    """The gradient times the covariance of natural colours: hue follows brightness."""
 
     def gradient(self, gradient: Tensor) -> Tensor:
         if gradient.shape[1] != 3:

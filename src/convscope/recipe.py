@@ -15,7 +15,7 @@ from convscope.optimisers import Optimiser
 from convscope.priors import Prior
 from convscope.rules import Rule, as_rule
 from convscope.starts import Canvas, Start
-from convscope.types import Frame
+from convscope.types import Ascent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Recipe:
     steps: int = 1
 
 
-def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Frame]:
+def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
     """Follow a recipe, a frame a step.
 
     Each frame has the image (N, C, H, W) after the step, and the score (N,), the gradient by the
@@ -60,14 +60,13 @@ def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Frame]:
     parameters = canvas.parameters.clone()
     optimiser = recipe.optimiser.over(parameters)
     drawn: tuple[Tensor, Tensor] | None = _draw(canvas, parameters)
-    looks: list[Frame] = []
+    looks: list[Ascent] = []
 
     def look() -> float:
         nonlocal drawn
         leaf, image = drawn or _draw(canvas, parameters)
         drawn = None  # an optimiser that looks again has moved in the meantime
         frame = _look(net, bound, rule, recipe.priors, image.detach(), generator)
-        assert frame.gradient is not None and frame.score is not None
         direction = frame.gradient
         for prior in recipe.priors:
             direction = prior.gradient(direction)
@@ -81,7 +80,7 @@ def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Frame]:
         looks.clear()
         optimiser.step(look)
         frame = _checked(net, looks[0], step)
-        if step == 1 and frame.gradient is not None and not frame.gradient.any():
+        if step == 1 and not frame.gradient.any():
             raise ConvscopeError(
                 "the gradient is zero everywhere, so there is no way up: the target never fires"
                 " here; try the rule 'redirected', another target or another start"
@@ -110,7 +109,7 @@ def _look(
     priors: tuple[Prior, ...],
     image: Tensor,
     generator: torch.Generator,
-) -> Frame:
+) -> Ascent:
     """Score an image and differentiate: one forward pass and one backward."""
     with torch.enable_grad():
         leaf = image.detach().requires_grad_()
@@ -125,7 +124,7 @@ def _look(
         score = bound.score(activations, leaf)
         with net.numerics():
             (gradient,) = torch.autograd.grad(score.sum(), leaf)
-    return Frame(
+    return Ascent(
         image=image,
         gradient=gradient,
         score=score.detach(),
@@ -133,8 +132,7 @@ def _look(
     )
 
 
-def _checked(net: Network, frame: Frame, step: int) -> Frame:
-    assert frame.score is not None and frame.image is not None
+def _checked(net: Network, frame: Ascent, step: int) -> Ascent:
     if not frame.score.isfinite().all():
         raise ConvscopeError(
             f"the score is not finite at step {step}; {net.first_not_finite(frame.image)}"

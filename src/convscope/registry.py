@@ -86,9 +86,7 @@ class Technique:
         if parameters.get("target") is not None:
             net.target(parameters["target"])
         first = (net, image) if self.takes_image else (net,)
-        return Run(
-            self.name, lambda: self.function(*first, **parameters), net, image, parameters
-        )
+        return Run(self.name, lambda: self.function(*first, **parameters), net, image, parameters)
 
     def schema(self) -> dict[str, Any]:
         """JSON schema of the parameters."""
@@ -129,7 +127,9 @@ def technique(
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> Run:
             if len(args) > 2:
-                raise ConvscopeError(f"{name}: options go by keyword, as in {name}(net, image, k=v)")
+                raise ConvscopeError(
+                    f"{name}: options go by keyword, as in {name}(net, image, k=v)"
+                )
             return entry.run(*args, **kwargs)  # type: ignore[arg-type]
 
         return call

@@ -2,7 +2,7 @@
 
 The forward pass stays exact. A rule is a `TorchFunctionMode`: inside `with guided():` every
 piecewise linear activation (ReLU, ReLU6, LeakyReLU, hardtanh, clamp), written as a module or a
-function, in place or reused, sends its gradient back by the rule. Nothing of the network is touched.
+function, in place or reused, sends its gradient back by the rule. The network is left alone.
 
 Rules are not odd functions: rule(-g) is not -rule(g). Climb a score; do not minimise its negative.
 """
@@ -61,7 +61,7 @@ class guided(Rule):
 
 @dataclass(frozen=True)
 class deconv(Rule):
-    """Only positive gradients, whatever the unit did on the way forward (Zeiler and Fergus 2014)."""
+    """Only positive gradients, whatever the unit did on the way up (Zeiler and Fergus 2014)."""
 
     name: ClassVar[str] = "deconv"
 
@@ -153,23 +153,23 @@ class _PositiveGradient(torch.autograd.Function):
         return y.view_as(y)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient.clamp_min(0)
 
 
 class _Deconv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, met: Nonlinearity) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, met: Nonlinearity) -> Tensor:
         return met.apply(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient.clamp_min(0), None
 
 
 class _Redirected(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, met: Nonlinearity, leak: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, met: Nonlinearity, leak: float) -> Tensor:
         ctx.save_for_backward(x)
         ctx.low = -float("inf") if met.low is None else met.low
         ctx.high = float("inf") if met.high is None else met.high
@@ -177,7 +177,7 @@ class _Redirected(torch.autograd.Function):
         return met.apply(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         through = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
         return through.lerp_(gradient, ctx.leak), None, None

@@ -175,9 +175,7 @@ class Run:
         return self.result()._repr_html_()
 
 
-def save_run(
-    results: Iterable[Result], path: str | os.PathLike[str], most: int = 60
-) -> Path:
+def save_run(results: Iterable[Result], path: str | os.PathLike[str], most: int = 60) -> Path:
     """Follow a run to its end and write it: the last frame, or an animation of at most `most`."""
     animated = Path(path).suffix.lower() in ANIMATIONS
     last = None

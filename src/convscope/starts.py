@@ -77,7 +77,9 @@ class fourier(Start):
         height, width = (
             _size(net, self.size) if self.image is None else tuple(self.image.shape[-2:])
         )
-        scale = tensors.fourier_scale(height, width, self.decay, net.device)[..., None].to(net.dtype)
+        scale = tensors.fourier_scale(height, width, self.decay, net.device)[..., None].to(
+            net.dtype
+        )
         scale = scale * GAIN
         channels = len(net.mean)
         colour = channels == 3

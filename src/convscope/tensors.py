@@ -1,4 +1,4 @@
-"""Tensor arithmetic that several rooms need: colour, Fourier images, blur, total variation, Gram."""
+"""Tensor arithmetic that several rooms need: colour, Fourier images, blur, total variation."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ COLOUR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03
 def colour_matrix(like: Tensor) -> Tensor:
     """(3, 3): decorrelated colour to RGB, over its largest column norm."""
     matrix = torch.tensor(COLOUR_DIRECTIONS, dtype=like.dtype, device=like.device)
-    return matrix / matrix.norm(dim=0).max()
+    return matrix / torch.linalg.vector_norm(matrix, dim=0).max()
 
 
 def correlate_colours(image: Tensor) -> Tensor:
     """Decorrelated colours (N, 3, H, W) to RGB, without the sigmoid."""
-    return torch.einsum("rc,nchw->nrhw", colour_matrix(image), image)
+    rgb: Tensor = torch.einsum("rc,nchw->nrhw", colour_matrix(image), image)
+    return rgb
 
 
 def decorrelate_colours(image: Tensor) -> Tensor:
     """The inverse of `correlate_colours`."""
     inverse = torch.linalg.inv(colour_matrix(image))
-    return torch.einsum("cr,nrhw->nchw", inverse, image)
+    colours: Tensor = torch.einsum("cr,nrhw->nchw", inverse, image)
+    return colours
 
 
 def frequencies(height: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -37,7 +39,9 @@ def frequencies(height: int, width: int, device: torch.device | None = None) -> 
     return (rows**2 + columns**2).sqrt()
 
 
-def fourier_scale(height: int, width: int, decay: float, device: torch.device | None = None) -> Tensor:
+def fourier_scale(
+    height: int, width: int, decay: float, device: torch.device | None = None
+) -> Tensor:
     """Weight 1 / f^decay of each frequency, capped at the lowest, as natural images fall off."""
     lowest = 1.0 / max(height, width)
     return frequencies(height, width, device).clamp_min(lowest) ** -decay

@@ -14,7 +14,7 @@ class Prediction(NamedTuple):
 
     label: str
     probability: float
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls here
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Axis:
-    """The input pixels that unit i of a layer can see along one axis: [start + jump i, stop + jump i]."""
+    """The input pixels that unit i of a layer sees on one axis: start + jump i to stop + jump i."""
 
     jump: float
     start: float
@@ -194,3 +194,12 @@ class Frame:
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
     figures: Mapping[str, object] = field(default_factory=dict)
     activations: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ascent(Frame):
+    """A frame of a climb, where image, gradient and score are always there."""
+
+    image: Tensor
+    gradient: Tensor
+    score: Tensor

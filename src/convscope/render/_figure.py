@@ -26,7 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 HEIGHT, WIDEST, GRID_WIDEST, DPI = 3.0, 14.5, 8.5, 150
 GAP, MARGIN = 0.25, 0.12
 INK, FAINT, ACCENT = "#222222", "#8a8a8a", "#3b6ea5"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -64,9 +64,7 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
     if len(panels) == 1 and isinstance(panels[0], Picture) and panels[0].box is None:
         return Image.fromarray(_colours.to_bytes(panels[0].rgb))
     rows = _rows(panels)
-    heights = [
-        max(size.height + size.below + _title(panel) for panel, size in row) for row in rows
-    ]
+    heights = [max(size.height + size.below + _title(panel) for panel, size in row) for row in rows]
     width = max(sum(size.full_width for _, size in row) + GAP * (len(row) - 1) for row in rows)
     width, height = width + 2 * MARGIN, sum(heights) + GAP * (len(rows) - 1) + 2 * MARGIN
     with mpl.rc_context(_STYLE):
@@ -107,7 +105,9 @@ def _size(panel: Panel) -> _Size:
     if isinstance(panel, Picture):
         return _Size(_aspect(panel.rgb), HEIGHT)
     if isinstance(panel, HeatMap):
-        return _Size(_aspect(panel.values if panel.photo is None else panel.photo), HEIGHT, right=0.85)
+        return _Size(
+            _aspect(panel.values if panel.photo is None else panel.photo), HEIGHT, right=0.85
+        )
     if isinstance(panel, Grid):
         mosaic = _Mosaic(panel)
         scale = min(mosaic.tile_inches / mosaic.width, GRID_WIDEST / mosaic.size[1])
@@ -168,7 +168,7 @@ def _heat_map(axes: Axes, panel: HeatMap) -> None:
     place = axes.inset_axes((1.02, 0.0, 0.035, 1.0))
     bar = axes.figure.colorbar(ScalarMappable(scale, colours), cax=place, extend=beyond)
     bar.set_label(panel.label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.ticklabel_format(scilimits=(-2, 3), useMathText=True)
 
 
@@ -213,15 +213,15 @@ def _grid(axes: Axes, panel: Grid) -> None:
         top, left = mosaic.corner(i)
         canvas[top : top + height, left : left + width] = painted[i]
         if panel.captions:
-            place = {"ha": "center", "va": "center", "fontsize": 7}
+            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
             axes.text(left + width / 2, top + height + mosaic.room / 2, panel.captions[i], **place)
         if i in panel.marked:
-            cross = {"color": "#d1495b", "linewidth": 0.8}
+            cross: dict[str, Any] = {"color": "#d1495b", "linewidth": 0.8}
             axes.plot([left, left + width - 1], [top, top + height - 1], **cross)
             axes.plot([left, left + width - 1], [top + height - 1, top], **cross)
     for row, caption in enumerate(panel.rows):
         top, _ = mosaic.corner(row * mosaic.columns)
-        place = {"ha": "right", "va": "center", "fontsize": 7}
+        place: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 7}
         axes.text(-mosaic.gap, top + height / 2, caption, **place)
     axes.imshow(canvas, interpolation="antialiased", aspect="auto")
     axes.set_xlim(-0.5, mosaic.size[1] - 0.5)

@@ -73,7 +73,9 @@ def activations(
     else:
         shown = order[: min(most, 16)]
         names = tuple(map(str, shown))
-        panel = Bars(names, tuple(strength[shown].tolist()), "activation", caption.format(len(shown)))
+        panel = Bars(
+            names, tuple(strength[shown].tolist()), "activation", caption.format(len(shown))
+        )
     yield Frame(
         panels=(Picture(image[0], "what the network saw", net.box(image)), panel),
         arrays={"activations": values, "order": torch.tensor(order)},

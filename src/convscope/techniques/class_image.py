@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from convscope.recipe import Recipe, ascend
 from convscope.network import Network
 from convscope.objectives import activation, tv
 from convscope.optimisers import adam
 from convscope.priors import wander
+from convscope.recipe import Recipe, ascend
 from convscope.registry import Seed, technique
 from convscope.starts import fourier
 from convscope.types import Frame, Picture
@@ -57,7 +57,6 @@ def class_image(
         steps=steps,
     )
     for frame in ascend(net, recipe, seed):
-        assert frame.image is not None and frame.score is not None
         yield replace(
             frame,
             panels=(Picture(frame.image[0], name),),

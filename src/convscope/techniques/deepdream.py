@@ -11,12 +11,12 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope.recipe import Recipe, ascend
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
 from convscope.objectives import energy
 from convscope.optimisers import sgd
 from convscope.priors import box, jitter, natural_colours, smooth_gradient, unit_gradient
+from convscope.recipe import Recipe, ascend
 from convscope.registry import Seed, technique
 from convscope.starts import photo
 from convscope.types import Frame, Picture
@@ -61,7 +61,6 @@ def deepdream(
             steps=steps,
         )
         for frame in ascend(net, recipe, seed + octave):
-            assert frame.image is not None and frame.score is not None
             detail = frame.image - ground
             yield replace(
                 frame,

@@ -35,7 +35,7 @@ def filters(
         int, Field(ge=1, le=4096, description="how many filters (and planes of each) to draw")
     ] = 64,
 ) -> Iterator[Frame]:
-    """What the weights of a convolution look like: of the first layer in colour, of deeper ones grey.
+    """What the weights of a convolution look like: the first layer in colour, deeper ones in grey.
 
     The first layer's filters meet the pixels themselves, so each is a small colour image. A deeper
     filter has a plane for every channel below it: a row of grey planes a filter, the first planes
@@ -73,7 +73,9 @@ def filters(
             low=low,
             high=high,
         )
-    histogram = Histogram(weight, "weight", f"all {weight.numel():,} weights, {near_zero:.1%} near zero")
+    histogram = Histogram(
+        weight, "weight", f"all {weight.numel():,} weights, {near_zero:.1%} near zero"
+    )
     yield Frame(
         panels=(grid, histogram),
         arrays={"weights": weight},

@@ -13,13 +13,13 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope.recipe import Recipe, ascend
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
 from convscope.objectives import Objective, activation, energy, logit, peak
+from convscope.recipe import Recipe, ascend
 from convscope.registry import Seed, TargetName, technique
 from convscope.starts import photo
-from convscope.types import Frame, Grid, HeatMap, Layer, Picture, Target
+from convscope.types import Ascent, Frame, Grid, HeatMap, Layer, Panel, Picture, Target
 
 Samples = Annotated[
     int, Field(ge=1, le=1024, description="noisy copies of the photo to average over; 1: no noise")
@@ -42,9 +42,8 @@ def saliency(net: Network, image: Tensor, *, target: TargetName = None) -> Itera
     channel, or half the mean square of a whole layer.
     """
     frame = _gradient(net, net.fit(image), _score_of(net, target))
-    assert frame.gradient is not None
     heatmap = frame.gradient.abs().amax(1)
-    panels = []
+    panels: list[Panel] = []
     for i, name in enumerate(_names(net, frame, target)):
         whole, box = image[i].detach(), net.box(image)
         label = f"|gradient of {name}| per pixel"
@@ -131,8 +130,8 @@ def _gradient(
     samples: int = 1,
     noise: float = 0.0,
     seed: int = 0,
-) -> Frame:
-    """The gradient of a score by each image as the network sees it, or its mean over noisy copies."""
+) -> Ascent:
+    """The gradient of a score by what the network sees, or its mean over noisy copies."""
     recipe = Recipe(start=photo(seen), objective=objective, rule=rule)
     if samples == 1:
         return next(ascend(net, recipe))
@@ -142,7 +141,6 @@ def _gradient(
         added = noise * torch.randn(seen.shape, generator=generator, dtype=seen.dtype)
         noisy = replace(recipe, start=photo(seen + added.to(seen.device)))
         frame = next(ascend(net, noisy))
-        assert frame.gradient is not None
         total += frame.gradient / samples
     return replace(frame, image=seen, gradient=total)
 
@@ -166,8 +164,7 @@ def _read_back(
     if target is not None and _is_layer(net.target(target)):
         return _sheet(net, seen, net.target(target), rule)
     frame = _gradient(net, seen, _score_of(net, target), rule, samples, noise, seed)
-    assert frame.gradient is not None
-    panels = []
+    panels: list[Panel] = []
     for i, name in enumerate(_names(net, frame, target)):
         if len(image) == 1:
             panels.append(Picture(image[i].detach(), "what the network saw", net.box(image)))
@@ -200,7 +197,6 @@ def _sheet(net: Network, seen: Tensor, target: Target, rule: str, most: int = 9)
         row, column = divmod(place, values.shape[3])
         unit = replace(target, channel=channel, position=(row, column))
         frame = _gradient(net, seen, activation(unit), rule)
-        assert frame.gradient is not None
         gradients.append(frame.gradient[0])
         window = _window(layer, row, column, seen)
         tiles += [_cut(seen[0], window), _around_grey(_cut(frame.gradient[0], window))]
@@ -251,9 +247,8 @@ def _cut(image: Tensor, window: tuple[slice, slice]) -> Tensor:
     return image[:, window[0], window[1]]
 
 
-def _names(net: Network, frame: Frame, target: str | int | None) -> list[str]:
+def _names(net: Network, frame: Ascent, target: str | int | None) -> list[str]:
     """What each image's score is a score of."""
-    assert frame.score is not None
     if target is not None:
         return [str(net.target(target))] * len(frame.score)
     return [net.name_classes(logits, 1)[0].label for logits in frame.activations[""]]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convscope.network import Network
 from convscope.registry import technique
-from convscope.types import Bars, Frame, Picture
+from convscope.types import Bars, Frame, Panel, Picture
 
 
 @technique(
@@ -26,7 +26,7 @@ def predict(
 ) -> Iterator[Frame]:
     """What the network says the photo shows, with the probability of each class."""
     logits = net.logits(image)
-    panels: list[Picture | Bars] = []
+    panels: list[Panel] = []
     figures = []
     for photo, row in zip(image, logits, strict=True):
         found = net.name_classes(row, top)
