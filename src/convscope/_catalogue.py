@@ -20,9 +20,22 @@ class Entry:
     summary: str
 
 
-@cache
+_added: dict[str, Entry] = {}
+
+
+def add(entry: Entry) -> None:
+    """Take in a technique that was registered at run time, from wherever it is."""
+    _added[entry.name] = entry
+
+
 def techniques() -> Mapping[str, Entry]:
-    """Every function under `@technique` in `techniques/`, by name."""
+    """All techniques by name: those in `techniques/`, and those registered elsewhere."""
+    return dict(sorted({**_ours(), **_added}.items()))
+
+
+@cache
+def _ours() -> Mapping[str, Entry]:
+    """Every function under `@technique` in `techniques/`."""
     found = {}
     for file in sorted(FOLDER.glob("[!_]*.py")):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
@@ -30,7 +43,7 @@ def techniques() -> Mapping[str, Entry]:
                 summary = (ast.get_docstring(node) or "").partition("\n")[0]
                 module = f"convscope.techniques.{file.stem}"
                 found[node.name] = Entry(node.name, module, summary)
-    return dict(sorted(found.items()))
+    return found
 
 
 def _registers(decorator: ast.expr) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from convscope._doctor import Check
@@ -34,7 +35,7 @@ def print_layers(net: Network, layers: Sequence[Layer]) -> None:
     table.add_column("ends in")
     for layer in layers:
         table.add_row(
-            layer.name,
+            escape(layer.name),
             layer.type,
             "x".join(map(str, layer.shape)),
             _sizes(layer.stride),
@@ -54,8 +55,8 @@ def print_checks(checks: Sequence[Check]) -> None:
     marks = {"ok": "[green]ok[/]", "optional": "[yellow]--[/]", "broken": "[red]no[/]"}
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
-        mend = f"\n[bold]{check.mend}[/]" if check.mend else ""
-        table.add_row(marks[check.state], check.name, check.found + mend)
+        mend = f"\n[bold]{escape(check.mend)}[/]" if check.mend else ""
+        table.add_row(marks[check.state], escape(check.name), escape(check.found) + mend)
     console.print(table)
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
 
 from convscope import __version__, _catalogue
@@ -49,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = [word for word in words if word != "--debug"]
     try:
         code = _app(words)(words, exit_on_error=False, print_error=False) or 0
+        sys.stdout.flush()
     except ConvscopeError as error:
         if debug:
             raise
@@ -56,20 +62,30 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         if debug:
             raise
-        code = _fail(" ".join(str(error).split()))
+        code = _fail(_usage(error))
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except BrokenPipeError:
+        # `convscope models | head` has seen enough; Python would complain on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     except Exception as error:
         if debug:
             raise
-        message = " ".join(str(error).split())[:300]
-        code = _fail(f"{type(error).__name__}: {message} (--debug shows where)")
+        code = _fail(f"{type(error).__name__}: {str(error)[:300]} (--debug shows where)")
     sys.exit(code)
 
 
 def _fail(message: str) -> int:
-    errors.print(f"convscope: {message}", markup=False, soft_wrap=True)
+    errors.print(f"convscope: {' '.join(message.splitlines())}", markup=False, soft_wrap=True)
     return 2
+
+
+def _usage(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        command = " ".join(error.command_chain or ())
+        return f"{command} takes no {' '.join(map(repr, error.unused_tokens or ()))}".lstrip()
+    return " ".join(str(error).split())
 
 
 def _app(words: list[str]) -> App:
@@ -142,16 +158,16 @@ def _run_technique(
     device: Device = None,
     json: Json = False,
 ) -> int:
-    from convscope.images import open_image
+    from convscope.images import check_writable, open_image
 
     options = technique.validate(options)
-    photo = None if image is None else open_image(image)
-    net = _load(model, checkpoint, random_weights, device)
-    run = technique.run(net, photo, **options)
     if output is None:
         stem = "" if image is None else "-" + Path(image.replace("sample:", "")).stem
         output = Path(f"{technique.name}{stem}.png")
-    return _follow(run, output, json)
+    check_writable(output)
+    photo = None if image is None else open_image(image)
+    net = _load(model, checkpoint, random_weights, device)
+    return _follow(technique.run(net, photo, **options), output, json)
 
 
 def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str | None) -> Network:
@@ -162,10 +178,8 @@ def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str
 
 def _follow(run: Run, output: Path, as_json: bool) -> int:
     """Run to the end with a progress bar, save, and say where; Ctrl-C saves the last good frame."""
-    from convscope.images import check_writable
     from convscope.run import save_run
 
-    check_writable(output)
     watched = _Watched(run)
     written = save_run(watched, output)
     if watched.error:
@@ -192,17 +206,35 @@ class _Watched:
 
     def __iter__(self) -> Iterator[Result]:
         try:
-            for result in _progress(self.run, self.run.technique):
-                self.last = result
-                yield result
-        except KeyboardInterrupt:
-            self.interrupted = True
-            if self.last is None:
-                raise
+            with self._minding_ctrl_c():
+                for result in _progress(self.run, self.run.technique):
+                    self.last = result
+                    yield result
+                    if self.interrupted:
+                        return
         except ConvscopeError as error:
             if self.last is None:
                 raise
             self.error = error
+
+    @contextmanager
+    def _minding_ctrl_c(self) -> Iterator[None]:
+        """Ctrl-C ends the run after the frame that is being made or drawn; a second one, or one
+        before there is any frame, breaks it off."""
+
+        def note(number: int, where: FrameType | None) -> None:
+            if self.last is None or self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals go to the main thread only
+            return
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def _progress(results: Iterable[Result], title: str) -> Iterator[Result]:
@@ -251,18 +283,17 @@ def tour(
     check_writable(output)
     photo = open_image(image)
     net = _load(model, checkpoint, False, device)
-    walk = Tour(net, photo, image, full=full, seed=seed, model=model)
-    for title, run in walk.runs():
-        watched = _Watched(run)
-        for result in watched:
-            pass
-        if watched.interrupted:
-            return INTERRUPTED
-        if watched.error:
-            raise watched.error
-        walk.add(result)
+    shown = None if model == DEFAULT_MODEL else model
+    walk = Tour(net, photo, image, full=full, seed=seed, model=shown)
+    for stop in walk.stops:
+        if stop.run is not None:
+            watched = _Watched(stop.run)
+            walk.visit(stop, watched)
+            if watched.interrupted:
+                return INTERRUPTED
         if errors.is_terminal:
-            errors.print(f"[green]✓[/] {title}")
+            mark = "[yellow]--[/]" if stop.refusal else "[green]ok[/]"
+            errors.print(f"{mark} {stop.title}")
     print(walk.save(output))
     return 0
 
@@ -278,10 +309,13 @@ def replay(
     json: Json = False,
 ) -> int:
     """Make a picture again from the recipe that it carries."""
+    from convscope.images import check_writable
     from convscope.replay import remake
 
     run = remake(picture, image=image, device=device)
-    return _follow(run, output or picture.with_stem(picture.stem + "-replay"), json)
+    output = output or picture.with_stem(picture.stem + "-replay")
+    check_writable(output)
+    return _follow(run, output, json)
 
 
 def layers(
@@ -297,6 +331,8 @@ def layers(
 
     net = _load(model, checkpoint, random_weights, "cpu")
     chosen = [layer for layer in net.layers if contains in layer.name]
+    if not chosen:
+        raise ConvscopeError(f"no layer of {net.name} has {contains!r} in its name")
     if json:
         _print_json(layer_rows(chosen))
     else:

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from convscope.errors import ConvscopeError, unknown
 Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 MAX_PIXELS = 64_000_000
+# Pillow reads more, but some of that (EPS) by handing the file to another program.
+READABLE = frozenset("PNG JPEG WEBP GIF BMP DIB TIFF AVIF JPEG2000 PPM TGA ICO PCX".split())
+WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF"}
 SAMPLE_PREFIX = "sample:"
 RECIPE_KEY = "convscope"
 SAMPLES: Mapping[str, str] = {
@@ -45,44 +48,35 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
     Raises:
         ConvscopeError: missing, empty, truncated, no image, or above 64 megapixels.
     """
-    name = os.fspath(path)
-    if name.startswith(SAMPLE_PREFIX):
-        file = _sample_file(name.removeprefix(SAMPLE_PREFIX))
-    else:
-        file = Path(name).resolve()
-    if not file.exists():
-        raise ConvscopeError(f"no image at {name}")
-    if not file.is_file():
-        raise ConvscopeError(f"{name} is not a file")
-    if file.stat().st_size == 0:
-        raise ConvscopeError(f"{name} is empty")
+    name = os.fsdecode(path)
+    sample = name.startswith(SAMPLE_PREFIX)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
-                array = _to_rgb(opened)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ConvscopeError(
-            f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels; make it smaller first"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise ConvscopeError(f"{name} is not an image that can be read") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        # Pillow reports damage with any of these.
-        raise ConvscopeError(f"{name} is damaged ({error})") from error
-    image = torch.from_numpy(array).float().permute(2, 0, 1)[None].contiguous()
-    shown = name if name.startswith(SAMPLE_PREFIX) else str(file)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    _sources[image] = {"path": shown, "sha256": digest}
+        file = _sample_file(name.removeprefix(SAMPLE_PREFIX)) if sample else Path(name).resolve()
+        if not file.exists():
+            raise ConvscopeError(f"no image at {name}")
+        if not file.is_file():
+            raise ConvscopeError(f"{name or 'an empty name'} is not a file")
+        with file.open("rb") as opened:
+            if not opened.read(1):
+                raise ConvscopeError(f"{name} is empty")
+            opened.seek(0)
+            array = _decode(name, opened)
+            opened.seek(0)
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise ConvscopeError(f"{name!r} cannot be read ({_reason(error)})") from error
+    image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+    _sources[image] = image._version, {"path": name if sample else str(file), "sha256": digest}
     return image
 
 
 def source(image: Tensor) -> Mapping[str, str] | None:
-    """Path and SHA-256 of the file that `open_image` made this very tensor from, if it did."""
-    found: Mapping[str, str] | None = _sources.get(image)
-    return found
+    """Path and SHA-256 of the file that `open_image` made this very tensor from, if it did.
+
+    None also where the tensor was changed in place since.
+    """
+    version, found = _sources.get(image, (None, None))
+    return found if version == image._version else None
 
 
 def _sample_file(name: str) -> Path:
@@ -90,19 +84,36 @@ def _sample_file(name: str) -> Path:
         raise unknown("sample", name, SAMPLES)
     import skimage
 
-    return Path(skimage.__file__).parent / "data" / f"{name}.png"
+    return next((Path(skimage.__file__).parent / "data").glob(f"{name}.*"))
+
+
+def _decode(name: str, file: BinaryIO) -> Array:
+    """Float32 (H, W, 3) in [0, 1], upright; refused before decoding where it is too large."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata, which nobody needs
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            Image.init()
+            with Image.open(file, formats=[f for f in Image.ID if f in READABLE]) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ConvscopeError(
+            f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels; make it smaller first"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ConvscopeError(f"{name} is not an image that can be read") from error
+    except Exception as error:  # Pillow's readers stumble over damage in many ways
+        raise ConvscopeError(f"{name} is damaged ({_reason(error)})") from error
 
 
 def _to_rgb(image: Image.Image) -> Array:
-    """Float32 (H, W, 3) in [0, 1], upright."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow would clip 16 bits to 8.
-        grey = np.asarray(image, np.float32) / 65535
-        return np.repeat(grey[..., None], 3, axis=2).clip(0, 1)
-    if image.mode == "F":
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow would clip these to 8 bits. White is 65535 or 1, or the largest value above that.
         grey = np.asarray(image, np.float32)
-        grey = np.nan_to_num(grey / max(1.0, float(np.nanmax(grey))))
+        grey = np.where(np.isfinite(grey), grey, 0)
+        grey = grey / max(1 if image.mode == "F" else 65535, grey.max())
         return np.repeat(grey[..., None], 3, axis=2).clip(0, 1)
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
@@ -111,19 +122,21 @@ def _to_rgb(image: Image.Image) -> Array:
     return np.asarray(image.convert("RGB"), np.float32) / 255
 
 
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Fail now rather than after the work, if `path` cannot be written or is of no known format."""
     target = Path(path)
     if target.suffix.lower() != ".html":
         _format(target)
-    write_file(
-        target.with_name(f".convscope-{os.getpid()}{target.suffix}"), lambda _: None
-    ).unlink()
+    _reserve(target).unlink()
 
 
 def _format(target: Path) -> str:
-    kind = Image.registered_extensions().get(target.suffix.lower(), "")
-    if kind not in Image.SAVE:
+    kind = WRITABLE.get(target.suffix.lower())
+    if kind is None:
         raise ConvscopeError(f"cannot write {target.name}: end it in .png, .jpg, .webp or .gif")
     return kind
 
@@ -135,25 +148,40 @@ def write_file(path: str | os.PathLike[str], write: Callable[[Path], None]) -> P
         ConvscopeError: the folder does not exist or cannot be written.
     """
     target = Path(path)
+    _write_files({target: write})
+    return target
+
+
+def _write_files(writers: Mapping[Path, Callable[[Path], None]]) -> None:
+    temporaries: dict[Path, Path] = {}
+    try:
+        for target, write in writers.items():
+            temporaries[target] = temporary = _reserve(target)
+            write(temporary)
+            temporary.chmod(0o666 & ~_umask())
+        for target, temporary in temporaries.items():
+            temporary.replace(target)
+    except (OSError, ValueError) as error:  # ValueError: Pillow, of sizes that a format has not
+        raise ConvscopeError(f"cannot write {target} ({_reason(error)})") from error
+    finally:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _reserve(target: Path) -> Path:
+    """A new file beside `target`, to become it."""
     if not target.parent.is_dir():
         raise ConvscopeError(f"no folder {target.parent} to write {target.name} to")
     try:
+        if target.is_dir():
+            raise ConvscopeError(f"cannot write {target}: it is a folder")
         handle, name = tempfile.mkstemp(
             prefix=".convscope-", suffix=target.suffix, dir=target.parent
         )
-    except OSError as error:
-        raise ConvscopeError(f"cannot write to {target.parent} ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        raise ConvscopeError(f"cannot write {target} ({_reason(error)})") from error
     os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    except OSError as error:
-        raise ConvscopeError(f"cannot write {target} ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return target
+    return Path(name)
 
 
 def _umask() -> int:
@@ -168,13 +196,13 @@ def save_pictures(
     recipe: Mapping[str, object],
     milliseconds: int = 80,
 ) -> Path:
-    """Write one picture, or several as an animation (.gif, .webp, .png), with their recipe.
+    """Write one picture, or several as an animation, with their recipe: all or nothing.
 
     A PNG carries the recipe in a text chunk; any other format gets NAME.json beside it.
     """
     target = Path(path)
     kind, suffix = _format(target), target.suffix.lower()
-    text = json.dumps(recipe, indent=2)
+    text = json.dumps(recipe, indent=2, default=str)
     options: dict[str, Any] = {}
     if suffix == ".png":
         options["pnginfo"] = info = PngImagePlugin.PngInfo()
@@ -190,9 +218,10 @@ def save_pictures(
         with temporary.open("wb") as file:
             pictures[0].save(file, format=kind, **options)
 
-    write_file(target, write)
+    files = {target: write}
     if suffix != ".png":
-        write_file(sidecar(target), lambda temporary: _write_text(temporary, text))
+        files[sidecar(target)] = lambda temporary: _write_text(temporary, text)
+    _write_files(files)
     return target
 
 
@@ -214,16 +243,24 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
     target = Path(path)
     if not target.is_file():
         raise ConvscopeError(f"no picture at {target}")
-    text: object = None
+    beside = sidecar(target)
     try:
-        if sidecar(target).is_file():
-            text = sidecar(target).read_text(encoding="utf-8")
-        else:
-            with Image.open(target) as picture:
-                text = picture.info.get(RECIPE_KEY)
-        recipe = json.loads(text) if isinstance(text, str) else None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ConvscopeError(f"the recipe of {target.name} cannot be read ({error})") from error
+        text = _chunk(target) or (beside.read_text(encoding="utf-8") if beside.is_file() else None)
+        recipe = None if text is None else json.loads(text)
+    except Exception as error:  # as many as there are ways to damage a file
+        raise ConvscopeError(
+            f"the recipe of {target.name} cannot be read ({_reason(error)})"
+        ) from error
     if not isinstance(recipe, dict) or "technique" not in recipe:
         raise ConvscopeError(f"{target.name} carries no recipe of convscope")
     return recipe
+
+
+def _chunk(file: Path) -> str | None:
+    """The recipe in a PNG's text chunk."""
+    try:
+        with Image.open(file, formats=("PNG",)) as picture:
+            text: str | None = picture.info.get(RECIPE_KEY)
+            return text
+    except UnidentifiedImageError:
+        return None

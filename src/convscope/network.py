@@ -113,6 +113,11 @@ class Network:
         return tuple(dict.fromkeys(self._prepared.trace.activations))
 
     @property
+    def parameters(self) -> int:
+        """How many numbers the network has learned."""
+        return sum(p.numel() for p in self._prepared.plain.parameters())
+
+    @property
     def stages(self) -> tuple[Layer, ...]:
         """The last layer at each resolution, from the photograph down to the code.
 
@@ -122,9 +127,12 @@ class Network:
         for layer in self.layers:
             if not layer.spatial or min(layer.shape[1:]) < 2:
                 continue
-            parent = self._by_name.get(layer.name.rpartition(".")[0])
-            block = parent is not None and parent.type != "Sequential"
-            if parent is None or not block or parent.shape[1:] == layer.shape[1:]:
+            blocks = [
+                self._by_name[name]
+                for name in _ancestors(layer.name)
+                if name in self._by_name and self._by_name[name].type != "Sequential"
+            ]
+            if all(block.shape[1:] == layer.shape[1:] for block in blocks):
                 last.pop(layer.shape[1:], None)
                 last[layer.shape[1:]] = layer
         return tuple(last.values())
@@ -465,6 +473,12 @@ class _AtActivations(TorchFunctionMode):
         self.note(name, before)
         # The call overwrites its input: give it a copy to read, and write the result back.
         return found.input.copy_(found.apply(before))
+
+
+def _ancestors(name: str) -> list[str]:
+    """The names of the modules that hold this one, innermost first."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]
 
 
 def _device(device: str | torch.device | None, module: nn.Module) -> torch.device:

@@ -67,7 +67,7 @@ class Technique:
         except ValidationError as error:
             first = error.errors()[0]
             where = str(first["loc"][0]) if first["loc"] else "parameters"
-            got = "" if first["type"] == "missing" else f", not {first['input']!r}"
+            got = "" if first["type"] == "missing" else f", not {_short(first['input'])}"
             message = first["msg"][0].lower() + first["msg"][1:]
             raise ConvscopeError(f"{self.name}: {where}: {message}{got}") from error
 
@@ -123,6 +123,7 @@ def technique(
             model=create_model(name, __config__=config, **fields),
         )
         _registered[name] = entry
+        _catalogue.add(_catalogue.Entry(name, function.__module__, entry.summary))
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> Run:
@@ -155,9 +156,17 @@ def names() -> tuple[str, ...]:
 def _check_image(name: str, net: Network, image: Tensor | None) -> None:
     if image is None:
         raise ConvscopeError(f"{name} needs an image: {name}(net, open_image('photo.jpg'))")
-    low, high = (float(v) for v in net.as_input(image).aminmax())
+    pixels = net.as_input(image)
+    if not pixels.numel():
+        raise ConvscopeError(f"an image of shape {tuple(image.shape)} holds no pixel")
+    low, high = (float(v) for v in pixels.aminmax())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
         raise ConvscopeError(
             f"images hold RGB in [0, 1], not {low:.3g} to {high:.3g}; divide bytes by 255, and do"
             " not normalise: the network does"
         )
+
+
+def _short(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:80]}..."

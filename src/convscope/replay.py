@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from torch import Tensor
 
 from convscope import images, registry
 from convscope.errors import ConvscopeError
 from convscope.run import Run
 from convscope.zoo import load
+
+
+class _Network(BaseModel):
+    name: str
+    own: bool = False
+    pretrained: bool = True
+    checkpoint: str | None = None
+
+
+class _Photo(BaseModel):
+    path: str
+    sha256: str
+
+
+class _Recipe(BaseModel):
+    """What `Run.recipe` holds, as far as it is needed to run again."""
+
+    technique: str
+    parameters: dict[str, Any]
+    network: _Network
+    device: str
+    image: _Photo | None
+    takes_image: bool
 
 
 def remake(
@@ -24,29 +51,42 @@ def remake(
     Raises:
         ConvscopeError: no recipe, a network or photograph that it does not know, or another photo.
     """
-    recipe = images.read_recipe(picture)
     name = Path(picture).name
-    network = recipe["network"]
-    if network.get("own"):
+    try:
+        recipe = _Recipe.model_validate(images.read_recipe(picture))
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ConvscopeError(f"the recipe of {name} is damaged, at {where!r}") from error
+    network = recipe.network
+    if network.own:
         raise ConvscopeError(
-            f"{name} was made with a network of your own ({network['name']}), which its recipe"
+            f"{name} was made with a network of your own ({network.name}), which its recipe"
             " cannot load; run the technique in Python"
         )
-    photo = None
-    if recipe["takes_image"]:
-        known = recipe["image"]
-        if image is None and known is None:
-            raise ConvscopeError(f"{name} does not know its photograph; give --image")
-        photo = images.open_image(known["path"] if image is None else image)
-        found = images.source(photo)
-        if known and found and found["sha256"] != known["sha256"]:
-            raise ConvscopeError(
-                f"{found['path']} is no longer the photograph that {name} was made from"
-            )
+    technique = registry.get(recipe.technique)
+    photo = _photo(recipe, name, image) if recipe.takes_image else None
     net = load(
-        network["name"],
-        pretrained=network["pretrained"],
-        checkpoint=network["checkpoint"],
-        device=device or recipe["device"],
+        network.name,
+        pretrained=network.pretrained,
+        checkpoint=network.checkpoint,
+        device=device or recipe.device,
     )
-    return registry.get(recipe["technique"]).run(net, photo, **recipe["parameters"])
+    return technique.run(net, photo, **recipe.parameters)
+
+
+def _photo(recipe: _Recipe, name: str, path: str | None) -> Tensor:
+    known = recipe.image
+    where = known.path if path is None and known else path
+    if where is None:
+        raise ConvscopeError(f"{name} does not know its photograph; give --image")
+    try:
+        photo = images.open_image(where)
+    except ConvscopeError as error:
+        hint = "; if the photograph lies elsewhere, give --image" if path is None else ""
+        raise ConvscopeError(f"{error}{hint}") from error
+    found = images.source(photo)
+    if known and found and found["sha256"] != known.sha256:
+        raise ConvscopeError(
+            f"{found['path']} is not, or no longer, the photograph that {name} was made from"
+        )
+    return photo

@@ -9,7 +9,7 @@ Rules are not odd functions: rule(-g) is not -rule(g). Climb a score; do not min
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -55,7 +55,10 @@ class guided(Rule):
     name: ClassVar[str] = "guided"
 
     def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
-        result: Tensor = _PositiveGradient.apply(met.apply(x))
+        def positive(through: Tensor, gradient: Tensor) -> None:
+            through.clamp_min_(0)
+
+        result: Tensor = _Bent.apply(x, met, positive)
         return result
 
 
@@ -84,7 +87,11 @@ class redirected(Rule):
     def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
         if met.slope:
             return met.apply(x)  # nowhere flat
-        result: Tensor = _Redirected.apply(x, met, self.leak)
+
+        def leaking(through: Tensor, gradient: Tensor) -> None:
+            through.lerp_(gradient, self.leak)
+
+        result: Tensor = _Bent.apply(x, met, leaking)
         return result
 
 
@@ -147,16 +154,6 @@ class _Untouched(RuleMode):
         pass
 
 
-class _PositiveGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, y: Tensor) -> Tensor:
-        return y.view_as(y)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient.clamp_min(0)
-
-
 class _Deconv(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, met: Nonlinearity) -> Tensor:
@@ -167,17 +164,40 @@ class _Deconv(torch.autograd.Function):
         return gradient.clamp_min(0), None
 
 
-class _Redirected(torch.autograd.Function):
+# Values that fit in a processor's cache beside their gradient.
+_PIECE = 1 << 20
+
+
+class _Bent(torch.autograd.Function):
+    """The activation's own gradient, then changed in place by `bend(through, gradient)`.
+
+    Both go piece by piece: a second pass over main memory would cost as much as the first.
+    """
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, met: Nonlinearity, leak: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, met: Nonlinearity, bend: Callable[[Tensor, Tensor], None]
+    ) -> Tensor:
         ctx.save_for_backward(x)
+        ctx.bend, ctx.slope = bend, met.slope
         ctx.low = -float("inf") if met.low is None else met.low
         ctx.high = float("inf") if met.high is None else met.high
-        ctx.leak = leak
         return met.apply(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        through = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
-        return through.lerp_(gradient, ctx.leak), None, None
+        through = torch.empty_like(x)
+        count = max(1, _PIECE // max(1, x[:1].numel()))
+        pieces = (t.split(count) for t in (gradient, x, through))
+        for g, value, out in zip(*pieces, strict=True):
+            if ctx.slope:
+                torch.ops.aten.leaky_relu_backward.grad_input(
+                    g, value, ctx.slope, False, grad_input=out
+                )
+            else:
+                torch.ops.aten.hardtanh_backward.grad_input(
+                    g, value, ctx.low, ctx.high, grad_input=out
+                )
+            ctx.bend(out, g)
+        return through, None, None

@@ -148,6 +148,7 @@ class Grid:
     marked: frozenset[int] = frozenset()
     low: float | None = None
     high: float | None = None
+    tile_inches: float | None = None
 
 
 @dataclass(frozen=True)

@@ -41,18 +41,7 @@ def load(
     Raises:
         ConvscopeError: unknown name, weights that cannot be had, a checkpoint that does not fit.
     """
-    family, _, rest = name.partition("/")
-    want_weights = pretrained and checkpoint is None
-    if name in _LITE:
-        module, settings = _efficientnet_lite(name, want_weights)
-    elif family == "timm" and rest:
-        module, settings = _from_timm(rest, want_weights)
-    elif family == "torchvision" and rest:
-        module, settings = _from_torchvision(rest, want_weights)
-    else:
-        raise unknown(
-            "network", name, _LITE, "timm/NAME and torchvision/NAME work too ('convscope models')"
-        )
+    module, settings = build(name, pretrained and checkpoint is None)
     if checkpoint is not None:
         load_checkpoint(module, checkpoint)
     if device is None:
@@ -64,6 +53,20 @@ def load(
         "checkpoint": None if checkpoint is None else str(Path(checkpoint).resolve()),
     }
     return net
+
+
+def build(name: str, pretrained: bool = True) -> tuple[nn.Module, dict[str, Any]]:
+    """The module that `load` wraps, untouched, and the other arguments of its `Network`."""
+    family, _, rest = name.partition("/")
+    if name in _LITE:
+        return _efficientnet_lite(name, pretrained)
+    if family == "timm" and rest:
+        return _from_timm(rest, pretrained)
+    if family == "torchvision" and rest:
+        return _from_torchvision(rest, pretrained)
+    raise unknown(
+        "network", name, _LITE, "timm/NAME and torchvision/NAME work too ('convscope models')"
+    )
 
 
 def models(contains: str = "") -> list[str]:

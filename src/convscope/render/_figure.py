@@ -184,7 +184,7 @@ class _Mosaic:
         self.factor = max(1, round(96 / max(height, width)))
         self.height, self.width = height * self.factor, width * self.factor
         small = max(height, width) < 16
-        self.tile_inches = 0.55 if small else 1.15
+        self.tile_inches = panel.tile_inches or (0.55 if small else 1.15)
         self.gap = max(2, self.width // (12 if small else 40))
         self.room = round(0.2 / self.tile_inches * self.width) if panel.captions else 0
         self.size = (

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from convscope import _defaults
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.registry import technique
@@ -45,7 +46,7 @@ def activations(
     if len(image) != 1:
         raise ConvscopeError(f"activations shows one image at a time, not {len(image)}")
     if layer is None:
-        layer = next((one.name for one in net.layers if one.activation), net.layers[0].name)
+        layer = _defaults.first(net).name
     values = net.read(image, {layer})[layer][0]
     if values.dim() not in (1, 3):
         raise ConvscopeError(

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import tensors
+from convscope import _defaults, tensors
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
 from convscope.objectives import energy
@@ -36,7 +36,7 @@ def deepdream(
     ] = None,
     octaves: Annotated[int, Field(ge=1, le=12, description="sizes to dream at, small first")] = 4,
     zoom: Annotated[float, Field(gt=1, le=2, description="ratio of one size to the next")] = 1.3,
-    steps: Annotated[int, Field(ge=1, le=10_000, description="steps at each size")] = 20,
+    steps: Annotated[int, Field(ge=1, le=10_000, description="steps at each size")] = 12,
     rate: Annotated[float, Field(gt=0, le=1, description="mean change of a pixel a step")] = 0.012,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
@@ -45,7 +45,7 @@ def deepdream(
     The climb begins on a small version of the photo and goes on at larger ones, carrying the
     invented detail up. It works at the photo's own size.
     """
-    layer = _deep_layer(net) if layer is None else layer
+    layer = _defaults.deep(net).name + PRE if layer is None else layer
     net.target(layer)
     base = net.as_input(image)
     sizes = _sizes(base, octaves, zoom)
@@ -80,16 +80,3 @@ def _sizes(image: Tensor, octaves: int, zoom: float) -> list[tuple[int, int]]:
             f"the photo of {height} x {width} is too small for {octaves} octaves; use fewer"
         )
     return sizes
-
-
-def _deep_layer(net: Network) -> str:
-    """What goes into the last activation of the last stage but one."""
-    stages = net.stages
-    end = stages[-2].name if len(stages) > 1 else net.layers[-1].name
-    found = None
-    for layer in net.layers:
-        if layer.activation and layer.spatial:
-            found = layer.name + PRE
-        if layer.name == end and found:
-            return found
-    raise ConvscopeError(f"{net.name} has no activation to amplify; name a layer")

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from convscope import tensors
+from convscope import _defaults, tensors
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
 from convscope.objectives import Objective, activation, energy, logit, peak
@@ -44,7 +44,8 @@ def saliency(net: Network, image: Tensor, *, target: TargetName = None) -> Itera
     frame = _gradient(net, net.fit(image), _score_of(net, target))
     heatmap = frame.gradient.abs().amax(1)
     panels: list[Panel] = []
-    for i, name in enumerate(_names(net, frame, target)):
+    names = _names(net, frame, target)
+    for i, name in enumerate(names):
         whole, box = image[i].detach(), net.box(image)
         label = f"|gradient of {name}| per pixel"
         if len(image) == 1:
@@ -53,7 +54,7 @@ def saliency(net: Network, image: Tensor, *, target: TargetName = None) -> Itera
         panels.append(
             HeatMap(heatmap[i], label, "on the photograph", photo=whole, box=box, clip=0.995)
         )
-    yield replace(frame, heatmap=heatmap, panels=tuple(panels), figures={"target": name})
+    yield replace(frame, heatmap=heatmap, panels=tuple(panels), figures=_figures(frame, names))
 
 
 @technique(
@@ -108,7 +109,7 @@ def deconv(
     its early layers show what their units look for, its deep ones a chequerboard.
     """
     if target is None:
-        target = _early_layer(net)
+        target = _defaults.seeing(net, 1 / 5).name + PRE
     yield _read_back(net, image, target, "deconv", samples, noise, seed)
 
 
@@ -165,11 +166,18 @@ def _read_back(
         return _sheet(net, seen, net.target(target), rule)
     frame = _gradient(net, seen, _score_of(net, target), rule, samples, noise, seed)
     panels: list[Panel] = []
-    for i, name in enumerate(_names(net, frame, target)):
+    names = _names(net, frame, target)
+    for i, name in enumerate(names):
         if len(image) == 1:
             panels.append(Picture(image[i].detach(), "what the network saw", net.box(image)))
         panels.append(Picture(_around_grey(frame.gradient[i]), f"{rule} gradient of {name}"))
-    return replace(frame, panels=tuple(panels), figures={"target": name})
+    return replace(frame, panels=tuple(panels), figures=_figures(frame, names))
+
+
+def _figures(frame: Ascent, names: list[str]) -> dict[str, object]:
+    steepest = frame.gradient.abs().flatten(1).amax(1).tolist()
+    figures = {"target": names, "score": frame.score.tolist(), "steepest": steepest}
+    return {k: v[0] for k, v in figures.items()} if len(names) == 1 else dict(figures)
 
 
 def _is_layer(target: Target) -> bool:
@@ -217,18 +225,6 @@ def _sheet(net: Network, seen: Tensor, target: Target, rule: str, most: int = 9)
         gradient=torch.stack(gradients),
         figures={"target": target.layer, "channels": [channel for _, channel in chosen]},
     )
-
-
-def _early_layer(net: Network) -> str:
-    """The deepest layer before an activation whose units still see only a detail of the image."""
-    found = None
-    for layer in net.layers:
-        field = layer.receptive_field
-        if layer.activation and layer.spatial and field and max(field) <= min(net.input_size) / 5:
-            found = layer.name + PRE
-    if found is None:
-        raise ConvscopeError(f"{net.name} has no layer of small receptive field; name a target")
-    return found
 
 
 def _window(layer: Layer, row: int, column: int, seen: Tensor) -> tuple[slice, slice]:

@@ -1,0 +1,43 @@
+# make tour: set up, then explain a photograph.   make test: set up, then everything that CI checks.
+PYTHON ?= python3
+BIN := .venv/bin
+IMAGE ?= sample:chelsea
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: tour test test-all check docs bench clean
+
+tour: .venv/installed
+	$(BIN)/convscope tour $(IMAGE) -o report.html
+
+test: .venv/developing check
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(MAKE) docs
+
+test-all: .venv/developing check
+	$(BIN)/python -m pytest
+	$(MAKE) docs
+
+check: .venv/developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/developing
+	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
+
+bench: .venv/developing
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv docs/_build docs/gallery docs/generated report.html
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	touch $@
+
+.venv/developing: .venv/installed
+	$(PIP) -e ".[test,docs]"
+	touch $@

@@ -1,0 +1,187 @@
+"""What the pages say of the package, written from the package: docs/generated/*.md.
+
+Also the signatures and parameters of techniques, from the registry instead of their annotations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+from unittest import mock
+
+from pydantic.fields import FieldInfo
+from scraper import rank
+from sphinx.application import Sphinx
+
+from convscope import cli, registry
+from convscope.registry import Technique
+
+VOCABULARY = {
+    "starts": "Start",
+    "objectives": "Objective",
+    "rules": "Rule",
+    "priors": "Prior",
+    "optimisers": "Optimiser",
+}
+COMMANDS = ("tour", "replay", "layers", "models", "doctor")
+
+
+def write(app: Sphinx) -> None:
+    """Write every file that a page includes."""
+    folder = Path(app.srcdir) / "generated"
+    folder.mkdir(exist_ok=True)
+    pages = {"techniques": techniques_table(), "commands": commands_help()}
+    pages |= {module: vocabulary_table(module, base) for module, base in VOCABULARY.items()}
+    for name, text in pages.items():
+        (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+
+
+def names() -> list[str]:
+    """All techniques, in the order of the lecture."""
+    return sorted(registry.names(), key=rank)
+
+
+# ---------------------------------------------------------------------------- tables
+
+
+def techniques_table() -> str:
+    found = [registry.get(name) for name in names()]
+    rows = [
+        f"| [{one.title}](/gallery/plot_{one.name}.rst) | `{one.name}` | {one.summary} |"
+        f" [{one.paper}]({one.url}) |"
+        for one in found
+    ]
+    head = ["| technique | name | what it shows | paper |", "|---|---|---|---|"]
+    pages = "\n".join(f"/gallery/plot_{one.name}" for one in found)
+    return "\n".join(head + rows) + f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```"
+
+
+def vocabulary_table(module: str, base: str) -> str:
+    """A row for each word of a module: how it is written, with its defaults, and what it means."""
+    rows = [
+        f"| `{word.__name__}{_signature(word)}` | {_first_paragraph(word)} |"
+        for word in vocabulary(module, base)
+    ]
+    return "\n".join(["| word | meaning |", "|---|---|", *rows])
+
+
+def vocabulary(module: str, base: str) -> Iterator[type]:
+    room = importlib.import_module(f"convscope.{module}")
+    parent = getattr(room, base)
+    for word in vars(room).values():
+        own = inspect.isclass(word) and word.__module__ == room.__name__
+        if own and issubclass(word, parent) and word is not parent:
+            yield word
+
+
+def _signature(word: type) -> str:
+    parameters = inspect.signature(word).parameters.values()
+    return "(" + ", ".join(_parameter(p) for p in parameters) + ")"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return parameter.name
+    return f"{parameter.name}={parameter.default!r}"
+
+
+def _first_paragraph(word: object) -> str:
+    return " ".join((inspect.getdoc(word) or "").partition("\n\n")[0].split()).replace("|", "\\|")
+
+
+# ---------------------------------------------------------------------- command line
+
+
+def commands_help() -> str:
+    """The help of every command, as it is printed."""
+    parts = [_help()]
+    parts += [f"## `convscope {name}`\n\n{_help(name)}" for name in COMMANDS]
+    parts += [f"## `convscope {name}`\n\n{_help(name)}" for name in names()]
+    return "\n\n".join(parts)
+
+
+def _help(*words: str) -> str:
+    out = io.StringIO()
+    plain = {"COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb"}
+    with (
+        mock.patch.dict(os.environ, plain),
+        contextlib.redirect_stdout(out),
+        contextlib.suppress(SystemExit),
+    ):
+        cli.main([*words, "--help"])
+    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+    return f"```text\n{text.strip()}\n```"
+
+
+# --------------------------------------------------------------------------- autodoc
+
+
+def _of(name: str) -> Technique | None:
+    short = name.removeprefix("convscope.")
+    return registry.get(short) if short in registry.names() else None
+
+
+def sign(_app: Sphinx, _what: str, name: str, _object: Any, *_: Any) -> tuple[str, str] | None:
+    """A technique's signature, without the bounds and descriptions in its annotations."""
+    technique = _of(name)
+    if technique is None:
+        return None
+    words = ["net", *(["image"] if technique.takes_image else []), "*"]
+    for word, field in technique.model.model_fields.items():
+        words.append(word if field.is_required() else f"{word}={field.default!r}")
+    return f"({', '.join(words)})", "Run"
+
+
+def escape(
+    _app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lines: list[str]
+) -> None:
+    """Docstrings are text with code in backticks; outside of it, stars and bars mean themselves."""
+    for i, line in enumerate(lines):
+        parts = line.split("`")
+        parts[::2] = [re.sub(r"[*|]", r"\\\g<0>", part) for part in parts[::2]]
+        lines[i] = "`".join(parts)
+    if what == "property":
+        lines.insert(0, "")  # or napoleon takes what stands before a colon for the type
+
+
+def describe(
+    _app: Sphinx, _what: str, name: str, _object: Any, _options: Any, lines: list[str]
+) -> None:
+    """A technique's parameters, from the registry; its page and its paper."""
+    technique = _of(name)
+    if technique is None:
+        return
+    lines += [""]
+    for word, field in technique.model.model_fields.items():
+        lines.append(f":param {word}: {field.description}{_bounds(field)}")
+    page = f":doc:`{technique.title} </gallery/plot_{technique.name}>`"
+    lines += ["", f"Page: {page}. Paper: `{technique.paper} <{technique.url}>`__.", ""]
+
+
+def _bounds(field: FieldInfo) -> str:
+    words = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
+    found = [
+        text.format(f"{value:g}" if value < 1e7 else value)
+        for bound in field.metadata
+        for key, text in words.items()
+        if (value := getattr(bound, key, None)) is not None and value < 2**62
+    ]
+    choices = [f"`{choice!r}`" for choice in get_args(field.annotation) if isinstance(choice, str)]
+    if choices:
+        found.append(" or ".join(choices))
+    return f" ({', '.join(found)})" if found else ""
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("builder-inited", write)
+    app.connect("autodoc-process-signature", sign)
+    app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", describe)
+    return {"parallel_read_safe": True}

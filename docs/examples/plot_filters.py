@@ -1,0 +1,51 @@
+"""
+Filters
+=======
+
+The weights of a convolution, drawn: the first layer in colour, deeper ones in grey.
+
+**How to read it.** A filter of the first layer is laid on the pixels themselves, so it has a red, a
+green and a blue plane and can be shown as a small colour image: it answers most where the
+photograph looks like it. By default each filter is stretched to its own full contrast;
+``scale="layer"`` draws all on one scale, so that weak filters look weak. The histogram has all the
+weights of the layer. Those below a hundredth of the largest count as near zero.
+
+**Its limits.** The famous pictures of oriented edges and colour blobs come from first layers of
+11 x 11 or 7 x 7 pixels. At 3 x 3 there is room for little more than an edge, a dot or a colour.
+Deeper filters are laid on channels, not on colours: they can be looked at, but a pattern of grey
+squares says little about what the unit means. Ask for its
+:doc:`activation maps <plot_activations>` or read it back with :doc:`guided backpropagation
+<plot_guided>` instead.
+
+**Paper.** Krizhevsky, Sutskever and Hinton 2012, `ImageNet Classification with Deep Convolutional
+Neural Networks
+<https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks>`__.
+"""
+
+import convscope as cs
+
+net = cs.load()
+cs.filters(net)
+
+# %%
+# A flat colour tile answers to that colour; a tile that is light on one side and dark on the other
+# answers to an edge.
+#
+# A deeper layer. This one is depthwise: each filter sees a single channel, so each is one grey
+# tile. White squares are the largest weights, black ones the smallest. A white centre in black
+# sharpens what comes from below, a gradient from one side to the other finds an edge in it.
+
+cs.filters(net, layer="blocks.3.1.conv_dw")
+
+# %%
+# Where a filter sees several channels, it is a row with a plane for each of them: a line of the
+# picture is a filter, a column is a channel of the layer below. This convolution is 1 x 1, so that
+# a plane is one weight, and the row says which channels it adds (white) and subtracts (black).
+
+cs.filters(net, layer="blocks.1.0.conv_pw", most=12)
+
+# %%
+# The weights themselves, as the network's author trained them (before any folding):
+
+weights = cs.filters(net).result().arrays["weights"]
+print(weights.shape, f"{weights.min():.2f} to {weights.max():.2f}")

@@ -1,0 +1,45 @@
+"""
+Saliency map
+============
+
+Which pixels, changed a little, change a score most.
+
+**How to read it.** The score is differentiated by every pixel; the map is the largest absolute
+value over the three colours. Its unit is that of the score: 0.3 means that a small change of that
+pixel moves the score 0.3 times as far. Colours saturate at the brightest half per cent of the
+pixels, which the pointed end of the colour bar shows.
+
+**Its limits.** A gradient tells what a small change would do, not what the network used: a part
+that fully convinces the network already may get no gradient at all. The map is grainy, because the
+gradient of a deep network changes sharply from one pixel to the next, and shows a fine chequerboard
+where layers of stride 2 pass it back unevenly. Both signs are lost in the absolute value.
+
+**Paper.** Simonyan, Vedaldi and Zisserman 2014, `Deep Inside Convolutional Networks: Visualising
+Image Classification Models and Saliency Maps <https://arxiv.org/abs/1312.6034>`__.
+"""
+
+import convscope as cs
+
+net = cs.load()
+cat = cs.open_image("sample:chelsea")
+tiger_cat = cs.saliency(net, cat, target="tiger cat")
+tiger_cat
+
+# %%
+# Not only classes have scores. This is channel 114 of a deep layer, one that answers to the eyes;
+# its score is its strongest activation. ``.pre`` names what goes into the activation: ReLU6 passes
+# no gradient where it has cut a value, and strong units are just the ones that it cuts.
+
+cs.saliency(net, cat, target="blocks.4.2.bn2.pre:114")
+
+# %%
+# Maps of different classes on one photograph resemble each other more than their names do. Blurred
+# a little, those of a tiger cat and of a window screen still agree well: much of the map is what
+# the network looks at for any decision.
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+screen = cs.saliency(net, cat, target="window screen")
+maps = [gaussian_filter(run.result().heatmap, 4).ravel() for run in (tiger_cat, screen)]
+print(f"correlation {np.corrcoef(*maps)[0, 1]:.2f}")

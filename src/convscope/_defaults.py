@@ -1,0 +1,54 @@
+"""Layers worth looking at in any network, for when the user names none."""
+
+from __future__ import annotations
+
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.types import Layer
+
+
+def activated(net: Network) -> list[Layer]:
+    """The layers with maps that end in an activation, each under its outermost name."""
+    found: dict[str, Layer] = {}
+    for layer in net.layers:
+        if layer.activation and layer.spatial and min(layer.shape[1:]) > 1:
+            # A parent comes after its children; where it ends in the same values, it replaces them.
+            last = next(reversed(found), "")
+            if last.startswith(f"{layer.name}.") and found[last].shape == layer.shape:
+                del found[last]
+            found[layer.name] = layer
+    return list(found.values())
+
+
+def first(net: Network) -> Layer:
+    """The first layer that ends in an activation, or simply the first."""
+    return next(iter(activated(net)), net.layers[0])
+
+
+def seeing(net: Network, fraction: float) -> Layer:
+    """The deepest layer before an activation whose units see at most this part of the image's side.
+
+    Raises:
+        ConvscopeError: there is none.
+    """
+    limit = fraction * min(net.input_size)
+    for layer in reversed(activated(net)):
+        if layer.receptive_field and max(layer.receptive_field) <= limit:
+            return layer
+    raise ConvscopeError(
+        f"{net.name} has no activation whose units see only a part of the image; name a layer"
+    )
+
+
+def deep(net: Network) -> Layer:
+    """The last activation at the smallest map but one: whole objects, still in many places.
+
+    Raises:
+        ConvscopeError: the network has no activation with maps.
+    """
+    layers = activated(net)
+    if not layers:
+        raise ConvscopeError(f"{net.name} has no activation with maps; name a layer")
+    sizes = sorted({layer.shape[1:] for layer in layers})
+    size = sizes[min(1, len(sizes) - 1)]
+    return next(layer for layer in reversed(layers) if layer.shape[1:] == size)
