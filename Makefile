@@ -9,6 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 tour: .venv/installed
 	$(BIN)/convscope tour $(IMAGE) -o report.html
 
+# Processes side by side must not spin while they wait for each other.
+test test-all docs: export OMP_WAIT_POLICY = PASSIVE
+
 test: .venv/developing check
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 	$(MAKE) docs

@@ -1,7 +1,11 @@
 """How the site is built: `make docs`. Every warning is an error there, broken links included."""
 
+import os
 import sys
 from pathlib import Path
+
+# Threads that wait by spinning slow each other down manyfold where another program is at work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import convscope
 
@@ -38,7 +42,7 @@ default_role = "literal"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 

@@ -71,9 +71,11 @@ def _scrape(_block: Any, variables: dict[str, Any], gallery_conf: dict[str, Any]
     # does not show it again.
     value = variables["example_globals"].get("___")
     variables["example_globals"]["___"] = None
-    written = []
-    paths = variables["image_path_iterator"]
-    for picture, path in zip(pictures(value), paths, strict=False):
+    found = list(pictures(value))
+    paths = [path for _, path in zip(found, variables["image_path_iterator"], strict=False)]
+    for picture, path in zip(found, paths, strict=True):
         picture.save(path)
-        written.append(path)
-    return str(figure_rst(written, gallery_conf["src_dir"]))
+    # Small pictures stand side by side, figures below each other.
+    small = all(picture.width < 400 for picture in found)
+    rows = [paths] if small else [[path] for path in paths]
+    return "\n".join(figure_rst(row, gallery_conf["src_dir"]) for row in rows)

@@ -128,11 +128,20 @@ def _of(name: str) -> Technique | None:
     return registry.get(short) if short in registry.names() else None
 
 
-def sign(_app: Sphinx, _what: str, name: str, _object: Any, *_: Any) -> tuple[str, str] | None:
+def sign(
+    _app: Sphinx,
+    _what: str,
+    name: str,
+    _object: Any,
+    _options: Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
     """A technique's signature, without the bounds and descriptions in its annotations."""
     technique = _of(name)
     if technique is None:
-        return None
+        # Sphinx cannot parse how a dataclass shows a field that is made anew each time.
+        return signature and signature.replace("<factory>", "{}"), returns
     words = ["net", *(["image"] if technique.takes_image else []), "*"]
     for word, field in technique.model.model_fields.items():
         words.append(word if field.is_required() else f"{word}={field.default!r}")
@@ -148,7 +157,9 @@ def escape(
         parts[::2] = [re.sub(r"[*|]", r"\\\g<0>", part) for part in parts[::2]]
         lines[i] = "`".join(parts)
     if what == "property":
-        lines.insert(0, "")  # or napoleon takes what stands before a colon for the type
+        # Napoleon takes what stands before a colon in the first line for the type, so that line
+        # is an empty comment.
+        lines[:0] = ["..", ""]
 
 
 def describe(

@@ -21,21 +21,21 @@ Visualization <https://distill.pub/2017/feature-visualization/>`__, for how it i
 import convscope as cs
 
 net = cs.load()
-names = "flamingo", "volcano", "golden retriever"
-[cs.class_image(net, target=name, steps=128) for name in names]
+flamingo, *others = (
+    cs.class_image(net, target=name, steps=128)
+    for name in ("flamingo", "volcano", "golden retriever")
+)
+[flamingo, *others]
 
 # %%
 # On the way back a ReLU passes no gradient where its unit is silent, so that the climb can only
 # strengthen what is there already. By default a tenth of the gradient passes all the same (the rule
 # ``redirected``), and silent units can wake. Left with it, right with the plain gradient:
 
-two = [
-    cs.class_image(net, target="flamingo", steps=128, rule=rule).result()
-    for rule in ("redirected", "plain")
-]
-for one in two:
-    print(f"{one.recipe['parameters']['rule']:10} score {one.score:.1f}")
-two
+plain = cs.class_image(net, target="flamingo", steps=128, rule="plain")
+print(f"redirected: score {flamingo.result().score:.1f}")
+print(f"plain:      score {plain.result().score:.1f}")
+[flamingo, plain]
 
 # %%
 # The plain climb reaches the higher score and the lesser picture: a score alone does not tell how

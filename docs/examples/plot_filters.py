@@ -45,7 +45,7 @@ cs.filters(net, layer="blocks.3.1.conv_dw")
 cs.filters(net, layer="blocks.1.0.conv_pw", most=12)
 
 # %%
-# The weights themselves, as the network's author trained them (before any folding):
+# The weights themselves, as they were trained (before any folding):
 
 weights = cs.filters(net).result().arrays["weights"]
 print(weights.shape, f"{weights.min():.2f} to {weights.max():.2f}")

@@ -9,7 +9,7 @@ gradient pass only where it is positive and where the unit was active. The resul
 grey, in the colours that would raise the score; grey is zero. Strong lines and colours are details
 that excite the target through a chain of units that all excite the next.
 
-**Its limits.** It is not the gradient of anything, and it hardly depends on the class, as the last
+**Its limits.** It is not the gradient of the score, and it hardly depends on the class, as the last
 two pictures show: for a class, read it as a picture of what the lower layers picked out. It is most
 useful for units inside the network, where the rule follows the few details that the unit sees. It
 needs ReLUs or their relatives: on a network without any it says so.

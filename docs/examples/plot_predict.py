@@ -24,7 +24,7 @@ cat = cs.open_image("sample:chelsea")
 cs.predict(net, cat)
 
 # %%
-# Three breeds of cat share most of the probability, and all of them describe this photograph. What
+# Three kinds of cat share most of the probability, and all of them describe this photograph. What
 # follows asks the network why.
 #
 # ImageNet has no class for an astronaut. The suit, the helmet and the flag have to be something, so

@@ -27,15 +27,16 @@ tiger_cat
 
 # %%
 # Not only classes have scores. This is channel 114 of a deep layer, one that answers to the eyes;
-# its score is its strongest activation. ``.pre`` names what goes into the activation: ReLU6 passes
-# no gradient where it has cut a value, and strong units are just the ones that it cuts.
+# its score is its strongest activation, here at the left eye. ``.pre`` names what goes into the
+# activation: ReLU6 passes no gradient where it has cut a value, and the strongest units are just
+# the ones that it cuts.
 
 cs.saliency(net, cat, target="blocks.4.2.bn2.pre:114")
 
 # %%
 # Maps of different classes on one photograph resemble each other more than their names do. Blurred
-# a little, those of a tiger cat and of a window screen still agree well: much of the map is what
-# the network looks at for any decision.
+# a little, those of a tiger cat and of a window screen still have much in common: a good part of a
+# map shows where the network is sensitive at all, whatever it is asked about.
 
 import numpy as np
 from scipy.ndimage import gaussian_filter

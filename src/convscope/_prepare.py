@@ -6,6 +6,8 @@ Everything here works on copies. What cannot be prepared runs as it is, and `not
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -13,28 +15,34 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from convscope._trace import Trace, trace
+from convscope._trace import Pair, Trace, trace
 from convscope.errors import ConvscopeError
 
-FOLDING_TOLERANCE = 1e-4
+# A prepared copy may differ by this much from the module, relative to its largest output.
+TOLERANCE = 1e-4
 
 
 @dataclass
 class Prepared:
-    """A module ready to be read. `variant(keep)` leaves the named convolutions unfolded."""
+    """A module ready to be read. `variant(names)` leaves unfolded what would change those layers.
+
+    `memory_format` is the layout that inputs should have.
+    """
 
     plain: nn.Module
     trace: Trace
-    pairs: dict[str, str]
-    notes: list[str] = field(default_factory=list)
-    _variants: dict[frozenset[str], nn.Module] = field(default_factory=dict)
+    memory_format: torch.memory_format
+    notes: list[str]
+    pairs: dict[Pair, tuple[nn.Parameter, nn.Parameter]] = field(default_factory=dict)
+    _variants: dict[frozenset[Pair], nn.Module] = field(default_factory=dict)
 
-    def variant(self, keep: frozenset[str] = frozenset()) -> nn.Module:
-        keep = keep.intersection(self.pairs)
-        if keep not in self._variants:
-            pairs = {conv: norm for conv, norm in self.pairs.items() if conv not in keep}
-            self._variants[keep] = _folded(self.plain, pairs) if pairs else self.plain
-        return self._variants[keep]
+    def variant(self, names: Collection[str] = ()) -> nn.Module:
+        folded = frozenset(pair for pair in self.pairs if pair.names.isdisjoint(names))
+        if not folded:
+            return self.plain
+        if folded not in self._variants:
+            self._variants[folded] = _folded(self.plain, {p: self.pairs[p] for p in folded})
+        return self._variants[folded]
 
 
 class _Folded(nn.Module):
@@ -56,47 +64,57 @@ def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepare
 
     `example` is a normalised input (1, C, H, W).
     """
-    try:
-        plain = copy.deepcopy(module)
-    except (RuntimeError, TypeError) as error:
-        raise ConvscopeError(f"this module cannot be copied ({_first_line(error)})") from error
-    plain.eval().requires_grad_(False)
+    plain = _copied(module).eval().requires_grad_(False)
     first = next((p for p in plain.parameters() if p.is_floating_point()), None)
     if first is not None and first.dtype in (torch.float16, torch.bfloat16):
         plain.float()
     plain.to(device)
     _check_finite(plain)
-    example = example.to(
-        device, first.dtype if first is not None and first.dtype == torch.float64 else None
-    )
+    double = first is not None and first.dtype == torch.float64
+    example = example.to(device, torch.float64 if double else torch.float32)
     reference = _run(plain, example)
 
-    notes = []
-    if any(isinstance(m, nn.Conv2d) for m in plain.modules()):
-        plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        example = example.contiguous(memory_format=torch.channels_last)
+    notes: list[str] = []
+    if not _agrees(plain, example, reference):
+        notes.append("runs as it is: two runs of it do not give the same finite tensors")
+        return Prepared(plain, trace(plain, example), torch.contiguous_format, notes)
+
     inplace = [m for m in plain.modules() if getattr(m, "inplace", None) is True]
     _set_inplace(inplace, False)
-    if _difference(_run(plain, example), reference) > FOLDING_TOLERANCE:
+    if inplace and not _agrees(plain, example, reference):
         _set_inplace(inplace, True)
         notes.append("in-place activations kept: the module relies on them")
 
-    traced = trace(plain, example)
-    pairs = {
-        conv: norm
-        for conv, norm in traced.foldable
-        if isinstance(plain.get_submodule(conv), nn.Conv2d)
-        and _foldable_norm(plain.get_submodule(norm))
-    }
-    prepared = Prepared(plain, traced, pairs, notes)
-    if pairs:
-        difference = _difference(_run(prepared.variant(), example), reference)
-        if difference > FOLDING_TOLERANCE:
-            prepared = Prepared(plain, traced, {}, notes)
-            notes.append(f"not folded: folding changed the output by {difference:.1e}")
-    elif any(isinstance(m, _BatchNorm) for m in plain.modules()):
+    memory_format = torch.channels_last
+    _lay_out(plain, memory_format)
+    if not _agrees(plain, example.contiguous(memory_format=memory_format), reference):
+        memory_format = torch.contiguous_format  # `x.view(len(x), -1)` needs it, for one
+        _lay_out(plain, memory_format)
+        notes.append("not channels_last: the module relies on the order of values in memory")
+    example = example.contiguous(memory_format=memory_format)
+
+    prepared = Prepared(plain, trace(plain, example), memory_format, notes)
+    prepared.pairs = {p: _fused(plain, p) for p in prepared.trace.pairs if _foldable(plain, p)}
+    if prepared.pairs and not _agrees(prepared.variant(), example, reference):
+        prepared.pairs = {}
+        notes.append("not folded: folding changed the output")
+    elif not prepared.pairs and any(isinstance(m, _BatchNorm) for m in plain.modules()):
         notes.append("not folded: no BatchNorm directly follows a convolution of its own")
     return prepared
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    # A module may hold what an earlier forward pass computed, which refuses to be copied.
+    computed = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    try:
+        return copy.deepcopy(module, computed)
+    except (RuntimeError, TypeError) as error:
+        raise ConvscopeError(f"this module cannot be copied ({_first_line(error)})") from error
 
 
 def _run(module: nn.Module, example: Tensor) -> object:
@@ -108,11 +126,26 @@ def _run(module: nn.Module, example: Tensor) -> object:
             f"{type(module).__name__}.forward needs other inputs than one batch of images"
             f" ({_first_line(error)}); wrap it in a module whose forward takes (N, C, H, W)"
         ) from error
-    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+    except Exception as error:  # the module is the user's: it may raise anything
         raise ConvscopeError(
             f"{type(module).__name__} does not run on images of shape {tuple(example.shape)}"
             f" ({_first_line(error)}); is input_size right?"
         ) from error
+
+
+def _agrees(module: nn.Module, example: Tensor, reference: object) -> bool:
+    """Whether a changed module still runs, and computes the same."""
+    try:
+        with torch.no_grad():
+            return _difference(module(example), reference) <= TOLERANCE
+    except Exception:  # as above; whatever it is, the change caused it
+        return False
+
+
+def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            part.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
 def _first_line(error: Exception) -> str:
@@ -131,45 +164,72 @@ def _set_inplace(modules: list[nn.Module], value: bool) -> None:
 
 
 def _difference(output: object, reference: object) -> float:
-    """The largest difference of two outputs, relative to the largest value of the reference."""
+    """The largest difference of two outputs, relative to the largest value of the reference;
+    infinite where they cannot be compared."""
     if isinstance(output, Tensor) and isinstance(reference, Tensor):
+        if output.shape != reference.shape:
+            return math.inf
+        if not reference.numel():
+            return 0.0
+        if not output.isfinite().all():
+            return math.inf
         largest = reference.abs().max().clamp_min(1e-30)
         return float((output - reference).abs().max() / largest)
     if isinstance(output, dict) and isinstance(reference, dict):
         return _difference(list(output.values()), list(reference.values()))
-    if isinstance(output, list | tuple) and isinstance(reference, list | tuple):
+    if (
+        isinstance(output, list | tuple)
+        and isinstance(reference, list | tuple)
+        and len(output) == len(reference)
+    ):
         return max(map(_difference, output, reference), default=0.0)
-    return 0.0
+    return 0.0 if output == reference else math.inf
 
 
-def _foldable_norm(norm: nn.Module) -> bool:
+def _foldable(module: nn.Module, pair: Pair) -> bool:
+    conv, norm = module.get_submodule(pair.conv), module.get_submodule(pair.norm)
     plain = type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm)
     with_activation = isinstance(norm, _BatchNorm) and hasattr(norm, "act")
-    return (plain or with_activation) and norm.running_mean is not None
+    return (
+        isinstance(conv, nn.Conv2d)
+        and (plain or with_activation)
+        and norm.running_mean is not None
+        # Hooks of the user's own must meet the values that they were made for.
+        and not any(m._forward_hooks or m._forward_pre_hooks for m in (conv, norm))
+    )
 
 
-def _folded(plain: nn.Module, pairs: dict[str, str]) -> nn.Module:
+def _fused(module: nn.Module, pair: Pair) -> tuple[nn.Parameter, nn.Parameter]:
+    """Weight and bias of one convolution that does the work of the pair."""
+    conv, norm = module.get_submodule(pair.conv), module.get_submodule(pair.norm)
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, _BatchNorm)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight.double(),
+        None if conv.bias is None else conv.bias.double(),
+        norm.running_mean.double(),
+        norm.running_var.double(),
+        norm.eps,
+        None if norm.weight is None else norm.weight.double(),
+        None if norm.bias is None else norm.bias.double(),
+    )
+    dtype = conv.weight.dtype
+    return (
+        nn.Parameter(weight.to(dtype), requires_grad=False),
+        nn.Parameter(bias.to(dtype), requires_grad=False),
+    )
+
+
+def _folded(plain: nn.Module, pairs: Mapping[Pair, tuple[nn.Parameter, nn.Parameter]]) -> nn.Module:
     """A copy with the pairs folded; all other tensors are shared with `plain`."""
     tensors = [*plain.parameters(), *plain.buffers()]
-    module = copy.deepcopy(plain, memo={id(t): t for t in tensors})
-    for conv_name, norm_name in pairs.items():
-        conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
-        assert isinstance(conv, nn.Conv2d)
-        assert isinstance(norm, _BatchNorm)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        weight, bias = fuse_conv_bn_weights(
-            conv.weight.double(),
-            None if conv.bias is None else conv.bias.double(),
-            norm.running_mean.double(),
-            norm.running_var.double(),
-            norm.eps,
-            None if norm.weight is None else norm.weight.double(),
-            None if norm.bias is None else norm.bias.double(),
-        )
-        dtype = conv.weight.dtype
-        conv.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
-        conv.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
-        parent, _, child = norm_name.rpartition(".")
+    module = copy.deepcopy(plain, {id(t): t for t in tensors})
+    for pair, (weight, bias) in pairs.items():
+        conv = module.get_submodule(pair.conv)
+        conv.weight, conv.bias = weight, bias
+        parent, _, child = pair.norm.rpartition(".")
+        norm = module.get_submodule(pair.norm)
         setattr(module.get_submodule(parent), child, _Folded(norm))
     return module

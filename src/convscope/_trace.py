@@ -7,7 +7,8 @@ and follows branches, reused modules and functional calls in any network that ru
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -46,11 +47,20 @@ class Call:
 
     name: str
     type: str
-    output: Tensor
     shape: tuple[int, ...]
     field: Field | None
     activation: int | None
     mutated: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A convolution and the normalisation that alone reads it; `names` are the layers whose output
+    is the convolution's own tensor: itself, a module that wraps it, an Identity behind it."""
+
+    conv: str
+    norm: str
+    names: frozenset[str]
 
 
 @dataclass
@@ -59,8 +69,7 @@ class Trace:
 
     calls: list[Call] = field(default_factory=list)
     activations: list[str] = field(default_factory=list)
-    piecewise: int = 0
-    foldable: list[tuple[str, str]] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
     output: object = None
 
     def counts(self) -> Counter[str]:
@@ -76,19 +85,15 @@ def trace(module: nn.Module, x: Tensor) -> Trace:
     result = Trace()
     operations = _Operations(x)
     functions = _Functions(operations, result)
-    hooks = _module_hooks(module, operations, functions, result)
+    hooks = _module_hooks(module, operations, result)
     with torch.no_grad(), hooks, operations, functions:
         result.output = module(x)
-    result.foldable = operations.foldable(module, result.output)
-    for call in result.calls:
-        call.output = call.output.detach()
+    result.pairs = operations.pairs(module, result.output)
     return result
 
 
 @contextmanager
-def _module_hooks(
-    module: nn.Module, operations: _Operations, functions: _Functions, result: Trace
-) -> Iterator[None]:
+def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> Iterator[None]:
     handles = []
 
     def watch(name: str, child: nn.Module) -> None:
@@ -101,13 +106,12 @@ def _module_hooks(
                 call = Call(
                     name,
                     type(child).__name__,
-                    output,
                     tuple(output.shape),
                     operations.fields.get(id(output)),
-                    functions.produced.get(id(output)),
+                    operations.activations.get(id(output)),
                 )
                 result.calls.append(call)
-                operations.watched.setdefault(id(output), []).append(call)
+                operations.returned[id(output)].append(call)
 
         handles.append(child.register_forward_pre_hook(before))
         handles.append(child.register_forward_hook(after))
@@ -129,7 +133,6 @@ class _Functions(TorchFunctionMode):
         super().__init__()
         self.operations = operations
         self.result = result
-        self.produced: dict[int, int] = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -141,28 +144,28 @@ class _Functions(TorchFunctionMode):
         else:
             output = func(*args, **kwargs)
         if met:
-            self.produced[id(output)] = len(self.result.activations)
+            self.operations.activations[id(output)] = len(self.result.activations)
             self.result.activations.append(met.name)
-            self.result.piecewise += met.piecewise
-        elif isinstance(output, Tensor):
-            self.produced.pop(id(output), None)  # changed in place since
         return output
 
 
 class _Operations(TorchDispatchMode):
     """Follows, operation by operation, which input pixels each tensor sees.
 
-    `fields` maps a tensor's id to its Field, or to None where its units see the whole image. All
-    tensors met are kept alive, so that no id is used twice.
+    `fields` maps a tensor's id to its Field, or to None where its units see the whole image;
+    `activations` maps those that an activation made to its number, `returned` to the calls that
+    returned them. All tensors met are kept alive, so that no id is used twice.
     """
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
         one = Axis(1, 0, 0)
         self.fields: dict[int, Field | None] = {id(x): Field(one, one)}
+        self.activations: dict[int, int] = {}
+        self.returned: defaultdict[int, list[Call]] = defaultdict(list)
         self.alive: list[Any] = [x]
+        self.sharing: defaultdict[int, set[int]] = defaultdict(set)
         self.stack: list[str] = []
-        self.watched: dict[int, list[Call]] = {}
         self.consumers: Counter[int] = Counter()
         self.convolved: dict[int, tuple[str, Tensor]] = {}
         self.normalised: list[tuple[int, str]] = []
@@ -188,18 +191,21 @@ class _Operations(TorchDispatchMode):
         self.fields[id(output)] = seen if seen and -1 not in seen.dims else None
         return output
 
-    def foldable(self, module: nn.Module, output: object) -> list[tuple[str, str]]:
-        """Pairs (convolution, normalisation) that run once and where nothing else reads the
-        convolution's output, nor has the convolution a weight made on the fly."""
+    def pairs(self, module: nn.Module, output: object) -> list[Pair]:
+        """The pairs that may be folded: each part runs once, nothing else reads what lies between,
+        and the weight is the convolution's own parameter, used nowhere else."""
         self.consumers.update(id(t) for t in _tensors((output,)))
-        runs = Counter(name for name, _ in self.convolved.values())
-        runs.update(norm for _, norm in self.normalised)
+        norms = Counter(norm for _, norm in self.normalised)
         pairs = []
         for tensor, norm in self.normalised:
+            if tensor not in self.convolved:
+                continue
             conv, weight = self.convolved[tensor]
-            own = getattr(module.get_submodule(conv), "weight", None) is weight
-            if own and self.consumers[tensor] == runs[conv] == runs[norm] == 1:
-                pairs.append((conv, norm))
+            own = module.get_submodule(conv)._parameters.get("weight") is weight
+            once = self.consumers[tensor] == self.consumers[id(weight)] == norms[norm] == 1
+            if own and once:
+                names = frozenset(call.name for call in self.returned[tensor])
+                pairs.append(Pair(conv, norm, names))
         return pairs
 
     def _note(self, func: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
@@ -207,20 +213,30 @@ class _Operations(TorchDispatchMode):
         outputs = _tensors((output,))
         self.alive.append((inputs, outputs))
         self.consumers.update(id(t) for t in inputs)
+        for tensor in inputs + outputs:
+            self.sharing[tensor.untyped_storage().data_ptr()].add(id(tensor))
         name = func.overloadpacket.__name__
         here = self.stack[-1] if self.stack else ""
         if name == "convolution":
             self.convolved[id(outputs[0])] = (here, args[1])
-        elif "batch_norm" in name and id(inputs[0]) in self.convolved:
+        elif "batch_norm" in name:
             self.normalised.append((id(inputs[0]), here))
         known = [t for t in inputs if id(t) in self.fields]
-        if func._schema.is_mutable:
-            for tensor in outputs:
-                for call in self.watched.get(id(tensor), []):
-                    call.mutated = True
         if known:
             for tensor in outputs:
                 self.fields[id(tensor)] = self._field(func, name, args, kwargs, known, tensor)
+        if func._schema.is_mutable:
+            for tensor in outputs:
+                self._changed(tensor)
+
+    def _changed(self, tensor: Tensor) -> None:
+        """A tensor was changed in place, and with it all that share its memory."""
+        for one in self.sharing[tensor.untyped_storage().data_ptr()]:
+            self.activations.pop(one, None)
+            for call in self.returned[one]:
+                call.mutated = True
+            if one != id(tensor):
+                self.fields[one] = None
 
     def _field(
         self,
@@ -237,7 +253,11 @@ class _Operations(TorchDispatchMode):
         first = seen[0]
         assert first is not None
         if torch.Tag.pointwise in func.tags or name in _LIKE_POINTWISE:
-            return _union(seen)
+            both = _union(seen)
+            dims = both.dims if both else ()
+            # One value spread over a whole map tells nothing about where it looked.
+            spread = any(t.shape[d] != output.shape[d] for t in known for d in dims)
+            return None if spread else both
         if name == "cat":
             dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
             return None if _from_end(dim, output) in first.dims else _union(seen)
@@ -305,7 +325,7 @@ def _sliding(seen: Field, kernel: Any, stride: Any, padding: Any, dilation: Any)
 def _convolution(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
     kernel = args[1].shape[2:]
     stride, padding, dilation, transposed = args[3:7]
-    if output.dim() != 4:
+    if output.dim() != 4 or seen.dims != (-2, -1):
         return None
     if not transposed:
         return _sliding(seen, list(kernel), stride, padding, dilation)
@@ -346,23 +366,49 @@ def _pad(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None
     return Field(shift(seen.rows, pads[2]), shift(seen.columns, pads[0]))
 
 
-def _enlarge(reach: int) -> Callable[[Field, Tensor, Tensor, Any], Field | None]:
-    """Interpolation that reads `reach` neighbours on either side (0 for the nearest)."""
+def _nearest(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
+    def axis(old: Axis, before: int, after: int, factor: float | None) -> Axis:
+        ratio = 1 / factor if factor else before / after
+        # Unit i copies unit floor(i * ratio), which lies behind i * ratio by less than one.
+        behind = max(i * ratio - math.floor(i * ratio + 1e-6) for i in range(after))
+        return Axis(old.jump * ratio, old.start - old.jump * max(0.0, behind), old.stop)
+
+    return _resized(seen, source, output, args[2:4], axis)
+
+
+def _interpolated(reach: int) -> Callable[[Field, Tensor, Tensor, Any], Field | None]:
+    """Interpolation that reads `reach` neighbours on either side."""
 
     def rule(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
-        def axis(old: Axis, before: int, after: int) -> Axis:
-            jump = old.jump * before / after
-            if reach == 0:
-                return Axis(jump, old.start - max(0.0, old.jump - jump), old.stop)
-            middle = (jump - old.jump) / 2
-            return Axis(
-                jump, old.start + middle - old.jump * reach, old.stop + middle + old.jump * reach
-            )
+        corners = args[2]
 
-        (h, w), (oh, ow) = source.shape[-2:], output.shape[-2:]
-        return Field(axis(seen.rows, h, oh), axis(seen.columns, w, ow))
+        def axis(old: Axis, before: int, after: int, factor: float | None) -> Axis:
+            if corners:
+                ratio = (before - 1) / max(1, after - 1)
+                shift = 0.0
+            else:
+                ratio = 1 / factor if factor else before / after
+                shift = (ratio - 1) / 2
+            low, high = (old.jump * (shift + side) for side in (-reach, reach))
+            return Axis(old.jump * ratio, old.start + low, old.stop + high)
+
+        return _resized(seen, source, output, args[3:5], axis)
 
     return rule
+
+
+def _resized(
+    seen: Field,
+    source: Tensor,
+    output: Tensor,
+    factors: Any,
+    axis: Callable[[Axis, int, int, float | None], Axis],
+) -> Field | None:
+    if seen.dims != (-2, -1):
+        return None
+    down, across = (list(factors) + [None, None])[:2]
+    (h, w), (oh, ow) = source.shape[-2:], output.shape[-2:]
+    return Field(axis(seen.rows, h, oh, down), axis(seen.columns, w, ow, across))
 
 
 def _reshape(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
@@ -409,7 +455,7 @@ def _slice(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | No
     if dim not in seen.dims:
         return seen
     start, step = int(start or 0), int(step or 1)
-    start = start + source.shape[dim] if start < 0 else start
+    start = max(0, start + source.shape[dim]) if start < 0 else start
 
     def cut(axis: Axis) -> Axis:
         return Axis(axis.jump * step, axis.start + axis.jump * start, axis.stop + axis.jump * start)
@@ -437,9 +483,9 @@ _RULES: dict[str, Callable[[Field, Tensor, Tensor, Any], Field | None]] = {
     "constant_pad_nd": _pad,
     "reflection_pad2d": _pad,
     "replication_pad2d": _pad,
-    "upsample_nearest2d": _enlarge(0),
-    "upsample_bilinear2d": _enlarge(1),
-    "upsample_bicubic2d": _enlarge(2),
+    "upsample_nearest2d": _nearest,
+    "upsample_bilinear2d": _interpolated(1),
+    "upsample_bicubic2d": _interpolated(2),
     "view": _reshape,
     "_unsafe_view": _reshape,
     "reshape": _reshape,

@@ -290,6 +290,7 @@ def tour(
             watched = _Watched(stop.run)
             walk.visit(stop, watched)
             if watched.interrupted:
+                print(walk.save(output))
                 return INTERRUPTED
         if errors.is_terminal:
             mark = "[yellow]--[/]" if stop.refusal else "[green]ok[/]"

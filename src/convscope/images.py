@@ -23,7 +23,9 @@ Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 MAX_PIXELS = 64_000_000
 # Pillow reads more, but some of that (EPS) by handing the file to another program.
-READABLE = frozenset("PNG JPEG WEBP GIF BMP DIB TIFF AVIF JPEG2000 PPM TGA ICO PCX".split())
+READABLE = {
+    "PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO",
+}  # fmt: skip
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF"}
 SAMPLE_PREFIX = "sample:"
 RECIPE_KEY = "convscope"

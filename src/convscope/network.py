@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 import torch.nn.functional as F
@@ -62,11 +63,13 @@ class Network:
     ) -> None:
         if not isinstance(module, nn.Module):
             raise ConvscopeError(f"a Network wraps a torch.nn.Module, not {type(module).__name__}")
-        if len(mean) != len(std) or any(s <= 0 for s in std):
+        if not mean or len(mean) != len(std) or not all(s > 0 for s in std):
             raise ConvscopeError("mean and std need one number a channel, std above zero")
         size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
         if len(size) != 2 or min(size) < 1 or not 0 < crop <= 1:
             raise ConvscopeError("input_size is (rows, columns), crop lies in (0, 1]")
+        if interpolation not in ("bicubic", "bilinear"):
+            raise ConvscopeError(f"interpolation is 'bicubic' or 'bilinear', not {interpolation!r}")
         self.name = name or type(module).__name__
         self.source: Mapping[str, object] | None = None
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
@@ -77,7 +80,9 @@ class Network:
 
         generator = torch.Generator().manual_seed(0)
         example = torch.rand(1, len(self.mean), *size, generator=generator)
-        mean_, std_ = torch.tensor(self.mean).view(-1, 1, 1), torch.tensor(self.std).view(-1, 1, 1)
+        mean_, std_ = (
+            torch.tensor(v, dtype=torch.float64).view(-1, 1, 1) for v in (self.mean, self.std)
+        )
         self._prepared = prepare(module, (example - mean_) / std_, self.device)
         plain = self._prepared.plain
         first = next((p for p in plain.parameters() if p.is_floating_point()), None)
@@ -172,7 +177,8 @@ class Network:
 
     def _resized(self, image: Tensor) -> tuple[tuple[int, int], tuple[float, float]]:
         height, width = image.shape[-2:]
-        rows, columns = (int(s / self.crop) for s in self.input_size)
+        # A crop is often a quotient such as 224 / 232, whose own quotient may fall short of 232.
+        rows, columns = (int(s / self.crop + 1e-6) for s in self.input_size)
         scale = max(rows / height, columns / width)
         size = (
             max(rows, int(height * scale)),
@@ -244,25 +250,28 @@ class Network:
         for name, value in values.items():
             if not value.isfinite().all():
                 raise ConvscopeError(
-                    f"{name or 'the output'} is not finite; {self.first_not_finite(image)}"
+                    f"{name or 'the output'} is not finite;"
+                    f" {self.first_not_finite(self.fit(image))}"
                 )
         return values
 
     def activations(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """`read` without the fitting: the image goes in as it is, and gradients flow back to it."""
         names = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
-        at_activation = {self._pre_index(n): n for n in names if self._is_pre(n)}
-        at_layer = {n for n in names if n and not self._is_pre(n)}
-        for name in at_layer:
-            self.layer(name)
+        at_activation: dict[int, list[str]] = {}
+        at_layer = set()
+        for name in names:
+            if self._is_pre(name):
+                at_activation.setdefault(self._pre_index(name), []).append(name)
+            elif name:
+                at_layer.add(self.layer(name).name)
         if "" in names and not isinstance(self._prepared.trace.output, Tensor):
             raise ConvscopeError(
                 f"the output of {self.name} is no tensor; name a layer (convscope layers)"
             )
-        module = self._prepared.variant(frozenset(at_layer))
         found: dict[str, Tensor] = {}
         x = (self.as_input(image) - self._mean) / self._std
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=self._prepared.memory_format)
 
         def note(name: str, value: Tensor) -> None:
             found[name] = value
@@ -272,6 +281,7 @@ class Network:
         with ExitStack() as stack:
             stack.enter_context(self._lock)
             stack.enter_context(self.numerics())
+            module = self._prepared.variant(at_layer)
             for name in at_layer:
                 stack.enter_context(self._recording(module, name, note))
             if at_activation:
@@ -282,6 +292,10 @@ class Network:
                     found[""] = output
             except _Deepest:
                 pass
+        for name in names:
+            if name not in found:
+                size = "x".join(map(str, image.shape[-2:]))
+                raise ConvscopeError(f"{name!r} is not reached by an image of {size} pixels")
         return {name: found[name] for name in names}
 
     @contextmanager
@@ -292,8 +306,10 @@ class Network:
         calls = 0
         mutated = self._calls[name].mutated
 
-        def hook(_module: nn.Module, _args: Any, output: Tensor) -> Tensor | None:
+        def hook(_module: nn.Module, _args: Any, output: object) -> Tensor | None:
             nonlocal calls
+            if not isinstance(output, Tensor):
+                return None
             calls += 1
             if calls == self._counts[name]:
                 note(name, output)
@@ -319,12 +335,11 @@ class Network:
             yield
 
     def first_not_finite(self, image: Tensor) -> str:
-        """In words: the first layer that gives a NaN or an infinity for this image."""
-        image = self.fit(image)
+        """In words: the first layer that gives a NaN or an infinity for this image, as it is."""
         if not image.isfinite().all():
             return "the image itself holds NaN or infinity"
         for call in self._prepared.trace.calls:
-            if call.name:
+            if call.name and call is self._calls[call.name]:
                 with torch.no_grad():
                     value = self.activations(image, {call.name})[call.name]
                 if not value.isfinite().all():
@@ -349,15 +364,17 @@ class Network:
         output = self._prepared.trace.output
         return tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
 
-    def target(self, target: str | int | Target) -> Target:
+    def target(self, target: str | SupportsIndex | Target) -> Target:
         """What a user's words name: "tabby" or 281, "blocks.4", "blocks.4:12", "blocks.4:12@7,7".
 
         Raises:
             ConvscopeError: nothing is called so; the nearest names are given.
         """
         if isinstance(target, Target):
-            return target
-        if isinstance(target, int) or target.strip().isdigit():
+            return self._within(target)
+        if not isinstance(target, str):
+            return self._class(_integer(target))
+        if target.strip().isdecimal():
             return self._class(int(target))
         matches = self._classes_called(target)
         if len(matches) == 1:
@@ -392,21 +409,30 @@ class Network:
                 return Target(text)
             known = [*self._by_name, *(n for names in self._synonyms for n in names)]
             raise unknown("class or layer", name, known)
-        shape = self.shape(name)
         channel = None if match["channel"] is None else int(match["channel"])
-        if channel is not None and channel >= shape[0]:
-            raise ConvscopeError(f"no channel {channel}: {name!r} has 0 to {shape[0] - 1}")
-        if match["row"] is None:
-            return Target(name, channel)
-        position = int(match["row"]), int(match["column"])
+        row, column = match["row"], match["column"]
+        position = None if row is None else (int(row), int(column))
+        return self._within(Target(name, channel, position))
+
+    def _within(self, target: Target) -> Target:
+        """The target, if its layer exists and has such a channel and position."""
+        name, channel, position = target.layer, target.channel, target.position
+        shape = self.shape(name)
+        if channel is not None and not (shape and 0 <= channel < shape[0]):
+            has = f"has 0 to {shape[0] - 1}" if shape else "has none"
+            raise ConvscopeError(f"no channel {channel}: {name or 'the output'!r} {has}")
+        if position is None:
+            return target
         if channel is None or len(shape) != 3:
-            raise ConvscopeError(f"{text!r}: a position needs a channel of a layer with maps")
-        if position[0] >= shape[1] or position[1] >= shape[2]:
+            raise ConvscopeError(
+                f"{str(target)!r}: a position needs a channel of a layer with maps"
+            )
+        if not (0 <= position[0] < shape[1] and 0 <= position[1] < shape[2]):
             raise ConvscopeError(
                 f"no position {position[0]},{position[1]}: the maps of {name!r} are"
                 f" {shape[1]} x {shape[2]}"
             )
-        return Target(name, channel, position)
+        return target
 
     def _need_classes(self) -> None:
         if self.classes is None:
@@ -451,7 +477,9 @@ class _Deepest(Exception):
 class _AtActivations(TorchFunctionMode):
     """Notes what goes into the activations of the given numbers."""
 
-    def __init__(self, wanted: Mapping[int, str], note: Callable[[str, Tensor], None]) -> None:
+    def __init__(
+        self, wanted: Mapping[int, list[str]], note: Callable[[str, Tensor], None]
+    ) -> None:
         super().__init__()
         self.wanted, self.note, self.met = wanted, note, 0
 
@@ -463,16 +491,23 @@ class _AtActivations(TorchFunctionMode):
         if found is None:
             return func(*args, **kwargs)
         index, self.met = self.met, self.met + 1
-        name = self.wanted.get(index)
-        if name is None:
+        names = self.wanted.get(index)
+        if names is None:
             return func(*args, **kwargs)
-        if not found.inplace:
-            self.note(name, found.input)
-            return func(*args, **kwargs)
-        before = found.input.clone()
-        self.note(name, before)
-        # The call overwrites its input: give it a copy to read, and write the result back.
-        return found.input.copy_(found.apply(before))
+        before = found.input.clone()  # this call, or a later one, may overwrite it
+        for name in names:
+            self.note(name, before)
+        return func(*args, **kwargs)
+
+
+def _integer(value: SupportsIndex) -> int:
+    """An int of any make (NumPy's, a tensor of one)."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise ConvscopeError(
+            f"a target is a class, a layer or a channel, not {type(value).__name__}"
+        ) from error
 
 
 def _ancestors(name: str) -> list[str]:

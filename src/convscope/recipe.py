@@ -123,7 +123,7 @@ def _look(
             mode.check()
         score = bound.score(activations, leaf)
         with net.numerics():
-            (gradient,) = torch.autograd.grad(score.sum(), leaf)
+            gradient = _gradient(score, leaf)
     return Ascent(
         image=image,
         gradient=gradient,
@@ -132,9 +132,23 @@ def _look(
     )
 
 
+def _gradient(score: Tensor, image: Tensor) -> Tensor:
+    gradient = None
+    if score.requires_grad:
+        (gradient,) = torch.autograd.grad(score.sum(), image, allow_unused=True)
+    if gradient is None:
+        raise ConvscopeError(
+            "no gradient reaches the image: something between it and the target cuts it off"
+            " (detach, no_grad, argmax, rounding)"
+        )
+    return gradient
+
+
 def _checked(net: Network, frame: Ascent, step: int) -> Ascent:
     if not frame.score.isfinite().all():
         raise ConvscopeError(
             f"the score is not finite at step {step}; {net.first_not_finite(frame.image)}"
         )
+    if not frame.gradient.isfinite().all():
+        raise ConvscopeError(f"the gradient is not finite at step {step}, though the score is")
     return frame

@@ -159,7 +159,7 @@ def _check_image(name: str, net: Network, image: Tensor | None) -> None:
     pixels = net.as_input(image)
     if not pixels.numel():
         raise ConvscopeError(f"an image of shape {tuple(image.shape)} holds no pixel")
-    low, high = (float(v) for v in pixels.aminmax())
+    low, high = (float(v) for v in pixels.detach().aminmax())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
         raise ConvscopeError(
             f"images hold RGB in [0, 1], not {low:.3g} to {high:.3g}; divide bytes by 255, and do"

@@ -120,7 +120,7 @@ class RuleMode(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         met = _nonlinear.find(func, args, kwargs)
-        if met is None or not met.piecewise:
+        if met is None or not met.piecewise or not met.input.requires_grad:
             return func(*args, **kwargs)
         self.met += 1
         if not met.inplace:
@@ -188,8 +188,9 @@ class _Bent(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         through = torch.empty_like(x)
-        count = max(1, _PIECE // max(1, x[:1].numel()))
-        pieces = (t.split(count) for t in (gradient, x, through))
+        parts = [torch.atleast_1d(t) for t in (gradient, x, through)]
+        count = max(1, _PIECE * len(parts[1]) // max(1, x.numel()))
+        pieces = (t.split(count) for t in parts)
         for g, value, out in zip(*pieces, strict=True):
             if ctx.slope:
                 torch.ops.aten.leaky_relu_backward.grad_input(

@@ -16,7 +16,8 @@ COLOUR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03
 def colour_matrix(like: Tensor) -> Tensor:
     """(3, 3): decorrelated colour to RGB, over its largest column norm."""
     matrix = torch.tensor(COLOUR_DIRECTIONS, dtype=like.dtype, device=like.device)
-    return matrix / torch.linalg.vector_norm(matrix, dim=0).max()
+    largest: Tensor = torch.linalg.vector_norm(matrix, dim=0).max()
+    return matrix / largest
 
 
 def correlate_colours(image: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ def frequencies(height: int, width: int, device: torch.device | None = None) -> 
     """Length of each frequency of `rfft2` in cycles a pixel, (H, W // 2 + 1)."""
     rows = torch.fft.fftfreq(height, device=device)[:, None]
     columns = torch.fft.rfftfreq(width, device=device)[None, :]
-    return (rows**2 + columns**2).sqrt()
+    return torch.hypot(rows, columns)
 
 
 def fourier_scale(
@@ -44,7 +45,8 @@ def fourier_scale(
 ) -> Tensor:
     """Weight 1 / f^decay of each frequency, capped at the lowest, as natural images fall off."""
     lowest = 1.0 / max(height, width)
-    return frequencies(height, width, device).clamp_min(lowest) ** -decay
+    scale: Tensor = frequencies(height, width, device).clamp_min(lowest) ** -decay
+    return scale
 
 
 def gaussian_kernel(sigma: float, like: Tensor) -> Tensor:

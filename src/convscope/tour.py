@@ -61,7 +61,8 @@ class Stop:
 class Tour:
     """Walks a photograph through a network.
 
-    `stops` lists what to run; hand each one's results to `visit`, then `save` the page.
+    `stops` lists what to run; hand each one's results to `visit`, then `save` the page. A page
+    saved early has the stops that were visited.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Tour:
             photo_name=name.replace("_", " "),
             size=tuple(self.photo.shape[-2:]),
             parameters=self.net.parameters,
-            stops=self.stops,
+            stops=[stop for stop in self.stops if stop.picture or stop.refusal],
             seconds=round(time.monotonic() - self.begun),
             seed=self.seed,
             version=__version__,
@@ -218,7 +219,7 @@ class Tour:
                     " Grey is no influence. It draws the parts that the network found, crisply;"
                     " beware that it draws much the same for other classes: it shows what was"
                     " seen, less what decided.",
-                    {"target": name, "samples": 64 if full else 8, "seed": self.seed},
+                    {"target": name, "samples": 64 if full else 16, "seed": self.seed},
                     _quote_target,
                 )
             )
@@ -228,8 +229,8 @@ class Tour:
                 _stop(
                     "What do units in the middle see?",
                     "guided",
-                    f"Nine channels of {detail.removesuffix(PRE)}, those that stand out most on this"
-                    " photograph. Left of each pair is the patch that its strongest unit sees,"
+                    f"Nine channels of {detail.removesuffix(PRE)}, those that stand out most here."
+                    " Left of each pair is the patch that its strongest unit sees,"
                     " right of it what in the patch excites that unit.",
                     {"target": detail},
                     _quote_sheet,

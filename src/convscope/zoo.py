@@ -81,7 +81,10 @@ def load_checkpoint(module: nn.Module, path: str | Path) -> None:
     """Load a state dict into `module`: `.safetensors`, or `.pt`/`.pth` without running its code.
 
     A checkpoint that wraps the state dict under "state_dict" or "model", and one saved from
-    DataParallel ("module." before every name), are understood.
+    DataParallel ("module." before every name) or torch.compile ("_orig_mod."), are understood.
+
+    Raises:
+        ConvscopeError: no such file, not tensors alone, or other names or shapes than the module's.
     """
     path = Path(path)
     if not path.is_file():
@@ -94,16 +97,19 @@ def load_checkpoint(module: nn.Module, path: str | Path) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has errors of its own; all mean the same to the user
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ConvscopeError(
-            f"{path.name} is no checkpoint of tensors alone"
-            f" ({str(error).splitlines()[0][:120]}); save it as .safetensors"
+            f"{path.name} is no checkpoint of tensors alone ({reason}); save it as .safetensors"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping):
         raise ConvscopeError(f"{path.name} holds a {type(state).__name__}, not a state dict")
-    state = {str(k).removeprefix("module."): v for k, v in state.items()}
+    for prefix in ("module.", "_orig_mod."):
+        wrapped = all(str(k).startswith(prefix) for k in state)
+        if wrapped and not any(k.startswith(prefix) for k in module.state_dict()):
+            state = {str(k).removeprefix(prefix): v for k, v in state.items()}
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
@@ -153,11 +159,10 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
 
 def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
     models = _torchvision().models
-    try:
-        weights = models.get_model_weights(name).DEFAULT
-    except ValueError as error:
-        known = [f"torchvision/{n}" for n in models.list_models(module=models)]
-        raise unknown("network", f"torchvision/{name}", known) from error
+    known = models.list_models(module=models)
+    if name not in known:
+        raise unknown("network", f"torchvision/{name}", [f"torchvision/{n}" for n in known])
+    weights = models.get_model_weights(name).DEFAULT
     module: nn.Module = _downloaded(
         f"torchvision/{name}",
         lambda: models.get_model(name, weights=weights if pretrained else None),

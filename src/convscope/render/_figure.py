@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from convscope.types import Bars, Box, Grid, HeatMap, Histogram, Panel, Picture
 Array = np.ndarray[Any, np.dtype[Any]]
 
 HEIGHT, WIDEST, GRID_WIDEST, DPI = 3.0, 14.5, 8.5, 150
-GAP, MARGIN = 0.25, 0.12
+GAP, MARGIN, LETTERS_AN_INCH = 0.25, 0.12, 13
 INK, FAINT, ACCENT = "#222222", "#8a8a8a", "#3b6ea5"
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -39,6 +40,8 @@ _STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
+_SMALL: dict[str, Any] = {"va": "center", "fontsize": 7}
+_CROSS: dict[str, Any] = {"color": "#d1495b", "linewidth": 0.8}
 LARGEST_SHOWN = 900
 
 
@@ -64,21 +67,24 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
     if len(panels) == 1 and isinstance(panels[0], Picture) and panels[0].box is None:
         return Image.fromarray(_colours.to_bytes(panels[0].rgb))
     rows = _rows(panels)
-    heights = [max(size.height + size.below + _title(panel) for panel, size in row) for row in rows]
+    titles = [max(_title_height(panel, size) for panel, size in row) for row in rows]
+    heights = [
+        title + max(size.height + size.below for _, size in row)
+        for title, row in zip(titles, rows, strict=True)
+    ]
     width = max(sum(size.full_width for _, size in row) + GAP * (len(row) - 1) for row in rows)
     width, height = width + 2 * MARGIN, sum(heights) + GAP * (len(rows) - 1) + 2 * MARGIN
     with mpl.rc_context(_STYLE):
         figure = Figure((width, height), dpi=DPI, facecolor="white")
         canvas = FigureCanvasAgg(figure)
         top = height - MARGIN
-        for row, row_height in zip(rows, heights, strict=True):
+        for row, title, row_height in zip(rows, titles, heights, strict=True):
             left = MARGIN
             for panel, size in row:
-                bottom = top - _title(panel) - size.height
+                bottom = top - title - size.height
                 across, up = (left + size.left) / width, bottom / height
                 axes = figure.add_axes((across, up, size.width / width, size.height / height))
-                if panel.caption:
-                    axes.set_title(panel.caption, loc="left", pad=5)
+                axes.set_title(_wrapped(panel, size), loc="left", pad=5)
                 _PAINTERS[type(panel)](axes, panel)
                 left += size.full_width + GAP
             top -= row_height + GAP
@@ -97,17 +103,22 @@ def _rows(panels: Sequence[Panel]) -> list[list[tuple[Panel, _Size]]]:
     return rows
 
 
-def _title(panel: Panel) -> float:
-    return 0.3 if panel.caption else 0.0
+def _wrapped(panel: Panel, size: _Size) -> str:
+    """The caption in lines no longer than the panel is wide."""
+    return textwrap.fill(panel.caption, max(16, int(size.full_width * LETTERS_AN_INCH)))
+
+
+def _title_height(panel: Panel, size: _Size) -> float:
+    lines = _wrapped(panel, size).count("\n") + 1
+    return 0.12 + 0.17 * lines if panel.caption else 0.0
 
 
 def _size(panel: Panel) -> _Size:
     if isinstance(panel, Picture):
-        return _Size(_aspect(panel.rgb), HEIGHT)
+        return _Size(*_fitted(panel.rgb))
     if isinstance(panel, HeatMap):
-        return _Size(
-            _aspect(panel.values if panel.photo is None else panel.photo), HEIGHT, right=0.85
-        )
+        shown = panel.values if panel.photo is None else panel.photo
+        return _Size(*_fitted(shown), right=0.85)
     if isinstance(panel, Grid):
         mosaic = _Mosaic(panel)
         scale = min(mosaic.tile_inches / mosaic.width, GRID_WIDEST / mosaic.size[1])
@@ -119,9 +130,11 @@ def _size(panel: Panel) -> _Size:
     return _Size(3.4, HEIGHT - 0.45, below=0.45, left=0.1, right=0.1)
 
 
-def _aspect(image: Tensor) -> float:
+def _fitted(image: Tensor) -> tuple[float, float]:
+    """Width and height at the usual height, or lower where the image is very wide."""
     height, width = image.shape[-2:]
-    return HEIGHT * min(2.5, max(0.5, width / height))
+    wide = min(HEIGHT * width / height, 2 * HEIGHT)
+    return wide, wide * height / width
 
 
 def _shrunk(image: Tensor, box: Box | None = None) -> tuple[Tensor, Box | None]:
@@ -213,16 +226,14 @@ def _grid(axes: Axes, panel: Grid) -> None:
         top, left = mosaic.corner(i)
         canvas[top : top + height, left : left + width] = painted[i]
         if panel.captions:
-            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
-            axes.text(left + width / 2, top + height + mosaic.room / 2, panel.captions[i], **place)
+            under = top + height + mosaic.room / 2
+            axes.text(left + width / 2, under, panel.captions[i], ha="center", **_SMALL)
         if i in panel.marked:
-            cross: dict[str, Any] = {"color": "#d1495b", "linewidth": 0.8}
-            axes.plot([left, left + width - 1], [top, top + height - 1], **cross)
-            axes.plot([left, left + width - 1], [top + height - 1, top], **cross)
+            axes.plot([left, left + width - 1], [top, top + height - 1], **_CROSS)
+            axes.plot([left, left + width - 1], [top + height - 1, top], **_CROSS)
     for row, caption in enumerate(panel.rows):
         top, _ = mosaic.corner(row * mosaic.columns)
-        place: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 7}
-        axes.text(-mosaic.gap, top + height / 2, caption, **place)
+        axes.text(-mosaic.gap, top + height / 2, caption, ha="right", **_SMALL)
     axes.imshow(canvas, interpolation="antialiased", aspect="auto")
     axes.set_xlim(-0.5, mosaic.size[1] - 0.5)
     axes.set_ylim(mosaic.size[0] - 0.5, -0.5)

@@ -40,7 +40,7 @@ def activations(
     """Where each channel of a layer answers to the photo: a grid of grey maps, bright is strong.
 
     A channel that gives the same value everywhere is marked with a cross: it is dead for this
-    photo. A channel's strength is its largest value. Of a layer without maps
+    photo. A channel's strength is its largest value, then its mean. Of a layer without maps
     (a code) the strongest units are drawn as bars.
     """
     if len(image) != 1:
@@ -56,7 +56,9 @@ def activations(
     strength = flat.amax(1)
     spread = strength - flat.amin(1) if flat.shape[1] > 1 else strength
     dead = spread == 0
-    ranked = strength.argsort(descending=True, stable=True).tolist()
+    # Many channels tie at the top of a bounded activation: among these, the mean decides.
+    by_mean = flat.mean(1).argsort(descending=True, stable=True)
+    ranked = by_mean[strength[by_mean].argsort(descending=True, stable=True)].tolist()
     order = ranked if sort == "strength" else list(range(len(flat)))
     shape = " x ".join(map(str, values.shape))
     caption = f"{layer} ({shape}): {{}} of {len(flat)} channels, {int(dead.sum())} dead here"

@@ -31,9 +31,7 @@ def filters(
         Literal["filter", "layer"],
         Field(description="stretch each filter to black and white by itself, or all alike"),
     ] = "filter",
-    most: Annotated[
-        int, Field(ge=1, le=4096, description="how many filters (and planes of each) to draw")
-    ] = 64,
+    most: Annotated[int, Field(ge=1, le=4096, description="how many filters to draw")] = 64,
 ) -> Iterator[Frame]:
     """What the weights of a convolution look like: the first layer in colour, deeper ones in grey.
 
@@ -56,7 +54,7 @@ def filters(
     if planes in (1, 3):
         grid = Grid(drawn, f"{layer}: {size}", low=low, high=high)
     else:
-        columns = min(planes, most, 24)
+        columns = min(planes, 24)
         drawn = weight[: min(most, 16), :columns]
         tiles = drawn.reshape(-1, 1, height, width)
         if scale == "filter":

@@ -47,13 +47,12 @@ def saliency(net: Network, image: Tensor, *, target: TargetName = None) -> Itera
     names = _names(net, frame, target)
     for i, name in enumerate(names):
         whole, box = image[i].detach(), net.box(image)
-        label = f"|gradient of {name}| per pixel"
+        label = "|change of score| per pixel"
+        caption = _caption("saliency", name, heatmap[i])
         if len(image) == 1:
-            panels.append(Picture(whole, "what the network saw", box))
-            panels.append(HeatMap(heatmap[i], label, f"saliency of {name}", clip=0.995))
-        panels.append(
-            HeatMap(heatmap[i], label, "on the photograph", photo=whole, box=box, clip=0.995)
-        )
+            panels.append(HeatMap(heatmap[i], label, caption, clip=0.995))
+            caption = "on the photograph"
+        panels.append(HeatMap(heatmap[i], label, caption, photo=whole, box=box, clip=0.995))
     yield replace(frame, heatmap=heatmap, panels=tuple(panels), figures=_figures(frame, names))
 
 
@@ -170,7 +169,8 @@ def _read_back(
     for i, name in enumerate(names):
         if len(image) == 1:
             panels.append(Picture(image[i].detach(), "what the network saw", net.box(image)))
-        panels.append(Picture(_around_grey(frame.gradient[i]), f"{rule} gradient of {name}"))
+        caption = _caption(f"{rule} gradient", name, frame.gradient[i])
+        panels.append(Picture(_around_grey(frame.gradient[i]), caption))
     return replace(frame, panels=tuple(panels), figures=_figures(frame, names))
 
 
@@ -178,6 +178,12 @@ def _figures(frame: Ascent, names: list[str]) -> dict[str, object]:
     steepest = frame.gradient.abs().flatten(1).amax(1).tolist()
     figures = {"target": names, "score": frame.score.tolist(), "steepest": steepest}
     return {k: v[0] for k, v in figures.items()} if len(names) == 1 else dict(figures)
+
+
+def _caption(what: str, name: str, values: Tensor) -> str:
+    if values.any():
+        return f"{what} of {name}"
+    return f"{what} of {name}: zero everywhere, the unit is silent or saturated (try its .pre)"
 
 
 def _is_layer(target: Target) -> bool:

@@ -1,0 +1,197 @@
+"""What objectives mean, in numbers, and their gradients by finite differences in float64."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import convscope as cs
+from convscope import objectives, starts
+from convscope.errors import ConvscopeError
+from convscope.objectives import Objective, activation, energy, l2, logit, peak, tv, weighted
+from convscope.recipe import Recipe, ascend
+from convscope.types import Target
+from tests import toys
+
+
+class Smooth(nn.Module):
+    """Tanh only, so that finite differences meet no kink."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)
+        self.act, self.fc = nn.Tanh(), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.conv2(torch.tanh(self.conv1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
+@cache
+def smooth() -> tuple[cs.Network, nn.Module]:
+    module = toys.randomised(Smooth()).eval().double()
+    labels = ["ant, emmet", "bee", "wasp"]
+    return cs.Network(
+        module, mean=toys.MEAN, std=toys.STD, input_size=7, labels=labels
+    ), module
+
+
+def image(count: int = 2) -> Tensor:
+    return toys.images(count, 7).double()
+
+
+def score(objective: Objective, images: Tensor | None = None) -> Tensor:
+    net, _ = smooth()
+    images = image() if images is None else images
+    return next(ascend(net, Recipe(start=starts.photo(images), objective=objective))).score
+
+
+def own() -> dict[str, Tensor]:
+    """What the user's module gives at its layers."""
+    _, module = smooth()
+    with toys.recording(module) as found, torch.no_grad():
+        module(toys.normalised(image()))
+    return found
+
+
+def close(ours: Tensor, theirs: Tensor) -> None:
+    assert ours.shape == theirs.shape == (2,)
+    assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-13)
+
+
+def test_what_each_is() -> None:
+    layers = own()
+    maps, logits = layers["act"], layers[""]
+    for name in ("bee", 1, "1", Target("", 1)):
+        close(score(logit(name)), logits[:, 1])
+    close(score(activation("act:2@1,0")), maps[:, 2, 1, 0])
+    close(score(activation("act:2")), maps[:, 2].mean((1, 2)))
+    close(score(activation("act")), maps.mean((1, 2, 3)))
+    close(score(activation("act.pre:2")), layers["conv2"][:, 2].mean((1, 2)))
+    close(score(activation("bee")), logits[:, 1])
+    close(score(peak("act:2")), maps[:, 2].amax((1, 2)))
+    close(score(peak("")), logits.amax(1))
+    close(score(energy("act:2")), 0.5 * maps[:, 2].square().mean((1, 2)))
+    close(score(energy("act")), 0.5 * maps.square().mean((1, 2, 3)))
+    leaky = torch.where(maps > 0, maps, 0.2 * maps)
+    close(score(energy("act", leak=0.2)), 0.5 * leaky.square().mean((1, 2, 3)))
+    close(score(l2()), 0.5 * (image() - 0.5).square().mean((1, 2, 3)))
+    close(score(tv()), tv_by_hand())
+
+
+def tv_by_hand() -> Tensor:
+    pixels = image()
+    across = (pixels[..., 1:] - pixels[..., :-1]).square().sum((1, 2, 3))
+    down = (pixels[..., 1:, :] - pixels[..., :-1, :]).square().sum((1, 2, 3))
+    return (across + down) / (3 * 7 * 7)
+
+
+def test_the_gradient_of_energy_at_its_layer_is_the_activation() -> None:
+    # Mordvintsev: climbing half the squared norm is setting the layer's gradient to its value.
+    values = image().requires_grad_()
+    bound = energy("act").bind(smooth()[0])
+    maps = torch.randn(2, 5, 3, 3, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(bound.score({"act": maps}, values).sum(), maps)
+    assert torch.allclose(gradient, maps / maps[0].numel())
+
+
+ALL: list[Objective] = [
+    logit("bee"),
+    activation("act:2@1,0"),
+    activation("act:2"),
+    activation("act"),
+    activation("act.pre"),
+    activation("conv1"),
+    peak("act:1"),
+    peak(""),
+    energy("act"),
+    energy("conv2:3"),
+    energy("act.pre", leak=0.1),
+    l2(),
+    tv(1),
+    tv(1.5),
+    tv(2),
+    tv(3),
+    logit("bee") - 0.5 * tv(1.5) + 2 * energy("act") - activation("conv1:0") * 0.3,
+]
+
+
+@pytest.mark.parametrize("objective", ALL, ids=repr)
+def test_gradients_by_differences(objective: Objective) -> None:
+    net, _ = smooth()
+    images = image(1)
+    frame = next(ascend(net, Recipe(start=starts.photo(images), objective=objective)))
+    step = 1e-6
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(8):
+        direction = torch.randn(images.shape, generator=generator, dtype=torch.float64)
+        ahead, behind = (score(objective, images + s * step * direction) for s in (1, -1))
+        measured = ((ahead - behind) / (2 * step)).item()
+        predicted = (frame.gradient * direction).sum().item()
+        assert predicted == pytest.approx(measured, rel=1e-6, abs=1e-9)
+    assert frame.gradient.abs().max() > 1e-4
+
+
+def test_arithmetic_in_numbers() -> None:
+    a, b, c = logit("ant"), energy("act"), tv()
+    na, nb, nc = (score(one) for one in (a, b, c))
+    close(score(a + b), na + nb)
+    close(score(a - b), na - nb)
+    close(score(3 * a), 3 * na)
+    close(score(a * 3), 3 * na)
+    close(score(-a), -na)
+    close(score(a - 0.1 * b + 2 * c), na - 0.1 * nb + 2 * nc)
+    close(score(a - (b - c)), na - nb + nc)
+    close(score(2 * (a + b) * 0.5 - c), na + nb - nc)
+    close(score(-(a - b) - (c + a)), -na + nb - nc - na)
+    close(score(a + a), 2 * na)
+    close(score(0 * a + c), nc)
+
+
+def test_operands_are_unchanged() -> None:
+    a, b = logit("ant"), energy("act")
+    total = a + b
+    before = (repr(a), repr(b), repr(total))
+    results = [total + a, total - b, total * 2, 3 * total, -total, a + total, b - total, -a]
+    assert (repr(a), repr(b), repr(total)) == before
+    assert all(result is not total and isinstance(result, weighted) for result in results)
+    assert total == weighted(((1.0, a), (1.0, b)))
+    assert total - b == weighted(((1.0, a), (1.0, b), (-1.0, b)))
+    assert {a: 1}[logit("ant")] == 1  # equal by meaning
+    with pytest.raises(TypeError):
+        a * b  # type: ignore[operator]
+
+
+def test_reads_only_what_it_needs() -> None:
+    net, _ = smooth()
+    assert logit("bee").bind(net).layers == {""}
+    assert tv().bind(net).layers == set()
+    assert (energy("act") + activation("conv1:2") - l2()).bind(net).layers == {"act", "conv1"}
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (logit("act:2"), "logit takes a class, and act:2 is none"),
+        (logit(Target("")), "logit takes a class, and output is none"),
+        (logit("be"), "did you mean 'bee'"),
+        (logit(3), "no class 3"),
+        (activation("acts"), "did you mean 'act'"),
+        (activation(Target("acts")), "unknown layer 'acts'"),
+        (activation(Target("act", 5)), "no channel 5"),
+        (peak("act:9"), "no channel 9"),
+        (energy("fc.pre"), "does not end in an activation"),
+        (tv() + 2 * energy("nope"), "unknown class or layer 'nope'"),
+    ],
+)
+def test_unknown_names_raise_when_bound(objective: Objective, message: str) -> None:
+    with pytest.raises(ConvscopeError, match=message):
+        objective.bind(smooth()[0])
+
+
+def test_one_score_an_image() -> None:
+    apart = torch.cat([score(objectives.energy("act"), image()[i : i + 1]) for i in range(2)])
+    assert torch.allclose(score(objectives.energy("act")), apart, rtol=1e-12)

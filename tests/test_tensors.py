@@ -1,0 +1,104 @@
+"""Tensor arithmetic against NumPy and SciPy in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from convscope import tensors
+
+
+def values(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_colours_there_and_back() -> None:
+    image = values(2, 3, 5, 7)
+    there = tensors.correlate_colours(image)
+    assert torch.allclose(tensors.decorrelate_colours(there), image, atol=1e-12)
+    assert torch.allclose(
+        tensors.correlate_colours(tensors.decorrelate_colours(image)), image, atol=1e-12
+    )
+    assert not torch.allclose(there, image)
+
+
+def test_colour_matrix_by_hand() -> None:
+    matrix = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
+    matrix /= np.sqrt(0.26**2 + 0.27**2 + 0.27**2)
+    ours = tensors.colour_matrix(torch.zeros((), dtype=torch.float64))
+    np.testing.assert_allclose(ours, matrix, rtol=1e-12)
+    pixel = np.array([0.3, -0.2, 0.5])
+    rgb = tensors.correlate_colours(torch.tensor(pixel).view(1, 3, 1, 1))
+    np.testing.assert_allclose(rgb.flatten(), matrix @ pixel, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 6), (5, 7), (5, 6), (8, 3)])
+def test_frequencies(height: int, width: int) -> None:
+    ours = tensors.frequencies(height, width)
+    rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
+    np.testing.assert_allclose(ours, np.hypot(rows[:, None], columns[None]), atol=1e-7)
+
+
+def test_fourier_scale_falls_as_one_over_f() -> None:
+    scale = tensors.fourier_scale(8, 8, 1.0)
+    assert scale[0, 0] == 8.0  # the mean, capped at the lowest frequency
+    assert scale[0, 1] == 8.0
+    assert scale[0, 2] == 4.0
+    assert scale[3, 4].item() == pytest.approx(8 / 5)
+    assert tensors.fourier_scale(8, 8, 2.0)[0, 2] == 16.0
+    assert tensors.fourier_scale(8, 8, 0.0).eq(1).all()
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize("shape", [(9, 12), (20, 5), (3, 3)])
+def test_blur_is_scipys(sigma: float, shape: tuple[int, int]) -> None:
+    image = values(2, 3, *shape)
+    reach = max(1, int(np.ceil(3 * sigma)))
+    expected = ndimage.gaussian_filter(
+        image.numpy(), (0, 0, sigma, sigma), mode="nearest", radius=(0, 0, reach, reach)
+    )
+    np.testing.assert_allclose(tensors.blur(image, sigma), expected, atol=1e-12)
+
+
+def test_blur_of_nothing_and_of_a_constant() -> None:
+    image = values(1, 2, 4, 4)
+    assert tensors.blur(image, 0) is image
+    flat = torch.full((1, 3, 6, 6), 0.3, dtype=torch.float64)
+    assert torch.allclose(tensors.blur(flat, 2.0), flat, atol=1e-15)
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
+def test_total_variation_by_loops(beta: float) -> None:
+    image = values(2, 3, 4, 5)
+    expected = np.zeros(2)
+    for n, channel, row, column in np.ndindex(2, 3, 4, 5):
+        here = image[n, channel, row, column]
+        right = image[n, channel, row, column + 1] - here if column < 4 else 0.0
+        down = image[n, channel, row + 1, column] - here if row < 3 else 0.0
+        expected[n] += float(right**2 + down**2) ** (beta / 2)
+    np.testing.assert_allclose(tensors.total_variation(image, beta), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
+def test_total_variation_by_differences(beta: float) -> None:
+    image = values(1, 2, 4, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: tensors.total_variation(x, beta), image)
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
+def test_total_variation_of_a_constant_has_a_gradient(beta: float) -> None:
+    image = torch.full((1, 3, 4, 4), 0.5, dtype=torch.float64, requires_grad=True)
+    total = tensors.total_variation(image, beta)
+    (gradient,) = torch.autograd.grad(total.sum(), image)
+    assert total.item() < 1e-4
+    assert gradient.eq(0).all()
+
+
+def test_resize() -> None:
+    image = values(1, 3, 6, 8)
+    assert tensors.resize(image, (6, 8)) is image
+    assert tensors.resize(image, (3, 11)).shape == (1, 3, 3, 11)
+    flat = torch.full((1, 1, 5, 5), 0.7, dtype=torch.float64)
+    assert torch.allclose(tensors.resize(flat, (9, 2)), torch.full((1, 1, 9, 2), 0.7).double())
