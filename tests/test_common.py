@@ -35,7 +35,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "activations": {"most": 4},
     "class_image": {"target": 1, "steps": 2, "size": 32},
     "deconv": {"target": "blocks:3", "samples": 2, "noise": 0.5},
-    "deepdream": {"steps": 2, "octaves": 1},
+    "deepdream": {"steps": 1, "octaves": 2, "zoom": 1.2},
     "filters": {"most": 4},
     "guided": {"target": 1, "samples": 2},
     "predict": {"top": 3},

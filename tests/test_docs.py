@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from torch import Tensor
 
 import convscope as cs
-from convscope import registry
+from convscope import _catalogue, registry
 from tests import test_common
 
 ROOT = Path(__file__).parents[1]
@@ -70,16 +69,17 @@ def test_a_warning_fails_the_build() -> None:
 
 
 @pytest.fixture
-def written() -> Iterator[registry.Technique]:
+def written(monkeypatch: pytest.MonkeyPatch) -> registry.Technique:
     """The technique that CONTRIBUTING.md shows, registered for one test."""
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(_catalogue, "_added", dict(_catalogue._added))
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     source = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert source is not None
     before = set(registry._registered)
     exec(compile(source[1], "CONTRIBUTING.md", "exec"), {"__name__": "written"})
     (name,) = set(registry._registered) - before
-    yield registry.get(name)
-    del registry._registered[name]
+    return registry.get(name)
 
 
 def test_the_technique_in_contributing_works(

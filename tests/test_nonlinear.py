@@ -34,7 +34,8 @@ class Watching(TorchFunctionMode):
 def found(function: Callable[[Tensor], Tensor], x: Tensor) -> list[Nonlinearity]:
     with Watching() as mode:
         function(x)
-    return mode.found
+    met: list[Nonlinearity] = mode.found
+    return met
 
 
 # Each: how it is written, its name, whether it overwrites its input.

@@ -27,16 +27,15 @@ class Smooth(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.act(self.conv2(torch.tanh(self.conv1(x))))
-        return self.fc(x.mean((2, 3)))
+        out: Tensor = self.fc(x.mean((2, 3)))
+        return out
 
 
 @cache
 def smooth() -> tuple[cs.Network, nn.Module]:
     module = toys.randomised(Smooth()).eval().double()
     labels = ["ant, emmet", "bee", "wasp"]
-    return cs.Network(
-        module, mean=toys.MEAN, std=toys.STD, input_size=7, labels=labels
-    ), module
+    return cs.Network(module, mean=toys.MEAN, std=toys.STD, input_size=7, labels=labels), module
 
 
 def image(count: int = 2) -> Tensor:

@@ -130,7 +130,8 @@ class Shared(nn.Module):
         self.conv2.weight = self.conv1.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).mean((2, 3))
+        out: Tensor = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())).mean((2, 3))
+        return out
 
 
 class AlsoElsewhere(nn.Module):
@@ -142,7 +143,8 @@ class AlsoElsewhere(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        return (self.bn(x).relu() + x).mean((2, 3))
+        out: Tensor = (self.bn(x).relu() + x).mean((2, 3))
+        return out
 
 
 class OutputToo(AlsoElsewhere):
@@ -158,7 +160,8 @@ class OnTheFly(AlsoElsewhere):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.conv.weight - self.conv.weight.mean((1, 2, 3), keepdim=True)
-        return self.bn(F.conv2d(x, weight, self.conv.bias)).mean((2, 3))
+        out: Tensor = self.bn(F.conv2d(x, weight, self.conv.bias)).mean((2, 3))
+        return out
 
 
 class TwiceUsedWeight(AlsoElsewhere):
@@ -173,14 +176,16 @@ class NormElsewhere(AlsoElsewhere):
     """The normalisation is used again, behind no convolution."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.bn(self.conv(x)).relu()).mean((2, 3))
+        out: Tensor = self.bn(self.bn(self.conv(x)).relu()).mean((2, 3))
+        return out
 
 
 class NormRead(AlsoElsewhere):
     """The module reads its normalisation's own numbers."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.bn(self.conv(x)) * self.bn.weight.abs().sum()).mean((2, 3))
+        out: Tensor = (self.bn(self.conv(x)) * self.bn.weight.abs().sum()).mean((2, 3))
+        return out
 
 
 class ShiftedBetween(AlsoElsewhere):
@@ -189,7 +194,8 @@ class ShiftedBetween(AlsoElsewhere):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         x += 1
-        return self.bn(x).mean((2, 3))
+        out: Tensor = self.bn(x).mean((2, 3))
+        return out
 
 
 def parametrised() -> nn.Module:
@@ -313,7 +319,8 @@ class Lenet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(self.bn(self.conv(x)).relu(), 2)
-        return self.fc(x.view(x.size(0), -1))
+        out: Tensor = self.fc(x.view(x.size(0), -1))
+        return out
 
 
 def test_view_works() -> None:
@@ -455,7 +462,8 @@ def test_five_dimensional_parameters() -> None:
             self.conv, self.table = nn.Conv2d(3, 4, 3), nn.Parameter(torch.rand(1, 1, 4, 1, 1))
 
         def forward(self, x: Tensor) -> Tensor:
-            return (self.conv(x) * self.table[0]).mean((2, 3))
+            out: Tensor = (self.conv(x) * self.table[0]).mean((2, 3))
+            return out
 
     assert toys.network(Deep()).logits(toys.images()).shape == (2, 4)
 

@@ -51,9 +51,11 @@ def test_toy_through_the_techniques(make: Callable[[], toys.Toy]) -> None:
     image = toys.TOY_IMAGE / 15
     result = cs.saliency(net, image, target=0).result()
     assert result.score == pytest.approx(54, rel=1e-6)
+    assert result.heatmap is not None
     np.testing.assert_allclose(result.heatmap, 15 * toys.PLAIN, rtol=1e-6)
     for technique, table in ((cs.guided, toys.GUIDED), (cs.deconv, toys.DECONV)):
         result = technique(net, image, target=0).result()
+        assert result.gradient is not None
         np.testing.assert_allclose(result.gradient[0], 15 * table, rtol=1e-6)
 
 
@@ -208,7 +210,7 @@ def test_a_rule_without_an_activation_is_refused(rule: str) -> None:
     silu = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
     for module in (silu, Fused()):
         net = toys.network(module, 8)
-        with pytest.raises(ConvscopeError, match="would change nothing.*use rule 'plain'"):
+        with pytest.raises(ConvscopeError, match=r"would change nothing.*use rule 'plain'"):
             gradient(net, toys.images(1, 8), objectives.logit(0), rule)
         assert gradient(net, toys.images(1, 8), objectives.logit(0), "plain").any()
 

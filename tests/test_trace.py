@@ -44,7 +44,8 @@ class Plus(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.cat:
             return torch.cat([x, self.branch(x)], 1).mean(1, keepdim=True)
-        return x + self.branch(x)
+        out: Tensor = x + self.branch(x)
+        return out
 
 
 class Call(nn.Module):
@@ -69,7 +70,8 @@ class LastChannels(nn.Module):
         y = self.conv(x).permute(0, 2, 3, 1)
         # Of a single channel the norm is zero everywhere: add it to one.
         y = self.fc(y * (1 + self.norm(y))).relu().mean(-1, keepdim=True)
-        return y.permute(0, 3, 1, 2)
+        out: Tensor = y.permute(0, 3, 1, 2)
+        return out
 
 
 def support(module: nn.Module, size: tuple[int, int], unit: tuple[int, int]) -> list[Any]:
@@ -262,7 +264,8 @@ class Squeeze(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
-        return x * self.fc(F.adaptive_avg_pool2d(x, 1)).sigmoid()
+        out: Tensor = x * self.fc(F.adaptive_avg_pool2d(x, 1)).sigmoid()
+        return out
 
 
 class Broadcast(nn.Module):
@@ -273,7 +276,8 @@ class Broadcast(nn.Module):
         self.whole = nn.Conv2d(3, 3, 16)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.whole(x)
+        out: Tensor = x + self.whole(x)
+        return out
 
 
 @pytest.mark.parametrize(
@@ -367,7 +371,8 @@ def test_a_layer_ends_in_the_activation_that_made_its_output() -> None:
             self.shifted = Call(lambda x: F.relu(x).add_(1))
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.shifted(self.block(x))
+            out: Tensor = self.shifted(self.block(x))
+            return out
 
     traced = trace(Ends().eval(), torch.rand(1, 3, 8, 8)).last()
     assert traced["block"].activation == 0

@@ -72,7 +72,8 @@ class Block(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         out += self.down(x)
-        return self.relu(out)
+        out: Tensor = self.relu(out)
+        return out
 
 
 class Residual(nn.Module):
@@ -88,7 +89,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layer2(self.layer1(self.pool(self.stem(x))))
-        return self.fc(x.mean((2, 3)))
+        out: Tensor = self.fc(x.mean((2, 3)))
+        return out
 
 
 class Dense(nn.Module):
@@ -108,7 +110,8 @@ class Dense(nn.Module):
         x = torch.cat([x, self.conv1(self.relu(self.norm1(x)))], 1)
         x = torch.cat([x, self.conv2(self.relu(self.norm2(x)))], 1)
         x = F.adaptive_avg_pool2d(F.relu(self.norm3(x), inplace=True), 1)
-        return self.classifier(torch.flatten(x, 1))
+        out: Tensor = self.classifier(torch.flatten(x, 1))
+        return out
 
 
 class Reused(nn.Module):
@@ -127,7 +130,8 @@ class Reused(nn.Module):
         for _ in range(3):
             x = self.act(self.bn(self.conv(x)))
         x = (x + 0.1).clamp_(0, 6)
-        return self.fc(x.mean((2, 3)))
+        out: Tensor = self.fc(x.mean((2, 3)))
+        return out
 
 
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:

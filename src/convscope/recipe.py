@@ -52,7 +52,7 @@ def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
             )
     if recipe.optimiser is None:
         for step in range(1, recipe.steps + 1):
-            image = _draw(canvas, canvas.parameters)[1].detach()
+            image = _draw(canvas, canvas.parameters)[1].detach().clone()
             frame = _look(net, bound, rule, recipe.priors, image, generator)
             yield replace(_checked(net, frame, step), step=step, steps=recipe.steps)
         return

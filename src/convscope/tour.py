@@ -95,6 +95,7 @@ class Tour:
         stop.seconds = time.monotonic() - begun
         stop.figures = list(stop.quote(last.figures).items())
         shown = _growth(growth, self.photo if stop.technique.takes_image else None) or last.picture
+        shown = shown.copy()
         shown.thumbnail((LARGEST, 4 * LARGEST))
         stop.width, stop.height = shown.size
         stop.picture = _webp(shown)

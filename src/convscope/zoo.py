@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -140,11 +140,15 @@ def _efficientnet_lite(name: str, pretrained: bool) -> tuple[nn.Module, dict[str
 
 def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
     timm = _timm()
-    if not timm.is_model(name.partition(".")[0]):
-        raise unknown("network", f"timm/{name}", [f"timm/{n}" for n in timm.list_models()])
-    module: nn.Module = _downloaded(
-        f"timm/{name}", lambda: timm.create_model(name, pretrained=pretrained)
-    )
+    architecture, _, tag = name.partition(".")
+    tagged = timm.list_pretrained(f"{architecture}.*") if tag else []
+    if not timm.is_model(architecture) or (tag and name not in tagged):
+        known = [f"timm/{n}" for n in tagged or timm.list_models()]
+        raise unknown("network", f"timm/{name}", known)
+    if pretrained:
+        module = _made(f"timm/{name}", lambda: timm.create_model(name, pretrained=True))
+    else:
+        module = timm.create_model(name)
     config: Any = module.pretrained_cfg
     _, *size = config["input_size"]
     return module, {
@@ -163,10 +167,10 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str,
     if name not in known:
         raise unknown("network", f"torchvision/{name}", [f"torchvision/{n}" for n in known])
     weights = models.get_model_weights(name).DEFAULT
-    module: nn.Module = _downloaded(
-        f"torchvision/{name}",
-        lambda: models.get_model(name, weights=weights if pretrained else None),
-    )
+    if pretrained:
+        module = _made(f"torchvision/{name}", lambda: models.get_model(name, weights=weights))
+    else:
+        module = models.get_model(name, weights=None)
     transform = weights.transforms()
     (size,), (resize,) = transform.crop_size, transform.resize_size
     return module, {
@@ -179,11 +183,14 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str,
     }
 
 
-def _downloaded(name: str, build: Any) -> Any:
-    # Hubs raise many kinds of error (network, hub, HTTP); none helps the user more than this line.
+def _made(name: str, build: Callable[[], nn.Module]) -> nn.Module:
+    """The module, its random weights always the same and nobody else's random numbers touched."""
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it retries aloud
+    # Hubs raise many kinds of error (network, hub, HTTP); none helps the user more than this line.
     try:
-        return build()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return build()
     except Exception as error:
         raise ConvscopeError(
             f"{name}: its weights could not be had ({type(error).__name__}); give --checkpoint"

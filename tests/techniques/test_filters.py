@@ -51,14 +51,14 @@ def test_near_zero_counts_below_a_hundredth_of_the_largest() -> None:
 def test_deeper_filters_are_rows_of_planes(own: cs.Network) -> None:
     weight = second_weights()
     _, grid, _ = look(own, layer="blocks.2", most=5)
-    assert grid.columns == 5
+    assert grid.columns == 12
     assert len(grid.rows) == 5
-    assert grid.tiles.shape == (25, 1, 3, 3)
+    assert grid.tiles.shape == (60, 1, 3, 3)
     for i in range(5):
-        shown = weight[i, :5]
+        shown = weight[i]
         least, largest = shown.min(), shown.max()  # all planes of a filter on one scale
         expected = (shown - least) / (largest - least)
-        torch.testing.assert_close(grid.tiles[5 * i : 5 * i + 5, 0], expected)
+        torch.testing.assert_close(grid.tiles[12 * i : 12 * i + 12, 0], expected)
 
 
 def test_scale_of_the_layer(own: cs.Network) -> None:

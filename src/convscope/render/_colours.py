@@ -30,6 +30,8 @@ def limits(values: Tensor, signed: bool, clip: float) -> Normalize:
     """The scale on which values become colours; `clip` is the quantile where they saturate."""
     values = values.detach().cpu().float().flatten()
     finite = values[values.isfinite()]
+    if finite.numel() == 0:
+        return Normalize(0, 1, clip=True)
     if signed:
         top = _quantile(finite.abs(), clip) or 1.0
         return Normalize(-top, top, clip=True)
@@ -88,6 +90,4 @@ def place(values: Tensor, size: tuple[int, ...], box: Box | None) -> Tensor:
 
 
 def _quantile(values: Tensor, q: float) -> float:
-    if values.numel() == 0:
-        return 0.0
     return float(np.quantile(values.numpy(), q))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ INK, FAINT, ACCENT = "#222222", "#8a8a8a", "#3b6ea5"
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
+    "text.parse_math": False,
     "axes.titlesize": 9.5,
     "axes.edgecolor": FAINT,
     "axes.linewidth": 0.6,
@@ -88,7 +90,10 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
                 _PAINTERS[type(panel)](axes, panel)
                 left += size.full_width + GAP
             top -= row_height + GAP
-        canvas.draw()
+        with warnings.catch_warnings():
+            # A label may be in letters that the font lacks; it is drawn as boxes all the same.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            canvas.draw()
         return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
@@ -182,7 +187,7 @@ def _heat_map(axes: Axes, panel: HeatMap) -> None:
     bar = axes.figure.colorbar(ScalarMappable(scale, colours), cax=place, extend=beyond)
     bar.set_label(panel.label)
     bar.outline.set_visible(False)
-    bar.ax.ticklabel_format(scilimits=(-2, 3), useMathText=True)
+    bar.ax.ticklabel_format(scilimits=(-2, 3))
 
 
 class _Mosaic:
@@ -246,9 +251,12 @@ def _bars(axes: Axes, panel: Bars) -> None:
     axes.set_yticks(positions, panel.names)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(panel.label)
-    axes.set_xlim(0, max(max(panel.values) * 1.18, 1e-12))
+    low, high = min(0.0, *panel.values), max(0.0, *panel.values)
+    room = 0.18 * (high - low) or 1.0
+    axes.set_xlim(low - room if low < 0 else 0.0, high + room)
     for position, value in zip(positions, panel.values, strict=True):
-        axes.text(value, position, f" {value:{panel.form}}", va="center", fontsize=8)
+        side = "right" if value < 0 else "left"
+        axes.text(value, position, f" {value:{panel.form}} ", ha=side, va="center", fontsize=8)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 

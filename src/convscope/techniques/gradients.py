@@ -162,7 +162,7 @@ def _read_back(
             raise ConvscopeError("name a target for several images with several samples")
         target = net.predict(seen, 1)[0].index
     if target is not None and _is_layer(net.target(target)):
-        return _sheet(net, seen, net.target(target), rule)
+        return _sheet(net, seen, net.target(target), rule, samples, noise, seed)
     frame = _gradient(net, seen, _score_of(net, target), rule, samples, noise, seed)
     panels: list[Panel] = []
     names = _names(net, frame, target)
@@ -190,7 +190,16 @@ def _is_layer(target: Target) -> bool:
     return target.label is None and target.channel is None
 
 
-def _sheet(net: Network, seen: Tensor, target: Target, rule: str, most: int = 9) -> Frame:
+def _sheet(
+    net: Network,
+    seen: Tensor,
+    target: Target,
+    rule: str,
+    samples: int,
+    noise: float,
+    seed: int,
+    most: int = 9,
+) -> Frame:
     """Of a layer, the channels that this photo excites most, each read back from its strongest
     unit, beside the patch of the photo that the unit sees."""
     if len(seen) != 1:
@@ -210,7 +219,7 @@ def _sheet(net: Network, seen: Tensor, target: Target, rule: str, most: int = 9)
     for place, channel in chosen:
         row, column = divmod(place, values.shape[3])
         unit = replace(target, channel=channel, position=(row, column))
-        frame = _gradient(net, seen, activation(unit), rule)
+        frame = _gradient(net, seen, activation(unit), rule, samples, noise, seed)
         gradients.append(frame.gradient[0])
         window = _window(layer, row, column, seen)
         tiles += [_cut(seen[0], window), _around_grey(_cut(frame.gradient[0], window))]

@@ -24,7 +24,11 @@ def predict(
     *,
     top: Annotated[int, Field(ge=1, le=100, description="how many classes to show")] = 5,
 ) -> Iterator[Frame]:
-    """What the network says the photo shows, with the probability of each class."""
+    """What the network says the photo shows, with the probability of each class.
+
+    Probabilities are the softmax of the logits over all classes that the network knows, so they
+    share out certainty among these: a thing that is none of them must be called one all the same.
+    """
     logits = net.logits(image)
     panels: list[Panel] = []
     figures = []
