@@ -245,13 +245,19 @@ def test_what_must_not_be_folded(make: Callable[[], nn.Module]) -> None:
         assert toys.relative(value, own[name]) < 1e-6, name
 
 
-def test_one_pair_that_cannot_fold_does_not_stop_the_others() -> None:
-    module = toys.randomised(nn.Sequential(toys.Block(3, 3), Shared())).eval()
+@pytest.mark.parametrize(
+    "make",
+    [Shared, AlsoElsewhere, OutputToo, OnTheFly, TwiceUsedWeight, NormElsewhere, ShiftedBetween],
+)
+def test_one_pair_that_cannot_fold_does_not_stop_the_others(make: Callable[[], nn.Module]) -> None:
+    module = toys.randomised(nn.Sequential(toys.Block(3, 3), make())).eval()
     net = toys.network(module)
-    assert {p.conv for p in net._prepared.pairs} == {"0.conv1", "0.conv2", "0.down.0"}
-    with torch.no_grad():
-        expected = module(toys.normalised(toys.images()))
-    assert toys.relative(net.logits(toys.images()), expected) < 1e-6
+    assert {pair.conv for pair in net._prepared.pairs} == {"0.conv1", "0.conv2", "0.down.0"}
+    assert net.notes == ()
+    with toys.recording(module) as own, torch.no_grad():
+        module(toys.normalised(toys.images()))
+    last = "1" if make is not OutputToo else "1.bn"
+    assert toys.relative(net.read(toys.images(), {last})[last], own[last]) < 1e-6
 
 
 class Wrapper(nn.Module):

@@ -33,7 +33,7 @@ ALL: list[Prior] = [
 ]
 
 
-@pytest.mark.parametrize("prior", ALL, ids=repr)
+@pytest.mark.parametrize("prior", ALL, ids=lambda prior: type(prior).__name__)
 def test_each_acts_in_one_place_and_changes_no_argument(prior: Prior) -> None:
     pixels = 1.2 * image() - 0.1
     before = pixels.clone()

@@ -77,6 +77,17 @@ def test_build_gives_the_module_itself() -> None:
         assert torch.equal(a, b)
 
 
+def test_random_weights_are_the_same_every_time() -> None:
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    one, _ = zoo.build("torchvision/squeezenet1_1", pretrained=False)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    other, _ = zoo.build("torchvision/squeezenet1_1", pretrained=False)
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -196,7 +207,7 @@ class Code:
 def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     torch.save({"fc.weight": Code(mark)}, tmp_path / "evil.pt")
-    (tmp_path / "evil.pth").write_bytes(pickle.dumps(Code(mark)))
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps(Code(mark), protocol=2))
     torch.save(toys.Residual(), tmp_path / "module.pt")
     for name in ("evil.pt", "evil.pth", "module.pt"):
         with pytest.raises(ConvscopeError, match=f"{name} is no checkpoint of tensors alone"):

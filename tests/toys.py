@@ -72,8 +72,8 @@ class Block(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         out += self.down(x)
-        out: Tensor = self.relu(out)
-        return out
+        final: Tensor = self.relu(out)
+        return final
 
 
 class Residual(nn.Module):

@@ -494,10 +494,13 @@ class _AtActivations(TorchFunctionMode):
         names = self.wanted.get(index)
         if names is None:
             return func(*args, **kwargs)
-        before = found.input.clone()  # this call, or a later one, may overwrite it
+        # What was noted lies on the way to the output, so that gradients by it can be taken, and
+        # is read alone, so that nothing overwrites it.
+        before = found.input.clone()
         for name in names:
             self.note(name, before)
-        return func(*args, **kwargs)
+        result = found.apply(before)
+        return found.input.copy_(result) if found.inplace else result
 
 
 def _integer(value: SupportsIndex) -> int:

@@ -15,7 +15,7 @@ from convscope.optimisers import Optimiser
 from convscope.priors import Prior
 from convscope.rules import Rule, as_rule
 from convscope.starts import Canvas, Start
-from convscope.types import Ascent
+from convscope.types import Ascent, Picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
         for step in range(1, recipe.steps + 1):
             image = _draw(canvas, canvas.parameters)[1].detach().clone()
             frame = _look(net, bound, rule, recipe.priors, image, generator)
-            yield replace(_checked(net, frame, step), step=step, steps=recipe.steps)
+            yield _shown(_checked(net, frame, step), image, step, recipe)
         return
 
     parameters = canvas.parameters.clone()
@@ -90,7 +90,13 @@ def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
                 parameters.copy_(prior.pixels(parameters, step))
         drawn = _draw(canvas, parameters)
         image = drawn[1].detach().clone()
-        yield replace(frame, image=image, step=step, steps=recipe.steps)
+        yield _shown(frame, image, step, recipe)
+
+
+def _shown(frame: Ascent, image: Tensor, step: int, recipe: Recipe) -> Ascent:
+    """The frame as the caller sees it, each image a panel."""
+    panels = tuple(Picture(one) for one in image)
+    return replace(frame, image=image, step=step, steps=recipe.steps, panels=panels)
 
 
 def _draw(canvas: Canvas, parameters: Tensor) -> tuple[Tensor, Tensor]:

