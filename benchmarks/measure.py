@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -30,11 +31,20 @@ def header() -> str:
 
 
 def compare(row: Row, rounds: int) -> str:
-    """A line of the table: every round times all four in turn; ratios are medians over rounds."""
+    """A line of the table: every round times all four; ratios are medians over rounds.
+
+    The order changes from round to round: what ran just before leaves its mark on memory.
+    """
     contenders = (row.ours, row.peer, row.forward, row.both)
     for contender in contenders:
         contender()
-    times = [[_seconds(contender) for contender in contenders] for _ in range(rounds)]
+    order = list(range(len(contenders)))
+    chance = random.Random(0)
+    times = []
+    for _ in range(rounds):
+        chance.shuffle(order)
+        seconds = {i: _seconds(contenders[i]) for i in order}
+        times.append(seconds)
 
     def ratio(a: int, b: int) -> float:
         return statistics.median(round_[a] / round_[b] for round_ in times)

@@ -384,6 +384,7 @@ def test_box_is_what_fit_shows(
 @pytest.mark.parametrize("size", [(300, 451), (451, 300), (97, 131), (64, 67), (69, 64)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_fit_is_torchvisions_preset(size: tuple[int, int], interpolation: str) -> None:
+    zoo._torchvision()
     transforms = importlib.import_module("torchvision.transforms.v2.functional")
     net = fitting(56, 0.875, interpolation)
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -609,3 +610,8 @@ def test_parameters_are_the_users() -> None:
     assert torch.equal(net.parameter("layer1.bn1", "bias"), module.layer1.bn1.bias)  # type: ignore
     with pytest.raises(ConvscopeError, match=r"layer 'pool' \(MaxPool2d\) has no weight"):
         net.parameter("pool")
+
+
+def test_a_strip_too_narrow_to_enlarge_is_refused(net: cs.Network) -> None:
+    with pytest.raises(ConvscopeError, match="2 x 6000 is too narrow"):
+        net.fit(torch.zeros(1, 3, 2, 6000))

@@ -20,6 +20,8 @@ from convscope.errors import ConvscopeError, unknown
 from convscope.types import Box, Layer, Prediction, Target
 
 PRE = ".pre"
+# Pixels: a strip two pixels high would otherwise grow to gigabytes before it is cropped.
+LARGEST_RESIZED = 64_000_000
 _UNIT = re.compile(r"(?P<layer>[^:@]*)(:(?P<channel>\d+))?(@(?P<row>\d+),(?P<column>\d+))?")
 _LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -184,6 +186,10 @@ class Network:
             max(rows, int(height * scale)),
             max(columns, int(width * scale)),
         )
+        if size[0] * size[1] > LARGEST_RESIZED:
+            raise ConvscopeError(
+                f"an image of {height} x {width} is too narrow to fit {rows} x {columns}; crop it"
+            )
         return size, (size[0] / height, size[1] / width)
 
     def _corner(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from convscope.optimisers import Optimiser
 from convscope.priors import Prior
 from convscope.rules import Rule, as_rule
 from convscope.starts import Canvas, Start
+from convscope.tensors import all_finite
 from convscope.types import Ascent, Picture
 
 
@@ -155,6 +156,6 @@ def _checked(net: Network, frame: Ascent, step: int) -> Ascent:
         raise ConvscopeError(
             f"the score is not finite at step {step}; {net.first_not_finite(frame.image)}"
         )
-    if not frame.gradient.isfinite().all():
+    if not all_finite(frame.gradient):
         raise ConvscopeError(f"the gradient is not finite at step {step}, though the score is")
     return frame

@@ -165,7 +165,7 @@ class _Deconv(torch.autograd.Function):
 
 
 # Values that fit in a processor's cache beside their gradient.
-_PIECE = 1 << 20
+_PIECE = 1 << 19
 
 
 class _Bent(torch.autograd.Function):

@@ -115,6 +115,14 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class SignedPicture:
+    """A panel of signed colours (3, H, W), a gradient say, drawn around grey: grey is zero."""
+
+    values: Tensor
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class HeatMap:
     """A panel that is a map (H, W) in the units that `label` names, drawn over `photo` where given.
 
@@ -172,7 +180,7 @@ class Histogram:
     marks: tuple[float, ...] = ()
 
 
-Panel = Picture | HeatMap | Grid | Bars | Histogram
+Panel = Picture | SignedPicture | HeatMap | Grid | Bars | Histogram
 
 
 @dataclass(frozen=True, kw_only=True)

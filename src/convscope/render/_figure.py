@@ -21,7 +21,17 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.render import _colours
-from convscope.types import Bars, Box, Grid, HeatMap, Histogram, Panel, Picture
+from convscope.tensors import around_grey
+from convscope.types import (
+    Bars,
+    Box,
+    Grid,
+    HeatMap,
+    Histogram,
+    Panel,
+    Picture,
+    SignedPicture,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -121,6 +131,8 @@ def _title_height(panel: Panel, size: _Size) -> float:
 def _size(panel: Panel) -> _Size:
     if isinstance(panel, Picture):
         return _Size(*_fitted(panel.rgb))
+    if isinstance(panel, SignedPicture):
+        return _Size(*_fitted(panel.values))
     if isinstance(panel, HeatMap):
         shown = panel.values if panel.photo is None else panel.photo
         return _Size(*_fitted(shown), right=0.85)
@@ -169,6 +181,10 @@ def _picture(axes: Axes, panel: Picture) -> None:
         shown = np.where(seen[..., None], shown, (shown * _colours.DIMMED).astype(np.uint8))
     axes.imshow(shown, interpolation="antialiased", aspect="auto")
     _bare(axes)
+
+
+def _signed_picture(axes: Axes, panel: SignedPicture) -> None:
+    _picture(axes, Picture(around_grey(panel.values)))
 
 
 def _heat_map(axes: Axes, panel: HeatMap) -> None:
@@ -274,6 +290,7 @@ def _histogram(axes: Axes, panel: Histogram) -> None:
 
 _PAINTERS: dict[type, Callable[[Axes, Any], None]] = {
     Picture: _picture,
+    SignedPicture: _signed_picture,
     HeatMap: _heat_map,
     Grid: _grid,
     Bars: _bars,

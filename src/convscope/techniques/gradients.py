@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -19,7 +18,17 @@ from convscope.objectives import Objective, activation, energy, logit, peak
 from convscope.recipe import Recipe, ascend
 from convscope.registry import Seed, TargetName, technique
 from convscope.starts import photo
-from convscope.types import Ascent, Frame, Grid, HeatMap, Layer, Panel, Picture, Target
+from convscope.types import (
+    Ascent,
+    Frame,
+    Grid,
+    HeatMap,
+    Layer,
+    Panel,
+    Picture,
+    SignedPicture,
+    Target,
+)
 
 Samples = Annotated[
     int, Field(ge=1, le=1024, description="noisy copies of the photo to average over; 1: no noise")
@@ -170,7 +179,7 @@ def _read_back(
         if len(image) == 1:
             panels.append(Picture(image[i].detach(), "what the network saw", net.box(image)))
         caption = _caption(f"{rule} gradient", name, frame.gradient[i])
-        panels.append(Picture(_around_grey(frame.gradient[i]), caption))
+        panels.append(SignedPicture(frame.gradient[i], caption))
     return replace(frame, panels=tuple(panels), figures=_figures(frame, names))
 
 
@@ -222,7 +231,7 @@ def _sheet(
         frame = _gradient(net, seen, activation(unit), rule, samples, noise, seed)
         gradients.append(frame.gradient[0])
         window = _window(layer, row, column, seen)
-        tiles += [_cut(seen[0], window), _around_grey(_cut(frame.gradient[0], window))]
+        tiles += [_cut(seen[0], window), tensors.around_grey(_cut(frame.gradient[0], window))]
         captions += [f"channel {channel}", f"at {row},{column}"]
     size = max(48, *(max(tile.shape[-2:]) for tile in tiles))
     scaled = [tensors.resize(tile[None], (size, size))[0].clamp(0, 1) for tile in tiles]
@@ -263,14 +272,3 @@ def _names(net: Network, frame: Ascent, target: str | int | None) -> list[str]:
     if target is not None:
         return [str(net.target(target))] * len(frame.score)
     return [net.name_classes(logits, 1)[0].label for logits in frame.activations[""]]
-
-
-def _around_grey(gradient: Tensor) -> Tensor:
-    """A gradient (3, H, W) as a picture: grey is zero, the 99th percentile is full colour.
-
-    Strides leave a chequerboard of single pixels; the mean over 2 x 2 of them takes it away.
-    """
-    soft = F.avg_pool2d(gradient[None], 2, stride=1)[0]
-    top = soft.abs().flatten().kthvalue(max(1, int(0.99 * soft.numel()))).values.clamp_min(1e-30)
-    scaled = (soft / top).clamp(-1, 1)
-    return 0.5 + 0.5 * scaled.sign() * scaled.abs() ** 0.7
