@@ -164,15 +164,8 @@ class _Deconv(torch.autograd.Function):
         return gradient.clamp_min(0), None
 
 
-# Values that fit in a processor's cache beside their gradient.
-_PIECE = 1 << 19
-
-
 class _Bent(torch.autograd.Function):
-    """The activation's own gradient, then changed in place by `bend(through, gradient)`.
-
-    Both go piece by piece: a second pass over main memory would cost as much as the first.
-    """
+    """The activation's own gradient, then changed in place by `bend(through, gradient)`."""
 
     @staticmethod
     def forward(
@@ -187,18 +180,9 @@ class _Bent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        through = torch.empty_like(x)
-        parts = [torch.atleast_1d(t) for t in (gradient, x, through)]
-        count = max(1, _PIECE * len(parts[1]) // max(1, x.numel()))
-        pieces = (t.split(count) for t in parts)
-        for g, value, out in zip(*pieces, strict=True):
-            if ctx.slope:
-                torch.ops.aten.leaky_relu_backward.grad_input(
-                    g, value, ctx.slope, False, grad_input=out
-                )
-            else:
-                torch.ops.aten.hardtanh_backward.grad_input(
-                    g, value, ctx.low, ctx.high, grad_input=out
-                )
-            ctx.bend(out, g)
+        if ctx.slope:
+            through = torch.ops.aten.leaky_relu_backward(gradient, x, ctx.slope, False)
+        else:
+            through = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
+        ctx.bend(through, gradient)
         return through, None, None
