@@ -152,7 +152,7 @@ def _gradient(score: Tensor, image: Tensor) -> Tensor:
 
 
 def _checked(net: Network, frame: Ascent, step: int) -> Ascent:
-    if not frame.score.isfinite().all():
+    if not all_finite(frame.score):
         raise ConvscopeError(
             f"the score is not finite at step {step}; {net.first_not_finite(frame.image)}"
         )

@@ -181,8 +181,7 @@ def save_run(results: Iterable[Result], path: str | os.PathLike[str], most: int 
     last = None
     pictures = []
     for last in results:
-        moments = np.linspace(1, last.steps, min(most, last.steps)).round()
-        if animated and last.step in moments:
+        if animated and last.step in np.linspace(1, last.steps, min(most, last.steps)).round():
             pictures.append(last.picture)
     if last is None:
         raise ConvscopeError("the run gave no frame")

@@ -165,16 +165,17 @@ def _read_back(
 ) -> Frame:
     """The picture that guided and deconv share."""
     seen = net.fit(image)
-    if target is None and samples > 1:
+    unit = None if target is None else net.target(target)
+    if unit is None and samples > 1:
         # Noise may change which class is the top one: decide on the photo itself.
         if len(image) > 1:
             raise ConvscopeError("name a target for several images with several samples")
-        target = net.predict(seen, 1)[0].index
-    if target is not None and _is_layer(net.target(target)):
-        return _sheet(net, seen, net.target(target), rule, samples, noise, seed)
-    frame = _gradient(net, seen, _score_of(net, target), rule, samples, noise, seed)
+        unit = net.target(net.predict(seen, 1)[0].index)
+    if unit is not None and unit.label is None and unit.channel is None:
+        return _sheet(net, seen, unit, rule, samples, noise, seed)
+    frame = _gradient(net, seen, _score_of(net, unit), rule, samples, noise, seed)
     panels: list[Panel] = []
-    names = _names(net, frame, target)
+    names = _names(net, frame, unit)
     for i, name in enumerate(names):
         if len(image) == 1:
             panels.append(Picture(image[i].detach(), "what the network saw", net.box(image)))
@@ -193,10 +194,6 @@ def _caption(what: str, name: str, values: Tensor) -> str:
     if values.any():
         return f"{what} of {name}"
     return f"{what} of {name}: zero everywhere, the unit is silent or saturated (try its .pre)"
-
-
-def _is_layer(target: Target) -> bool:
-    return target.label is None and target.channel is None
 
 
 def _sheet(
@@ -267,7 +264,7 @@ def _cut(image: Tensor, window: tuple[slice, slice]) -> Tensor:
     return image[:, window[0], window[1]]
 
 
-def _names(net: Network, frame: Ascent, target: str | int | None) -> list[str]:
+def _names(net: Network, frame: Ascent, target: str | int | Target | None) -> list[str]:
     """What each image's score is a score of."""
     if target is not None:
         return [str(net.target(target))] * len(frame.score)
