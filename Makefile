@@ -28,7 +28,7 @@ check: .venv/developing
 docs: .venv/developing
 	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
 
-bench: .venv/developing
+bench: .venv/benchmarking
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -39,6 +39,12 @@ clean:
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e .
+	touch $@
+
+# grad-cam asks for an opencv with windows, which would be written over the one without.
+.venv/benchmarking: .venv/developing
+	$(PIP) scikit-learn
+	$(PIP) --no-deps grad-cam torchcam ttach
 	touch $@
 
 .venv/developing: .venv/installed

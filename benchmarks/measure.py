@@ -8,26 +8,36 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+import convscope as cs
+
 COLUMNS = ("row", "ours ms", "ours/peer", "ours/forward", "ours/fwd+bwd", "peer/fwd+bwd")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. All four are called with nothing and do the whole of their work.
+    """One comparison: ours and the peer's are called with nothing and do the whole of their work.
 
-    `forward` and `both` are the prepared network's own forward pass and forward + backward by the
-    image, on the same images: no method can be faster.
+    Beside them the prepared network's own forward pass, and forward + backward by the image, are
+    timed on as many images of its own size. `share` divides the rounds of what takes long.
     """
 
     name: str
     ours: Callable[[], object]
     peer: Callable[[], object]
-    forward: Callable[[], object]
-    both: Callable[[], object]
+    net: cs.Network
+    share: int = 1
+
+    @property
+    def count(self) -> int:
+        """How many images a round explains, the last word of the name."""
+        return int(self.name.rpartition(" ")[2])
 
 
 def header() -> str:
-    return f"{COLUMNS[0]:34}" + "".join(f"{name:>14}" for name in COLUMNS[1:])
+    return f"{COLUMNS[0]:62}" + "".join(f"{name:>14}" for name in COLUMNS[1:])
 
 
 def compare(row: Row, rounds: int) -> str:
@@ -35,23 +45,38 @@ def compare(row: Row, rounds: int) -> str:
 
     The order changes from round to round: what ran just before leaves its mark on memory.
     """
-    contenders = (row.ours, row.peer, row.forward, row.both)
+    images = torch.rand(row.count, len(row.net.mean), *row.net.input_size)
+    contenders = (
+        row.ours,
+        row.peer,
+        lambda: _forward(row.net, images),
+        lambda: _both(row.net, images),
+    )
     for contender in contenders:
         contender()
     order = list(range(len(contenders)))
     chance = random.Random(0)
     times = []
-    for _ in range(rounds):
+    for _ in range(max(3, rounds // row.share)):
         chance.shuffle(order)
-        seconds = {i: _seconds(contenders[i]) for i in order}
-        times.append(seconds)
+        times.append({i: _seconds(contenders[i]) for i in order})
 
     def ratio(a: int, b: int) -> float:
         return statistics.median(round_[a] / round_[b] for round_ in times)
 
     ours = statistics.median(round_[0] for round_ in times) * 1000
     cells = (f"{ours:.1f}", *(f"{r:.2f}" for r in (ratio(0, 1), ratio(0, 2), ratio(0, 3))))
-    return f"{row.name:34}" + "".join(f"{c:>14}" for c in (*cells, f"{ratio(1, 3):.2f}"))
+    return f"{row.name:62}" + "".join(f"{c:>14}" for c in (*cells, f"{ratio(1, 3):.2f}"))
+
+
+def _forward(net: cs.Network, images: Tensor) -> object:
+    with torch.no_grad():
+        return net.activations(images, {""})
+
+
+def _both(net: cs.Network, images: Tensor) -> object:
+    leaf = images.clone().requires_grad_()
+    return torch.autograd.grad(net.activations(leaf, {""})[""][:, 0].sum(), leaf)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -231,7 +231,7 @@ BAD_WORDS = [
     (["class_image", "--target", "1", "--rule", "other"], r'"other".*"redirected", "plain"'),
     (["saliency", "sample:chelsee"], r"unknown sample 'chelsee'.*'chelsea'"),
     (["saliency", "nothing.png"], r"no image at nothing\.png"),
-    (["saliency", "."], r"\. is not a file"),
+    (["tour", "."], r"\. is not a file"),
     (["saliency", "my photo.png", "-o", "a.xyz"], r"a\.xyz.*\.png"),
     (["saliency", "my photo.png", "-o", "nowhere/a.png"], r"no folder nowhere"),
     (["saliency", "my photo.png", "-o", "my photo.png/a.png"], r"no folder my photo\.png"),

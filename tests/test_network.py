@@ -241,6 +241,197 @@ def test_truncated_gradient_is_the_full_gradient(name: str) -> None:
     assert toys.relative(frame.gradient, expected) < 1e-12
 
 
+def slopes_by_autograd(module: nn.Module, image: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    """A layer's last value in the user's own module, and the slope of logit 1 by it."""
+    kept: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, out: Tensor) -> Tensor:
+        out.retain_grad()
+        kept.append(out)
+        return out.clone()  # what follows may change it in place
+
+    handle = module.get_submodule(name).register_forward_hook(keep)
+    module(toys.normalised(image.clone().requires_grad_()))[:, 1].sum().backward()
+    handle.remove()
+    assert kept[-1].grad is not None
+    return kept[-1].detach(), kept[-1].grad
+
+
+LEAVES: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "residual": (toys.Residual, ("stem", "layer1.bn2", "layer1.relu", "layer1", "layer2", "fc")),
+    "dense": (toys.Dense, ("conv0", "norm2", "relu", "norm3", "classifier")),
+    "reused": (toys.Reused, ("stem", "conv", "bn", "act", "fc")),
+    "spellings": (Pres, ("conv", "one", "two", "three", "four", "five", "fc")),
+}
+
+
+@pytest.mark.parametrize("kind", LEAVES)
+def test_gradients_begin_at_the_layers_that_are_read(kind: str) -> None:
+    """Whatever changes them in place: slopes are true, and nothing below them has any."""
+    make, names = LEAVES[kind]
+    module = toys.randomised(make()).eval().double()
+    net, image = toys.network(module), toys.images().double()
+    for name in names:
+        value, slope = slopes_by_autograd(module, image, name)
+        found = net.activations(image, {name, ""}, leaves=True)
+        assert found[name].is_leaf
+        assert toys.relative(found[name].detach(), value) < 1e-12
+        (ours,) = torch.autograd.grad(found[""][:, 1].sum(), found[name])
+        assert toys.relative(ours, slope) < 1e-12
+    together = net.activations(image, {*names, ""}, leaves=True)
+    assert together[names[0]].is_leaf
+    slopes = torch.autograd.grad(together[""][:, 1].sum(), [together[name] for name in names])
+    for name, slope in zip(names, slopes, strict=True):
+        assert toys.relative(slope, slopes_by_autograd(module, image, name)[1]) < 1e-12, name
+    assert not image.requires_grad
+
+
+def test_gradients_begin_before_an_activation() -> None:
+    """Behind a ReLU the slope is that of what comes out, where anything does."""
+    for make, names in ((toys.Residual, ("layer1", "layer2")), (Pres, ("one",))):
+        module = toys.randomised(make()).eval().double()
+        net, image = toys.network(module), toys.images().double()
+        for name in names:
+            found = net.activations(image, {f"{name}.pre", ""}, leaves=True)
+            before = found[f"{name}.pre"]
+            assert before.is_leaf
+            (slope,) = torch.autograd.grad(found[""][:, 1].sum(), before)
+            after, above = slopes_by_autograd(module, image, name)
+            assert toys.relative(slope, above * (before > 0)) < 1e-12
+            assert toys.relative(before.relu().detach(), after) < 1e-12
+
+
+def test_nothing_below_the_layers_is_kept() -> None:
+    net, image = toys.network(toys.randomised(toys.Residual())), toys.images()
+    saved: list[int] = []
+
+    def count(tensor: Tensor) -> Tensor:
+        saved.append(tensor.numel())
+        return tensor
+
+    def kept(name: str, **options: Any) -> int:
+        saved.clear()
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            net.activations(image, {name, ""}, **options)
+        return sum(saved)
+
+    assert kept("layer2") == 0, "no gradients were asked for"
+    assert kept("fc", leaves=True) == 0
+    sizes = [kept(name, leaves=True) for name in ("layer2", "layer1", "stem")]
+    assert 0 < sizes[0] < sizes[1] < sizes[2]
+
+
+def changed(net: cs.Network, other: cs.Network) -> set[str]:
+    """The modules with another parameter or statistic than they had."""
+    before, after = net._prepared.plain.state_dict(), other._prepared.plain.state_dict()
+    assert list(before) == list(after)
+    return {n.rpartition(".")[0] for n, v in before.items() if not torch.equal(v, after[n])}
+
+
+class HeadFirst(nn.Module):
+    """Its layers are defined in another order than they run in, and one never runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.unused = nn.Linear(6, 3), nn.Linear(2, 2)
+        self.last, self.norm, self.first = nn.Conv2d(5, 6, 3), nn.BatchNorm2d(5), nn.Conv2d(3, 5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.last(self.norm(self.first(x)).relu()).mean((2, 3)))
+        return out
+
+
+def test_a_network_forgets_from_the_output_down() -> None:
+    net = toys.network(toys.randomised(HeadFirst(), seed=3))
+    order = ["head", "last", "norm", "first"]
+    assert changed(net, net.randomised(0)) == {"head"}
+    for part, count in ((0.2, 1), (0.4, 2), (0.6, 3)):
+        assert changed(net, net.randomised(part)) == set(order[:count])
+    assert changed(net, net.randomised(1)) == {*order, "unused"}
+
+
+def test_what_is_forgotten_is_as_before_training() -> None:
+    """Deviations of sqrt(2 / fan-in), no biases, normalisations that do nothing."""
+    module = toys.randomised(
+        nn.Sequential(nn.Conv2d(3, 64, 5), nn.BatchNorm2d(64), nn.Conv2d(64, 64, 3))
+    )
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    net = toys.network(module)
+    other = net.randomised(1)
+    values = other._prepared.plain.state_dict()
+    for name, fan in (("0", 75), ("2", 576)):
+        assert float(values[f"{name}.weight"].std()) == pytest.approx((2 / fan) ** 0.5, rel=0.03)
+        assert not values[f"{name}.bias"].any()
+    for name, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+        assert (values[f"1.{name}"] == value).all()
+    assert not torch.equal(
+        net.read(toys.images(), {"2"})["2"], other.read(toys.images(), {"2"})["2"]
+    )
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert changed(net, toys.network(module)) == set()
+    assert changed(other, net.randomised(1)) == set()
+    assert changed(other, net.randomised(1, seed=1)) == {"0", "2"}
+
+
+def test_a_random_network_is_otherwise_the_same() -> None:
+    labels = [f"name {i}, other {i}" for i in range(5)]
+    module = toys.randomised(toys.Residual())
+    net = cs.Network(
+        module, mean=toys.MEAN, std=toys.STD, input_size=(16, 20), labels=labels, crop=0.9,
+        interpolation="bilinear", name="mine",
+    )  # fmt: skip
+    other = net.randomised(0.5)
+    for field in (
+        "mean",
+        "std",
+        "input_size",
+        "labels",
+        "crop",
+        "interpolation",
+        "device",
+        "dtype",
+    ):
+        assert getattr(other, field) == getattr(net, field)
+    assert other.target("other 3") == net.target("other 3")
+    assert other.layers == net.layers
+    assert other.name == "mine with random weights"
+    assert net.name == "mine"
+
+
+class Mixing(nn.Module):
+    """Attention of torch's own, which gives a tuple, so that none of its calls is traced; and a
+    class token, which is the network's own parameter but the first thing that it uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.rand(1, 1, 8))
+        self.patches = nn.Conv2d(3, 8, 4, stride=4)
+        self.block = nn.ModuleList([nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 8)])
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        x = self.block[1](self.block[0](x, x, x)[0])
+        out: Tensor = self.head(x[:, 0])
+        return out
+
+
+def test_a_transformer_forgets_its_attention_and_its_token_last() -> None:
+    net = toys.network(toys.randomised(Mixing(), seed=3))
+    assert changed(net, net.randomised(0)) == {"head"}
+    half = changed(net, net.randomised(0.5))
+    assert half > {"head"}
+    assert not half & {"", "patches"}
+    whole = net.randomised(1)
+    attention = {"block.0", "block.0.out_proj"}
+    assert changed(net, whole) == {"", "patches", "block.1", "head", *attention}
+    values = whole._prepared.plain.state_dict()
+    assert not values["block.0.in_proj_bias"].any()
+    assert values["block.0.in_proj_weight"].any()
+
+
 def test_saliency_of_the_default_network_is_autograd_on_timms(
     net: cs.Network, seen: Tensor
 ) -> None:

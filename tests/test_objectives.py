@@ -11,7 +11,17 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope import objectives, starts
 from convscope.errors import ConvscopeError
-from convscope.objectives import Objective, activation, energy, l2, logit, peak, tv, weighted
+from convscope.objectives import (
+    Objective,
+    activation,
+    each,
+    energy,
+    l2,
+    logit,
+    peak,
+    tv,
+    weighted,
+)
 from convscope.recipe import Recipe, ascend
 from convscope.types import Target
 from tests import toys
@@ -79,6 +89,34 @@ def test_what_each_is() -> None:
     close(score(energy("act", leak=0.2)), 0.5 * leaky.square().mean((1, 2, 3)))
     close(score(l2()), 0.5 * (image() - 0.5).square().mean((1, 2, 3)))
     close(score(tv()), tv_by_hand())
+
+
+def test_each_image_has_its_own() -> None:
+    first, second = logit("bee"), energy("act:2") - 0.1 * tv(1.5)
+    both = score(each((first, second)))
+    assert torch.equal(both, torch.stack([score(first)[0], score(second)[1]]))
+    assert torch.equal(score(2 * each((first, second)) + l2()), 2 * both + score(l2()))
+    swapped = score(each((second, first)))
+    assert torch.equal(swapped, torch.stack([score(second)[0], score(first)[1]]))
+    bound = each((first, second)).bind(smooth()[0])
+    assert bound.layers == {"", "act"}
+    for count in (1, 3):
+        with pytest.raises(ConvscopeError, match=f"2 objectives for {count} images"):
+            score(each((first, second)), image(count))
+    with pytest.raises(ConvscopeError, match="unknown class or layer 'wasps'"):
+        each((first, logit("wasps"))).bind(smooth()[0])
+
+
+def test_the_gradient_of_each_image_is_its_own() -> None:
+    net, _ = smooth()
+    objectives = [peak("act:1"), activation("conv1:2")]
+
+    def gradient(objective: Objective) -> Tensor:
+        recipe = Recipe(start=starts.photo(image()), objective=objective)
+        return next(ascend(net, recipe)).gradient
+
+    alone = [gradient(one)[i] for i, one in enumerate(objectives)]
+    torch.testing.assert_close(gradient(each(tuple(objectives))), torch.stack(alone))
 
 
 def tv_by_hand() -> Tensor:

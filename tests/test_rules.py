@@ -290,6 +290,20 @@ def test_a_mode_leaves_with_an_error() -> None:
     assert x.grad.tolist() == [0.0, 1.0]
 
 
+@pytest.mark.parametrize("rule", ["guided", "deconv"])
+@pytest.mark.parametrize("make", toys.TOYS.values(), ids=toys.TOYS)
+def test_a_rule_may_rest_on_the_way_back(make: Callable[[], toys.Toy], rule: str) -> None:
+    """One forward pass, and a gradient of either kind through it, as often as it is asked for."""
+    net = toys.plain_network(make(), 4, channels=1)
+    leaf = toys.TOY_IMAGE.clone().requires_grad_()
+    with rules.RULES[rule]().mode() as mode:
+        logits = net.activations(leaf, {""})[""]
+    for bending in (True, False, True):
+        mode.bending = bending
+        (found,) = torch.autograd.grad(logits[0, 0], leaf, retain_graph=True)
+        assert torch.equal(found[0, 0], TABLES[rule if bending else "plain"])
+
+
 @pytest.mark.parametrize("rule", list(rules.RULES))
 def test_the_forward_pass_stays_exact(rule: str) -> None:
     net = toys.network(toys.randomised(toys.Reused()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.types import Layer
@@ -52,3 +54,37 @@ def deep(net: Network) -> Layer:
     sizes = sorted({layer.shape[1:] for layer in layers})
     size = sizes[min(1, len(sizes) - 1)]
     return next(layer for layer in reversed(layers) if layer.shape[1:] == size)
+
+
+def last_maps(net: Network) -> list[str]:
+    """The last layer that still has places; of a network with tokens, all such layers, in order.
+
+    Raises:
+        ConvscopeError: the network has neither maps nor tokens.
+    """
+    placed = [
+        layer
+        for layer in net.layers
+        if (layer.spatial and math.prod(layer.shape[1:]) > 1)
+        or (len(layer.shape) == 2 and token_grid(layer.shape[0], net.input_size))
+    ]
+    if not placed:
+        raise ConvscopeError(f"no layer of {net.name} has maps")
+    last = placed[-1]
+    if last.spatial:
+        return [last.name]
+    return [layer.name for layer in placed if layer.shape == last.shape]
+
+
+def token_grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
+    """Rows and columns of the largest grid of the image's shape among `count` tokens.
+
+    A few tokens before the grid (of the class, of distillation, registers) belong to no place.
+    """
+    for extra in range(9):
+        rows = round(math.sqrt((count - extra) * size[0] / size[1])) if count > extra else 0
+        if rows > 1 and (count - extra) % rows == 0:
+            columns = (count - extra) // rows
+            if columns * size[0] == rows * size[1]:
+                return rows, columns
+    return None

@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,10 @@ from convscope import __version__, _catalogue
 from convscope.errors import ConvscopeError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+    from torch import Tensor
+
+    from convscope.folders import Batch
     from convscope.network import Network
     from convscope.run import Result, Run
 
@@ -30,7 +35,11 @@ INTERRUPTED = 130
 
 Output = Annotated[
     Path | None,
-    Parameter(["--output", "-o"], help="the picture to write; .gif or .webp: the whole run"),
+    Parameter(
+        ["--output", "-o"],
+        help="the picture to write; .gif or .webp: the whole run; for a folder of photographs, the"
+        " folder of their pictures",
+    ),
 ]
 Model = Annotated[
     str, Parameter(help="efficientnet_lite0, efficientnet_lite1, timm/NAME or torchvision/NAME")
@@ -40,9 +49,13 @@ Checkpoint = Annotated[
     Path | None, Parameter(help="weights of your own for the model, .safetensors or .pt")
 ]
 RandomWeights = Annotated[bool, Parameter(negative="", help="look at the untrained network")]
+Check = Annotated[
+    bool, Parameter(negative="", help="also draw how far the map can be trusted, and in words")
+]
 Json = Annotated[bool, Parameter(negative="", help="print the figures as JSON")]
-_PHOTO = "a photograph, or sample:chelsea, sample:coffee, sample:rocket, sample:astronaut"
-ImagePath = Annotated[str, Parameter(help=_PHOTO)]
+_SAMPLES = "sample:chelsea, sample:coffee, sample:rocket, sample:astronaut"
+ImagePath = Annotated[str, Parameter(help=f"a photograph, or {_SAMPLES}")]
+ImagePaths = Annotated[str, Parameter(help=f"a photograph or a folder of them, or {_SAMPLES}")]
 
 errors = Console(stderr=True, highlight=False)
 
@@ -77,8 +90,12 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> int:
-    errors.print(f"convscope: {' '.join(message.splitlines())}", markup=False, soft_wrap=True)
+    _tell(f"convscope: {message}")
     return 2
+
+
+def _tell(message: str) -> None:
+    errors.print(" ".join(message.splitlines()), markup=False, soft_wrap=True)
 
 
 def _usage(error: CycloptsError) -> str:
@@ -121,14 +138,18 @@ def _technique_command(name: str) -> Any:
 
     parameters = []
     if technique.takes_image:
-        parameters.append(_parameter("image", ImagePath, positional=True))
+        parameters.append(_parameter("image", ImagePaths, positional=True))
     for word, field in technique.model.model_fields.items():
         required = field.is_required()
         help_ = Parameter(help=field.description or "", negative="")
         kind: Any = Annotated[field.annotation, help_]
         parameters.append(_parameter(word, kind, default=... if required else field.default))
     common = inspect.signature(_run_technique, eval_str=True).parameters.values()
-    parameters += [p for p in common if p.kind is p.KEYWORD_ONLY]
+    parameters += [
+        p
+        for p in common
+        if p.kind is p.KEYWORD_ONLY and (p.name != "check" or technique.attribution)
+    ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     paper = f"{technique.paper}: {technique.url}"
@@ -151,6 +172,7 @@ def _run_technique(
     options: dict[str, Any],
     image: str | None = None,
     *,
+    check: Check = False,
     output: Output = None,
     model: Model = DEFAULT_MODEL,
     checkpoint: Checkpoint = None,
@@ -161,13 +183,29 @@ def _run_technique(
     from convscope.images import check_writable, open_image
 
     options = technique.validate(options)
+
+    def begin(photo: Tensor | None) -> Run:
+        run: Run = technique.run(net, photo, **options)
+        if not check:
+            return run
+        from convscope.check import check as checked
+
+        return checked(run)
+
+    if image is not None and os.path.isdir(image) and not image.startswith("sample:"):
+        from convscope import folders
+
+        plan = folders.plan(technique.name, Path(image), output)
+        net = _load(model, checkpoint, random_weights, device)
+        batch = folders.Batch(plan, begin, net)
+        return _make_all(batch, technique.name, json)
     if output is None:
         stem = "" if image is None else "-" + Path(image.replace("sample:", "")).stem
         output = Path(f"{technique.name}{stem}.png")
     check_writable(output)
     photo = None if image is None else open_image(image)
     net = _load(model, checkpoint, random_weights, device)
-    return _follow(technique.run(net, photo, **options), output, json)
+    return _follow(begin(photo), output, json)
 
 
 def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str | None) -> Network:
@@ -241,6 +279,16 @@ def _progress(results: Iterable[Result], title: str) -> Iterator[Result]:
     if not errors.is_terminal:
         yield from results
         return
+    begun = time.monotonic()
+    with _bar() as bar:
+        task = bar.add_task(title, visible=False, now="")
+        for result in results:
+            late = time.monotonic() - begun > 1
+            bar.update(task, completed=result.step, total=result.steps, visible=late)
+            yield result
+
+
+def _bar() -> Progress:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -249,14 +297,54 @@ def _progress(results: Iterable[Result], title: str) -> Iterator[Result]:
         TimeRemainingColumn,
     )
 
-    columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    begun = time.monotonic()
-    with Progress(*columns, console=errors, transient=True) as bar:
-        task = bar.add_task(title, visible=False)
-        for result in results:
-            late = time.monotonic() - begun > 1
-            bar.update(task, completed=result.step, total=result.steps, visible=late)
-            yield result
+    what = TextColumn("{task.description}", markup=False)
+    now = TextColumn("{task.fields[now]}", markup=False)
+    columns = what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), now
+    return Progress(*columns, console=errors, transient=True, redirect_stdout=False)
+
+
+def _make_all(batch: Batch, title: str, as_json: bool) -> int:
+    """The pictures of a folder's photographs with a progress bar; what failed is told at the end.
+
+    Ctrl-C breaks off the photograph that it meets and keeps the pictures of those before it.
+    """
+    photographs, output = batch.plan.photographs, batch.plan.output
+    count: Counter[str] = Counter()
+    failures = []
+    interrupted = False
+    try:
+        for photograph in _named(photographs, title, as_json):
+            outcome = batch.make(photograph)
+            count[outcome.state] += 1
+            if outcome.error:
+                failures.append(outcome.error)
+            if as_json:
+                print(json.dumps(outcome.row), flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+    for failure in failures:
+        _tell(failure)
+    words = {"made": "made", "replaced": "made anew", "kept": "there already", "failed": "failed"}
+    told = ", ".join(f"{count[state]} {word}" for state, word in words.items() if count[state])
+    left = len(photographs) - count.total()
+    rest = f"; {left} left, with which the same command goes on" if interrupted else ""
+    _tell(f"pictures: {told or 'none made'}{rest}")
+    if output.is_dir() and not as_json:
+        print(output)
+    return INTERRUPTED if interrupted else int(bool(failures))
+
+
+def _named(photographs: Sequence[Path], title: str, as_json: bool) -> Iterator[Path]:
+    """Each photograph, while a bar on the terminal names it, unless lines are printed there."""
+    if not errors.is_terminal or (as_json and sys.stdout.isatty()):
+        yield from photographs
+        return
+    with _bar() as bar:
+        task = bar.add_task(title, total=len(photographs), now="")
+        for photograph in photographs:
+            bar.update(task, now=photograph.name)
+            yield photograph
+            bar.advance(task)
 
 
 # ------------------------------------------------------------------- other commands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import re
 import threading
@@ -89,8 +90,8 @@ class Network:
         plain = self._prepared.plain
         first = next((p for p in plain.parameters() if p.is_floating_point()), None)
         self.dtype = torch.float32 if first is None else first.dtype
-        self._mean, self._std = (
-            t.to(self.device, self.dtype).view(1, -1, 1, 1) for t in (mean_, std_)
+        self._scale, self._shift = (
+            t.to(self.device, self.dtype).view(1, -1, 1, 1) for t in (1 / std_, -mean_ / std_)
         )
         self._calls = self._prepared.trace.last()
         self._counts = self._prepared.trace.counts()
@@ -151,6 +152,31 @@ class Network:
             raise ConvscopeError(f"layer {layer!r} ({self.layer(layer).type}) has no {name}")
         return found.detach()
 
+    def randomised(self, part: float = 1.0, seed: int = 0) -> Network:
+        """A copy that has forgotten what it learned: random weights in a part of its layers, from
+        the output down (Adebayo et al. 2018).
+
+        Weights are drawn as He et al. 2015 do before training, normalisation does nothing. At least
+        the last layer is random, with `part` 1 they all are.
+        """
+        module = copy.deepcopy(self._prepared.plain)
+        chance = torch.Generator().manual_seed(seed)
+        own = [name for name, one in module.named_modules() if one._parameters]
+        own.sort(key=self._begins, reverse=True)
+        for name in own[: max(1, round(part * len(own)))]:
+            _forget(module.get_submodule(name), chance)
+        return Network(
+            module,
+            mean=self.mean,
+            std=self.std,
+            input_size=self.input_size,
+            labels=[", ".join(names) for names in self._synonyms] or None,
+            crop=self.crop,
+            interpolation=self.interpolation,
+            name=f"{self.name} with random weights",
+            device=self.device,
+        )
+
     # ------------------------------------------------------------------ images
 
     def fit(self, image: Tensor) -> Tensor:
@@ -201,6 +227,11 @@ class Network:
         Raises:
             ConvscopeError: not a float tensor (N, 3, H, W), or channels that do not fit.
         """
+        if isinstance(image, list | tuple):
+            raise ConvscopeError(
+                "several images go in one tensor, all of one size:"
+                " torch.cat([net.fit(image) for image in images])"
+            )
         if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
             what = (
                 f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
@@ -261,8 +292,14 @@ class Network:
                 )
         return values
 
-    def activations(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """`read` without the fitting: the image goes in as it is, and gradients flow back to it."""
+    def activations(
+        self, image: Tensor, layers: Collection[str], *, leaves: bool = False
+    ) -> dict[str, Tensor]:
+        """`read` without the fitting: the image goes in as it is, and gradients flow back to it.
+
+        With `leaves`, gradients begin at the shallowest of the layers: what lies below it keeps
+        nothing for a way back.
+        """
         names = [layers] if isinstance(layers, str) else list(dict.fromkeys(layers))
         at_activation: dict[int, list[str]] = {}
         at_layer = set()
@@ -276,11 +313,12 @@ class Network:
                 f"the output of {self.name} is no tensor; name a layer (convscope layers)"
             )
         found: dict[str, Tensor] = {}
-        x = (self.as_input(image) - self._mean) / self._std
+        # (image - mean) / std, in one pass over the pixels.
+        x = torch.addcmul(self._shift, self.as_input(image), self._scale)
         x = x.contiguous(memory_format=self._prepared.memory_format)
 
         def note(name: str, value: Tensor) -> None:
-            found[name] = value
+            found[name] = value.requires_grad_() if leaves and not value.requires_grad else value
             if "" not in names and len(found) == len(names):
                 raise _Deepest
 
@@ -440,6 +478,15 @@ class Network:
             )
         return target
 
+    def _begins(self, name: str) -> int:
+        """A module's place in the order in which modules begin to work: that of the first one
+        inside it, or inside what holds it (of a module that gives a tuple no call is known)."""
+        for outer in (name, *_ancestors(name)):
+            for place, called in enumerate(self._calls):
+                if not outer or f"{called}.".startswith(f"{outer}."):
+                    return place
+        return 0
+
     def _need_classes(self) -> None:
         if self.classes is None:
             raise ConvscopeError(
@@ -507,6 +554,20 @@ class _AtActivations(TorchFunctionMode):
             self.note(name, before)
         result = found.apply(before)
         return found.input.copy_(result) if found.inplace else result
+
+
+@torch.no_grad()
+def _forget(module: nn.Module, chance: torch.Generator) -> None:
+    for name, parameter in module.named_parameters(recurse=False):
+        if parameter.dim() > 1:
+            drawn = torch.empty(parameter.shape)
+            nn.init.kaiming_normal_(drawn, nonlinearity="relu", generator=chance)
+            parameter.copy_(drawn)
+        else:
+            parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    for name, buffer in module.named_buffers(recurse=False):
+        if name in ("running_mean", "running_var"):
+            buffer.fill_(0.0 if name == "running_mean" else 1.0)
 
 
 def _integer(value: SupportsIndex) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -75,6 +76,29 @@ class weighted(Objective):
 
     def __mul__(self, factor: float) -> Objective:
         return weighted(tuple((weight * float(factor), one) for weight, one in self.terms))
+
+
+@dataclass(frozen=True)
+class each(Objective):
+    """Of a batch, each image has its own objective, in order."""
+
+    objectives: tuple[Objective, ...]
+
+    def bind(self, net: Network) -> Bound:
+        bound = [objective.bind(net) for objective in self.objectives]
+
+        def score(activations: Activations, image: Tensor) -> Tensor:
+            if len(image) != len(bound):
+                raise ConvscopeError(f"{len(bound)} objectives for {len(image)} images")
+            rows = [slice(i, i + 1) for i in range(len(bound))]
+            return torch.cat(
+                [
+                    one.score({name: value[row] for name, value in activations.items()}, image[row])
+                    for one, row in zip(bound, rows, strict=True)
+                ]
+            )
+
+        return Bound(frozenset().union(*(one.layers for one in bound)), score)
 
 
 @dataclass(frozen=True)

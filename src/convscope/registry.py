@@ -36,6 +36,13 @@ TargetName = Annotated[
         " (blocks.4:12) or a neuron (blocks.4:12@7,7); the top class if not given"
     ),
 ]
+TargetNames = Annotated[
+    str | int | tuple[str | int, ...] | None,
+    Field(
+        description="what to explain: a class (tabby, 281), a layer (blocks.4), a channel"
+        " (blocks.4:12) or a neuron (blocks.4:12@7,7); the top class if not given"
+    ),
+]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]
 
 
@@ -51,6 +58,7 @@ class Technique:
     url: str
     function: Callable[..., Iterator[Frame]]
     takes_image: bool
+    attribution: bool
     model: type[BaseModel]
 
     def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,8 +91,10 @@ class Technique:
         elif image is not None:
             raise ConvscopeError(f"{self.name} takes no image")
         parameters = self.validate(parameters)
-        if parameters.get("target") is not None:
-            net.target(parameters["target"])
+        target = parameters.get("target")
+        for word in target if isinstance(target, tuple) else (target,):
+            if word is not None:
+                net.target(word)
         first = (net, image) if self.takes_image else (net,)
         return Run(self.name, lambda: self.function(*first, **parameters), net, image, parameters)
 
@@ -97,9 +107,13 @@ _registered: dict[str, Technique] = {}
 
 
 def technique(
-    *, title: str, paper: str, url: str
+    *, title: str, paper: str, url: str, attribution: bool = False
 ) -> Callable[[Callable[P, Iterator[Frame]]], Callable[P, Run]]:
-    """Register a generator of frames under its own name; calling it then gives a `Run`."""
+    """Register a generator of frames under its own name; calling it then gives a `Run`.
+
+    An `attribution` says how much each pixel has to do with a `target`, by a heat map or else by a
+    gradient: `check` then tells how far it can be trusted, and `compare` sets it beside others.
+    """
 
     def register(function: Callable[P, Iterator[Frame]]) -> Callable[P, Run]:
         signature = inspect.signature(function, eval_str=True)
@@ -120,6 +134,7 @@ def technique(
             url=url,
             function=function,
             takes_image="image" in signature.parameters,
+            attribution=attribution,
             model=create_model(name, __config__=config, **fields),
         )
         _registered[name] = entry

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from convscope import images, registry
+from convscope.check import check
 from convscope.errors import ConvscopeError
 from convscope.run import Run
 from convscope.zoo import load
@@ -32,6 +33,7 @@ class _Recipe(BaseModel):
 
     technique: str
     parameters: dict[str, Any]
+    checked: int | None = None  # the seed of the check
     network: _Network
     device: str
     image: _Photo | None
@@ -71,7 +73,8 @@ def remake(
         checkpoint=network.checkpoint,
         device=device or recipe.device,
     )
-    return technique.run(net, photo, **recipe.parameters)
+    run = technique.run(net, photo, **recipe.parameters)
+    return run if recipe.checked is None else check(run, seed=recipe.checked)
 
 
 def _photo(recipe: _Recipe, name: str, path: str | None) -> Tensor:

@@ -30,8 +30,8 @@ class Rule:
     def mode(self) -> RuleMode:
         return RuleMode(self)
 
-    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
-        """The activation's value, with the rule's gradient."""
+    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
+        """The activation's value, with the rule's gradient while `mode` bends."""
         raise NotImplementedError
 
 
@@ -44,7 +44,7 @@ class plain(Rule):
     def mode(self) -> RuleMode:
         return _Untouched(self)
 
-    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
         return met.apply(x)
 
 
@@ -54,11 +54,11 @@ class guided(Rule):
 
     name: ClassVar[str] = "guided"
 
-    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
         def positive(through: Tensor, gradient: Tensor) -> None:
             through.clamp_min_(0)
 
-        result: Tensor = _Bent.apply(x, met, positive)
+        result: Tensor = _Bent.apply(x, met, positive, mode)
         return result
 
 
@@ -68,8 +68,11 @@ class deconv(Rule):
 
     name: ClassVar[str] = "deconv"
 
-    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
-        result: Tensor = _Deconv.apply(x, met)
+    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
+        def positive(through: Tensor, gradient: Tensor) -> None:
+            torch.clamp_min(gradient, 0, out=through)
+
+        result: Tensor = _Bent.apply(x, met, positive, mode)
         return result
 
 
@@ -84,14 +87,14 @@ class redirected(Rule):
     leak: float = 0.1
     name: ClassVar[str] = "redirected"
 
-    def activate(self, met: Nonlinearity, x: Tensor) -> Tensor:
+    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
         if met.slope:
             return met.apply(x)  # nowhere flat
 
         def leaking(through: Tensor, gradient: Tensor) -> None:
             through.lerp_(gradient, self.leak)
 
-        result: Tensor = _Bent.apply(x, met, leaking)
+        result: Tensor = _Bent.apply(x, met, leaking, mode)
         return result
 
 
@@ -108,12 +111,16 @@ def as_rule(rule: str | Rule) -> Rule:
 
 
 class RuleMode(TorchFunctionMode):
-    """Runs a forward pass under a rule; `met` counts the activations that it applied to."""
+    """Runs a forward pass under a rule; `met` counts the activations that it applied to.
+
+    While `bending` is False, gradients take their true way back through that very pass.
+    """
 
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
         self.met = 0
+        self.bending = True
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -124,9 +131,9 @@ class RuleMode(TorchFunctionMode):
             return func(*args, **kwargs)
         self.met += 1
         if not met.inplace:
-            return self.rule.activate(met, met.input)
+            return self.rule.activate(met, met.input, self)
         # An in-place call overwrites its input, which the rule's backward still needs.
-        return met.input.copy_(self.rule.activate(met, met.input.clone()))
+        return met.input.copy_(self.rule.activate(met, met.input.clone(), self))
 
     def check(self) -> None:
         """Call after the forward pass.
@@ -154,35 +161,30 @@ class _Untouched(RuleMode):
         pass
 
 
-class _Deconv(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, met: Nonlinearity) -> Tensor:
-        return met.apply(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.clamp_min(0), None
-
-
 class _Bent(torch.autograd.Function):
     """The activation's own gradient, then changed in place by `bend(through, gradient)`."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, met: Nonlinearity, bend: Callable[[Tensor, Tensor], None]
+        ctx: Any,
+        x: Tensor,
+        met: Nonlinearity,
+        bend: Callable[[Tensor, Tensor], None],
+        mode: RuleMode,
     ) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.bend, ctx.slope = bend, met.slope
+        ctx.bend, ctx.mode, ctx.slope = bend, mode, met.slope
         ctx.low = -float("inf") if met.low is None else met.low
         ctx.high = float("inf") if met.high is None else met.high
         return met.apply(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
         if ctx.slope:
             through = torch.ops.aten.leaky_relu_backward(gradient, x, ctx.slope, False)
         else:
             through = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
-        ctx.bend(through, gradient)
-        return through, None, None
+        if ctx.mode.bending:
+            ctx.bend(through, gradient)
+        return through, None, None, None

@@ -127,9 +127,11 @@ class Run:
         net: Network,
         image: Tensor | None,
         parameters: Mapping[str, object],
+        checked: int | None = None,
     ) -> None:
         self.technique = technique
-        self._begin = begin
+        self.net, self.image, self.parameters = net, image, parameters
+        self.frames = begin
         self._result: Result | None = None
         source = None if image is None else images.source(image)
         self.recipe: Mapping[str, object] = {
@@ -137,6 +139,7 @@ class Run:
             "torch": torch.__version__,
             "technique": technique,
             "parameters": dict(parameters),
+            "checked": checked,
             "network": dict(net.source) if net.source else {"name": net.name, "own": True},
             "device": str(net.device),
             "image": None if source is None else dict(source),
@@ -148,7 +151,7 @@ class Run:
 
     def __iter__(self) -> Iterator[Result]:
         result = None
-        for frame in self._begin():
+        for frame in self.frames():
             result = Result(frame, self.recipe)
             yield result
         self._result = result

@@ -36,6 +36,11 @@ class Target:
         position = "" if self.position is None else f"@{self.position[0]},{self.position[1]}"
         return (self.layer or "output") + channel + position
 
+    @property
+    def word(self) -> str | int:
+        """What names it again: of a class its number, for labels may be shared."""
+        return str(self) if self.label is None or self.channel is None else self.channel
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -106,7 +111,8 @@ class Box(NamedTuple):
 class Picture:
     """A panel that is a photograph or another RGB image (3, H, W) in [0, 1].
 
-    Where `box` is given, what lies outside it is dimmed: the network did not see it.
+    Where `box` is given, what lies outside it is dimmed: the network did not see it. With a fourth
+    channel, transparency, it stands alone.
     """
 
     rgb: Tensor
@@ -127,8 +133,9 @@ class HeatMap:
     """A panel that is a map (H, W) in the units that `label` names, drawn over `photo` where given.
 
     A signed map gets a diverging colour map centred on zero. `box` tells which part of the photo
-    the map covers. `clip` is the quantile of |values| at which colours saturate: it changes the
-    picture, never the values.
+    the map covers. `clip` is the quantile at which colours saturate, of |values| where signed: it
+    changes the picture, never the values. `top` is the value itself, for maps on one scale: it
+    wins over `clip`, and an unsigned map then begins at zero.
     """
 
     values: Tensor
@@ -138,6 +145,7 @@ class HeatMap:
     box: Box | None = None
     signed: bool = False
     clip: float = 1.0
+    top: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,8 @@ class Grid:
     """A panel of many small images: (K, 1, h, w) grey maps or (K, 3, h, w) RGB.
 
     Values are shown between `low` and `high` (each tile's own extremes where None). `marked` tiles
-    are crossed out (dead channels, say), `rows` are captions of whole rows.
+    are crossed out (dead channels, say), `rows` are captions of whole rows. `tile_inches` is the
+    side of a square as large as a tile.
     """
 
     tiles: Tensor
@@ -156,6 +165,21 @@ class Grid:
     marked: frozenset[int] = frozenset()
     low: float | None = None
     high: float | None = None
+    tile_inches: float | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A panel of many small maps: a strip of layers, a table of methods and targets.
+
+    Each is drawn as its HeatMap says, its caption below it, without a colour bar; `rows` are
+    captions of whole rows. `tile_inches` is the side of a square as large as a tile.
+    """
+
+    maps: tuple[HeatMap, ...]
+    caption: str = ""
+    columns: int | None = None
+    rows: tuple[str, ...] = ()
     tile_inches: float | None = None
 
 
@@ -180,7 +204,22 @@ class Histogram:
     marks: tuple[float, ...] = ()
 
 
-Panel = Picture | SignedPicture | HeatMap | Grid | Bars | Histogram
+@dataclass(frozen=True)
+class Curves:
+    """A panel of lines over common positions `x`, one a name.
+
+    What is `faint` is drawn as a background to compare with: a control. NaN leaves a gap.
+    """
+
+    x: tuple[float, ...]
+    lines: Mapping[str, tuple[float, ...]]
+    x_label: str
+    y_label: str
+    caption: str = ""
+    faint: frozenset[str] = frozenset()
+
+
+Panel = Picture | SignedPicture | HeatMap | Grid | Sheet | Bars | Histogram | Curves
 
 
 @dataclass(frozen=True, kw_only=True)

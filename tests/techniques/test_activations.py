@@ -14,7 +14,7 @@ from tests.conftest import Own
 
 def look(net: cs.Network, image: Tensor, **options: Any) -> tuple[Frame, Grid | Bars]:
     run = registry.get("activations").run(net, image, **options)
-    (frame,) = run._begin()
+    (frame,) = run.frames()
     panel = frame.panels[1]
     assert isinstance(panel, Grid | Bars)
     return frame, panel

@@ -15,7 +15,7 @@ from tests.conftest import Own
 
 def look(net: cs.Network, **options: Any) -> tuple[Frame, Grid, Histogram]:
     run = registry.get("filters").run(net, **options)
-    (frame,) = run._begin()
+    (frame,) = run.frames()
     grid, histogram = frame.panels
     assert isinstance(grid, Grid)
     assert isinstance(histogram, Histogram)

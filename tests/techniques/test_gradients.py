@@ -1,7 +1,8 @@
-"""Saliency, guided backpropagation, deconvnet."""
+"""Saliency and its means over copies, integrated gradients, guided backpropagation, deconvnet."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +10,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 import convscope as cs
 from convscope import registry
+from convscope.attribution import filled
 from convscope.types import Frame, Grid, HeatMap
-from tests.conftest import Own
+from tests import toys
+from tests.conftest import Own, own_network, own_photograph
 
 MEAN, STD = 0.5, 0.25
+
+
+def assert_close(ours: Any, theirs: Any, error: float) -> None:
+    """A relative error, at the worst place."""
+    assert np.abs(ours - theirs).max() <= error * np.abs(theirs).max()
 
 
 def by_autograd(score: Callable[[Own, Tensor], Tensor], seen: Tensor) -> Tensor:
@@ -66,15 +75,19 @@ def test_without_a_target_the_top_class(own: cs.Network, own_photo: Tensor) -> N
 
 
 def test_the_map_lies_on_what_the_network_saw(own: cs.Network, own_photo: Tensor) -> None:
-    (frame,) = registry.get("saliency").run(own, own_photo, target=1)._begin()
-    maps = [panel for panel in frame.panels if isinstance(panel, HeatMap)]
-    over = [panel for panel in maps if panel.photo is not None]
-    assert len(over) == 1
-    assert torch.equal(over[0].photo, own_photo[0])  # type: ignore[arg-type]
+    (frame,) = registry.get("saliency").run(own, own_photo, target=1).frames()
+    alone, over = (panel for panel in frame.panels if isinstance(panel, HeatMap))
+    assert alone.photo is None
+    assert over.photo is not None
+    assert torch.equal(over.photo, own_photo[0])
     # 40 x 48 becomes 32 x 38, of which 3 columns are cut on either side.
-    assert over[0].box == pytest.approx((0, 3 * 48 / 38, 40, 32 * 48 / 38))
+    assert over.box == pytest.approx((0, 3 * 48 / 38, 40, 32 * 48 / 38))
+    # Alone it is as it is; over the photo the flicker is smoothed away.
     assert frame.heatmap is not None
-    assert all(torch.equal(panel.values, frame.heatmap[0]) for panel in maps)
+    assert torch.equal(alone.values, frame.heatmap[0])
+    smooth = gaussian_filter(frame.heatmap[0].double().numpy(), 4, mode="nearest", truncate=3)
+    np.testing.assert_allclose(over.values, smooth, rtol=1e-4)
+    assert "smoothed over 4 pixels" in over.caption
 
 
 # --------------------------------------------------- a network worked out with pen and paper
@@ -127,36 +140,185 @@ def test_copies_without_noise_change_nothing(own: cs.Network, own_photo: Tensor,
     once = technique.run(own, own_photo, target="blocks:3").result().gradient
     often = technique.run(own, own_photo, target="blocks:3", samples=3, noise=0).result().gradient
     assert once is not None
-    np.testing.assert_allclose(often, once, rtol=1e-5, atol=1e-9)  # type: ignore[arg-type]
+    assert_close(often, once, 1e-5)
 
 
-def test_noisy_copies_are_averaged(own: cs.Network, own_photo: Tensor) -> None:
+def test_smoothgrad_without_noise_is_saliency(own: cs.Network, own_photo: Tensor) -> None:
+    once = cs.saliency(own, own_photo, target=1).result()
+    often = cs.smoothgrad(own, own_photo, target=1, samples=5, noise=0, batch=2).result()
+    assert_close(often.gradient, once.gradient, 1e-5)
+    assert_close(often.heatmap, once.heatmap, 1e-5)
+    assert often.score == pytest.approx(once.score)
+
+
+@pytest.mark.parametrize("name", ["smoothgrad", "guided"])
+def test_noisy_copies_are_averaged(own: cs.Network, name: str) -> None:
+    """Against copies made here, whose values stay in [0, 1]: two means over chance meet."""
+    seen = 0.35 + 0.3 * own.fit(own_photograph())
     generator = torch.Generator().manual_seed(5)
-    seen = own.fit(own_photo)
-    copies = [seen + 0.3 * torch.randn(seen.shape, generator=generator) for _ in range(4)]
-    alone = [cs.guided(own, c.clamp(0, 1), target=1).result().gradient for c in copies]
-    # Clamped, the copies are not quite those of the technique: the mean is close, each one is not.
-    mean = np.mean(alone, axis=0)  # type: ignore[arg-type]
-    result = cs.guided(own, own_photo, target=1, samples=4, noise=0.3, seed=5).result()
+    shape = (2, 300, *seen.shape[1:])
+    copies = seen + 0.1 * torch.randn(shape, generator=generator).clamp(-3.4, 3.4)
+    single = registry.get({"smoothgrad": "saliency"}.get(name, name))
+    means = [single.run(own, half, target=1).result().gradient.mean(0) for half in copies]  # type: ignore[union-attr]
+    options: Any = {"target": 1, "samples": 300, "noise": 0.1, "seed": 5, "batch": 100}
+    result = registry.get(name).run(own, seen, **options).result()
 
-    def distance(other: Any) -> float:
-        return float(np.linalg.norm(result.gradient - other) / np.linalg.norm(mean))
+    def distance(one: Any, other: Any) -> float:
+        return float(np.linalg.norm(one - other) / np.linalg.norm(means[0]))
 
-    assert distance(mean) < 0.5 * min(map(distance, alone))
+    apart = distance(*means)
+    assert apart < 0.5 * distance(means[0], single.run(own, seen, target=1).result().gradient)
+    assert all(distance(result.gradient, mean) < apart for mean in means)
     assert result.image is not None
     np.testing.assert_array_equal(result.image[0], seen[0].permute(1, 2, 0))
 
 
-def test_what_is_explained_is_the_top_class_of_the_photograph_itself(
-    own: cs.Network, own_photo: Tensor
-) -> None:
-    top = own.predict(own_photo, 1)[0].index
+class Powers(nn.Module):
+    """Scores are sums over the pixels: of their squares, and of their cubes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([x.square().flatten(1).sum(1), (x**3).flatten(1).sum(1)], 1)
+
+
+@pytest.fixture
+def powers() -> cs.Network:
+    return toys.plain_network(Powers(), 16)
+
+
+def test_noise_in_pairs_has_no_mean(powers: cs.Network) -> None:
+    """The gradient of a square is linear: what noise does to it, its mirror image undoes."""
+    image = toys.images(1)
+    result = cs.smoothgrad(powers, image, target=0, samples=6, noise=0.5, batch=4).result()
+    assert_close(result.gradient, 2 * image[0].numpy(), 1e-5)
+    odd: Any = cs.smoothgrad(powers, image, target=0, samples=5, noise=0.5, batch=4).result()
+    added = odd.gradient - 2 * image[0].numpy()
+    # One unpaired copy of five: noise of deviation 0.5, times the slope 2, over 5.
+    assert added.std() == pytest.approx(0.2, rel=0.1)
+
+
+def test_noise_has_the_deviation_that_was_asked_for(powers: cs.Network) -> None:
+    """The mean slope 3 x^2 of a cube under noise is 3 (x^2 + noise^2)."""
+    image = toys.images(1)
+    result = cs.smoothgrad(powers, image, target=1, samples=64, noise=0.3).result()
+    added = result.gradient / 3 - image[0].numpy() ** 2  # type: ignore[operator]
+    assert added.mean() == pytest.approx(0.3**2, rel=0.02)
+
+
+def test_what_is_explained_is_the_top_class_of_the_photograph_itself(own: cs.Network) -> None:
+    images = torch.cat([toys.images(1, 32, seed=s) * s / 4 for s in range(5)])
+    tops = own.logits(images).argmax(1).tolist()
+    assert len(set(tops)) > 1
     noisy: dict[str, Any] = {"samples": 2, "noise": 1.0}
-    free = cs.guided(own, own_photo, **noisy).result()
-    named = cs.guided(own, own_photo, target=top, **noisy).result()
-    np.testing.assert_array_equal(free.gradient, named.gradient)
-    with pytest.raises(cs.ConvscopeError, match="name a target for several images"):
-        cs.guided(own, torch.cat([own_photo] * 2), **noisy).result()
+    for technique in (cs.guided, cs.smoothgrad):
+        free = technique(own, images, **noisy).result()
+        named = technique(own, images, target=tuple(tops), **noisy).result()
+        np.testing.assert_array_equal(free.gradient, named.gradient)
+        assert free.figures["target"] == [f"class {top}" for top in tops]
+
+
+# ------------------------------------------------------------------- shares of the score
+
+
+class Linear(nn.Module):
+    """Scores that are weighted sums of the pixels, and a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all = nn.Linear(3 * 16 * 16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.all(x.flatten(1))
+        return out
+
+
+FILLS = ["mean", "image", "grey", "black", "blur", "noise"]
+
+
+@pytest.mark.parametrize("baseline", FILLS)
+@pytest.mark.parametrize("name", ["input_x_gradient", "integrated_gradients"])
+def test_shares_of_a_linear_score_add_up_to_it(name: str, baseline: str) -> None:
+    module = toys.randomised(Linear())
+    net, image = toys.network(module), toys.images(2)
+    result = registry.get(name).run(net, image, target=2, baseline=baseline).result()
+    empty = filled(net, image, baseline)
+    both = net.logits(torch.cat([image, empty]))[:, 2].view(2, 2)
+    np.testing.assert_allclose(result.heatmap.sum((1, 2)), both[0] - both[1], rtol=1e-3, atol=1e-4)  # type: ignore[union-attr]
+    # By hand: each pixel's weights, in the units of the image, times how far it is.
+    weights = net.parameter("all")[2].view(1, 3, 16, 16) / torch.tensor(toys.STD).view(1, 3, 1, 1)
+    expected = (weights * (image - empty)).sum(1).numpy()
+    assert_close(result.heatmap, expected, 1e-4)
+
+
+@pytest.mark.parametrize("baseline", FILLS)
+def test_integrated_gradients_of_cubes_are_exact(powers: cs.Network, baseline: str) -> None:
+    """Two Gauss-Legendre points integrate the slope of a cube: a pixel's share is x^3 - b^3."""
+    image = toys.images(1)
+    options: Any = {"target": 1, "baseline": baseline, "steps": 2}
+    result = cs.integrated_gradients(powers, image, **options).result()
+    expected = (image**3 - filled(powers, image, baseline) ** 3).sum(1)[0].numpy()
+    assert_close(result.heatmap, expected, 1e-4)
+    assert abs(result.figures["gap"]) < 1e-4  # type: ignore[arg-type]
+
+
+def test_integrated_gradients_are_complete() -> None:
+    """The sum over pixels is the difference in score, but for the gap, which more steps close."""
+    net, photo = own_network(dtype=torch.float64), own_photograph()
+    seen = net.fit(photo)
+    wanted = float((net.logits(seen) - net.logits(torch.zeros_like(seen)))[0, 1])
+    gaps = []
+    for steps in (4, 32, 256):
+        options: Any = {"target": 1, "steps": steps, "baseline": "black", "batch": 64}
+        result = cs.integrated_gradients(net, photo, **options).result()
+        gap: Any = result.figures["gap"]
+        assert result.heatmap.sum() == pytest.approx(wanted + gap * abs(wanted), rel=1e-9)  # type: ignore[union-attr]
+        gaps.append(abs(gap))
+    assert gaps[0] > 10 * gaps[1]
+    assert max(gaps[1:]) < 1e-3
+
+
+def test_a_pixel_as_in_the_baseline_has_no_share(own: cs.Network) -> None:
+    photo = own_photograph(32, 32)
+    photo[..., :16, :] = 0
+    options: Any = {"target": 1, "steps": 8, "baseline": "black"}
+    result: Any = cs.integrated_gradients(own, photo, **options).result()
+    assert not result.heatmap[:16].any()
+    assert result.heatmap[16:].all()
+
+
+def test_a_mean_as_it_grows(own: cs.Network, own_photo: Tensor) -> None:
+    """Each frame is the mean over the versions so far, and the score that of the photo itself."""
+    options: Any = {"target": 1, "noise": 0.2, "batch": 2}
+    frames = list(cs.smoothgrad(own, own_photo, samples=6, **options))
+    assert [frame.step for frame in frames] == [1, 2, 3]
+    logit = float(own.logits(own_photo)[0, 1])
+    assert [frame.score for frame in frames] == [pytest.approx(logit)] * 3
+    means = np.stack([np.asarray(frame.gradient) for frame in frames])
+    parts = [means[0], 2 * means[1] - means[0], 3 * means[2] - 2 * means[1]]
+    assert len({part.tobytes() for part in parts}) == 3
+    sizes = [np.abs(part).sum() for part in parts]
+    assert max(sizes) < 2 * min(sizes)
+
+
+def test_colours(own: cs.Network, own_photo: Tensor) -> None:
+    expected: dict[str, Any] = {"max": np.max, "absolute": np.sum, "signed": np.sum}
+    for name in ("saliency", "smoothgrad"):
+        for colours, over in expected.items():
+            run = registry.get(name).run(own, own_photo, target=1, colours=colours)
+            result: Any = run.result()
+            gradient = result.gradient if colours == "signed" else np.abs(result.gradient)
+            np.testing.assert_allclose(result.heatmap, over(gradient, axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["saliency", "smoothgrad", "integrated_gradients"])
+def test_a_saturated_score_says_so(name: str) -> None:
+    module = ByHand(inplace=False)
+    with torch.no_grad():
+        module.conv.bias.fill_(-1000.0)  # type: ignore[union-attr]
+    net = cs.Network(module, mean=[0.0], std=[1 / 16], input_size=4)
+    *_, frame = registry.get(name).run(net, toys.TOY_IMAGE / 16, target=0).frames()
+    assert not frame.heatmap.any()  # type: ignore[union-attr]
+    assert "zero everywhere" in frame.panels[0].caption
+    assert math.isfinite(frame.figures.get("gap", 0.0))  # type: ignore[arg-type]
 
 
 # -------------------------------------------------------------------------- a whole layer
@@ -166,7 +328,7 @@ def test_what_is_explained_is_the_top_class_of_the_photograph_itself(
 def test_a_layer_shows_its_outstanding_units_and_what_they_see(
     own: cs.Network, own_photo: Tensor, name: str
 ) -> None:
-    (frame,) = registry.get(name).run(own, own_photo, target="blocks")._begin()
+    (frame,) = registry.get(name).run(own, own_photo, target="blocks").frames()
     maps = own.read(own_photo, {"blocks"})["blocks"][0].flatten(1)
     outstanding = ((maps.amax(1) - maps.mean(1)) / maps.std(1)).tolist()
     channels: Any = frame.figures["channels"]

@@ -30,7 +30,7 @@ def test_probabilities_are_the_softmax_of_the_users_own_module(
 
 
 def test_panels_show_what_was_seen_and_said(own: cs.Network, own_photo: Tensor) -> None:
-    (frame,) = registry.get("predict").run(own, own_photo, top=2)._begin()
+    (frame,) = registry.get("predict").run(own, own_photo, top=2).frames()
     picture, bars = frame.panels
     assert isinstance(picture, Picture)
     assert isinstance(bars, Bars)

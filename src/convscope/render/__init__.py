@@ -1,6 +1,5 @@
 """From frames to pictures. Values come in raw; how to make them visible is decided here."""
 
-from convscope.render._colours import overlay, paint, to_bytes
 from convscope.render._figure import draw
 
-__all__ = ["draw", "overlay", "paint", "to_bytes"]
+__all__ = ["draw"]

@@ -1,4 +1,4 @@
-"""Gradients of a score by the pixels, plain and with the two classic backward rules."""
+"""Gradients of a score by the pixels: as they are, averaged, and with the two classic rules."""
 
 from __future__ import annotations
 
@@ -7,77 +7,180 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from convscope import _defaults, tensors
+from convscope.attribution import (
+    FILLS,
+    Batch,
+    Colours,
+    Fill,
+    Noise,
+    Question,
+    Samples,
+    ask,
+    averaged,
+    figures,
+    filled,
+    gradient,
+    map_panels,
+    noisy,
+    over_colours,
+)
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
-from convscope.objectives import Objective, activation, energy, logit, peak
-from convscope.recipe import Recipe, ascend
-from convscope.registry import Seed, TargetName, technique
-from convscope.starts import photo
-from convscope.types import (
-    Ascent,
-    Frame,
-    Grid,
-    HeatMap,
-    Layer,
-    Panel,
-    Picture,
-    SignedPicture,
-    Target,
-)
+from convscope.registry import Seed, TargetNames, technique
+from convscope.types import Ascent, Frame, Grid, Layer, Panel, Picture, SignedPicture, Target
 
-Samples = Annotated[
-    int, Field(ge=1, le=1024, description="noisy copies of the photo to average over; 1: no noise")
-]
-Noise = Annotated[
-    float, Field(ge=0, le=1, description="deviation of that noise, where black to white is 1")
-]
+LABELS = {
+    "max": "|change of score| per pixel",
+    "absolute": "|change of score| per pixel",
+    "signed": "change of score per pixel",
+}
 
 
 @technique(
     title="Saliency map",
     paper="Simonyan, Vedaldi and Zisserman 2014",
     url="https://arxiv.org/abs/1312.6034",
+    attribution=True,
 )
-def saliency(net: Network, image: Tensor, *, target: TargetName = None) -> Iterator[Frame]:
+def saliency(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    colours: Colours = "max",
+    batch: Batch = 16,
+) -> Iterator[Frame]:
     """Which pixels, changed a little, change the score most.
 
     The map is the largest absolute value over the colours of the gradient of the score by each
     pixel. The score is a class's logit, a neuron's activation, the strongest activation of a
     channel, or half the mean square of a whole layer.
     """
-    frame = _gradient(net, net.fit(image), _score_of(net, target))
-    heatmap = frame.gradient.abs().amax(1)
-    panels: list[Panel] = []
-    names = _names(net, frame, target)
-    for i, name in enumerate(names):
-        whole, box = image[i].detach(), net.box(image)
-        label = "|change of score| per pixel"
-        caption = _caption("saliency", name, heatmap[i])
-        if len(image) == 1:
-            panels.append(HeatMap(heatmap[i], label, caption, clip=0.995))
-            caption = "on the photograph"
-        panels.append(HeatMap(heatmap[i], label, caption, photo=whole, box=box, clip=0.995))
-    yield replace(frame, heatmap=heatmap, panels=tuple(panels), figures=_figures(frame, names))
+    question = ask(net, image, target)
+    frame = gradient(question, batch=batch)
+    yield _mapped(question, frame, over_colours(frame.gradient, colours), "saliency", colours)
+
+
+@technique(
+    title="SmoothGrad",
+    paper="Smilkov, Thorat, Kim, Viegas and Wattenberg 2017",
+    url="https://arxiv.org/abs/1706.03825",
+    attribution=True,
+)
+def smoothgrad(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    samples: Samples = 32,
+    noise: Noise = 0.15,
+    colours: Colours = "max",
+    seed: Seed = 0,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """The saliency map without its flicker, as the mean gradient over noisy copies of the photo.
+
+    A gradient says what happens next to one image only, and jumps from pixel to pixel. What is left
+    of it in the mean over copies with noise is what the network is touchy about in all of them.
+    Without noise it is the saliency map.
+    """
+    question = ask(net, image, target).settled()
+    weights = torch.ones(samples)
+    versions = noisy(question.seen, noise, samples, seed)
+    for frame in averaged(question, weights, versions, batch=batch):
+        yield _mapped(question, frame, over_colours(frame.gradient, colours), "SmoothGrad", colours)
+
+
+@technique(
+    title="Input times gradient",
+    paper="Shrikumar, Greenside, Shcherbina and Kundaje 2016",
+    url="https://arxiv.org/abs/1605.01713",
+    attribution=True,
+)
+def input_x_gradient(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    baseline: Annotated[
+        Fill, Field(description=f"what counts as nothing at a pixel: {FILLS}")
+    ] = "mean",
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """How much each pixel adds to the score, as if the network were linear.
+
+    The gradient at a pixel times how far the pixel is from the baseline, summed over colours: red
+    speaks for the target, blue against it. For a linear network these numbers add up to the
+    difference in score between the photo and the baseline; for others they are a first guess.
+    """
+    question = ask(net, image, target)
+    frame = gradient(question, batch=batch)
+    heatmap = ((question.seen - filled(net, question.seen, baseline)) * frame.gradient).sum(1)
+    yield _mapped(question, frame, heatmap, "input x gradient", "signed", "score")
+
+
+@technique(
+    title="Integrated gradients",
+    paper="Sundararajan, Taly and Yan 2017",
+    url="https://arxiv.org/abs/1703.01365",
+    attribution=True,
+)
+def integrated_gradients(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    baseline: Annotated[Fill, Field(description=f"the image that says nothing: {FILLS}")] = "blur",
+    steps: Annotated[
+        int, Field(ge=1, le=1024, description="images on the way from the baseline to the photo")
+    ] = 50,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """How much each pixel adds to the score on the way from an image that says nothing.
+
+    The gradient is averaged over images between the baseline and the photo (Gauss-Legendre points)
+    and multiplied by how far each pixel went: red speaks for the target, blue against it. All
+    pixels together make up the difference in score between photo and baseline; by how much the
+    sum misses it is reported as the gap. A pixel that is as in the baseline gets nothing: from
+    black, as in the paper, nothing dark counts.
+    """
+    question = ask(net, image, target).settled()
+    start = filled(net, question.seen, baseline)
+    points, weights = np.polynomial.legendre.leggauss(steps)
+    alphas = torch.from_numpy((1 + points) / 2).to(question.seen)
+    bases = [question[i : i + 1].score(start[i : i + 1]) for i in range(len(start))]
+
+    def version(i: int, k: int) -> Tensor:
+        return torch.lerp(start[i], question.seen[i], alphas[k])
+
+    for frame in averaged(question, torch.from_numpy(weights / 2), version, batch=batch):
+        heatmap = ((question.seen - start) * frame.gradient).sum(1)
+        wanted = frame.score - torch.cat(bases)
+        gap = (heatmap.flatten(1).sum(1) - wanted) / wanted.abs().clamp_min(1e-12)
+        yield _mapped(question, frame, heatmap, "integrated gradients", "signed", "score", gap=gap)
 
 
 @technique(
     title="Guided backpropagation",
     paper="Springenberg, Dosovitskiy, Brox and Riedmiller 2015",
     url="https://arxiv.org/abs/1412.6806",
+    attribution=True,
 )
 def guided(
     net: Network,
     image: Tensor,
     *,
-    target: TargetName = None,
+    target: TargetNames = None,
     samples: Samples = 1,
     noise: Noise = 0.08,
     seed: Seed = 0,
+    batch: Batch = 16,
 ) -> Iterator[Frame]:
     """What in the photo excites the target, following only what excites: a crisp picture of parts.
 
@@ -86,20 +189,21 @@ def guided(
     above 1 it is averaged over noisy copies of the photo, which makes it smoother. For a whole
     layer, nine channels are shown beside the patches of the photo that excite them most.
     """
-    yield _read_back(net, image, target, "guided", samples, noise, seed)
+    yield from _read_back(ask(net, image, target), "guided", samples, noise, seed, batch)
 
 
 @technique(
     title="Deconvnet",
     paper="Zeiler and Fergus 2014",
     url="https://arxiv.org/abs/1311.2901",
+    attribution=True,
 )
 def deconv(
     net: Network,
     image: Tensor,
     *,
     target: Annotated[
-        str | int | None,
+        str | int | tuple[str | int, ...] | None,
         Field(
             description="a layer (nine of its channels), a channel, a neuron or a class;"
             " an early layer if not given"
@@ -108,6 +212,7 @@ def deconv(
     samples: Samples = 1,
     noise: Noise = 0.08,
     seed: Seed = 0,
+    batch: Batch = 16,
 ) -> Iterator[Frame]:
     """What in the photo excites a unit, read back by a network that runs in reverse.
 
@@ -118,96 +223,79 @@ def deconv(
     """
     if target is None:
         target = _defaults.seeing(net, 1 / 5).name + PRE
-    yield _read_back(net, image, target, "deconv", samples, noise, seed)
+    yield from _read_back(ask(net, image, target), "deconv", samples, noise, seed, batch)
 
 
-def _score_of(net: Network, target: str | int | Target | None) -> Objective:
-    """The score that a target names: of a class its logit, of a channel its strongest unit."""
-    if target is None:
-        return peak("")
-    unit = net.target(target)
-    if unit.label is not None:
-        return logit(unit)
-    return energy(unit) if unit.channel is None else peak(unit)
-
-
-def _gradient(
-    net: Network,
-    seen: Tensor,
-    objective: Objective,
-    rule: str = "plain",
-    samples: int = 1,
-    noise: float = 0.0,
-    seed: int = 0,
-) -> Ascent:
-    """The gradient of a score by what the network sees, or its mean over noisy copies."""
-    recipe = Recipe(start=photo(seen), objective=objective, rule=rule)
-    if samples == 1:
-        return next(ascend(net, recipe))
-    generator = torch.Generator().manual_seed(seed)
-    total = torch.zeros_like(seen)
-    for _ in range(samples):
-        added = noise * torch.randn(seen.shape, generator=generator, dtype=seen.dtype)
-        noisy = replace(recipe, start=photo(seen + added.to(seen.device)))
-        frame = next(ascend(net, noisy))
-        total += frame.gradient / samples
-    return replace(frame, image=seen, gradient=total)
+def _mapped(
+    question: Question,
+    frame: Ascent,
+    heatmap: Tensor,
+    what: str,
+    colours: str,
+    unit: str = "",
+    **more: Tensor,
+) -> Frame:
+    """The frame with its map, pictures and figures."""
+    names = question.names(frame.activations)
+    captions = [f"{what} of {name}" for name in names]
+    signed = colours == "signed"
+    panels = map_panels(
+        question, heatmap, unit or LABELS[colours], captions, signed=signed, pixelwise=True
+    )
+    steepest = frame.gradient.abs().flatten(1).amax(1)
+    quoted = figures(names, frame, steepest=steepest, **more)
+    return replace(frame, heatmap=heatmap, panels=panels, figures=quoted)
 
 
 def _read_back(
-    net: Network,
-    image: Tensor,
-    target: str | int | None,
-    rule: str,
-    samples: int,
-    noise: float,
-    seed: int,
-) -> Frame:
+    question: Question, rule: str, samples: int, noise: float, seed: int, batch: int
+) -> Iterator[Frame]:
     """The picture that guided and deconv share."""
-    seen = net.fit(image)
-    unit = None if target is None else net.target(target)
-    if unit is None and samples > 1:
-        # Noise may change which class is the top one: decide on the photo itself.
-        if len(image) > 1:
-            raise ConvscopeError("name a target for several images with several samples")
-        unit = net.target(net.predict(seen, 1)[0].index)
+    question = question if samples == 1 else question.settled()
+    unit = question.units[0]
     if unit is not None and unit.label is None and unit.channel is None:
-        return _sheet(net, seen, unit, rule, samples, noise, seed)
-    frame = _gradient(net, seen, _score_of(net, unit), rule, samples, noise, seed)
-    panels: list[Panel] = []
-    names = _names(net, frame, unit)
-    for i, name in enumerate(names):
-        if len(image) == 1:
-            panels.append(Picture(image[i].detach(), "what the network saw", net.box(image)))
-        caption = _caption(f"{rule} gradient", name, frame.gradient[i])
-        panels.append(SignedPicture(frame.gradient[i], caption))
-    return replace(frame, panels=tuple(panels), figures=_figures(frame, names))
+        yield from _sheet(question, unit, rule, samples, noise, seed, batch)
+        return
+    for frame in _gradients(question, rule, samples, noise, seed, batch):
+        names = question.names(frame.activations)
+        panels: list[Panel] = []
+        for values, photo, name in zip(frame.gradient, question.photo, names, strict=True):
+            if len(names) == 1:
+                box = question.net.box(question.photo)
+                panels.append(Picture(photo, "what the network saw", box))
+            caption = f"{rule} gradient of {name}"
+            if not values.any():
+                caption += ": zero everywhere, the unit is silent or saturated (try its .pre)"
+            panels.append(SignedPicture(values, caption))
+        steepest = frame.gradient.abs().flatten(1).amax(1)
+        quoted = figures(names, frame, steepest=steepest)
+        yield replace(frame, panels=tuple(panels), figures=quoted)
 
 
-def _figures(frame: Ascent, names: list[str]) -> dict[str, object]:
-    steepest = frame.gradient.abs().flatten(1).amax(1).tolist()
-    figures = {"target": names, "score": frame.score.tolist(), "steepest": steepest}
-    return {k: v[0] for k, v in figures.items()} if len(names) == 1 else dict(figures)
-
-
-def _caption(what: str, name: str, values: Tensor) -> str:
-    if values.any():
-        return f"{what} of {name}"
-    return f"{what} of {name}: zero everywhere, the unit is silent or saturated (try its .pre)"
+def _gradients(
+    question: Question, rule: str, samples: int, noise: float, seed: int, batch: int
+) -> Iterator[Ascent]:
+    if samples == 1:
+        yield gradient(question, rule, batch)
+        return
+    weights = torch.ones(samples)
+    versions = noisy(question.seen, noise, samples, seed)
+    yield from averaged(question, weights, versions, rule, batch)
 
 
 def _sheet(
-    net: Network,
-    seen: Tensor,
+    question: Question,
     target: Target,
     rule: str,
     samples: int,
     noise: float,
     seed: int,
+    batch: int,
     most: int = 9,
-) -> Frame:
+) -> Iterator[Frame]:
     """Of a layer, the channels that this photo excites most, each read back from its strongest
     unit, beside the patch of the photo that the unit sees."""
+    net, seen = question.net, question.seen
     if len(seen) != 1:
         raise ConvscopeError("a whole layer is read back for one image at a time; name a channel")
     values = net.read(seen, {target.layer})[target.layer]
@@ -216,56 +304,51 @@ def _sheet(
     maps = values[0].flatten(1)
     # Strongest against the channel's own usual answer, so that a bright photo does not choose.
     strength = (maps.amax(1) - maps.mean(1)) / maps.std(1).clamp_min(1e-6)
-    layer = net.layer(target.layer.removesuffix(PRE))
-    gradients, tiles, captions = [], [], []
     places: dict[int, int] = {}  # each place once, with the channel that stands out most there
     for channel in strength.argsort(descending=True, stable=True).tolist():
         places.setdefault(int(maps[channel].argmax()), channel)
-    chosen = list(places.items())[:most]
-    for place, channel in chosen:
-        row, column = divmod(place, values.shape[3])
-        unit = replace(target, channel=channel, position=(row, column))
-        frame = _gradient(net, seen, activation(unit), rule, samples, noise, seed)
-        gradients.append(frame.gradient[0])
-        window = _window(layer, row, column, seen)
-        tiles += [_cut(seen[0], window), tensors.around_grey(_cut(frame.gradient[0], window))]
-        captions += [f"channel {channel}", f"at {row},{column}"]
-    size = max(48, *(max(tile.shape[-2:]) for tile in tiles))
-    scaled = [tensors.resize(tile[None], (size, size))[0].clamp(0, 1) for tile in tiles]
-    grid = Grid(
-        torch.stack(scaled),
-        f"{target.layer}: patches of the photograph, and their {rule} gradient",
-        columns=6,
-        captions=tuple(captions),
-        low=0.0,
-        high=1.0,
+    units = tuple(
+        replace(target, channel=channel, position=divmod(place, values.shape[3]))
+        for place, channel in list(places.items())[:most]
     )
-    return Frame(
-        panels=(Picture(seen[0], "what the network saw"), grid),
-        image=seen,
-        gradient=torch.stack(gradients),
-        figures={"target": target.layer, "channels": [channel for _, channel in chosen]},
-    )
+    alike = [len(units), -1, -1, -1]
+    every = Question(net, question.photo.expand(alike), seen.expand(alike), units)
+    layer = net.layer(target.layer.removesuffix(PRE))
+    for frame in _gradients(every, rule, samples, noise, seed, batch):
+        pairs = zip(units, frame.gradient, strict=True)
+        tiles = [tile for unit, values in pairs for tile in _patches(layer, unit, seen[0], values)]
+        size = max(48, *(max(tile.shape[-2:]) for tile in tiles))
+        scaled = [tensors.resize(tile[None], (size, size))[0].clamp(0, 1) for tile in tiles]
+        grid = Grid(
+            torch.stack(scaled),
+            f"{target.layer}: patches of the photograph, and their {rule} gradient",
+            columns=6,
+            captions=tuple(caption for unit in units for caption in _captions(unit)),
+            low=0.0,
+            high=1.0,
+        )
+        yield replace(
+            frame,
+            panels=(Picture(seen[0], "what the network saw"), grid),
+            image=seen,
+            figures={"target": target.layer, "channels": [unit.channel for unit in units]},
+        )
 
 
-def _window(layer: Layer, row: int, column: int, seen: Tensor) -> tuple[slice, slice]:
-    """The pixels that a unit sees, as slices within the image."""
-    if layer.rows is None or layer.columns is None:
-        return slice(None), slice(None)
-
-    def within(span: tuple[float, float], size: int) -> slice:
-        return slice(max(0, math.floor(span[0])), min(size, math.ceil(span[1]) + 1))
-
-    rows, columns = layer.rows.span(row), layer.columns.span(column)
-    return within(rows, seen.shape[2]), within(columns, seen.shape[3])
+def _captions(unit: Target) -> tuple[str, str]:
+    assert unit.position is not None
+    return f"channel {unit.channel}", f"at {unit.position[0]},{unit.position[1]}"
 
 
-def _cut(image: Tensor, window: tuple[slice, slice]) -> Tensor:
-    return image[:, window[0], window[1]]
+def _patches(layer: Layer, unit: Target, seen: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """What the unit sees of the image, and its gradient there."""
+    assert unit.position is not None
+    rows, columns = slice(None), slice(None)
+    if layer.rows and layer.columns:
+        rows = _within(layer.rows.span(unit.position[0]), seen.shape[1])
+        columns = _within(layer.columns.span(unit.position[1]), seen.shape[2])
+    return seen[:, rows, columns], tensors.around_grey(values[:, rows, columns])
 
 
-def _names(net: Network, frame: Ascent, target: str | int | Target | None) -> list[str]:
-    """What each image's score is a score of."""
-    if target is not None:
-        return [str(net.target(target))] * len(frame.score)
-    return [net.name_classes(logits, 1)[0].label for logits in frame.activations[""]]
+def _within(span: tuple[float, float], size: int) -> slice:
+    return slice(max(0, math.floor(span[0])), min(size, math.ceil(span[1]) + 1))

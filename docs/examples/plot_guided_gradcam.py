@@ -1,0 +1,38 @@
+"""
+Guided Grad-CAM
+===============
+
+The crisp details of guided backpropagation, where Grad-CAM finds the target.
+
+**How to read it.** :doc:`Guided backpropagation <plot_guided>` shows details but hardly depends on
+the target, :doc:`Grad-CAM <plot_gradcam>` finds the target but no detail; this is their product.
+It is shown around grey, in the colours that would raise the score; grey is zero.
+
+**Its limits.** Where the picture is comes from Grad-CAM, with its 7 x 7 places; the details in it
+are those of guided backpropagation, which draws what is there, not what counts: within the bright
+place they look the same for any class. Crisp lines are no sign of a better explanation. It needs
+ReLUs or their relatives.
+
+**Paper.** Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra 2017, `Grad-CAM: Visual Explanations
+from Deep Networks via Gradient-based Localization <https://arxiv.org/abs/1610.02391>`__.
+"""
+
+import convscope as cs
+
+net = cs.load()
+astronaut = cs.open_image("sample:astronaut")
+targets = ("football helmet", "space shuttle")
+runs = [cs.guided_gradcam(net, astronaut, target=name, samples=16) for name in targets]
+runs
+
+# %%
+# The details are averaged over 16 noisy copies, which makes them smoother. One class has its
+# helmet, the other its shuttle, with some hair where Grad-CAM's map fades out. Guided
+# backpropagation alone draws much the same for both. How alike the pictures of the two classes are:
+
+import numpy as np
+
+alone = [cs.guided(net, astronaut, target=name, samples=16) for name in targets]
+for what, pair in (("Guided Grad-CAM", runs), ("guided backpropagation", alone)):
+    gradients = [run.result().gradient.ravel() for run in pair]
+    print(f"{what}: correlation {np.corrcoef(*gradients)[0, 1]:.2f}")

@@ -1,0 +1,308 @@
+"""The stops of the tour in the order of the lecture: what is shown, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from convscope import _defaults, registry
+from convscope.errors import ConvscopeError
+from convscope.network import PRE, Network
+from convscope.registry import Technique
+from convscope.run import Run
+
+Quote = Callable[[Mapping[str, Any]], Mapping[str, object]]
+
+
+@dataclass
+class Stop:
+    """One step of the tour: what is shown, and how to read it.
+
+    `quote` chooses what of a result's figures is put below the picture, `check` follows the
+    technique with the checks of its map, `grows` tells that its frames are an image that changes.
+    """
+
+    title: str
+    technique: Technique
+    reading: str
+    options: Mapping[str, Any]
+    quote: Quote = field(default=lambda _: {})
+    check: bool = False
+    grows: bool = False
+    run: Run | None = None
+    refusal: str = ""
+    command: str = ""
+    picture: str = ""
+    alt: str = ""
+    width: int = 0
+    height: int = 0
+    seconds: float = 0.0
+    figures: list[tuple[str, object]] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        return self.title.lower().replace(" ", "-").replace("?", "").replace(",", "")
+
+    @property
+    def wide(self) -> bool:
+        return self.width > 1.6 * self.height
+
+
+def plan(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Stop]:
+    """All stops for this network; those about classes only where it has some."""
+    try:
+        top, second = net.predict(photo, 2)
+        name, other = top.label, second.label
+    except ConvscopeError:
+        name = other = ""
+    yield from _what_it_answers(net)
+    if name:
+        yield from _which_pixels(name, other, full, seed)
+    yield from _what_units_see(net)
+    if name:
+        yield from _what_to_trust(name, full)
+    yield from _what_it_wants(name, full, seed)
+
+
+def _what_it_answers(net: Network) -> Iterator[Stop]:
+    first, deep = _defaults.first(net).name, _layer(_defaults.deep, net)
+    yield _stop(
+        "What does it say?",
+        "predict",
+        "The network looks only at the bright part: the photograph is shrunk and its centre cut"
+        " out, as the network was trained. The bars are probabilities over all its classes; what"
+        " is not among its classes it cannot name, so look at whether the runners-up make sense"
+        " too.",
+        quote=_quote_predictions,
+    )
+    yield _stop(
+        "What does it look with?",
+        "filters",
+        "Each tile is one filter of the first layer, stretched to full contrast: the pattern of"
+        " colours that it answers to most. Stripes find edges, opposed colours find colour borders,"
+        " plain tiles pass brightness on. The histogram shows how many weights do next to nothing.",
+        quote=lambda f: {"filters": f["filters"], "weights near zero": _part(f["near_zero"])},
+    )
+    yield _stop(
+        "What does each channel find?",
+        "activations",
+        f"The photograph as the first activation ({first}) answers to it, one map a channel,"
+        " strongest first; bright is a strong answer. The maps still look like the photograph: some"
+        " keep edges, some colours, some light or dark. A cross marks a channel that says the same"
+        " everywhere.",
+        {"layer": first},
+        _quote_layer,
+    )
+    if deep:
+        yield _stop(
+            "What is left deep inside?",
+            "activations",
+            f"The same at {deep}, far deeper: few channels answer, each in few places. A bright"
+            " spot means that something was found there, an eye or a texture perhaps, not what the"
+            " photograph looks like there.",
+            {"layer": deep},
+            _quote_layer,
+        )
+
+
+def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop]:
+    about = {"target": name}
+    yield _stop(
+        "What if a part were hidden?",
+        "occlusion",
+        f"A blurred square slides over the photograph. Where hiding a part makes the score of"
+        f" {name} fall the map is red; where the network would be surer without it, blue. Slow but"
+        " plain: it was really tried.",
+        {**about, "stride": 8} if full else about,
+        lambda f: {"largest fall of the score": f"{f['most']:.2f}"},
+    )
+    yield _stop(
+        "What can it do without?",
+        "random_occlusion",
+        f"Random parts hidden, hundreds of times. Red is where seeing made {name} likelier on"
+        " average. Beside it the luckiest masks and the unluckiest: what was hidden in these and"
+        " visible in those is what counts.",
+        {**about, "count": 1024 if full else 256, "seed": seed},
+        lambda f: {"masks": f["masks"], f"{name} still on top": _part(f["kept"])},
+    )
+    yield _stop(
+        "Which pixels matter?",
+        "saliency",
+        f"The brighter a pixel, the more a small change of it would change the score of {name}. It"
+        " says where the network is touchy, not which way, and it is noisy: trust clusters, not"
+        " single pixels. The scale is in score units per pixel.",
+        about,
+        _quote_target,
+    )
+    yield _stop(
+        "Which parts excite it?",
+        "guided",
+        f"The gradient of {name}, but on the way back only what excites is followed. Grey is no"
+        " influence. It draws the parts that the network found, crisply; beware that it draws much"
+        " the same for other classes: it shows what was seen, less what decided.",
+        {**about, "samples": 64 if full else 16, "seed": seed},
+        _quote_target,
+    )
+    yield _stop(
+        "Where is the evidence?",
+        "gradcam",
+        f"Where the network's last maps speak for {name}: coarse, for those maps have few places,"
+        " but about this class and no other. Look at whether it lies on the thing itself or on"
+        " what usually comes with it.",
+        about,
+        lambda f: {f"score of {f['target']}": f"{f['score']:.2f}", "layer": f["layer"]},
+    )
+    yield _stop(
+        "Which parts, and only there?",
+        "guided_gradcam",
+        "The last two multiplied: the crisp parts, kept where the evidence is.",
+        {**about, "samples": 64 if full else 16, "seed": seed},
+        _quote_target,
+    )
+    yield _stop(
+        "Where does it end?",
+        "segment",
+        "The object cut out, by a network that was never shown an outline: the maps say which"
+        " pixels surely belong to it and which surely do not, and their colours do the rest.",
+        {**about, "seed": seed},
+        lambda f: {"part of the photograph": _part(f["part of the photo"])},
+    )
+    methods = (
+        "smoothgrad", "input_x_gradient", "integrated_gradients", "cam", "gradcam_plus_plus",
+        "layercam", *(["scorecam"] if full else []),
+    )  # fmt: skip
+    yield _stop(
+        "What do other methods say?",
+        "compare",
+        f"More ways to ask the same, above for {name}, below for the runner-up, {other}. Down a"
+        " column the colours mean the same numbers. Where the two rows look alike, the method shows"
+        " what was seen rather than what decides between the two.",
+        {"methods": methods, "targets": (name, other)},
+    )
+
+
+def _what_units_see(net: Network) -> Iterator[Stop]:
+    detail = _layer(_defaults.seeing, net, 0.6)
+    if detail:
+        yield _stop(
+            "What do units in the middle see?",
+            "guided",
+            f"Nine channels of {detail}, those that stand out most here. Left of each pair is the"
+            " patch that its strongest unit sees, right of it what in the patch excites that unit.",
+            {"target": detail + PRE},
+            _quote_sheet,
+        )
+    small = _layer(_defaults.seeing, net, 0.2)
+    if small:
+        yield _stop(
+            "Reading a unit backwards",
+            "deconv",
+            "Earlier units, read back by the deconvnet, which sends the answer down through the"
+            " same weights. Without max pooling, whose switches remember where things were, it"
+            " shows what the unit looks for rather than what is in this patch; compare the two.",
+            {"target": small + PRE},
+            _quote_sheet,
+        )
+
+
+def _what_to_trust(name: str, full: bool) -> Iterator[Stop]:
+    yield _stop(
+        "Can the map be trusted?",
+        "gradcam",
+        "Four questions to the Grad-CAM map above. Does showing its highest pixels first bring the"
+        " score up sooner, and hiding them bring it down sooner, than the same map moved elsewhere"
+        " does (dashed)? Do other methods agree, and does the map change with the class? And does"
+        " it change as the network's layers are made random, from the output down? A map that"
+        " survives that has nothing to do with what was learned.",
+        {"target": name},
+        _quote_check,
+        check=True,
+    )
+    yield _stop(
+        "And guided backpropagation?",
+        "guided",
+        "The same questions to the crisp picture. It is known to fail the last: with the class"
+        " scores and many layers above made random it hardly changes, and it is the same for"
+        " another class. So it shows what the lower layers pick out of the photograph, and not why"
+        f" the network says {name}.",
+        {"target": name, "samples": 16 if full else 4},
+        _quote_check,
+        check=True,
+    )
+
+
+def _what_it_wants(name: str, full: bool, seed: int) -> Iterator[Stop]:
+    if name:
+        yield _stop(
+            "What would it most like to see?",
+            "class_image",
+            "No photograph here: an image climbed from noise until the network is as sure as it can"
+            f" be of {name}. Look for the parts that repeat and for what comes along with them,"
+            " surroundings for instance: that too is what the class means to the network.",
+            {"target": name, "steps": 1024 if full else 256, "seed": seed},
+            lambda f: {"class": f["target"], "score": f"{f['score']:.1f}"},
+            grows=True,
+        )
+    yield _stop(
+        "What does it dream of?",
+        "deepdream",
+        "The photograph, changed step by step so that a deep layer answers more strongly to"
+        " whatever it already finds. What grows is what the network knows best: with a network"
+        " trained on ImageNet, animals.",
+        {"steps": 24 if full else 12, "seed": seed},
+        lambda f: {"layer": f["layer"]},
+        grows=True,
+    )
+
+
+def _stop(
+    title: str,
+    name: str,
+    reading: str,
+    options: Mapping[str, Any] | None = None,
+    quote: Quote = lambda _: {},
+    check: bool = False,
+    grows: bool = False,
+) -> Stop:
+    return Stop(title, registry.get(name), reading, options or {}, quote, check, grows)
+
+
+def _layer(choose: Callable[..., Any], *words: Any) -> str:
+    """The name of the layer that a default chooses, or "" where there is none."""
+    try:
+        name: str = choose(*words).name
+    except ConvscopeError:
+        return ""
+    return name
+
+
+def _part(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _quote_predictions(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    return {p["label"]: _part(p["probability"]) for p in figures["predictions"]}
+
+
+def _quote_layer(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    return {
+        "channels": f"{figures['channels']}, of which {figures['dead']} dead on this photograph",
+        "values that are zero": _part(figures["silent"]),
+    }
+
+
+def _quote_target(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    steepest = {"steepest pixel": f"{figures['steepest']:.3g}"} if "steepest" in figures else {}
+    return {f"score of {figures['target']}": f"{figures['score']:.2f}", **steepest}
+
+
+def _quote_sheet(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    return {"layer": figures["target"], "channels": ", ".join(map(str, figures["channels"]))}
+
+
+def _quote_check(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    words: Mapping[str, object] = figures["check"]["words"]
+    return words

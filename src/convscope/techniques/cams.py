@@ -1,0 +1,476 @@
+"""Class activation maps: where a layer's maps speak for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import BeforeValidator, Field
+from torch import Tensor
+
+from convscope import _defaults, tensors
+from convscope._batches import batched
+from convscope.attribution import (
+    FILLS,
+    SILENT,
+    Batch,
+    Fill,
+    Noise,
+    Question,
+    Samples,
+    ask,
+    averaged,
+    figures,
+    filled,
+    map_panels,
+    noisy,
+)
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.registry import Seed, TargetNames, technique
+from convscope.rules import guided
+from convscope.types import Ascent, Frame, HeatMap, Panel, Picture, Sheet, SignedPicture
+
+OneLayer = Annotated[
+    str | None,
+    Field(min_length=1, description="a layer with maps; the last one if none is given"),
+]
+Layers = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Field(description="layers with maps, several for a strip; the last one if none is given"),
+]
+Upsampling = Annotated[
+    Literal["bicubic", "bilinear", "nearest"],
+    Field(description="how the map is brought to the photo's size"),
+]
+Side = Annotated[int, Field(ge=1, le=1024)]
+Tokens = Annotated[
+    tuple[Side, Side] | None,
+    Field(
+        description="rows and columns of a layer that has tokens instead of maps (ViT), if they"
+        " are not those of the photo; tokens before the grid's are left out"
+    ),
+]
+Weigh = Callable[[Tensor, Tensor], Tensor]
+
+
+@technique(
+    title="Class activation map",
+    paper="Zhou, Khosla, Lapedriza, Oliva and Torralba 2016",
+    url="https://arxiv.org/abs/1512.04150",
+    attribution=True,
+)
+def cam(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    upsampling: Upsampling = "bicubic",
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """Where a class's evidence lies, read off the classifier's own weights.
+
+    In a network that averages its last maps over the image and multiplies by one matrix, the score
+    is a sum over places: red places add to it, blue ones take from it, and their mean (with the
+    class's bias) is the score. Networks with another head are refused: Grad-CAM is for them.
+    """
+    question = ask(net, image, target).settled()
+    for unit in question.units:
+        if unit is None or unit.label is None:
+            raise ConvscopeError(f"cam explains classes, and {unit} is none; take gradcam")
+    layer, (weight, bias) = _defaults.last_maps(net)[-1], _head(net)
+    chosen = [unit.channel for unit in question.units if unit is not None]
+
+    def work(part: slice) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            values = net.activations(question.seen[part], {layer, ""})
+        maps, logits = _as_maps(net, values[layer], layer), values[""]
+        if maps.shape[1] != weight.shape[1]:
+            raise ConvscopeError(
+                f"between {layer!r} and the classifier of {net.name} there is more than a mean;"
+                " take gradcam"
+            )
+        for candidate in (maps, maps.relu()):  # densenet's last ReLU has no name
+            sums = F.linear(candidate.mean((2, 3)), weight, bias)
+            if torch.allclose(sums, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+                rows = weight[chosen[part]]
+                found = torch.einsum("nc,nchw->nhw", rows, candidate)
+                return found, logits.gather(1, torch.tensor(chosen[part]).to(rows.device)[:, None])
+        raise ConvscopeError(
+            f"{net.name} does not classify by the mean of {layer!r} alone; take gradcam"
+        )
+
+    done = [pair for parts in batched(len(question.seen), batch, work) for _, pair in parts]
+    maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
+    frame = Frame(image=question.seen, score=scores[:, 0])
+    yield _mapped(question, frame, {layer: maps}, "CAM", upsampling, signed=True)
+
+
+@technique(
+    title="Grad-CAM",
+    paper="Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra 2017",
+    url="https://arxiv.org/abs/1610.02391",
+    attribution=True,
+)
+def gradcam(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    layer: Layers = (),
+    signed: Annotated[
+        bool, Field(description="keep also what speaks against the target, in blue")
+    ] = False,
+    upsampling: Upsampling = "bicubic",
+    tokens: Tokens = None,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """Where in the photo the last layer finds what speaks for the target.
+
+    Each channel of the layer is weighted by how much the score grows with it, on average over
+    places, and their sum is the map; what speaks against the target is cut off. It is as coarse as
+    the layer is. Several layers give a strip: deep ones tell classes apart best.
+    """
+
+    def weigh(maps: Tensor, gradients: Tensor) -> Tensor:
+        summed = (gradients.mean((2, 3), keepdim=True) * maps).sum(1)
+        return summed if signed else summed.relu()
+
+    yield _gradient_cam(net, image, target, layer, weigh, "Grad-CAM", upsampling, tokens, batch)
+
+
+@technique(
+    title="Grad-CAM++",
+    paper="Chattopadhay, Sarkar, Howlader and Balasubramanian 2018",
+    url="https://arxiv.org/abs/1710.11063",
+    attribution=True,
+)
+def gradcam_plus_plus(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    layer: Layers = (),
+    upsampling: Upsampling = "bicubic",
+    tokens: Tokens = None,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """Grad-CAM that does not forget the second of two things of a kind.
+
+    Where a class shows in several places, their gradients do not average out: each place is
+    weighted for itself, by the second and third derivative of the exponential of the score, and
+    only gradients that speak for the target count.
+    """
+
+    def weigh(maps: Tensor, gradients: Tensor) -> Tensor:
+        # The paper's g^2 / (2 g^2 + sum g^3) relu(g), which is made for maps behind a ReLU: with a
+        # negative sum it has poles.
+        raising, total = gradients.relu(), maps.relu().sum((2, 3), keepdim=True)
+        weights = (raising / (2 + total * raising)).sum((2, 3), keepdim=True)
+        return (weights * maps).sum(1).relu()
+
+    yield _gradient_cam(net, image, target, layer, weigh, "Grad-CAM++", upsampling, tokens, batch)
+
+
+@technique(
+    title="LayerCAM",
+    paper="Jiang, Zhang, Hou, Cheng and Wei 2021",
+    url="https://ieeexplore.ieee.org/document/9462463",
+    attribution=True,
+)
+def layercam(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    layer: Layers = (),
+    upsampling: Upsampling = "bicubic",
+    tokens: Tokens = None,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """Where a layer speaks for the target, place by place: fine maps from early layers too.
+
+    Every unit is weighted by its own gradient, where that is positive, instead of by its channel's
+    mean. So maps of early layers, which Grad-CAM scatters, keep to the object.
+    """
+
+    def weigh(maps: Tensor, gradients: Tensor) -> Tensor:
+        return (gradients.relu() * maps).sum(1).relu()
+
+    yield _gradient_cam(net, image, target, layer, weigh, "LayerCAM", upsampling, tokens, batch)
+
+
+@technique(
+    title="Score-CAM",
+    paper="Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu 2020",
+    url="https://arxiv.org/abs/1910.01279",
+    attribution=True,
+)
+def scorecam(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    layer: OneLayer = None,
+    baseline: Annotated[Fill, Field(description=f"what hidden parts show: {FILLS}")] = "mean",
+    upsampling: Upsampling = "bicubic",
+    tokens: Tokens = None,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """Which of a layer's maps, each laid over the photo as a mask, keep the score up.
+
+    Every channel's map hides the photo where it is dark; how much more the network then says for
+    the target than for the baseline alone becomes, by a softmax over channels, the channel's
+    weight. No gradient is used, but a network is run once a channel.
+    """
+    question = ask(net, image, target).settled()
+    name = layer or _defaults.last_maps(net)[-1]
+    read = [net.read(one[None], {name})[name] for one in question.seen]
+    maps = _as_maps(net, torch.cat(read), name, tokens)
+    empty = filled(net, question.seen, baseline)
+    size, (count, channels) = net.input_size, maps.shape[:2]
+    scores = torch.cat([question[i : i + 1].score(question.seen[i : i + 1]) for i in range(count)])
+    bases = torch.cat([question[i : i + 1].score(empty[i : i + 1]) for i in range(count)])
+    found = torch.zeros_like(maps[:, 0])
+    steps = -(-channels // batch)
+    for i in range(count):
+        one, increases = question[i : i + 1], maps.new_full((channels,), -torch.inf)
+
+        def work(part: slice, i: int = i, one: Question = one) -> Tensor:
+            masks = F.interpolate(maps[i, part][:, None], size, mode="bilinear")
+            low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
+            masks = (masks - low) / (high - low).clamp_min(1e-12)
+            return one.score(torch.lerp(empty[i : i + 1], question.seen[i : i + 1], masks))
+
+        for step, done in enumerate(batched(channels, batch, work), 1 + i * steps):
+            for part, value in done:
+                increases[part] = value - bases[i]
+            found = found.clone()
+            found[i] = torch.einsum("c,chw->hw", increases.softmax(0), maps[i]).relu()
+            frame = Frame(image=question.seen, score=scores, step=step, steps=steps * count)
+            yield _mapped(
+                question, frame, {name: found}, "Score-CAM", upsampling, baseline_score=bases
+            )
+
+
+@technique(
+    title="Guided Grad-CAM",
+    paper="Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra 2017",
+    url="https://arxiv.org/abs/1610.02391",
+    attribution=True,
+)
+def guided_gradcam(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    layer: OneLayer = None,
+    samples: Samples = 1,
+    noise: Noise = 0.08,
+    upsampling: Upsampling = "bicubic",
+    tokens: Tokens = None,
+    seed: Seed = 0,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """The crisp details of guided backpropagation, where Grad-CAM finds the target.
+
+    The product of both: the one shows parts but hardly which class they are for, the other which
+    place speaks for the class but no detail. One forward pass serves them both; with `samples`
+    above 1 the details are averaged over noisy copies of the photo, which makes them smoother.
+    """
+    question = ask(net, image, target)
+    question = question if samples == 1 else question.settled()
+    name = layer or _defaults.last_maps(net)[-1]
+
+    def work(part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        some = question[part]
+        bound = some.objective.bind(net)
+        with torch.enable_grad():
+            leaf = some.seen.detach().requires_grad_()
+            with guided().mode() as mode:
+                values = net.activations(leaf, bound.layers | {name})
+            mode.check()
+            score = bound.score(values, leaf)
+            mode.bending = False
+            (by_layer,) = _slopes(some, score, values, [name], retain=True)
+            mode.bending = True
+            (by_pixel,) = _slopes(some, score, {"image": leaf}, ["image"])
+        maps = _as_maps(net, values[name], name, tokens)
+        weights = _as_maps(net, by_layer, name, tokens).mean((2, 3), keepdim=True)
+        found = (weights * maps.detach()).sum(1).relu()
+        return found, by_pixel, score.detach(), values[""].detach() if "" in values else score
+
+    done = [parts for some in batched(len(question.seen), batch, work) for _, parts in some]
+    found, by_pixel, score, output = (torch.cat(parts) for parts in zip(*done, strict=True))
+    frame = Ascent(image=question.seen, gradient=by_pixel, score=score, activations={"": output})
+    details: Iterable[Ascent] = [frame]
+    if samples > 1:
+        versions = noisy(question.seen, noise, samples, seed)
+        details = averaged(question, torch.ones(samples), versions, "guided", batch)
+    names = question.names(frame.activations)
+    heatmap = _upsampled(found, net.input_size, upsampling)
+    box = net.box(question.photo)
+    for detail in details:
+        product = detail.gradient * heatmap[:, None]
+        panels: list[Panel] = []
+        for values, photo, label in zip(product, question.photo, names, strict=True):
+            if len(names) == 1:
+                panels.append(Picture(photo, "what the network saw", box))
+            caption = f"Guided Grad-CAM of {label} at {name}"
+            panels.append(SignedPicture(values, caption if values.any() else caption + SILENT))
+        shown = replace(detail, gradient=product, panels=tuple(panels), arrays={name: found})
+        yield replace(shown, figures={**figures(names, shown), "layer": name})
+
+
+def _gradient_cam(
+    net: Network,
+    image: Tensor,
+    target: str | int | tuple[str | int, ...] | None,
+    layers: tuple[str, ...],
+    weigh: Weigh,
+    what: str,
+    upsampling: str,
+    tokens: tuple[int, int] | None,
+    batch: int,
+) -> Frame:
+    """The maps that `weigh` makes of a layer's values (N, C, h, w) and the score's gradients."""
+    question = ask(net, image, target)
+    names = list(layers) or _defaults.last_maps(net)
+
+    def work(part: slice) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        some = question[part]
+        bound = some.objective.bind(net)
+        with torch.enable_grad():
+            values = net.activations(some.seen, bound.layers | set(names), leaves=True)
+            score = bound.score(values, some.seen)
+            slopes = _slopes(some, score, values, names)
+        found = {}
+        for name, slope in zip(names, slopes, strict=True):
+            maps = _as_maps(net, values[name].detach(), name, tokens)
+            found[name] = weigh(maps, _as_maps(net, slope, name, tokens))
+        return found, score.detach(), values[""].detach() if "" in values else score
+
+    done = [parts for some in batched(len(question.seen), batch, work) for _, parts in some]
+    if not layers:
+        # Of a transformer's last tokens only the class token feeds the score: the deepest layer
+        # whose other tokens do.
+        names = [n for n in names if any(found[n].any() for found, *_ in done)][-1:] or names[-1:]
+    maps = {name: torch.cat([found[name] for found, *_ in done]) for name in names}
+    frame = Frame(image=question.seen, score=torch.cat([score for _, score, _ in done]))
+    output = torch.cat([output for *_, output in done])
+    return _mapped(question, replace(frame, activations={"": output}), maps, what, upsampling)
+
+
+def _slopes(
+    question: Question,
+    score: Tensor,
+    values: dict[str, Tensor],
+    names: list[str],
+    retain: bool = False,
+) -> list[Tensor]:
+    """The gradient of the score by each layer."""
+    question.finite(score, question.seen)
+    layers = [values[name] for name in names]
+    slopes: Sequence[Tensor | None] = [None] * len(names)
+    if score.requires_grad:
+        with question.net.numerics():
+            slopes = torch.autograd.grad(
+                score.sum(), layers, allow_unused=True, retain_graph=retain
+            )
+    found = []
+    for name, slope in zip(names, slopes, strict=True):
+        if slope is None:
+            raise ConvscopeError(f"the target does not depend on layer {name!r}: name one above it")
+        if not tensors.all_finite(slope):
+            raise ConvscopeError(f"the gradient at {name!r} is not finite, though the score is")
+        found.append(slope)
+    return found
+
+
+def _as_maps(
+    net: Network, values: Tensor, name: str, grid: tuple[int, int] | None = None
+) -> Tensor:
+    """(N, C, h, w), also of a layer in N,H,W,C order or with tokens (N, T, C)."""
+    height, width = net.input_size
+    if values.dim() == 4:
+        *_, h, w = values.shape
+        last = abs(h / w - height / width) <= abs(values.shape[1] / h - height / width)
+        maps = values if last else values.permute(0, 3, 1, 2)
+        if maps.shape[2] * maps.shape[3] > 1:
+            return maps
+    if values.dim() == 3:
+        count = values.shape[1]
+        rows, columns = grid or _defaults.token_grid(count, net.input_size) or (0, 0)
+        if 0 < rows * columns <= count:
+            patches = values[:, count - rows * columns :].transpose(1, 2)
+            return patches.reshape(len(values), -1, rows, columns)
+        raise ConvscopeError(
+            f"the {count} tokens of {name!r} make no grid of the photo's shape: give tokens (rows"
+            " and columns)"
+        )
+    raise ConvscopeError(
+        f"layer {name!r} gives {tuple(values.shape[1:])}, no maps: name one that does"
+        " (convscope layers)"
+    )
+
+
+def _head(net: Network) -> tuple[Tensor, Tensor | None]:
+    """The weights (classes, C) and the bias of the layer that ends the network."""
+    for layer in reversed(net.layers):
+        if layer.leaf and layer.parameters:
+            if layer.type in ("Linear", "Conv2d") and layer.shape[0] == net.classes:
+                weight = net.parameter(layer.name).flatten(1)
+                biased = layer.parameters > weight.numel()
+                return weight, net.parameter(layer.name, "bias") if biased else None
+            break
+    raise ConvscopeError(f"{net.name} does not end in a linear classifier; take gradcam")
+
+
+def _upsampled(maps: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """Maps (N, h, w) at another size, within their own extremes: cubic curves overshoot."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return F.interpolate(maps[:, None], size, mode=mode)[:, 0].clamp(low, high)
+
+
+def _mapped(
+    question: Question,
+    frame: Frame,
+    maps: dict[str, Tensor],
+    what: str,
+    upsampling: str,
+    signed: bool = False,
+    **more: Tensor,
+) -> Frame:
+    """The frame with its maps: `heatmap` is the last layer's, `arrays` has each as it is."""
+    names = question.names(frame.activations)
+    size = question.net.input_size
+    enlarged = {name: _upsampled(found, size, upsampling) for name, found in maps.items()}
+    heatmap = list(enlarged.values())[-1]
+    panels: tuple[Panel, ...]
+    if len(maps) == 1:
+        captions = [f"{what} of {name} at {layer}" for name in names for layer in maps]
+        panels = map_panels(question, heatmap, "score", captions, signed=signed)
+    else:
+        panels = tuple(
+            Sheet(
+                tuple(
+                    HeatMap(
+                        one[i],
+                        "score",
+                        layer,
+                        question.photo[i],
+                        question.net.box(question.photo),
+                        signed or bool((one < 0).any()),
+                    )
+                    for layer, one in enlarged.items()
+                ),
+                f"{what} of {name}",
+            )
+            for i, name in enumerate(names)
+        )
+    quoted = {**figures(names, frame, **more), "layer": list(maps)[-1]}
+    return replace(frame, heatmap=heatmap, arrays=maps, panels=panels, figures=quoted)

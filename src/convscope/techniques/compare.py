@@ -1,0 +1,90 @@
+"""Many methods and targets side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from convscope import registry
+from convscope.errors import ConvscopeError
+from convscope.methods import attribute, over_photo, similarity
+from convscope.network import Network
+from convscope.registry import technique
+from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet
+
+
+@technique(
+    title="Comparison",
+    paper="Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim 2018",
+    url="https://arxiv.org/abs/1810.03292",
+)
+def compare(
+    net: Network,
+    image: Tensor,
+    *,
+    methods: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, max_length=24, description="attribution methods, one a column"),
+    ] = ("saliency", "smoothgrad", "integrated_gradients", "guided", "occlusion", "gradcam"),
+    targets: Annotated[
+        tuple[str | int, ...],
+        Field(max_length=24, description="one a row; the two top classes if none is given"),
+    ] = (),
+) -> Iterator[Frame]:
+    """What several methods say about several targets, in one picture.
+
+    Down a column the colours mean the same numbers, so what looks stronger is stronger; from one
+    method to another they do not. A method that draws the same for every target explains none of
+    them. How alike two rows are is given below each column, as a rank correlation.
+    """
+    if len(image) != 1:
+        raise ConvscopeError(f"compare shows one image at a time, not {len(image)}")
+    units = [net.target(word) for word in targets]
+    if not units:
+        units = [net.target(one.index) for one in net.predict(image, 2)]
+    entries = {method: registry.get(method) for method in methods}
+    photo, box = image[0].detach(), net.box(image)
+    columns: dict[str, list[HeatMap]] = {}
+    alike: dict[str, float] = {}
+    refused: dict[str, str] = {}
+    arrays: dict[str, Tensor] = {}
+    for step, (method, entry) in enumerate(entries.items(), 1):
+        try:
+            frames = [attribute(net, image, method, unit.word) for unit in units]
+        except ConvscopeError as error:
+            refused[method] = str(error)
+        else:
+            maps = [frame.heatmap[0] for frame in frames if frame.heatmap is not None]
+            arrays[method] = torch.stack(maps)
+            drawn = [over_photo(frame, photo, box) for frame in frames]
+            top = max(float(one.values.abs().max()) for one in drawn)
+            caption = f"{entry.title}, to {top:.2g}"
+            columns[method] = [replace(one, caption=caption, clip=1.0, top=top) for one in drawn]
+            if len(units) > 1:
+                alike[method] = min(similarity(maps[0], other) for other in maps[1:])
+        if step == len(entries) and not columns:
+            raise ConvscopeError(f"compare: {'; '.join(refused.values())}")
+        panels: list[Panel] = []
+        if not columns:
+            panels.append(Picture(photo, "the photograph"))
+        else:
+            tiles = tuple(one for row in zip(*columns.values(), strict=True) for one in row)
+            rows = tuple(map(str, units))
+            panels.append(Sheet(tiles, columns=len(columns), rows=rows))
+        if alike:
+            caption = f"how alike the maps of {units[0]} and the least alike other are"
+            names = tuple(registry.get(method).title for method in alike)
+            panels.append(Bars(names, tuple(alike.values()), "rank correlation", caption, ".2f"))
+        figures = {"targets": list(map(str, units)), "alike": dict(alike), "refused": dict(refused)}
+        yield Frame(
+            panels=tuple(panels),
+            arrays=dict(arrays),
+            figures=figures,
+            step=step,
+            steps=len(entries),
+        )

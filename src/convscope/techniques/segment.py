@@ -1,0 +1,180 @@
+"""The object cut out, by what the network looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from convscope import registry, tensors
+from convscope.attribution import Question, ask, figures
+from convscope.errors import ConvscopeError
+from convscope.methods import attribute
+from convscope.network import Network
+from convscope.registry import Seed, TargetName, technique
+from convscope.types import Frame, HeatMap, Panel, Picture
+
+Array = np.ndarray[Any, np.dtype[np.uint8]]
+
+LARGEST = 640  # pixels on which GrabCut runs, of the photo's longer side
+SMALLEST = 0.01  # part of the object's pixels below which a piece of it is dropped
+OUTLINE = (1.0, 0.85, 0.1)
+
+
+@technique(
+    title="Segmentation",
+    paper="Simonyan, Vedaldi and Zisserman 2014",
+    url="https://arxiv.org/abs/1312.6034",
+)
+def segment(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetName = None,
+    methods: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, description="attribution methods whose maps are the seeds"),
+    ] = ("smoothgrad", "gradcam"),
+    foreground: Annotated[
+        float, Field(gt=0, lt=1, description="the part of pixels below sure foreground")
+    ] = 0.95,
+    background: Annotated[
+        float, Field(ge=0, lt=1, description="the part of pixels that are sure background")
+    ] = 0.30,
+    iterations: Annotated[int, Field(ge=1, le=100, description="rounds of GrabCut")] = 5,
+    show: Annotated[
+        Literal["all", "cutout", "mask"],
+        Field(description="all steps, or only the cut-out with transparency, or only the mask"),
+    ] = "all",
+    seed: Seed = 0,
+) -> Iterator[Frame]:
+    """Cuts the object out of the photo, though the network never learned what an outline is.
+
+    Attribution maps say where the object is: the top twentieth of their mean rank is surely object,
+    the lowest third surely not. From the colours there GrabCut (Rother 2004) finds the outline, so
+    it works where the object's colours differ from those around it. Of several things of the class
+    it takes those that the network looks at.
+    """
+    if len(image) != 1:
+        raise ConvscopeError(f"segment cuts up one image at a time, not {len(image)}")
+    if background >= foreground:
+        raise ConvscopeError("background must lie below foreground: .30 and .95 say")
+    question = ask(net, image, target).settled()
+    (unit,), (name,) = question.units, question.names({})
+    assert unit is not None
+    score = question.score(question.seen)
+    ranks = torch.zeros_like(question.seen[0, 0])
+    for method in methods:
+        frame = attribute(net, question.seen, method, unit.word, **_seeded(method, seed))
+        assert frame.heatmap is not None
+        soft = tensors.blur(frame.heatmap[:, None].abs(), min(net.input_size) / 28)
+        ranks += _ranks(soft[0, 0]) / len(methods)
+    photo = question.photo[0].cpu().float()
+    mask = _grab_cut(photo, _seeds(question, ranks, foreground, background), iterations, seed)
+    inside = mask.to(photo)
+    cutout = torch.cat([photo.expand(3, -1, -1), inside[None]])
+    panels: tuple[Panel, ...]
+    if show == "all":
+        box = net.box(image)
+        panels = (
+            HeatMap(ranks, "mean rank", f"where {name} is: the seeds", photo, box),
+            Picture(_outlined(photo, inside), "outline"),
+            Picture(_on_chequers(cutout), "cut out"),
+        )
+    else:
+        panels = (Picture(cutout if show == "cutout" else inside[None]),)
+    frame = Frame(
+        heatmap=ranks[None],
+        score=score,
+        panels=panels,
+        arrays={"mask": mask[None], "cutout": cutout[None]},
+    )
+    quoted = {**figures([name], frame), "part of the photo": float(inside.mean())}
+    yield replace(frame, figures=quoted)
+
+
+def _seeded(method: str, seed: int) -> dict[str, int]:
+    """The seed, for a method that takes one."""
+    return {"seed": seed} if "seed" in registry.get(method).model.model_fields else {}
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Each pixel's place in the order of values, from 0 to 1; equal values share the middle one."""
+    _, which, counts = values.unique(return_inverse=True, return_counts=True)
+    middles = (counts.cumsum(0) - (counts + 1) / 2) / max(1, values.numel() - 1)
+    ranks: Tensor = middles.to(values)[which]
+    return ranks
+
+
+def _seeds(question: Question, ranks: Tensor, foreground: float, background: float) -> Array:
+    """GrabCut's mask (H, W) of the whole photo; what the network did not see is likely background.
+
+    Seeds are parts of the pixels, whatever the ranks' own distribution.
+    """
+    height, width = question.photo.shape[-2:]
+    places = _ranks(ranks)
+    kinds = torch.full_like(places, cv2.GC_PR_BGD)
+    kinds[places > 0.5] = cv2.GC_PR_FGD
+    kinds[places <= background] = cv2.GC_BGD
+    kinds[places >= foreground] = cv2.GC_FGD
+    box = question.net.box(question.photo)
+    top, left = max(0, round(box.top)), max(0, round(box.left))
+    bottom = min(height, max(top + 1, round(box.top + box.height)))
+    right = min(width, max(left + 1, round(box.left + box.width)))
+    seeds = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
+    size = (bottom - top, right - left)
+    seeds[top:bottom, left:right] = F.interpolate(kinds[None, None], size)[0, 0].byte().cpu()
+    return seeds
+
+
+def _grab_cut(photo: Tensor, seeds: Array, iterations: int, seed: int) -> Tensor:
+    """The object's pixels (H, W), True inside."""
+    height, width = seeds.shape
+    factor = min(1.0, LARGEST / max(height, width))
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    small = tensors.resize(photo[None], size).clamp(0, 1)[0].expand(3, -1, -1)
+    pixels = np.ascontiguousarray((small * 255).byte().flip(0).permute(1, 2, 0).numpy())
+    kinds = cv2.resize(seeds, size[::-1], interpolation=cv2.INTER_NEAREST)
+    cv2.setRNGSeed(seed % 2**31)
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    try:
+        cv2.grabCut(pixels, kinds, (0, 0, 1, 1), *models, iterations, cv2.GC_INIT_WITH_MASK)
+    except cv2.error as error:
+        raise ConvscopeError(
+            f"GrabCut finds no colours to tell apart: the photo ({height} x {width}) is too small"
+            " or too plain, or the map too flat"
+        ) from error
+    inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    _, parts, sizes, _ = cv2.connectedComponentsWithStats(inside)
+    area = sizes[:, cv2.CC_STAT_AREA]
+    crumbs = area < SMALLEST * inside.sum()
+    inside = (inside * ~crumbs[parts]).astype(np.float32)
+    return torch.from_numpy(
+        cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+    )
+
+
+def _outlined(photo: Tensor, inside: Tensor) -> Tensor:
+    """The photo with a line around the object, about a hundredth of its side wide."""
+    reach = max(1, round(max(photo.shape[-2:]) / 200))
+    around = F.max_pool2d(inside[None], 2 * reach + 1, 1, reach)[0]
+    within = -F.max_pool2d(-inside[None], 2 * reach + 1, 1, reach)[0]
+    line = around > within
+    colour = torch.tensor(OUTLINE).view(3, 1, 1)
+    return torch.where(line, colour, photo.expand(3, -1, -1))
+
+
+def _on_chequers(cutout: Tensor) -> Tensor:
+    """What is transparent shown as usual: on grey and white squares."""
+    height, width = cutout.shape[-2:]
+    side = max(4, max(height, width) // 40)
+    rows, columns = torch.arange(height) // side, torch.arange(width) // side
+    squares = 0.82 + 0.1 * ((rows[:, None] + columns) % 2)
+    return torch.lerp(squares.expand(3, -1, -1), cutout[:3], cutout[3:])

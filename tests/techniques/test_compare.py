@@ -1,0 +1,139 @@
+"""Methods and targets side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import convscope as cs
+from convscope import methods, registry
+from convscope.types import Bars, Frame, HeatMap, Picture, Sheet
+from tests import toys
+
+QUICK: dict[str, Any] = {"methods": ("saliency", "gradcam", "guided")}
+
+
+def frames(net: cs.Network, photo: Tensor, **options: Any) -> list[Frame]:
+    return list(registry.get("compare").run(net, photo, **{**QUICK, **options}).frames())
+
+
+def sheet(frame: Frame) -> Sheet:
+    (found,) = [panel for panel in frame.panels if isinstance(panel, Sheet)]
+    return found
+
+
+def test_a_row_is_a_target_and_a_column_a_method(own: cs.Network, own_photo: Tensor) -> None:
+    targets: tuple[str | int, ...] = (1, "head:2", 0)
+    frame = frames(own, own_photo, targets=targets)[-1]
+    table = sheet(frame)
+    assert table.columns == 3
+    assert table.rows == ("class 1", "head:2", "class 0")
+    assert list(frame.arrays) == ["saliency", "gradcam", "guided"]
+    assert frame.figures["targets"] == ["class 1", "head:2", "class 0"]
+    for row, target in enumerate(targets):
+        for column, method in enumerate(frame.arrays):
+            alone = methods.attribute(own, own_photo, method, target)
+            assert alone.heatmap is not None
+            assert torch.equal(frame.arrays[method][row], alone.heatmap[0])
+            shown = table.maps[3 * row + column]
+            drawn = methods.over_photo(alone, own_photo[0], own.box(own_photo))
+            assert torch.equal(shown.values, drawn.values)
+            assert shown.box == own.box(own_photo)
+            assert shown.signed == drawn.signed
+
+
+def test_a_column_has_one_scale(own: cs.Network, own_photo: Tensor) -> None:
+    frame = frames(own, own_photo, targets=(0, 1, 2))[-1]
+    maps = sheet(frame).maps
+    for column in range(3):
+        tiles = maps[column::3]
+        (top,) = {tile.top for tile in tiles}
+        assert top == pytest.approx(max(float(tile.values.abs().max()) for tile in tiles))
+        assert len({float(tile.values.abs().max()) for tile in tiles}) > 1
+    assert len({tile.top for tile in maps}) == 3
+
+
+def test_how_alike_the_rows_are(own: cs.Network, own_photo: Tensor) -> None:
+    """Of the first row and the one least like it."""
+    frame = frames(own, own_photo, targets=(0, 1, 2))[-1]
+    (bars,) = [panel for panel in frame.panels if isinstance(panel, Bars)]
+    alike: Any = frame.figures["alike"]
+    for method, maps in frame.arrays.items():
+        expected = min(methods.similarity(maps[0], other) for other in maps[1:])
+        assert alike[method] == pytest.approx(expected)
+    assert bars.values == tuple(alike.values())
+    assert bars.names == ("Saliency map", "Grad-CAM", "Guided backpropagation")
+    same = frames(own, own_photo, targets=(1, 1))[-1]
+    assert list(same.figures["alike"].values()) == pytest.approx([1, 1, 1])  # type: ignore[attr-defined]
+
+
+def test_without_targets_the_two_top_classes(own: cs.Network, own_photo: Tensor) -> None:
+    top = [one.label for one in own.predict(own_photo, 2)]
+    assert frames(own, own_photo)[-1].figures["targets"] == top
+
+
+def test_one_target_has_nothing_to_be_like(own: cs.Network, own_photo: Tensor) -> None:
+    frame = frames(own, own_photo, targets=("blocks:3",))[-1]
+    assert frame.figures["alike"] == {}
+    assert not any(isinstance(panel, Bars) for panel in frame.panels)
+
+
+def test_a_column_at_a_time(own: cs.Network, own_photo: Tensor) -> None:
+    run = frames(own, own_photo)
+    assert [sheet(frame).columns for frame in run] == [1, 2, 3]
+    assert [frame.step for frame in run] == [1, 2, 3]
+    assert {frame.steps for frame in run} == {3}
+
+
+def test_what_is_refused_is_told_and_the_rest_is_shown(own_photo: Tensor) -> None:
+    """The toy has another head than CAM explains, and predict is no attribution."""
+    net = cs.Network(toys.Toy(), mean=[0.0], std=[1 / 16], input_size=4)
+    wanted = ("cam", "saliency", "predict", "occlusion", "gradcam")
+    run = cs.compare(net, toys.TOY_IMAGE / 16, methods=wanted)
+    result = run.result()
+    assert list(result.arrays) == ["saliency", "gradcam"]
+    refused: Any = result.figures["refused"]
+    assert list(refused) == ["cam", "predict", "occlusion"]
+    assert "there is more than a mean" in refused["cam"]
+    assert "predict is no attribution" in refused["predict"]
+    assert "a patch of 56 hides more than the image" in refused["occlusion"]
+    for frame in run:  # the first has nothing to compare yet
+        frame.picture.load()
+    first = next(iter(run.frames()))
+    (panel,) = first.panels
+    assert isinstance(panel, Picture)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "all": ({"methods": ("predict",)}, r"compare: predict is no attribution"),
+    "unknown method": ({"methods": ("saliency", "gradcm")}, r"unknown technique 'gradcm'; did you"),
+    "unknown target": ({"targets": ("nothing",)}, r"unknown class or layer 'nothing'"),
+    "no method": ({"methods": ()}, r"methods: tuple should have at least 1 item"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refusals(own: cs.Network, own_photo: Tensor, kind: str) -> None:
+    options, message = REFUSED[kind]
+    with pytest.raises(cs.ConvscopeError, match=message) as raised:
+        cs.compare(own, own_photo, **options).result()
+    assert "\n" not in str(raised.value)
+
+
+def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> None:
+    with pytest.raises(cs.ConvscopeError, match="compare shows one image at a time, not 2"):
+        cs.compare(own, torch.cat([own_photo] * 2)).result()
+
+
+def test_all_methods_at_once(own: cs.Network, own_photo: Tensor) -> None:
+    result = cs.compare(own, own_photo, methods=tuple(methods.names()), targets=(0, 2)).result()
+    assert list(result.figures["refused"]) == ["occlusion"]  # type: ignore[call-overload]
+    assert set(result.arrays) == set(methods.names()) - {"occlusion"}
+    assert all(np.isfinite(maps).all() for maps in result.arrays.values())
+    assert min(result.picture.size) > 100
+    frame = list(registry.get("compare").run(own, own_photo, targets=(0,)).frames())[-1]
+    assert all(isinstance(tile, HeatMap) and tile.photo is not None for tile in sheet(frame).maps)

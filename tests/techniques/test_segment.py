@@ -1,0 +1,210 @@
+"""Segmentation: what is cut out of photographs whose object is known to the pixel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from scipy.ndimage import binary_erosion
+from torch import Tensor
+
+import convscope as cs
+from convscope import registry
+from convscope.techniques import segment as room
+from convscope.types import Frame, HeatMap, Picture
+
+
+def disk(height: int, width: int, row: float, column: float, radius: float) -> Tensor:
+    rows, columns = torch.arange(height)[:, None] + 0.5, torch.arange(width) + 0.5
+    return torch.hypot(rows - row, columns - column) < radius
+
+
+def painted(inside: Tensor, noise: float = 0.04) -> Tensor:
+    """An orange thing on blue, both a little noisy: (1, 3, H, W)."""
+    chance = torch.Generator().manual_seed(0)
+    thing, ground = torch.tensor([0.9, 0.6, 0.2]), torch.tensor([0.2, 0.3, 0.6])
+    photo = torch.where(inside, thing.view(3, 1, 1), ground.view(3, 1, 1))
+    return (photo + noise * torch.randn(photo.shape, generator=chance)).clamp(0, 1)[None]
+
+
+def blob(row: float, column: float, spread: float) -> Tensor:
+    """A map (32, 32) that is highest at one place."""
+    rows, columns = torch.arange(32)[:, None], torch.arange(32)
+    return torch.exp(-((rows - row) ** 2 + (columns - column) ** 2) / spread)
+
+
+def pointing(monkeypatch: pytest.MonkeyPatch, *maps: Tensor) -> list[tuple[str, Any]]:
+    """Every attribution is the next of these maps; what was asked for is noted."""
+    asked: list[tuple[str, Any]] = []
+
+    def attribute(net: cs.Network, image: Tensor, method: str, target: Any, **words: Any) -> Frame:
+        asked.append((method, words))
+        return Frame(heatmap=maps[(len(asked) - 1) % len(maps)][None])
+
+    monkeypatch.setattr(room, "attribute", attribute)
+    return asked
+
+
+def overlap(ours: Any, theirs: Tensor) -> float:
+    """Intersection over union."""
+    one, other = np.asarray(ours, bool), theirs.numpy()
+    return float((one & other).sum() / (one | other).sum())
+
+
+@pytest.mark.parametrize("size", [(90, 90), (80, 140), (160, 96)])
+def test_a_disk_is_found_from_a_blob_near_its_middle(
+    own: cs.Network, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """The map says where, roughly; the outline comes from the colours."""
+    height, width = size
+    inside = disk(height, width, height / 2 + 4, width / 2 - 3, 25)
+    asked = pointing(monkeypatch, blob(17, 15, 30))
+    result = cs.segment(own, painted(inside), methods=("smoothgrad", "gradcam"), seed=5).result()
+    assert overlap(result.arrays["mask"][0], inside) > 0.95
+    part = result.arrays["mask"].mean()
+    assert result.figures["part of the photo"] == pytest.approx(part)
+    # Only methods that leave something to chance are told the seed.
+    assert asked == [("smoothgrad", {"seed": 5}), ("gradcam", {})]
+
+
+def test_a_large_photo_is_cut_at_its_own_size(
+    own: cs.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Larger than GrabCut's own size, and the object half outside of what the network sees."""
+    inside = disk(400, 1200, 200, 480, 150)
+    pointing(monkeypatch, blob(16, 6, 60))
+    result = cs.segment(own, painted(inside), methods=("saliency",)).result()
+    assert result.arrays["mask"].shape == (1, 400, 1200)
+    assert overlap(result.arrays["mask"][0], inside) > 0.95
+
+
+def test_small_pieces_are_dropped(own: cs.Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thing of 2000 pixels crumbs of a dozen, and not a second one of half its size."""
+    big, second = disk(96, 96, 48, 36, 25), disk(96, 96, 48, 80, 14)
+    crumbs = disk(96, 96, 10, 75, 1.9) | disk(96, 96, 88, 70, 1.9)
+    pointing(monkeypatch, F.interpolate((big | second)[None, None].float(), (32, 32))[0, 0])
+    photo = painted(big | second | crumbs)
+    found = cs.segment(own, photo, methods=("saliency",)).result().arrays["mask"][0]
+    assert overlap(found, big | second) > 0.95
+    assert not found[crumbs.numpy()].any()
+
+
+def test_the_cutout_is_the_photo_and_the_mask(
+    own: cs.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = disk(60, 60, 30, 30, 18)
+    photo = painted(inside)
+    pointing(monkeypatch, blob(16, 16, 40))
+    *_, frame = registry.get("segment").run(own, photo).frames()
+    mask, cutout = frame.arrays["mask"][0], frame.arrays["cutout"][0]
+    assert torch.equal(cutout[3], mask.float())
+    assert torch.equal(cutout[:3], photo[0])
+    seeds, outline, cut = frame.panels
+    assert isinstance(seeds, HeatMap)
+    assert isinstance(outline, Picture)
+    assert isinstance(cut, Picture)
+    assert torch.equal(cut.rgb[:, mask], photo[0][:, mask])
+    ground = cut.rgb[:, ~mask]
+    assert torch.equal(ground[0], ground[2]), "grey squares"
+    changed = (outline.rgb != photo[0]).any(0)
+    edge = mask & ~torch.from_numpy(binary_erosion(mask.numpy()))
+    assert changed.any()
+    assert (changed & edge).sum() > 0.9 * edge.sum()
+    assert changed.float().mean() < 0.2
+
+
+def test_a_cutout_is_saved_with_its_transparency(
+    own: cs.Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inside = disk(60, 60, 30, 30, 18)
+    photo = painted(inside)
+    pointing(monkeypatch, blob(16, 16, 40))
+    run = cs.segment(own, photo, show="cutout")
+    mask = run.result().arrays["mask"][0]
+    with Image.open(run.save(tmp_path / "cutout.png")) as picture:
+        assert picture.mode == "RGBA"
+        pixels = np.asarray(picture)
+    np.testing.assert_array_equal(pixels[..., 3], 255 * mask)
+    expected = (photo[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    np.testing.assert_array_equal(pixels[mask][:, :3], expected[mask])
+    with Image.open(cs.segment(own, photo, show="mask").save(tmp_path / "mask.png")) as picture:
+        np.testing.assert_array_equal(np.asarray(picture)[..., 0], 255 * mask)
+
+
+def test_ranks_are_the_mean_over_the_methods(
+    own: cs.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A method counts by its order, not by its scale; equal values share the middle rank."""
+    across, down = torch.arange(32.0).expand(32, 32), torch.arange(32.0)[:, None].expand(32, 32)
+    pointing(monkeypatch, across, 1e6 * down)
+    photo = painted(disk(32, 32, 24, 24, 6))
+    *_, frame = registry.get("segment").run(own, photo, methods=("saliency", "gradcam")).frames()
+    # Each of 32 values is shared by 32 pixels of 1024.
+    steps = (32 * torch.arange(32.0) + 15.5) / 1023
+    expected = (steps + steps[:, None]) / 2
+    assert frame.heatmap is not None
+    torch.testing.assert_close(frame.heatmap[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_part_of_a_map_that_is_zero_has_no_order(
+    own: cs.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Grad-CAM is zero over much of a photo: its upper half is then no more background."""
+    point = torch.zeros(32, 32)
+    point[12:20, 12:20] = 1 + torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
+    pointing(monkeypatch, point)
+    photo = painted(disk(32, 32, 16, 16, 6))
+    *_, frame = registry.get("segment").run(own, photo, methods=("gradcam",)).frames()
+    assert frame.heatmap is not None
+    torch.testing.assert_close(frame.heatmap[0, 0], frame.heatmap[0, -1])
+    torch.testing.assert_close(frame.heatmap[0], frame.heatmap[0].rot90(2), atol=0.1, rtol=0)
+
+
+def test_what_is_asked_about_is_explained(own: cs.Network, own_photo: Tensor) -> None:
+    quick: dict[str, Any] = {"methods": ("saliency",), "iterations": 1}
+    top = own.predict(own_photo, 1)[0]
+    figures = cs.segment(own, own_photo, **quick).result().figures
+    assert figures["target"] == top.label
+    assert figures["score"] == pytest.approx(float(own.logits(own_photo).max()), rel=1e-5)
+    named = cs.segment(own, own_photo, target="blocks:3", **quick).result()
+    assert named.figures["target"] == "blocks:3"
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown method": ({"methods": ("smoothgradd",)}, r"unknown technique 'smoothgradd'; did you"),
+    "no attribution": (
+        {"methods": ("deepdream",)},
+        r"deepdream is no attribution: take one of cam",
+    ),
+    "no method": ({"methods": ()}, r"methods: tuple should have at least 1 item"),
+    "upside down": ({"foreground": 0.2}, r"background must lie below foreground"),
+    "no rounds": ({"iterations": 0}, r"iterations: input should be greater than or equal to 1"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refusals(own: cs.Network, own_photo: Tensor, kind: str) -> None:
+    options, message = REFUSED[kind]
+    with pytest.raises(cs.ConvscopeError, match=message) as raised:
+        cs.segment(own, own_photo, **options).result()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_map_without_any_order_is_refused(
+    own: cs.Network, own_photo: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pointing(monkeypatch, torch.zeros(32, 32))
+    with pytest.raises(
+        cs.ConvscopeError, match=r"\(40 x 48\) is too small or too plain, or the map"
+    ):
+        cs.segment(own, own_photo).result()
+
+
+def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> None:
+    with pytest.raises(cs.ConvscopeError, match="segment cuts up one image at a time, not 2"):
+        cs.segment(own, torch.cat([own_photo] * 2)).result()
