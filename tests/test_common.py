@@ -124,6 +124,21 @@ def test_options_are_described_and_their_defaults_are_valid(technique: Technique
     assert technique.validate(checked) == checked
 
 
+def test_an_attribution_maps_a_photograph_for_a_target(looking: Technique, own: cs.Network) -> None:
+    if not looking.attribution:
+        return
+    assert looking.takes_image
+    assert "target" in looking.model.model_fields
+    result = start(looking, own, own_photograph(), target=2).result()
+    assert result.figures["target"] == "class 2"
+    maps = [array for array in (result.heatmap, result.gradient) if array is not None]
+    assert all(array.shape[-2:] == own.input_size for array in maps)
+    assert maps, "by a heat map or a gradient"
+    if "score" not in looking.model.model_fields:  # where it is the user's choice
+        logit = float(own.logits(own_photograph())[0, 2])
+        assert result.score == pytest.approx(logit, rel=1e-4)
+
+
 def test_numbers_are_bounded(technique: Technique) -> None:
     for name, schema in technique.schema()["properties"].items():
         for kind in schema.get("anyOf", [schema]):
@@ -401,6 +416,7 @@ BAD_IMAGES: dict[str, Any] = {
     "NumPy": np.zeros((1, 3, 40, 48), np.float32),
     "bytes": torch.zeros(1, 3, 40, 48, dtype=torch.uint8),
     "no batch": own_photograph()[0],
+    "list": [own_photograph(), own_photograph()],
     "channels last": own_photograph().permute(0, 2, 3, 1),
     "five channels": torch.zeros(1, 5, 40, 48),
     "normalised": (own_photograph() - 0.45) / 0.22,

@@ -210,16 +210,12 @@ def chances(count: int, seed: int) -> Callable[[int], torch.Generator]:
 
 
 def noisy(seen: Tensor, noise: float, count: int, seed: int) -> Callable[[int, int], Tensor]:
-    """For `averaged`: version k of each image, with noise of deviation `noise`.
-
-    Every other version has the noise of the one before turned round, so that in pairs it has no
-    mean: fewer are needed.
-    """
+    """For `averaged`: version k of each image, with noise of deviation `noise`."""
     chance = chances(count, seed)
 
     def version(i: int, k: int) -> Tensor:
-        added = torch.randn(seen[i].shape, generator=chance(k // 2), dtype=seen.dtype)
-        return seen[i] + (noise if k % 2 == 0 else -noise) * added.to(seen.device)
+        added = torch.randn(seen[i].shape, generator=chance(k), dtype=seen.dtype)
+        return seen[i] + noise * added.to(seen.device)
 
     return version
 

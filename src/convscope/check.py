@@ -242,13 +242,18 @@ def _of_forgetting(similarity: float) -> str:
 
 def _words(figures: Mapping[str, Any], rival: str) -> dict[str, str]:
     """What the numbers mean, a sentence for each question."""
-    shown, moved = figures["insertion"], figures["insertion_moved"]
-    how = "sooner" if shown > moved else "no sooner"
+    shown, shown_moved = figures["insertion"], figures["insertion_moved"]
+    hidden, hidden_moved = figures["deletion"], figures["deletion_moved"]
+    up = "sooner" if shown > shown_moved else "no sooner"
+    down = "sooner" if hidden < hidden_moved else "no sooner"
     other = figures["other_target"][rival]
-    changed = "much the same" if other > ALIKE else "another one"
+    changed = "another one"
+    if other > ALIKE:
+        changed = "much the same: it shows where, and not why the one and not the other"
     return {
-        "insertion": f"its highest pixels bring the score up {how} than those of the same map moved"
-        f" elsewhere ({shown:.2f} against {moved:.2f})",
+        "insertion": f"its highest pixels, shown, bring the score up {up} than those of the same"
+        f" map moved elsewhere ({shown:.2f} against {shown_moved:.2f})",
+        "deletion": f"hidden, they bring it down {down} ({hidden:.2f} against {hidden_moved:.2f})",
         "random weights": _of_forgetting(figures["randomised"]["half random"]),
         "another target": f"for {rival} the map is {changed} ({other:.2f})",
     }

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from convscope import registry, tensors
-from convscope.attribution import SMOOTHED
+from convscope.attribution import CLIP, SMOOTHED
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.types import Box, Frame, HeatMap
@@ -66,7 +66,7 @@ def over_photo(frame: Frame, photo: Tensor, box: Box) -> HeatMap:
             return panel
     assert frame.heatmap is not None
     soft = tensors.blur(frame.heatmap[:, None], SMOOTHED)[0, 0]
-    return HeatMap(soft, "|gradient|", photo=photo, box=box)
+    return HeatMap(soft, "|gradient|", photo=photo, box=box, clip=CLIP)
 
 
 def mapped(frame: Frame) -> Frame:

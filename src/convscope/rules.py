@@ -144,7 +144,7 @@ class RuleMode(TorchFunctionMode):
         if self.met == 0:
             raise ConvscopeError(
                 f"rule {self.rule.name!r} would change nothing: between the image and the target"
-                f" there is no {_nonlinear.PIECEWISE_LINEAR}; use rule 'plain'"
+                f" there is no {_nonlinear.PIECEWISE_LINEAR}; take the plain gradient"
             )
 
 

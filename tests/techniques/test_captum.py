@@ -150,4 +150,4 @@ def test_smoothgrad_converges_to_what_captums_noise_tunnel_converges_to(own: cs.
     ours = cs.smoothgrad(own, image, target=1, samples=600, noise=0.1, batch=100).result().gradient
     apart = np.linalg.norm(pairs[0] - pairs[1])
     assert apart < 0.3 * np.linalg.norm(pairs[0])
-    assert all(np.linalg.norm(ours - theirs) < apart for theirs in pairs)
+    assert all(np.linalg.norm(ours - theirs) < 1.2 * apart for theirs in pairs)

@@ -49,10 +49,11 @@ def test_a_row_is_a_target_and_a_column_a_method(own: cs.Network, own_photo: Ten
 def test_a_column_has_one_scale(own: cs.Network, own_photo: Tensor) -> None:
     frame = frames(own, own_photo, targets=(0, 1, 2))[-1]
     maps = sheet(frame).maps
-    for column in range(3):
+    for column, clip in enumerate((0.995, 1, 0.995)):  # saliency, gradcam, guided: two flicker
         tiles = maps[column::3]
         (top,) = {tile.top for tile in tiles}
-        assert top == pytest.approx(max(float(tile.values.abs().max()) for tile in tiles))
+        sizes = [np.quantile(tile.values.abs(), clip, method="nearest") for tile in tiles]
+        assert top == pytest.approx(max(sizes))
         assert len({float(tile.values.abs().max()) for tile in tiles}) > 1
     assert len({tile.top for tile in maps}) == 3
 

@@ -168,7 +168,7 @@ def test_noisy_copies_are_averaged(own: cs.Network, name: str) -> None:
 
     apart = distance(*means)
     assert apart < 0.5 * distance(means[0], single.run(own, seen, target=1).result().gradient)
-    assert all(distance(result.gradient, mean) < apart for mean in means)
+    assert all(distance(result.gradient, mean) < 1.2 * apart for mean in means)
     assert result.image is not None
     np.testing.assert_array_equal(result.image[0], seen[0].permute(1, 2, 0))
 
@@ -185,15 +185,14 @@ def powers() -> cs.Network:
     return toys.plain_network(Powers(), 16)
 
 
-def test_noise_in_pairs_has_no_mean(powers: cs.Network) -> None:
-    """The gradient of a square is linear: what noise does to it, its mirror image undoes."""
+def test_noise_averages_out(powers: cs.Network) -> None:
+    """The gradient of a square is linear: noise of deviation 0.5 times the slope 2, over the root
+    of how many copies."""
     image = toys.images(1)
-    result = cs.smoothgrad(powers, image, target=0, samples=6, noise=0.5, batch=4).result()
-    assert_close(result.gradient, 2 * image[0].numpy(), 1e-5)
-    odd: Any = cs.smoothgrad(powers, image, target=0, samples=5, noise=0.5, batch=4).result()
-    added = odd.gradient - 2 * image[0].numpy()
-    # One unpaired copy of five: noise of deviation 0.5, times the slope 2, over 5.
-    assert added.std() == pytest.approx(0.2, rel=0.1)
+    for samples in (2, 8, 32):
+        run: Any = cs.smoothgrad(powers, image, target=0, samples=samples, noise=0.5, batch=4)
+        added = run.result().gradient - 2 * image[0].numpy()
+        assert added.std() == pytest.approx(samples**-0.5, rel=0.1)
 
 
 def test_noise_has_the_deviation_that_was_asked_for(powers: cs.Network) -> None:
@@ -201,7 +200,7 @@ def test_noise_has_the_deviation_that_was_asked_for(powers: cs.Network) -> None:
     image = toys.images(1)
     result = cs.smoothgrad(powers, image, target=1, samples=64, noise=0.3).result()
     added = result.gradient / 3 - image[0].numpy() ** 2  # type: ignore[operator]
-    assert added.mean() == pytest.approx(0.3**2, rel=0.02)
+    assert added.mean() == pytest.approx(0.3**2, rel=0.05)
 
 
 def test_what_is_explained_is_the_top_class_of_the_photograph_itself(own: cs.Network) -> None:

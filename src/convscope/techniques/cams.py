@@ -107,7 +107,7 @@ def cam(
     done = [pair for parts in batched(len(question.seen), batch, work) for _, pair in parts]
     maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
     frame = Frame(image=question.seen, score=scores[:, 0])
-    yield _mapped(question, frame, {layer: maps}, "CAM", upsampling, signed=True)
+    yield _mapped(question, frame, {layer: maps}, "CAM", upsampling)
 
 
 @technique(
@@ -442,10 +442,10 @@ def _mapped(
     maps: dict[str, Tensor],
     what: str,
     upsampling: str,
-    signed: bool = False,
     **more: Tensor,
 ) -> Frame:
     """The frame with its maps: `heatmap` is the last layer's, `arrays` has each as it is."""
+    unit = "weighted activation" if what in ("Grad-CAM++", "Score-CAM") else "score"
     names = question.names(frame.activations)
     size = question.net.input_size
     enlarged = {name: _upsampled(found, size, upsampling) for name, found in maps.items()}
@@ -453,22 +453,24 @@ def _mapped(
     panels: tuple[Panel, ...]
     if len(maps) == 1:
         captions = [f"{what} of {name} at {layer}" for name in names for layer in maps]
-        panels = map_panels(question, heatmap, "score", captions, signed=signed)
+        signed = bool((heatmap < 0).any())
+        panels = map_panels(question, heatmap, unit, captions, signed=signed)
     else:
         panels = tuple(
             Sheet(
                 tuple(
                     HeatMap(
                         one[i],
-                        "score",
+                        unit,
                         layer,
                         question.photo[i],
                         question.net.box(question.photo),
-                        signed or bool((one < 0).any()),
+                        bool((one < 0).any()),
                     )
                     for layer, one in enlarged.items()
                 ),
                 f"{what} of {name}",
+                columns=len(maps),
             )
             for i, name in enumerate(names)
         )

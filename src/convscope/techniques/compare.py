@@ -62,7 +62,7 @@ def compare(
             maps = [frame.heatmap[0] for frame in frames if frame.heatmap is not None]
             arrays[method] = torch.stack(maps)
             drawn = [over_photo(frame, photo, box) for frame in frames]
-            top = max(float(one.values.abs().max()) for one in drawn)
+            top = max(map(_top, drawn))
             caption = f"{entry.title}, to {top:.2g}"
             columns[method] = [replace(one, caption=caption, clip=1.0, top=top) for one in drawn]
             if len(units) > 1:
@@ -77,7 +77,8 @@ def compare(
             rows = tuple(map(str, units))
             panels.append(Sheet(tiles, columns=len(columns), rows=rows))
         if alike:
-            caption = f"how alike the maps of {units[0]} and the least alike other are"
+            other = units[1] if len(units) == 2 else "the least alike other"
+            caption = f"how alike the maps of {units[0]} and {other} are"
             names = tuple(registry.get(method).title for method in alike)
             panels.append(Bars(names, tuple(alike.values()), "rank correlation", caption, ".2f"))
         figures = {"targets": list(map(str, units)), "alike": dict(alike), "refused": dict(refused)}
@@ -88,3 +89,9 @@ def compare(
             step=step,
             steps=len(entries),
         )
+
+
+def _top(panel: HeatMap) -> float:
+    """The |value| at which the colours of a map saturate when it is drawn alone."""
+    sizes = panel.values.abs().flatten().sort().values
+    return float(sizes[round(panel.clip * (len(sizes) - 1))])

@@ -21,10 +21,10 @@ from convscope.network import Network
 from convscope.registry import Seed, TargetName, technique
 from convscope.types import Frame, HeatMap, Panel, Picture
 
-Array = np.ndarray[Any, np.dtype[np.uint8]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 LARGEST = 640  # pixels on which GrabCut runs, of the photo's longer side
-SMALLEST = 0.01  # part of the object's pixels below which a piece of it is dropped
+SMALLEST = 0.01  # part of the object's pixels: smaller crumbs are dropped, smaller holes filled
 OUTLINE = (1.0, 0.85, 0.1)
 
 
@@ -151,14 +151,19 @@ def _grab_cut(photo: Tensor, seeds: Array, iterations: int, seed: int) -> Tensor
             f"GrabCut finds no colours to tell apart: the photo ({height} x {width}) is too small"
             " or too plain, or the map too flat"
         ) from error
-    inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    _, parts, sizes, _ = cv2.connectedComponentsWithStats(inside)
-    area = sizes[:, cv2.CC_STAT_AREA]
-    crumbs = area < SMALLEST * inside.sum()
-    inside = (inside * ~crumbs[parts]).astype(np.float32)
-    return torch.from_numpy(
-        cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    )
+    inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    least = SMALLEST * inside.sum()
+    inside = _without_specks(inside, least)  # crumbs around it
+    inside = ~_without_specks(~inside, least)  # holes in it
+    smooth = cv2.resize(inside.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(smooth > 0.5)
+
+
+def _without_specks(mask: Array, least: float) -> Array:
+    """The mask (H, W) without its connected parts of fewer than `least` pixels."""
+    _, parts, sizes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    kept: Array = mask & (sizes[:, cv2.CC_STAT_AREA] >= least)[parts]
+    return kept
 
 
 def _outlined(photo: Tensor, inside: Tensor) -> Tensor:
