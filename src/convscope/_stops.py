@@ -149,9 +149,8 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop
     yield _stop(
         "Where is the evidence?",
         "gradcam",
-        f"Where the network's last maps speak for {name}: coarse, for those maps have few places,"
-        " but about this class and no other. Look at whether it lies on the thing itself or on"
-        " what usually comes with it.",
+        f"Where the network's last maps speak for {name}: coarse, for those maps have few places."
+        " Look at whether it lies on the thing itself or on what usually comes with it.",
         about,
         lambda f: {f"score of {f['target']}": f"{f['score']:.2f}", "layer": f["layer"]},
     )

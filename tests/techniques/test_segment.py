@@ -84,10 +84,11 @@ def test_a_large_photo_is_cut_at_its_own_size(
 
 
 def test_small_pieces_are_dropped(own: cs.Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a thing of 2000 pixels crumbs of a dozen, and not a second one of half its size."""
-    big, second = disk(96, 96, 48, 36, 25), disk(96, 96, 48, 80, 14)
-    crumbs = disk(96, 96, 10, 75, 1.9) | disk(96, 96, 88, 70, 1.9)
-    pointing(monkeypatch, F.interpolate((big | second)[None, None].float(), (32, 32))[0, 0])
+    """Of a thing of 11000 pixels pieces of 80, though in colour they are like it; not one of 1250,
+    though the map does not know it either."""
+    big, second = disk(200, 200, 110, 80, 60), disk(200, 200, 40, 165, 20)
+    crumbs = disk(200, 200, 20, 60, 5) | disk(200, 200, 180, 180, 5)
+    pointing(monkeypatch, F.interpolate(big[None, None].float(), (32, 32))[0, 0])
     photo = painted(big | second | crumbs)
     found = cs.segment(own, photo, methods=("saliency",)).result().arrays["mask"][0]
     assert overlap(found, big | second) > 0.95
