@@ -83,16 +83,20 @@ def test_a_large_photo_is_cut_at_its_own_size(
     assert overlap(result.arrays["mask"][0], inside) > 0.95
 
 
-def test_small_pieces_are_dropped(own: cs.Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a thing of 11000 pixels pieces of 80, though in colour they are like it; not one of 1250,
-    though the map does not know it either."""
-    big, second = disk(200, 200, 110, 80, 60), disk(200, 200, 40, 165, 20)
+def test_crumbs_are_dropped_and_small_holes_filled(
+    own: cs.Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thing of 11000 pixels pieces and holes of 80; not those of 1250."""
+    big, second = disk(200, 200, 110, 80, 65), disk(200, 200, 40, 165, 20)
+    hole = disk(200, 200, 130, 60, 20)
     crumbs = disk(200, 200, 20, 60, 5) | disk(200, 200, 180, 180, 5)
-    pointing(monkeypatch, F.interpolate(big[None, None].float(), (32, 32))[0, 0])
-    photo = painted(big | second | crumbs)
-    found = cs.segment(own, photo, methods=("saliency",)).result().arrays["mask"][0]
-    assert overlap(found, big | second) > 0.95
+    small = disk(200, 200, 80, 90, 5) | disk(200, 200, 130, 110, 5)
+    whole = ((big & ~hole) | second | crumbs) & ~small
+    pointing(monkeypatch, F.interpolate(whole[None, None].float(), (32, 32), mode="area")[0, 0])
+    found = cs.segment(own, painted(whole), methods=("saliency",)).result().arrays["mask"][0]
+    assert overlap(found, (big & ~hole) | second) > 0.95
     assert not found[crumbs.numpy()].any()
+    assert found[small.numpy()].all()
 
 
 def test_the_cutout_is_the_photo_and_the_mask(
