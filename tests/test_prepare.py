@@ -17,6 +17,7 @@ from convscope import objectives, starts, zoo
 from convscope.errors import ConvscopeError
 from convscope.recipe import Recipe, ascend
 from tests import toys
+from tests.conftest import own_network, own_photograph
 
 TOYS: dict[str, Callable[[], nn.Module]] = {
     "residual": toys.Residual,
@@ -515,3 +516,26 @@ def with_infinite_buffer() -> nn.Module:
 def test_what_cannot_be_prepared(module: nn.Module, message: str) -> None:
     with pytest.raises(ConvscopeError, match=message):
         toys.network(module)
+
+
+def test_activations_work_in_place_again_where_only_the_output_is_read() -> None:
+    net, image = own_network(), own_photograph()
+    prepared = net._prepared
+    assert prepared.inplace == ("relu",)
+    kept, overwriting = prepared.variant(), prepared.variant(overwriting=True)
+    relus = [module.get_submodule("relu") for module in (kept, overwriting)]
+    assert [relu.inplace for relu in relus] == [False, True]
+    weights = {id(p) for p in kept.parameters()}
+    assert {id(p) for p in overwriting.parameters()} == weights
+    used: list[bool] = []
+    for module in (kept, overwriting):
+        module.register_forward_hook(lambda m, *_: used.append(m.relu.inplace))
+    output = net.read(image, {""})[""]
+    also = net.read(image, {"", "doubled"})[""]
+    seen = net.fit(image).requires_grad_()
+    graded = net.activations(seen, {""})[""]
+    assert used == [True, False, False]
+    torch.testing.assert_close(output, also, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(output, graded.detach(), rtol=1e-6, atol=1e-7)
+    graded.sum().backward()
+    assert seen.grad is not None

@@ -26,7 +26,8 @@ TOLERANCE = 1e-4
 class Prepared:
     """A module ready to be read. `variant(names)` leaves unfolded what would change those layers.
 
-    `memory_format` is the layout that inputs should have.
+    `memory_format` is the layout that inputs should have, `inplace` names the activations that
+    worked in place in the user's module.
     """
 
     plain: nn.Module
@@ -34,15 +35,21 @@ class Prepared:
     memory_format: torch.memory_format
     notes: list[str]
     pairs: dict[Pair, tuple[nn.Parameter, nn.Parameter]] = field(default_factory=dict)
-    _variants: dict[frozenset[Pair], nn.Module] = field(default_factory=dict)
+    inplace: tuple[str, ...] = ()
+    _variants: dict[tuple[frozenset[Pair], bool], nn.Module] = field(default_factory=dict)
 
-    def variant(self, names: Collection[str] = ()) -> nn.Module:
+    def variant(self, names: Collection[str] = (), overwriting: bool = False) -> nn.Module:
+        """With `overwriting`, activations work in place again: faster, where nothing is read but
+        the output."""
         folded = frozenset(pair for pair in self.pairs if pair.names.isdisjoint(names))
-        if not folded:
+        key = folded, overwriting and bool(self.inplace)
+        if not any(key):
             return self.plain
-        if folded not in self._variants:
-            self._variants[folded] = _folded(self.plain, {p: self.pairs[p] for p in folded})
-        return self._variants[folded]
+        if key not in self._variants:
+            self._variants[key] = made = _folded(self.plain, {p: self.pairs[p] for p in folded})
+            if key[1]:
+                _set_inplace([made.get_submodule(name) for name in self.inplace], True)
+        return self._variants[key]
 
 
 class _Folded(nn.Module):
@@ -79,10 +86,12 @@ def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepare
         notes.append("runs as it is: two runs of it do not give the same finite tensors")
         return Prepared(plain, trace(plain, example), torch.contiguous_format, notes)
 
-    inplace = [m for m in plain.modules() if getattr(m, "inplace", None) is True]
+    names = [n for n, m in plain.named_modules() if getattr(m, "inplace", None) is True]
+    inplace = [plain.get_submodule(name) for name in names]
     _set_inplace(inplace, False)
     if inplace and not _agrees(plain, example, reference):
         _set_inplace(inplace, True)
+        names = []
         notes.append("in-place activations kept: the module relies on them")
 
     memory_format = torch.channels_last
@@ -100,6 +109,9 @@ def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepare
         notes.append("not folded: folding changed the output")
     elif not prepared.pairs and any(isinstance(m, _BatchNorm) for m in plain.modules()):
         notes.append("not folded: no BatchNorm directly follows a convolution of its own")
+    prepared.inplace = tuple(names)
+    if names and not _agrees(prepared.variant(overwriting=True), example, reference):
+        prepared.inplace = ()
     return prepared
 
 

@@ -325,7 +325,8 @@ class Network:
         with ExitStack() as stack:
             stack.enter_context(self._lock)
             stack.enter_context(self.numerics())
-            module = self._prepared.variant(at_layer)
+            only_output = names == [""] and not torch.is_grad_enabled()
+            module = self._prepared.variant(at_layer, overwriting=only_output)
             for name in at_layer:
                 stack.enter_context(self._recording(module, name, note))
             if at_activation:
