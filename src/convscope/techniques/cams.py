@@ -232,26 +232,33 @@ def scorecam(
     read = [net.read(one[None], {name})[name] for one in question.seen]
     maps = _as_maps(net, torch.cat(read), name, tokens)
     empty = filled(net, question.seen, baseline)
-    size, (count, channels) = net.input_size, maps.shape[:2]
+    size, count = net.input_size, len(maps)
     scores = torch.cat([question[i : i + 1].score(question.seen[i : i + 1]) for i in range(count)])
     bases = torch.cat([question[i : i + 1].score(empty[i : i + 1]) for i in range(count)])
     found = torch.zeros_like(maps[:, 0])
-    steps = -(-channels // batch)
-    for i in range(count):
-        one, increases = question[i : i + 1], maps.new_full((channels,), -torch.inf)
+    # A map that is the same everywhere hides everything: the baseline's score is known.
+    spread = maps.flatten(2).amax(2) - maps.flatten(2).amin(2)
+    telling = [row.gt(0).nonzero()[:, 0] if row.any() else row[:1].long() for row in spread]
+    step, steps = 0, sum(-(-len(channels) // batch) for channels in telling)
+    for i, channels in enumerate(telling):
+        one, increases = question[i : i + 1], torch.zeros_like(spread[i])
+        increases[channels] = -torch.inf  # until it is known
 
-        def work(part: slice, i: int = i, one: Question = one) -> Tensor:
-            masks = F.interpolate(maps[i, part][:, None], size, mode="bilinear")
+        def work(
+            part: slice, i: int = i, one: Question = one, channels: Tensor = channels
+        ) -> Tensor:
+            masks = F.interpolate(maps[i, channels[part]][:, None], size, mode="bilinear")
             low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
             masks = (masks - low) / (high - low).clamp_min(1e-12)
             return one.score(torch.lerp(empty[i : i + 1], question.seen[i : i + 1], masks))
 
-        for step, done in enumerate(batched(channels, batch, work), 1 + i * steps):
+        for done in batched(len(channels), batch, work):
+            step += 1
             for part, value in done:
-                increases[part] = value - bases[i]
+                increases[channels[part]] = value - bases[i]
             found = found.clone()
             found[i] = torch.einsum("c,chw->hw", increases.softmax(0), maps[i]).relu()
-            frame = Frame(image=question.seen, score=scores, step=step, steps=steps * count)
+            frame = Frame(image=question.seen, score=scores, step=step, steps=steps)
             yield _mapped(
                 question, frame, {name: found}, "Score-CAM", upsampling, baseline_score=bases
             )
