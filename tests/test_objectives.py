@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,11 +16,17 @@ from convscope.errors import ConvscopeError
 from convscope.objectives import (
     Objective,
     activation,
+    direction,
+    diversity,
     each,
     energy,
     l2,
+    log_probability,
     logit,
+    margin,
+    match,
     peak,
+    power,
     tv,
     weighted,
 )
@@ -89,6 +97,48 @@ def test_what_each_is() -> None:
     close(score(energy("act", leak=0.2)), 0.5 * leaky.square().mean((1, 2, 3)))
     close(score(l2()), 0.5 * (image() - 0.5).square().mean((1, 2, 3)))
     close(score(tv()), tv_by_hand())
+    close(score(power(6)), (image() - 0.5).pow(6).mean((1, 2, 3)))
+    close(score(log_probability("bee")), logits.softmax(1)[:, 1].log())
+    close(score(margin("bee")), logits[:, 1] - (logits[:, 0] + logits[:, 2]) / 2)
+    close(score(margin("bee", 1)), logits[:, 1] - torch.maximum(logits[:, 0], logits[:, 2]))
+    vector = torch.tensor([1.0, -2.0, 0.5, 0.0, 3.0], dtype=torch.float64)
+    means = maps.mean((2, 3))
+    close(score(direction("act", vector)), means @ vector)
+    cosines = (means @ vector) / (means.norm(dim=1) * vector.norm())
+    wanted = (means @ vector) * cosines.clamp_min(0.1) ** 2
+    close(score(direction("act", vector, cosine=2)), wanted)
+
+
+def test_match_and_diversity_by_hand() -> None:
+    maps = own()["act"].numpy()
+    other = image()[1:]  # so the second image matches itself
+    flat = maps.reshape(2, 5, -1)
+    grams = np.einsum("ncp,ndp->ncd", flat, flat) / flat.shape[2]
+    moments = np.concatenate([flat.mean(2), np.sqrt(flat.var(2) + 1e-8)], 1)
+
+    def away(values: np.ndarray[Any, Any]) -> Tensor:
+        values = values.reshape(2, -1)
+        distance = ((values - values[1]) ** 2).sum(1) / (values[1] ** 2).sum()
+        return torch.from_numpy(-distance)
+
+    close(score(match("act", other)), away(maps))
+    close(score(match("act", other, "gram")), away(grams))
+    close(score(match("act", other, "moments")), away(moments))
+    one, two = flat.reshape(2, -1)
+    cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+    close(score(match("act", other, "cosine")), torch.tensor([cosine - 1, 0], dtype=torch.float64))
+    first, second = grams.reshape(2, -1)
+    alike = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+    close(score(diversity("act")), torch.tensor([-alike, -alike], dtype=torch.float64))
+    assert score(diversity("act"), image(1)).abs() < 1e-12
+
+
+def test_gram_and_moments_do_not_ask_for_size() -> None:
+    larger = toys.images(1, 11).double()
+    for way in ("gram", "moments"):
+        assert score(match("act", larger, way)).isfinite().all()
+    with pytest.raises(ConvscopeError, match="bring both to one size"):
+        score(match("act", larger))
 
 
 def test_each_image_has_its_own() -> None:
@@ -135,6 +185,7 @@ def test_the_gradient_of_energy_at_its_layer_is_the_activation() -> None:
     assert torch.allclose(gradient, maps / maps[0].numel())
 
 
+WAYS = ("l2", "cosine", "gram", "moments")
 ALL: list[Objective] = [
     logit("bee"),
     activation("act:2@1,0"),
@@ -152,6 +203,14 @@ ALL: list[Objective] = [
     tv(1.5),
     tv(2),
     tv(3),
+    log_probability("bee"),
+    margin("bee", strongest=1),
+    margin("bee"),
+    direction("act", torch.arange(5.0) - 1),
+    direction("conv2", torch.arange(5.0) - 1, cosine=2),
+    diversity("act"),
+    *(match("act", toys.images(1, 7).double().flip(3), by) for by in WAYS),
+    power(6),
     logit("bee") - 0.5 * tv(1.5) + 2 * energy("act") - activation("conv1:0") * 0.3,
 ]
 
@@ -159,14 +218,14 @@ ALL: list[Objective] = [
 @pytest.mark.parametrize("objective", ALL, ids=repr)
 def test_gradients_by_differences(objective: Objective) -> None:
     net, _ = smooth()
-    images = image(1)
+    images = image()
     frame = next(ascend(net, Recipe(start=starts.photo(images), objective=objective)))
     step = 1e-6
     generator = torch.Generator().manual_seed(5)
     for _ in range(8):
         direction = torch.randn(images.shape, generator=generator, dtype=torch.float64)
         ahead, behind = (score(objective, images + s * step * direction) for s in (1, -1))
-        measured = ((ahead - behind) / (2 * step)).item()
+        measured = ((ahead - behind) / (2 * step)).sum().item()
         predicted = (frame.gradient * direction).sum().item()
         assert predicted == pytest.approx(measured, rel=1e-6, abs=1e-9)
     assert frame.gradient.abs().max() > 1e-4
@@ -221,6 +280,12 @@ def test_reads_only_what_it_needs() -> None:
         (activation(Target("act", 5)), "no channel 5"),
         (peak("act:9"), "no channel 9"),
         (energy("fc.pre"), "does not end in an activation"),
+        (margin("act:2"), "act:2 is no class"),
+        (log_probability("act"), "act is no class"),
+        (direction("act:2", torch.ones(5)), "act:2 is no whole layer"),
+        (direction("act", torch.ones(4)), r"has 5 channels, the vector is \(4,\)"),
+        (diversity("act:1@0,0"), "no whole layer"),
+        (match("act", toys.images(1, 7).double(), "l3"), "unknown way to match 'l3'"),
         (tv() + 2 * energy("nope"), "unknown class or layer 'nope'"),
     ],
 )

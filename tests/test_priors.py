@@ -27,6 +27,11 @@ ALL: list[Prior] = [
     priors.unit_gradient(),
     priors.smooth_gradient(),
     priors.natural_colours(),
+    priors.crop(),
+    priors.speckle(),
+    priors.clip_small_pixels(),
+    priors.clip_small_gradients(),
+    priors.ball(torch.full((1, 3, 9, 12), 0.5, dtype=torch.float64), 0.1),
     priors.decay(),
     priors.blur(),
     priors.box(),
@@ -170,3 +175,60 @@ def test_box() -> None:
     assert priors.box(0.2, 0.24).pixels(pixels, 1).flatten().tolist() == pytest.approx(
         [0.2, 0.24, 0.24]
     )
+
+
+def test_crop_is_a_part_enlarged() -> None:
+    # On a ramp the network sees a ramp again: its slope is the part, its middle the place.
+    ramp = torch.linspace(-1, 1, 41, dtype=torch.float64).expand(1, 3, 41, 41) * 40 / 41
+    slopes = []
+    for seed in range(20):
+        seen = priors.crop((0.3, 0.8), 0.15).view(ramp, generator(seed))
+        across = seen[0, 0, 20]
+        inner = across[1:-1].diff()
+        assert torch.allclose(inner, inner[0].expand_as(inner), atol=1e-9)
+        slopes.append(float(inner[0] / ramp[0, 0, 0].diff()[0]))
+        assert across.min() >= ramp.min() - 1e-9
+        assert across.max() <= ramp.max() + 1e-9
+    assert 0.3 <= min(slopes) < 0.4
+    assert 0.7 < max(slopes) <= 0.8
+    whole = priors.crop((1.0, 1.0)).view(image(), generator())
+    assert torch.allclose(whole, image())
+
+
+def test_speckle_adds_noise_of_its_deviation() -> None:
+    grey = torch.full((1, 3, 64, 64), 0.5)
+    added = priors.speckle(0.08).view(grey, generator()) - grey
+    assert added.std().item() == pytest.approx(0.08, rel=0.05)
+    assert added.mean().item() == pytest.approx(0, abs=0.005)
+    assert torch.equal(priors.speckle(0).view(grey, generator()), grey)
+
+
+def test_clipping_takes_the_smallest_pixels_whole() -> None:
+    pixels = image(2, 4, 5)
+    seen = priors.clip_small_pixels(0.25).pixels(pixels, 1)
+    size = np.square(pixels.numpy() - 0.5).sum(1)
+    for one, before, after in zip(size, pixels, seen, strict=True):
+        smallest = one <= np.sort(one.ravel())[4]
+        assert smallest.sum() == 5
+        assert (after[:, torch.from_numpy(smallest)] == 0.5).all()
+        assert torch.equal(after[:, torch.from_numpy(~smallest)], before[:, ~smallest])
+    gradient = image(1, 4, 5) - 0.5
+    kept = priors.clip_small_gradients(0.25).gradient(gradient)
+    size = np.square(gradient.numpy()).sum(1)[0]
+    smallest = size <= np.sort(size.ravel())[4]
+    assert (kept[0][:, torch.from_numpy(smallest)] == 0).all()
+    assert torch.equal(kept[0][:, torch.from_numpy(~smallest)], gradient[0][:, ~smallest])
+    assert torch.equal(priors.clip_small_pixels(0).pixels(pixels, 1), pixels)
+
+
+def test_ball() -> None:
+    centre = image(1)
+    change = torch.randn(2, 3, 9, 12, generator=generator(), dtype=torch.float64)
+    change[1] /= 1e4
+    moved = centre + change
+    back = priors.ball(centre, 0.5).pixels(moved, 1)
+    assert (back[0] - centre[0]).norm().item() == pytest.approx(0.5)
+    assert torch.allclose((back[0] - centre[0]) / 0.5, change[0] / change[0].norm())
+    assert torch.allclose(back[1], moved[1])  # was inside
+    near = priors.ball(centre, 0.5, "inf").pixels(moved, 1)
+    assert torch.allclose(near - centre, change.clamp(-0.5, 0.5))

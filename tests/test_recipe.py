@@ -420,11 +420,22 @@ def test_names_are_checked_before_any_work() -> None:
             climb(net, starts.photo(image()), **words)
 
 
+def test_sign_steps_by_its_rate() -> None:
+    start = torch.tensor([[[[0.5, 0.5, 0.5]]]])
+    optimiser = optimisers.sign(0.1).over(start)
+    start.grad = torch.tensor([[[[3.0, -1e-9, 0.0]]]])
+    optimiser.step()
+    assert torch.allclose(start, torch.tensor([[[[0.4, 0.6, 0.5]]]]))
+
+
 def test_optimisers_are_torchs() -> None:
     parameters = torch.zeros(3)
     momentum = sgd(0.3, 0.5).over(parameters).param_groups[0]
     assert (momentum["lr"], momentum["momentum"]) == (0.3, 0.5)
     assert isinstance(adam(0.2).over(parameters), torch.optim.Adam)
     assert adam(0.2).over(parameters).param_groups[0]["lr"] == 0.2
+    nadam = optimisers.nadam(0.2).over(parameters)
+    assert isinstance(nadam, torch.optim.NAdam)
+    assert nadam.param_groups[0]["lr"] == 0.2
     assert optimisers.sgd() == sgd(1.0)
     assert math.isclose(adam().rate, 0.05)

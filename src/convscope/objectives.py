@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convscope import tensors
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
 from convscope.types import Target
 
@@ -115,6 +115,32 @@ class logit(Objective):
 
 
 @dataclass(frozen=True)
+class log_probability(Objective):
+    """The logarithm of a class's softmax probability: it also climbs by lowering other classes."""
+
+    target: str | int | Target
+
+    def bind(self, net: Network) -> Bound:
+        return _of_class(net, self.target, lambda logits, i: logits.log_softmax(1)[:, i])
+
+
+@dataclass(frozen=True)
+class margin(Objective):
+    """A class's logit less the mean of the `strongest` other ones: it, and not its neighbours."""
+
+    target: str | int | Target
+    strongest: int = 20
+
+    def bind(self, net: Network) -> Bound:
+        def score(logits: Tensor, index: int) -> Tensor:
+            others = torch.cat([logits[:, :index], logits[:, index + 1 :]], 1)
+            rivals = others.topk(min(self.strongest, others.shape[1]), 1).values
+            return logits[:, index] - rivals.mean(1)
+
+        return _of_class(net, self.target, score)
+
+
+@dataclass(frozen=True)
 class activation(Objective):
     """The mean activation of what the target names: one unit, a channel's map or a whole layer."""
 
@@ -153,6 +179,103 @@ class energy(Objective):
         return _unit(net, self.target, score)
 
 
+@dataclass(frozen=True, eq=False)
+class direction(Objective):
+    """How far a layer's activations (C,), the mean over places, go along `vector`.
+
+    With `cosine` above 0 that is multiplied by the cosine between them to this power, which asks
+    for the direction rather than for size (Carter et al. 2019).
+    """
+
+    layer: str | Target
+    vector: Tensor
+    cosine: float = 0.0
+
+    def bind(self, net: Network) -> Bound:
+        unit = _layer_of(net, self.layer)
+        channels = net.shape(unit.layer)[0]
+        if self.vector.shape != (channels,):
+            raise ConvscopeError(
+                f"{unit.layer!r} has {channels} channels, the vector is {tuple(self.vector.shape)}"
+            )
+
+        def score(values: Tensor) -> Tensor:
+            mean, vector = values.flatten(2).mean(2), self.vector.to(values)
+            along = mean @ vector
+            if self.cosine:
+                alike = F.cosine_similarity(mean, vector[None])
+                along = along * alike.clamp_min(0.1) ** self.cosine
+            return along
+
+        return _unit(net, unit, score)
+
+
+@dataclass(frozen=True)
+class diversity(Objective):
+    """How unlike the images of a batch are to a layer: less the mean cosine of an image's Gram
+    matrix with the others' (Olah, Mordvintsev & Schubert 2017). Of a single image it is 0."""
+
+    layer: str | Target
+
+    def bind(self, net: Network) -> Bound:
+        def score(values: Tensor) -> Tensor:
+            grams = F.normalize(tensors.gram(values).flatten(1))
+            alike = grams @ grams.T
+            return (alike.diagonal() - alike.sum(1)) / max(1, len(values) - 1)
+
+        return _unit(net, _layer_of(net, self.layer), score)
+
+
+@dataclass(frozen=True, eq=False)
+class match(Objective):
+    """Minus how far a layer's activations are from those for another image `of` (1, 3, H, W).
+
+    `by` "l2": their squared distance over the squared norm of what is wanted (Mahendran and
+    Vedaldi 2015); "cosine": 1 less their cosine; "gram": the same as l2, of the Gram matrices
+    (Gatys et al. 2015); "moments": of every channel's mean and deviation. The last two do not ask
+    where things are, so images of any size go together.
+    """
+
+    layer: str | Target
+    of: Tensor
+    by: str = "l2"
+
+    def bind(self, net: Network) -> Bound:
+        unit = _layer_of(net, self.layer)
+        if self.by not in _SUMMARIES:
+            raise unknown("way to match", self.by, _SUMMARIES)
+        summary = _SUMMARIES[self.by]
+        with torch.no_grad():
+            wanted = summary(net.activations(self.of, {unit.layer})[unit.layer])
+
+        def score(values: Tensor) -> Tensor:
+            found = summary(values)
+            if found.shape[1:] != wanted.shape[1:]:
+                raise ConvscopeError(
+                    f"{unit.layer!r} gives {tuple(found.shape[1:])} here and"
+                    f" {tuple(wanted.shape[1:])} for the image to match: bring both to one size,"
+                    " or match by gram or moments"
+                )
+            if self.by == "cosine":
+                return F.cosine_similarity(found, wanted) - 1
+            return -(found - wanted).square().sum(1) / wanted.square().sum(1).clamp_min(1e-12)
+
+        return _unit(net, unit, score)
+
+
+def _moments(values: Tensor) -> Tensor:
+    flat = values.flatten(2)
+    return torch.cat([flat.mean(2), (flat.var(2, unbiased=False) + 1e-8).sqrt()], 1)
+
+
+_SUMMARIES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "l2": lambda values: values.flatten(1),
+    "cosine": lambda values: values.flatten(1),
+    "gram": lambda values: tensors.gram(values).flatten(1),
+    "moments": _moments,
+}
+
+
 @dataclass(frozen=True)
 class tv(Objective):
     """Total variation of the image, the mean over pixels of (dx^2 + dy^2)^(beta / 2)."""
@@ -172,6 +295,37 @@ class l2(Objective):
 
     def bind(self, net: Network) -> Bound:
         return Bound(frozenset(), lambda _, image: 0.5 * (image - 0.5).flatten(1).square().mean(1))
+
+
+@dataclass(frozen=True)
+class power(Objective):
+    """The mean of |pixel - grey|^exponent; at 6 it bounds contrast (Mahendran and Vedaldi 2015)."""
+
+    exponent: float = 6.0
+
+    def bind(self, net: Network) -> Bound:
+        def score(_: Activations, image: Tensor) -> Tensor:
+            return (image - 0.5).abs().flatten(1).pow(self.exponent).mean(1)
+
+        return Bound(frozenset(), score)
+
+
+def _of_class(
+    net: Network, words: str | int | Target, score: Callable[[Tensor, int], Tensor]
+) -> Bound:
+    target = net.target(words)
+    if target.layer or target.channel is None:
+        raise ConvscopeError(f"{target} is no class; climb its activation")
+    index = target.channel
+    return Bound(frozenset({""}), lambda activations, _: score(activations[""], index))
+
+
+def _layer_of(net: Network, words: str | Target) -> Target:
+    """A whole layer with channels."""
+    target = net.target(words)
+    if target.channel is not None or not net.shape(target.layer):
+        raise ConvscopeError(f"{target} is no whole layer: name one without channel or position")
+    return target
 
 
 def _unit(net: Network, words: str | int | Target, score: Callable[[Tensor], Tensor]) -> Bound:

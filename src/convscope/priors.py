@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -76,6 +77,45 @@ class wander(Prior):
 
 
 @dataclass(frozen=True)
+class crop(Prior):
+    """The network sees a random part of the image, enlarged to its size: a square whose side lies
+    between the two `parts` of the image's, its middle around the image's by `spread` of it (Fel et
+    al. 2023)."""
+
+    parts: tuple[float, float] = (0.3, 0.8)
+    spread: float = 0.15
+
+    def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        low, high = self.parts
+        part = low + (high - low) * float(torch.rand((), generator=generator))
+        down, across = (torch.randn(2, generator=generator) * 2 * self.spread).tolist()
+        # Affine grids reach from -1 to 1: the middle may go no further than the part fits.
+        reach = 1 - part
+        theta = torch.tensor(
+            [
+                [part, 0, min(max(across, -reach), reach)],
+                [0, part, min(max(down, -reach), reach)],
+            ],
+            dtype=image.dtype,
+            device=image.device,
+        )
+        grid = F.affine_grid(theta[None], [1, 1, *image.shape[-2:]], align_corners=False)
+        grid = grid.expand(len(image), -1, -1, -1)
+        return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+
+
+@dataclass(frozen=True)
+class speckle(Prior):
+    """The network sees the image with Gaussian noise of deviation `sigma`."""
+
+    sigma: float = 0.08
+
+    def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        added = torch.randn(image.shape, generator=generator, dtype=image.dtype)
+        return image + self.sigma * added.to(image.device)
+
+
+@dataclass(frozen=True)
 class unit_gradient(Prior):
     """The gradient over its mean absolute value, each image its own."""
 
@@ -134,6 +174,48 @@ class blur(Prior):
 
 
 @dataclass(frozen=True)
+class clip_small_pixels(Prior):
+    """Makes grey, after each step, this part of the pixels: those nearest to grey (Yosinski et al.
+    2015)."""
+
+    part: float = 0.2
+    needs_pixels = True
+
+    def pixels(self, image: Tensor, step: int) -> Tensor:
+        size = (image - 0.5).square().sum(1, keepdim=True)
+        return torch.where(size < _least(size, self.part), 0.5, image)
+
+
+@dataclass(frozen=True)
+class clip_small_gradients(Prior):
+    """Leaves alone this part of the pixels: those that the gradient would change least."""
+
+    part: float = 0.2
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        size = gradient.square().sum(1, keepdim=True)
+        return torch.where(size < _least(size, self.part), 0, gradient)
+
+
+@dataclass(frozen=True, eq=False)
+class ball(Prior):
+    """Keeps the image within `radius` of `centre` (N, C, H, W), by its L2 norm or by every pixel
+    ("inf")."""
+
+    centre: Tensor
+    radius: float
+    norm: Literal["l2", "inf"] = "l2"
+    needs_pixels = True
+
+    def pixels(self, image: Tensor, step: int) -> Tensor:
+        change = image - self.centre.to(image)
+        if self.norm == "inf":
+            return image - change + change.clamp(-self.radius, self.radius)
+        size = change.square().sum((1, 2, 3), keepdim=True).sqrt()
+        return image - change + change * (self.radius / size.clamp_min(self.radius))
+
+
+@dataclass(frozen=True)
 class box(Prior):
     """Keeps every pixel between `low` and `high`."""
 
@@ -143,3 +225,11 @@ class box(Prior):
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
         return image.clamp(self.low, self.high)
+
+
+def _least(values: Tensor, part: float) -> Tensor:
+    """The value (N, 1, 1, 1) below which this part of each image's values (N, 1, H, W) lies."""
+    flat = values.flatten(1).sort(1).values
+    rank = min(int(part * flat.shape[1]), flat.shape[1] - 1)
+    least: Tensor = flat[:, rank].view(-1, 1, 1, 1)
+    return least

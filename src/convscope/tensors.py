@@ -88,6 +88,13 @@ def total_variation(image: Tensor, beta: float = 2.0) -> Tensor:
     return squares.flatten(1).sum(1)
 
 
+def gram(values: Tensor) -> Tensor:
+    """Inner products of the maps (N, C, ...) of every two channels, the mean over places:
+    (N, C, C)."""
+    flat = values.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Bicubic, antialiased; (N, C, H, W) to (N, C, *size)."""
     if tuple(image.shape[-2:]) == size:
