@@ -101,6 +101,12 @@ class Question:
                 bound.score(self.net.activations(images, bound.layers), images), images
             )
 
+    def scores(self, images: Tensor, probability: bool = False) -> Tensor:
+        """The scores (N,) of other images, one in the place of each."""
+        return torch.cat(
+            [self[i : i + 1].score(images[i : i + 1], probability) for i in range(len(images))]
+        )
+
     def finite(self, score: Tensor, images: Tensor) -> Tensor:
         """The score that the images have.
 
@@ -176,7 +182,7 @@ def averaged(
     count, net = len(weights), question.net
     mean = torch.zeros_like(question.seen)
     per_image = -(-count // batch)
-    scores = [question[i : i + 1].score(question.seen[i : i + 1]) for i in range(len(mean))]
+    scores = question.scores(question.seen)
     for i in range(len(mean)):
         one = question[i : i + 1]
         total, weight = torch.zeros_like(mean[i]), 0.0
@@ -196,7 +202,7 @@ def averaged(
             yield Ascent(
                 image=question.seen,
                 gradient=mean,
-                score=torch.cat(scores),
+                score=scores,
                 step=step,
                 steps=per_image * len(mean),
             )

@@ -232,9 +232,8 @@ def scorecam(
     read = [net.read(one[None], {name})[name] for one in question.seen]
     maps = _as_maps(net, torch.cat(read), name, tokens)
     empty = filled(net, question.seen, baseline)
-    size, count = net.input_size, len(maps)
-    scores = torch.cat([question[i : i + 1].score(question.seen[i : i + 1]) for i in range(count)])
-    bases = torch.cat([question[i : i + 1].score(empty[i : i + 1]) for i in range(count)])
+    size = net.input_size
+    scores, bases = question.scores(question.seen), question.scores(empty)
     found = torch.zeros_like(maps[:, 0])
     # A map that is the same everywhere hides everything: the baseline's score is known.
     spread = maps.flatten(2).amax(2) - maps.flatten(2).amin(2)

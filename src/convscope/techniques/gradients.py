@@ -154,14 +154,14 @@ def integrated_gradients(
     start = filled(net, question.seen, baseline)
     points, weights = np.polynomial.legendre.leggauss(steps)
     alphas = torch.from_numpy((1 + points) / 2).to(question.seen)
-    bases = [question[i : i + 1].score(start[i : i + 1]) for i in range(len(start))]
+    bases = question.scores(start)
 
     def version(i: int, k: int) -> Tensor:
         return torch.lerp(start[i], question.seen[i], alphas[k])
 
     for frame in averaged(question, torch.from_numpy(weights / 2), version, batch=batch):
         heatmap = ((question.seen - start) * frame.gradient).sum(1)
-        wanted = frame.score - torch.cat(bases)
+        wanted = frame.score - bases
         gap = (heatmap.flatten(1).sum(1) - wanted) / wanted.abs().clamp_min(1e-12)
         yield _mapped(question, frame, heatmap, "integrated gradients", "signed", "score", gap=gap)
 

@@ -79,9 +79,7 @@ def occlusion(
     order = _coarse_to_fine(len(rows), len(columns))
     empty = filled(net, question.seen, fill, seed)
     probability = score == "probability"
-    scores = torch.cat(
-        [q.score(q.seen, probability) for q in (question[i : i + 1] for i in range(len(empty)))]
-    )
+    scores = question.scores(question.seen, probability)
     found = torch.zeros_like(question.seen[:, 0])
     steps = -(-len(order) // batch)
     for i in range(len(empty)):
