@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope import objectives, starts, zoo
 from convscope.errors import ConvscopeError
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from convscope.types import Target
 from tests import toys
 
@@ -222,7 +222,7 @@ def test_truncated_gradient_is_the_full_gradient(name: str) -> None:
     module = toys.randomised(toys.Residual()).eval().double()
     net = toys.network(module)
     image = toys.images().double()
-    frame = next(ascend(net, Recipe(start=starts.photo(image), objective=objectives.energy(name))))
+    frame = next(climb(net, Recipe(start=starts.photo(image), objective=objectives.energy(name))))
     leaf = image.clone().requires_grad_()
     kept: list[Tensor] = []
     layer = "layer1.bn2" if name == "layer1.pre" else name

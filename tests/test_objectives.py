@@ -30,7 +30,7 @@ from convscope.objectives import (
     tv,
     weighted,
 )
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from convscope.types import Target
 from tests import toys
 
@@ -63,7 +63,7 @@ def image(count: int = 2) -> Tensor:
 def score(objective: Objective, images: Tensor | None = None) -> Tensor:
     net, _ = smooth()
     images = image() if images is None else images
-    return next(ascend(net, Recipe(start=starts.photo(images), objective=objective))).score
+    return next(climb(net, Recipe(start=starts.photo(images), objective=objective))).score
 
 
 def own() -> dict[str, Tensor]:
@@ -163,7 +163,7 @@ def test_the_gradient_of_each_image_is_its_own() -> None:
 
     def gradient(objective: Objective) -> Tensor:
         recipe = Recipe(start=starts.photo(image()), objective=objective)
-        return next(ascend(net, recipe)).gradient
+        return next(climb(net, recipe)).gradient
 
     alone = [gradient(one)[i] for i, one in enumerate(objectives)]
     torch.testing.assert_close(gradient(each(tuple(objectives))), torch.stack(alone))
@@ -219,7 +219,7 @@ ALL: list[Objective] = [
 def test_gradients_by_differences(objective: Objective) -> None:
     net, _ = smooth()
     images = image()
-    frame = next(ascend(net, Recipe(start=starts.photo(images), objective=objective)))
+    frame = next(climb(net, Recipe(start=starts.photo(images), objective=objective)))
     step = 1e-6
     generator = torch.Generator().manual_seed(5)
     for _ in range(8):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope import objectives, starts, zoo
 from convscope.errors import ConvscopeError
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from tests import toys
 from tests.conftest import own_network, own_photograph
 
@@ -46,7 +46,7 @@ def test_untouched(make: Callable[[], nn.Module]) -> None:
     net.predict(image)
     for rule in ("plain", "guided", "deconv", "redirected"):
         recipe = Recipe(start=starts.photo(image), objective=objectives.logit(1), rule=rule)
-        next(ascend(net, recipe))
+        next(climb(net, recipe))
     cs.saliency(net, image).result()
     assert toys.fingerprint(module) == before
 
@@ -340,7 +340,7 @@ def test_view_works() -> None:
     assert toys.relative(net.logits(toys.images()), own[""]) < 1e-6
     assert toys.relative(net.read(toys.images(), {"conv"})["conv"], own["conv"]) < 1e-6
     ours = next(
-        ascend(net, Recipe(start=starts.photo(toys.images()), objective=objectives.logit(0)))
+        climb(net, Recipe(start=starts.photo(toys.images()), objective=objectives.logit(0)))
     )
     leaf = toys.images().requires_grad_()
     (theirs,) = torch.autograd.grad(module(toys.normalised(leaf))[:, 0].sum(), leaf)

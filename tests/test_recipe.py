@@ -18,7 +18,7 @@ from convscope.errors import ConvscopeError
 from convscope.objectives import activation, energy, l2, logit, tv
 from convscope.optimisers import Optimiser, adam, sgd
 from convscope.priors import Prior
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from convscope.types import Ascent
 from tests import toys
 
@@ -46,10 +46,10 @@ def image(count: int = 1) -> Tensor:
     return toys.images(count, 5).double()
 
 
-def climb(net: cs.Network, start: starts.Start, seed: int = 0, **words: object) -> list[Ascent]:
+def climbed(net: cs.Network, start: starts.Start, seed: int = 0, **words: object) -> list[Ascent]:
     settings: dict[str, object] = {"objective": logit(1), "optimiser": sgd(0.1), "steps": 4}
     recipe = Recipe(start=start, **{**settings, **words})  # type: ignore[arg-type]
-    return list(ascend(net, recipe, seed))
+    return list(climb(net, recipe, seed))
 
 
 # -------------------------------------------------------------------- known iterates
@@ -57,7 +57,7 @@ def climb(net: cs.Network, start: starts.Start, seed: int = 0, **words: object) 
 
 def test_sgd_goes_straight_up_a_linear_score() -> None:
     net, weight = linear()
-    frames = climb(net, starts.photo(image()))
+    frames = climbed(net, starts.photo(image()))
     first = net.logits(image())[:, 1]
     for k, frame in enumerate(frames, start=1):
         assert (frame.step, frame.steps) == (k, 4)
@@ -70,7 +70,7 @@ def test_sgd_goes_straight_up_a_linear_score() -> None:
 
 def test_momentum() -> None:
     net, weight = linear()
-    frames = climb(net, starts.photo(image()), optimiser=sgd(0.1, momentum=0.9))
+    frames = climbed(net, starts.photo(image()), optimiser=sgd(0.1, momentum=0.9))
     velocity = moved = 0.0
     for frame in frames:
         velocity = 0.9 * velocity + 1
@@ -81,7 +81,7 @@ def test_momentum() -> None:
 def test_adam_on_a_constant_gradient_is_the_sign() -> None:
     # Both its averages are then exact: every step moves each pixel by the rate.
     net, weight = linear()
-    frames = climb(net, starts.photo(image()), optimiser=adam(0.03))
+    frames = climbed(net, starts.photo(image()), optimiser=adam(0.03))
     for k, frame in enumerate(frames, start=1):
         step = 0.03 * weight / (weight.abs() + 1e-8)
         assert torch.allclose(frame.image, image() + k * step, rtol=1e-6)
@@ -90,10 +90,10 @@ def test_adam_on_a_constant_gradient_is_the_sign() -> None:
 def test_a_quadratic_shrinks_by_a_constant_factor() -> None:
     net, _ = linear()
     count = 3 * 25
-    frames = climb(net, starts.photo(image()), objective=-l2(), optimiser=sgd(0.25 * count))
+    frames = climbed(net, starts.photo(image()), objective=-l2(), optimiser=sgd(0.25 * count))
     for k, frame in enumerate(frames, start=1):
         assert torch.allclose(frame.image - 0.5, 0.75**k * (image() - 0.5), rtol=1e-10)
-    (last,) = climb(net, starts.photo(image()), objective=-l2(), optimiser=sgd(count), steps=1)
+    (last,) = climbed(net, starts.photo(image()), objective=-l2(), optimiser=sgd(count), steps=1)
     assert torch.allclose(last.image, torch.full_like(last.image, 0.5))
 
 
@@ -101,7 +101,7 @@ def test_the_optimum_of_a_weighed_sum() -> None:
     # w.x - lambda |x - 1/2|^2 / 2n is highest at x = 1/2 + n w / lambda.
     net, weight = linear()
     objective = logit(1) - 1000 * l2()
-    frames = climb(net, starts.noise(0.2), objective=objective, optimiser=sgd(0.02), steps=120)
+    frames = climbed(net, starts.noise(0.2), objective=objective, optimiser=sgd(0.02), steps=120)
     assert torch.allclose(frames[-1].image, 0.5 + 75 * weight / 1000, atol=1e-9)
     assert all(a.score < b.score for a, b in pairwise(frames[:50]))
 
@@ -114,7 +114,7 @@ class sign(Prior):
 
 def test_a_signed_step_gains_epsilon_times_the_l1_norm() -> None:
     net, weight = linear()
-    frames = climb(
+    frames = climbed(
         net, starts.photo(image()), priors=(sign(),), optimiser=sgd(0.007), objective=-logit(1)
     )
     before = frames[0].score
@@ -133,7 +133,7 @@ class lbfgs(Optimiser):
 @pytest.mark.parametrize("start", [starts.photo(image()), starts.fourier(image=image())])
 def test_an_optimiser_that_looks_several_times(start: starts.Start) -> None:
     net, _ = linear()
-    frames = climb(net, start, objective=-1000 * l2() + 0 * tv(), optimiser=lbfgs(), steps=5)
+    frames = climbed(net, start, objective=-1000 * l2() + 0 * tv(), optimiser=lbfgs(), steps=5)
     first = -500 * (image() - 0.5).square().mean()
     assert frames[0].score.item() == pytest.approx(first.item(), rel=1e-9)
     for before, after in pairwise(frames):
@@ -150,7 +150,7 @@ def test_a_step_in_fourier_coefficients() -> None:
     start = starts.fourier(sigma=0.4)
     canvas = start.canvas(net, torch.Generator().manual_seed(3))
     assert canvas.decode is not None
-    frames = climb(net, start, seed=3, optimiser=sgd(2.0), steps=3)
+    frames = climbed(net, start, seed=3, optimiser=sgd(2.0), steps=3)
     parameters = canvas.parameters
     for frame in frames:
         leaf = parameters.clone().requires_grad_()
@@ -164,16 +164,16 @@ def test_every_image_climbs_on_its_own() -> None:
     net = toys.network(toys.randomised(toys.Residual()).double())
     both = toys.images(2).double()
     recipe: dict[str, Any] = {"priors": (priors.unit_gradient(), priors.decay(0.01), priors.box())}
-    together = climb(net, starts.photo(both), **recipe)[-1]
+    together = climbed(net, starts.photo(both), **recipe)[-1]
     for i in range(2):
-        alone = climb(net, starts.photo(both[i : i + 1]), **recipe)[-1]
+        alone = climbed(net, starts.photo(both[i : i + 1]), **recipe)[-1]
         assert torch.allclose(together.image[i], alone.image[0], rtol=1e-9, atol=1e-12)
 
 
 def test_climbing_is_not_descending_the_negative() -> None:
     # The rules are not odd: the loop must differentiate +score.
     net = toys.plain_network(toys.Toy(), 4, channels=1)
-    (frame,) = ascend(
+    (frame,) = climb(
         net,
         Recipe(
             start=starts.photo(toys.TOY_IMAGE),
@@ -190,7 +190,7 @@ def test_climbing_is_not_descending_the_negative() -> None:
 
 def test_priors_act_in_their_order() -> None:
     net, weight = linear()
-    frames = climb(
+    frames = climbed(
         net,
         starts.photo(image()),
         priors=(sign(), priors.decay(0.1), priors.box(0.3, 0.7), priors.decay(0.5)),
@@ -213,13 +213,13 @@ def test_the_pixel_priors_know_their_step() -> None:
             return image
 
     net, _ = linear()
-    climb(net, starts.photo(image()), priors=(steps(),))
+    climbed(net, starts.photo(image()), priors=(steps(),))
     assert seen == [1, 2, 3, 4]
 
 
 def test_a_view_changes_what_the_network_sees_and_not_the_image() -> None:
     net, weight = linear()
-    frames = climb(net, starts.photo(image()), priors=(priors.jitter(3),), seed=5)
+    frames = climbed(net, starts.photo(image()), priors=(priors.jitter(3),), seed=5)
     chance = torch.Generator().manual_seed(5)
     expected = image()
     bias = float(net.parameter("fc", "bias")[1])
@@ -236,7 +236,7 @@ def test_a_view_changes_what_the_network_sees_and_not_the_image() -> None:
 def test_the_image_itself_is_scored_without_a_view() -> None:
     net, _ = linear()
     for seed in range(3):
-        (frame,) = climb(
+        (frame,) = climbed(
             net,
             starts.photo(image()),
             objective=-tv(),
@@ -252,8 +252,8 @@ def test_the_image_itself_is_scored_without_a_view() -> None:
 def test_pixel_priors_need_pixels(prior: Prior) -> None:
     net, _ = linear()
     with pytest.raises(ConvscopeError, match="works on pixels, and fourier has none"):
-        climb(net, starts.fourier(), priors=(priors.jitter(2), prior))
-    climb(net, starts.fourier(), priors=(priors.jitter(2), priors.unit_gradient()))
+        climbed(net, starts.fourier(), priors=(priors.jitter(2), prior))
+    climbed(net, starts.fourier(), priors=(priors.jitter(2), priors.unit_gradient()))
 
 
 # ------------------------------------------------------------------- looking and not climbing
@@ -261,13 +261,15 @@ def test_pixel_priors_need_pixels(prior: Prior) -> None:
 
 def test_without_an_optimiser_the_image_stays() -> None:
     net, weight = linear()
-    frames = climb(net, starts.photo(image()), optimiser=None, priors=(priors.jitter(2),), steps=5)
+    frames = climbed(
+        net, starts.photo(image()), optimiser=None, priors=(priors.jitter(2),), steps=5
+    )
     assert [frame.step for frame in frames] == [1, 2, 3, 4, 5]
     for frame in frames:
         assert torch.equal(frame.image, image())
     gradients = {tuple(frame.gradient.flatten().tolist()) for frame in frames}
     assert len(gradients) > 1  # each look has a view of its own
-    (still,) = climb(net, starts.photo(image()), optimiser=None, steps=1)
+    (still,) = climbed(net, starts.photo(image()), optimiser=None, steps=1)
     assert torch.allclose(still.gradient, weight, rtol=1e-12)
     assert torch.equal(still.activations[""], net.logits(image()))
 
@@ -275,7 +277,7 @@ def test_without_an_optimiser_the_image_stays() -> None:
 def test_looking_at_fourier_gives_the_gradient_of_the_image() -> None:
     net, weight = linear()
     start = starts.fourier(sigma=0.4)
-    (frame,) = climb(net, start, optimiser=None, steps=1)
+    (frame,) = climbed(net, start, optimiser=None, steps=1)
     canvas = start.canvas(net, torch.Generator().manual_seed(0))
     assert canvas.decode is not None
     assert torch.allclose(frame.image, canvas.decode(canvas.parameters))
@@ -292,10 +294,10 @@ def test_same_seed_same_frames(start: starts.Start) -> None:
     net = toys.network(toys.randomised(toys.Residual()))
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    one = climb(net, start, seed=4, **RANDOM)
+    one = climbed(net, start, seed=4, **RANDOM)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(2)
-    same, other = climb(net, start, seed=4, **RANDOM), climb(net, start, seed=5, **RANDOM)
+    same, other = climbed(net, start, seed=4, **RANDOM), climbed(net, start, seed=5, **RANDOM)
     for a, b, c in zip(one, same, other, strict=True):
         assert torch.equal(a.image, b.image)
         assert torch.equal(a.gradient, b.gradient)
@@ -309,12 +311,12 @@ def test_same_seed_same_frames(start: starts.Start) -> None:
 )
 def test_frames_share_nothing(start: starts.Start, optimiser: Optimiser | None) -> None:
     net, _ = linear()
-    kept = climb(net, start, optimiser=optimiser)
+    kept = climbed(net, start, optimiser=optimiser)
     before = start.image.clone() if isinstance(start, starts.photo) else None
 
     def vandalised() -> Iterator[Ascent]:
         recipe = Recipe(start=start, objective=logit(1), optimiser=optimiser, steps=4)
-        for frame in ascend(net, recipe):
+        for frame in climb(net, recipe):
             yield frame
             for tensor in (frame.image, frame.gradient, frame.score, *frame.activations.values()):
                 tensor.fill_(7.0)
@@ -330,10 +332,10 @@ def test_frames_share_nothing(start: starts.Start, optimiser: Optimiser | None) 
 def test_also_where_gradients_are_off() -> None:
     net, weight = linear()
     with torch.no_grad():
-        frames = climb(net, starts.photo(image()))
-        fourier = climb(net, starts.fourier())
+        frames = climbed(net, starts.photo(image()))
+        fourier = climbed(net, starts.fourier())
     assert torch.allclose(frames[-1].image, image() + 0.4 * weight, rtol=1e-12)
-    assert torch.equal(fourier[-1].image, climb(net, starts.fourier())[-1].image)
+    assert torch.equal(fourier[-1].image, climbed(net, starts.fourier())[-1].image)
 
 
 # ------------------------------------------------------------------------------ errors
@@ -357,8 +359,8 @@ class Dead(nn.Module):
 def test_a_gradient_of_zero_is_refused() -> None:
     net = toys.plain_network(Dead(), 5)
     with pytest.raises(ConvscopeError, match=r"zero everywhere.*never fires.*'redirected'"):
-        climb(net, starts.noise())
-    frames = climb(net, starts.noise(), rule="redirected", optimiser=sgd(2000.0), steps=8)
+        climbed(net, starts.noise())
+    frames = climbed(net, starts.noise(), rule="redirected", optimiser=sgd(2000.0), steps=8)
     assert frames[0].score == 0
     assert frames[-1].score > 0
 
@@ -376,7 +378,7 @@ def test_a_nan_is_named_with_its_step() -> None:
     assert step > 2
     net = toys.plain_network(nn.Sequential(nn.Identity(), Logarithm()), 5)
     with pytest.raises(ConvscopeError, match=rf"not finite at step {step}; the first.*'1'"):
-        climb(
+        climbed(
             net,
             starts.noise(0),
             objective=-activation(0),
@@ -394,7 +396,7 @@ def test_a_gradient_that_is_not_finite_is_named() -> None:
     black = torch.zeros(1, 3, 5, 5)
     for optimiser in (None, sgd()):
         with pytest.raises(ConvscopeError, match="the gradient is not finite at step 1"):
-            climb(net, starts.photo(black), objective=logit(0), optimiser=optimiser)
+            climbed(net, starts.photo(black), objective=logit(0), optimiser=optimiser)
 
 
 @pytest.mark.parametrize("cut", [Tensor.detach, Tensor.round, lambda x: x * 0 + 1.0])
@@ -407,17 +409,17 @@ def test_a_cut_is_named(cut: object) -> None:
     net = toys.plain_network(Cut(), 5)
     if cut is Tensor.detach:
         with pytest.raises(ConvscopeError, match="no gradient reaches the image"):
-            climb(net, starts.photo(image()), optimiser=None)
+            climbed(net, starts.photo(image()), optimiser=None)
     else:
         with pytest.raises(ConvscopeError, match="the gradient is zero everywhere"):
-            climb(net, starts.photo(image()))
+            climbed(net, starts.photo(image()))
 
 
 def test_names_are_checked_before_any_work() -> None:
     net, _ = linear()
     for words in ({"objective": energy("nope")}, {"rule": "nope"}):
         with pytest.raises(ConvscopeError, match=r"unknown .*'nope'"):
-            climb(net, starts.photo(image()), **words)
+            climbed(net, starts.photo(image()), **words)
 
 
 def test_sign_steps_by_its_rate() -> None:

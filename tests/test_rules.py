@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope import objectives, rules, starts
 from convscope.errors import ConvscopeError
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from tests import toys
 
 
@@ -24,7 +24,7 @@ def gradient(
     net: cs.Network, image: Tensor, objective: objectives.Objective, rule: str | rules.Rule
 ) -> Tensor:
     recipe = Recipe(start=starts.photo(image), objective=objective, rule=rule)
-    return next(ascend(net, recipe)).gradient
+    return next(climb(net, recipe)).gradient
 
 
 TABLES = {"plain": toys.PLAIN, "guided": toys.GUIDED, "deconv": toys.DECONV}
@@ -35,7 +35,7 @@ TABLES = {"plain": toys.PLAIN, "guided": toys.GUIDED, "deconv": toys.DECONV}
 def test_toy_by_hand(make: Callable[[], toys.Toy], rule: str) -> None:
     net = toys.plain_network(make(), 4, channels=1)
     frame = next(
-        ascend(
+        climb(
             net,
             Recipe(start=starts.photo(toys.TOY_IMAGE), objective=objectives.logit(0), rule=rule),
         )
@@ -308,4 +308,4 @@ def test_a_rule_may_rest_on_the_way_back(make: Callable[[], toys.Toy], rule: str
 def test_the_forward_pass_stays_exact(rule: str) -> None:
     net = toys.network(toys.randomised(toys.Reused()))
     recipe = Recipe(start=starts.photo(toys.images()), objective=objectives.logit(0), rule=rule)
-    assert torch.equal(next(ascend(net, recipe)).score, net.logits(toys.images())[:, 0])
+    assert torch.equal(next(climb(net, recipe)).score, net.logits(toys.images())[:, 0])

@@ -5,7 +5,7 @@ from . import priors as priors
 from . import rules as rules
 from . import starts as starts
 from .recipe import Recipe as Recipe
-from .recipe import ascend as ascend
+from .recipe import climb as climb
 from .errors import ConvscopeError as ConvscopeError
 from .images import open_image as open_image
 from .network import Network as Network

@@ -15,7 +15,7 @@ from convscope._batches import batched
 from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
 from convscope.objectives import Objective, each, energy, logit, peak
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from convscope.starts import photo
 from convscope.types import Ascent, Frame, HeatMap, Panel, Target
 
@@ -148,7 +148,7 @@ def gradient(question: Question, rule: str = "plain", batch: int = 16) -> Ascent
     def look(part: slice) -> Ascent:
         some = question[part]
         recipe = Recipe(start=photo(some.seen), objective=some.objective, rule=rule)
-        return next(ascend(question.net, recipe))
+        return next(climb(question.net, recipe))
 
     frames = [f for done in batched(len(question.seen), batch, look) for _, f in done]
     first = frames[0]
@@ -190,7 +190,7 @@ def averaged(
         def look(part: slice, i: int = i, objective: Objective = one.objective) -> Tensor:
             images = torch.stack([version(i, k) for k in range(part.start, part.stop)])
             recipe = Recipe(start=photo(images), objective=objective, rule=rule)
-            gradients = next(ascend(net, recipe)).gradient
+            gradients = next(climb(net, recipe)).gradient
             return torch.einsum("k,kchw->chw", weights[part].to(gradients), gradients)
 
         for step, done in enumerate(batched(count, batch, look), 1 + i * per_image):

@@ -33,7 +33,7 @@ class Recipe:
     steps: int = 1
 
 
-def ascend(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
+def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
     """Follow a recipe, a frame a step.
 
     Each frame has the image (N, C, H, W) after the step, and the score (N,), the gradient by the

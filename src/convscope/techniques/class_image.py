@@ -12,7 +12,7 @@ from convscope.network import Network
 from convscope.objectives import activation, tv
 from convscope.optimisers import adam
 from convscope.priors import wander
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from convscope.registry import Seed, technique
 from convscope.starts import fourier
 from convscope.types import Frame, Picture
@@ -56,7 +56,7 @@ def class_image(
         optimiser=adam(0.05),
         steps=steps,
     )
-    for frame in ascend(net, recipe, seed):
+    for frame in climb(net, recipe, seed):
         yield replace(
             frame,
             panels=(Picture(frame.image[0], name),),

@@ -16,7 +16,7 @@ from convscope.network import PRE, Network
 from convscope.objectives import energy
 from convscope.optimisers import sgd
 from convscope.priors import box, jitter, natural_colours, smooth_gradient, unit_gradient
-from convscope.recipe import Recipe, ascend
+from convscope.recipe import Recipe, climb
 from convscope.registry import Seed, technique
 from convscope.starts import photo
 from convscope.types import Frame, Picture
@@ -60,7 +60,7 @@ def deepdream(
             optimiser=sgd(rate),
             steps=steps,
         )
-        for frame in ascend(net, recipe, seed + octave):
+        for frame in climb(net, recipe, seed + octave):
             detail = frame.image - ground
             yield replace(
                 frame,
