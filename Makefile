@@ -41,10 +41,11 @@ clean:
 	$(PIP) -e .
 	touch $@
 
-# grad-cam asks for an opencv with windows, which would be written over the one without.
+# grad-cam asks for an opencv with windows, which would be written over the one without, and
+# torch-lucent for programs that only its own tests use.
 .venv/benchmarking: .venv/developing
-	$(PIP) scikit-learn
-	$(PIP) --no-deps grad-cam torchcam ttach
+	$(PIP) scikit-learn decorator tqdm ipython
+	$(PIP) --no-deps grad-cam torchcam ttach torch-lucent kornia
 	touch $@
 
 .venv/developing: .venv/installed

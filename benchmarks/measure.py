@@ -21,7 +21,8 @@ class Row:
     """One comparison: ours and the peer's are called with nothing and do the whole of their work.
 
     Beside them the prepared network's own forward pass, and forward + backward by the image, are
-    timed on as many images of its own size. `share` divides the rounds of what takes long.
+    timed on as many images of its own size, `steps` times, down to `layer` and no further (the
+    output by default). `share` divides the rounds of what takes long.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Row:
     peer: Callable[[], object]
     net: cs.Network
     share: int = 1
+    steps: int = 1
+    layer: str = ""
 
     @property
     def count(self) -> int:
@@ -49,8 +52,8 @@ def compare(row: Row, rounds: int) -> str:
     contenders = (
         row.ours,
         row.peer,
-        lambda: _forward(row.net, images),
-        lambda: _both(row.net, images),
+        lambda: [_forward(row, images) for _ in range(row.steps)],
+        lambda: [_both(row, images) for _ in range(row.steps)],
     )
     for contender in contenders:
         contender()
@@ -69,14 +72,15 @@ def compare(row: Row, rounds: int) -> str:
     return f"{row.name:62}" + "".join(f"{c:>14}" for c in (*cells, f"{ratio(1, 3):.2f}"))
 
 
-def _forward(net: cs.Network, images: Tensor) -> object:
+def _forward(row: Row, images: Tensor) -> object:
     with torch.no_grad():
-        return net.activations(images, {""})
+        return row.net.activations(images, {row.layer})
 
 
-def _both(net: cs.Network, images: Tensor) -> object:
+def _both(row: Row, images: Tensor) -> object:
     leaf = images.clone().requires_grad_()
-    return torch.autograd.grad(net.activations(leaf, {""})[""][:, 0].sum(), leaf)
+    values = row.net.activations(leaf, {row.layer})[row.layer]
+    return torch.autograd.grad(values[:, 0].sum(), leaf)
 
 
 def _seconds(work: Callable[[], object]) -> float:

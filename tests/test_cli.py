@@ -136,6 +136,100 @@ def test_replay(here: Path, shell: Shell) -> None:
     assert Image.open("b.png").tobytes() == Image.open("a.png").tobytes()
 
 
+# --------------------------------------------------------------------------- recipes of one's own
+
+RECIPE = """
+start = "fourier(sigma=1, size=32)"
+objective = "logit('volcano') - 3 * tv()"
+rule = "redirected"
+priors = ["jitter(4)"]
+optimiser = "adam(0.1)"
+steps = 3
+"""
+ON_PHOTO = RECIPE.replace("sigma=1, size=32", "image=net.fit(image)")
+
+
+@pytest.fixture
+def recipes(here: Path) -> Path:
+    """The working folder with two recipes, one of which takes a photograph."""
+    (here / "lava.toml").write_text(RECIPE)
+    (here / "on photo.toml").write_text(ON_PHOTO)
+    return here
+
+
+def test_ascend_does_what_the_python_call_does(
+    recipes: Path, shell: Shell, net: cs.Network
+) -> None:
+    assert shell.works("ascend", "lava.toml", "--seed", "3") == "lava.png\n"
+    picture = cs.ascend(net, "lava.toml", seed=3).result().picture
+    assert Image.open("lava.png").tobytes() == picture.tobytes()
+    assert shell.works("ascend", "on photo.toml", "my photo.png") == "on photo-my photo.png\n"
+    run = cs.ascend(net, "on photo.toml", cs.open_image("my photo.png"))
+    assert Image.open("on photo-my photo.png").tobytes() == run.result().picture.tobytes()
+    assert images.read_recipe("on photo-my photo.png") == run.recipe
+    assert shell.works("replay", "on photo-my photo.png", "-o", "b.png") == "b.png\n"
+    assert Image.open("b.png").tobytes() == run.result().picture.tobytes()
+
+
+def test_ascend_has_the_usual_options(recipes: Path, shell: Shell, net: cs.Network) -> None:
+    told = json.loads(shell.works("ascend", "lava.toml", "-o", "a.gif", "--json"))
+    assert told["picture"] == "a.gif"
+    assert told["steps"] == 3
+    assert told["score"] == pytest.approx(float(cs.ascend(net, "lava.toml").result().score))  # type: ignore[arg-type]
+    with Image.open("a.gif") as picture:
+        assert getattr(picture, "n_frames", 1) == 3
+    shell.works("ascend", "lava.toml", "-o", "b.png", "--random-weights", "--device", "cpu")
+    network = images.read_recipe("b.png")["network"]
+    assert network == {"name": "efficientnet_lite0", "pretrained": False, "checkpoint": None}
+
+
+def test_ascend_over_a_folder(recipes: Path, shell: Shell, net: cs.Network) -> None:
+    (recipes / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.effect_noise((50, 40), 60).convert("RGB").save(recipes / "photos" / name)
+    code, out, err = shell("ascend", "on photo.toml", "photos")
+    assert (code, out, err) == (0, "photos-on photo\n", "pictures: 2 made\n")
+    picture = cs.ascend(net, "on photo.toml", cs.open_image("photos/b.png")).result().picture
+    assert Image.open("photos-on photo/b.png.png").tobytes() == picture.tobytes()
+    assert shell("ascend", "on photo.toml", "photos")[2] == "pictures: 2 there already\n"
+    (recipes / "on photo.toml").write_text(ON_PHOTO.replace("jitter(4)", "jitter(5)"))
+    assert shell("ascend", "on photo.toml", "photos")[2] == "pictures: 2 made anew\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"requires an argument"),
+        (["lawa.toml"], r"^no recipe at lawa\.toml$"),
+        (["my photo.png"], r"^my photo\.png is no recipe: its name ends in \.toml or \.json$"),
+        (["bad.toml"], r"^bad\.toml: rule: unknown word 'redirect'; did you mean 'redirected'"),
+        (["on photo.toml"], r"^on photo\.toml: start: the recipe needs a photograph"),
+        (["on photo.toml", "nothing.png"], r"^no image at nothing\.png$"),
+        (["lava.toml", "my photo.png"], r"no use for a photograph"),
+        (["lava.toml", "--seed", "-1"], r"^ascend: seed: .*, not -1$"),
+        (["lava.toml", "--steps", "3"], r"--steps"),
+        (["lava.toml", "-o", "a.xyz"], r"a\.xyz.*\.png"),
+    ],
+)
+def test_bad_words_for_ascend(recipes: Path, shell: Shell, words: list[str], message: str) -> None:
+    (recipes / "bad.toml").write_text(RECIPE.replace("redirected", "redirect"))
+    before = files(recipes)
+    assert re.search(message, shell.fails("ascend", *words))
+    assert files(recipes) == before, "nothing half-written"
+
+
+def test_a_wrong_recipe_costs_no_network(
+    recipes: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("loaded a network")
+
+    monkeypatch.setattr(zoo, "load", load)
+    (recipes / "bad.toml").write_text(RECIPE.replace("adam(0.1)", "adam('x')"))
+    assert "adam: rate" in shell.fails("ascend", "bad.toml")
+    assert "needs a photograph" in shell.fails("ascend", "on photo.toml")
+
+
 # ------------------------------------------------------------------------------------ tables
 
 

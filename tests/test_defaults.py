@@ -73,3 +73,18 @@ def test_a_network_without_places() -> None:
     for technique in (cs.cam, cs.gradcam, cs.layercam, cs.scorecam, cs.guided_gradcam):
         with pytest.raises(cs.ConvscopeError, match="no layer of Sequential has maps"):
             technique(net, torch.rand(1, 3, 16, 16)).result()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "name"),
+    [(1, "stem"), (7, "stem"), (8, "layer1"), (18, "layer1"), (19, "layer2"), (99, "layer2")],
+)
+def test_the_layer_that_sees_about_so_many_pixels(pixels: int, name: str) -> None:
+    """They see 3, 12 and 24; of two as near the first."""
+    found = _defaults.about(toys.network(toys.Residual()), pixels)
+    assert found is not None
+    assert found.name == name
+
+
+def test_no_layer_sees_a_known_part_before_an_activation() -> None:
+    assert _defaults.about(toys.network(Pooled()), 11) is None

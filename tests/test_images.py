@@ -396,6 +396,76 @@ def test_several_pictures_are_an_animation(tmp_path: Path, suffix: str) -> None:
         assert picture.info["loop"] == 0
 
 
+def film(path: Path) -> tuple[Any, list[np.ndarray[Any, Any]]]:
+    """A film's stream and its frames as RGB."""
+    import av
+
+    with av.open(str(path)) as opened:
+        stream = opened.streams.video[0]
+        return stream, [frame.to_ndarray(format="rgb24") for frame in opened.decode(stream)]
+
+
+def test_a_film_plays_everywhere(tmp_path: Path) -> None:
+    colours = [(200, 30, 60), (20, 180, 90), (250, 250, 250)]
+    frames = [Image.new("RGB", (31, 45), colour) for colour in colours]
+    images.save_pictures(tmp_path / "a.mp4", frames, RECIPE)
+    assert images.read_recipe(tmp_path / "a.mp4") == RECIPE
+    stream, shown = film(tmp_path / "a.mp4")
+    context = stream.codec_context
+    assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+    assert (stream.width % 2, stream.height % 2) == (0, 0)
+    assert abs(stream.width - 31) == abs(stream.height - 45) == 1
+    assert stream.average_rate == 25
+    assert len(shown) == 3 + 25  # the last one stays for a second
+    for picture, colour in zip(shown, [*colours, *colours[2:] * 25], strict=True):
+        assert np.abs(picture[20, 15].astype(int) - colour).max() <= 4
+    # Index first, so that it plays while it loads.
+    content = (tmp_path / "a.mp4").read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
+
+
+def test_the_brightness_in_a_film_is_that_of_the_standard_it_names(tmp_path: Path) -> None:
+    import av
+
+    images.save_pictures(tmp_path / "a.mp4", [Image.new("RGB", (32, 32), (200, 30, 60))], RECIPE)
+    with av.open(str(tmp_path / "a.mp4")) as opened:
+        first = next(opened.decode(video=0))
+        assert opened.streams.video[0].codec_context.colorspace == 1
+    # ITU-R BT.709: 16 to 235 for 0.2126 R + 0.7152 G + 0.0722 B; by BT.601 it would be 88.
+    expected = 16 + 219 * (0.2126 * 200 + 0.7152 * 30 + 0.0722 * 60) / 255
+    assert abs(int(first.to_ndarray(format="yuv420p")[8, 8]) - expected) <= 1.5
+
+
+def test_a_film_is_no_larger_than_players_take(tmp_path: Path) -> None:
+    images.save_pictures(tmp_path / "a.mp4", [Image.new("RGB", (3000, 2001))], RECIPE)
+    stream, _ = film(tmp_path / "a.mp4")
+    assert (stream.width, stream.height) == (1920, 1280)
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_frames_of_several_sizes_get_that_of_the_last(tmp_path: Path, kind: str) -> None:
+    half = Image.new("RGB", (16, 12), "white")
+    half.paste((255, 0, 0), (0, 0, 8, 12))
+    images.save_pictures(tmp_path / f"a.{kind}", [half, Image.new("RGB", (32, 24))], RECIPE)
+    if kind == "mp4":
+        first = film(tmp_path / "a.mp4")[1][0]
+    else:
+        with Image.open(tmp_path / "a.gif") as picture:
+            first = np.asarray(picture.convert("RGB"))
+    assert first.shape == (24, 32, 3)
+    assert np.abs(first[12, 6].astype(int) - (255, 0, 0)).max() <= 6
+    assert np.abs(first[12, 26].astype(int) - 255).max() <= 6
+
+
+def test_without_pyav_a_film_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "find_spec", lambda name: None)
+    with pytest.raises(cs.ConvscopeError, match=r"need PyAV; pip install 'convscope\[video\]'"):
+        images.check_writable(tmp_path / "a.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_foreign_sidecar_does_not_hide_the_recipe_in_a_png(tmp_path: Path) -> None:
     images.save_pictures(tmp_path / "a.png", [gradient()], RECIPE)
     (tmp_path / "a.png.json").write_text('{"labels": []}')
@@ -449,7 +519,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.xyz", "a", "a.pdf", ".png", "a.html"])
 def test_unknown_format_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(cs.ConvscopeError, match=r"end it in \.png, \.jpg, \.webp or \.gif"):
+    with pytest.raises(cs.ConvscopeError, match=r"end it in \.png, \.jpg, \.webp, \.gif or \.mp4"):
         images.save_pictures(tmp_path / name, [gradient()], RECIPE)
     assert list(tmp_path.iterdir()) == []
 

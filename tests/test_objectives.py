@@ -16,6 +16,7 @@ from convscope.errors import ConvscopeError
 from convscope.objectives import (
     Objective,
     activation,
+    caricature,
     direction,
     diversity,
     each,
@@ -27,6 +28,7 @@ from convscope.objectives import (
     match,
     peak,
     power,
+    resemble,
     tv,
     weighted,
 )
@@ -133,6 +135,49 @@ def test_match_and_diversity_by_hand() -> None:
     assert score(diversity("act"), image(1)).abs() < 1e-12
 
 
+def test_caricature_by_hand() -> None:
+    other = image()[1:]  # so the second image is its own caricature
+    one, two = own()["act"].numpy().reshape(2, -1)
+    share, cosine = one @ two / (two @ two), one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+    for power_ in (0, 1, 2.5):
+        wanted = torch.tensor([share * max(cosine, 0.1) ** power_, 1], dtype=torch.float64)
+        close(score(caricature("act", other, power_)), wanted)
+
+
+def test_resemble_by_hand() -> None:
+    maps = own()["act"].numpy().reshape(2, 5, -1)
+    other = image()[1:]  # so every place of the second image finds itself
+    there = maps[1] / np.linalg.norm(maps[1], axis=0)
+    products = np.einsum("ncp,cq->npq", maps, there).max(2)
+    cosines = products / np.linalg.norm(maps, axis=1)
+    np.testing.assert_allclose(cosines[1], 1, rtol=1e-12)
+    close(score(resemble("act", other, cosine=0)), torch.from_numpy(products.mean(1)))
+    wanted = products * cosines.clip(0.1) ** 4
+    close(score(resemble("act", other)), torch.from_numpy(wanted.mean(1)))
+
+
+def test_resemble_takes_directions_and_not_the_strongest_place() -> None:
+    module = nn.Sequential(nn.Conv2d(2, 2, 1, bias=False))
+    module[0].weight.data = torch.eye(2)[:, :, None, None]  # a layer that is the image
+    net = toys.plain_network(module, 3, channels=2)
+    guide = torch.tensor([[3.0, 0, 4], [0, 10, 3]]).view(1, 2, 1, 3)
+    # Its directions are (1, 0), (0, 1) and (0.8, 0.6). (5, 1) goes furthest along the first, though
+    # its product with (4, 3) is 23 and that with (3, 0) 15; (4, 3.5) along the last, by 3.2 + 2.1,
+    # though its product with (0, 10) is 35 and that with (4, 3) 26.5.
+    here = torch.tensor([[5.0, 4.0], [1.0, 3.5]]).view(1, 2, 1, 2)
+    layer = Target("0")
+    along = resemble(layer, guide, cosine=0).bind(net).score({"0": here}, here)
+    assert along.item() == pytest.approx((5 + 5.3) / 2)
+    squared = resemble(layer, guide, cosine=2).bind(net).score({"0": here}, here)
+    assert squared.item() == pytest.approx((5 * 25 / 26 + 5.3 * 5.3**2 / 28.25) / 2)
+
+
+def test_resemble_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = score(resemble("act", image()[:1].flip(3)))
+    monkeypatch.setattr(objectives, "_PRODUCTS", 20)  # two of nine places at a time
+    assert torch.equal(score(resemble("act", image()[:1].flip(3))), whole)
+
+
 def test_gram_and_moments_do_not_ask_for_size() -> None:
     larger = toys.images(1, 11).double()
     for way in ("gram", "moments"):
@@ -210,6 +255,9 @@ ALL: list[Objective] = [
     direction("conv2", torch.arange(5.0) - 1, cosine=2),
     diversity("act"),
     *(match("act", toys.images(1, 7).double().flip(3), by) for by in WAYS),
+    resemble("act", toys.images(1, 7).double().flip(3)),
+    resemble("conv1", toys.images(1, 7).double().flip(3), cosine=0),
+    caricature("act", toys.images(1, 7).double().flip(3), cosine=2),
     power(6),
     logit("bee") - 0.5 * tv(1.5) + 2 * energy("act") - activation("conv1:0") * 0.3,
 ]
@@ -286,6 +334,9 @@ def test_reads_only_what_it_needs() -> None:
         (direction("act", torch.ones(4)), r"has 5 channels, the vector is \(4,\)"),
         (diversity("act:1@0,0"), "no whole layer"),
         (match("act", toys.images(1, 7).double(), "l3"), "unknown way to match 'l3'"),
+        (resemble("act:2", toys.images(1, 7).double()), "act:2 is no whole layer"),
+        (resemble("act", toys.images(2, 7).double()), "takes one image to look like, not 2"),
+        (caricature("act:1", toys.images(1, 7).double()), "act:1 is no whole layer"),
         (tv() + 2 * energy("nope"), "unknown class or layer 'nope'"),
     ],
 )

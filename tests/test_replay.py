@@ -174,3 +174,82 @@ def test_the_recipe_is_plain_json_in_the_picture(saved: Path) -> None:
     assert recipe == images.read_recipe(saved)
     copied = shutil.copy(saved, saved.with_name("renamed.jpg"))  # a PNG, whatever its name
     assert images.read_recipe(copied) == recipe
+
+
+# --------------------------------------------------------------------------- recipes of one's own
+
+ASCENT = {
+    "start": "fourier(image=net.fit(image))",
+    "objective": "activation('blocks.1:3') - 3 * match('blocks.1', net.fit('sample:coffee'))",
+    "rule": "redirected",
+    "priors": ["jitter(9)"],
+    "optimiser": "adam(0.1)",
+    "steps": 2,
+}
+
+
+@pytest.fixture
+def ascended(net: cs.Network, photo_file: Path) -> Path:
+    """A recipe's picture, saved beside its photograph."""
+    run = cs.ascend(net, ASCENT, cs.open_image(photo_file), seed=4)
+    return run.save(photo_file.with_name("out.png"))
+
+
+def test_a_recipe_of_ones_own_comes_back(ascended: Path) -> None:
+    run = replay.remake(ascended)
+    assert run.recipe == images.read_recipe(ascended)
+    again = run.save(ascended.with_name("again.png"))
+    assert again.read_bytes() == ascended.read_bytes()
+
+
+def test_a_recipe_composed_in_python_comes_back(
+    net: cs.Network, photo_file: Path, tmp_path: Path
+) -> None:
+    photograph = cs.open_image(photo_file)
+    recipe = cs.Recipe(
+        start=cs.starts.photo(net.fit(photograph)),
+        objective=cs.activation("blocks.1") - 0.5 * cs.tv(),
+        rule=cs.rules.redirected(0.3),
+        priors=(cs.priors.ball(net.fit(photograph), 0.5), cs.priors.box()),
+        optimiser=cs.optimisers.sign(8 / 255),
+        steps=2,
+    )
+    first = cs.ascend(net, recipe, photograph).save(tmp_path / "a.png")
+    again = replay.remake(first).save(tmp_path / "b.png")
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_a_recipe_of_what_was_not_kept(net: cs.Network, seen: Tensor, tmp_path: Path) -> None:
+    recipe = cs.Recipe(start=cs.starts.photo(seen), objective=cs.activation("blocks.1"))
+    file = cs.ascend(net, recipe).save(tmp_path / "a.png")
+    message = r"^start: composed in Python with a tensor of 1 x 3 x 224 x 224, .* run it in Python$"
+    with pytest.raises(cs.ConvscopeError, match=message):
+        replay.remake(file)
+
+
+def test_another_photograph_within_a_recipe(ascended: Path) -> None:
+    parameters = images.read_recipe(ascended)["parameters"]
+    parameters["recipe"]["files"]["sample:coffee"] = "0" * 64
+    rewrite(ascended, parameters=parameters)
+    with pytest.raises(cs.ConvscopeError, match=r"^objective: sample:coffee is not, or no longer"):
+        replay.remake(ascended)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({}, "^ascend: recipe: field required$"),
+        ({"recipe": "start"}, "^ascend: recipe: .* dictionary, not 'start'$"),
+        ({"recipe": ASCENT, "seeds": 3}, "unknown option of ascend 'seeds'; did you mean 'seed'"),
+        ({"recipe": {"start": "noise()"}}, "^recipe: objective: field required$"),
+        ({"recipe": ASCENT | {"steps": 0}}, "^recipe: steps: .* not 0$"),
+    ],
+)
+def test_a_recipe_of_ones_own_that_was_tampered_with(
+    ascended: Path, parameters: dict[str, Any], message: str
+) -> None:
+    with Image.open(ascended) as picture:
+        recipe = images.read_recipe(ascended) | {"parameters": parameters}
+        images.save_pictures(ascended, [picture.copy()], recipe)
+    with pytest.raises(cs.ConvscopeError, match=message):
+        replay.remake(ascended)

@@ -37,14 +37,21 @@ ROOMS: dict[str, set[str]] = {
     "render": {"errors", "types", "tensors"},
     "run": {"errors", "types", "network", "images", "render"},
     "registry": {"errors", "types", "_catalogue", "network", "run"},
+    "words": {
+        "errors", "types", "network", "images", "objectives", "priors", "starts", "rules",
+        "optimisers", "recipe", "registry",
+    },
+    "ascend": {"errors", "types", "network", "recipe", "run", "registry", "words"},
     "_defaults": {"errors", "types", "network"},
+    "_units": {"types", "tensors", "network"},
     "attribution": {
         "errors", "_batches", "types", "tensors", "network", "objectives", "starts", "recipe",
     },
     "methods": {"errors", "types", "tensors", "network", "registry", "attribution"},
     "techniques": {
         "errors", "_batches", "types", "tensors", "network", "objectives", "priors", "starts",
-        "rules", "optimisers", "recipe", "registry", "_defaults", "attribution", "methods",
+        "rules", "optimisers", "recipe", "registry", "_defaults", "_units", "attribution",
+        "methods",
     },
     "check": {
         "errors", "_batches", "types", "network", "run", "registry", "attribution", "methods",

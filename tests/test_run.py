@@ -154,6 +154,23 @@ def test_a_long_run_is_thinned_evenly_and_keeps_its_ends(own: cs.Network, tmp_pa
     assert np.abs(np.subtract(levels(file), expected)).max() <= 2
 
 
+def test_what_is_left_of_a_long_run_is_evenly_spaced(own: cs.Network, tmp_path: Path) -> None:
+    file = save_run(run_of(counting(20), own), tmp_path / "a.gif", most=12)
+    expected = [round(255 * step / 20) for step in (1, *range(2, 21, 2))]
+    assert np.abs(np.subtract(levels(file), expected)).max() <= 2
+
+
+def test_a_film_holds_every_step(own: cs.Network, tmp_path: Path) -> None:
+    import av
+
+    file = run_of(counting(70), own).save(tmp_path / "a.mp4")
+    assert images.read_recipe(file)["technique"] == "counting"
+    with av.open(str(file)) as opened:
+        found = [int(frame.to_ndarray(format="gray8")[4, 4]) for frame in opened.decode(video=0)]
+    expected = [255 * min(step, 70) / 70 for step in range(1, 70 + 26)]
+    assert np.abs(np.subtract(found, expected)).max() <= 4
+
+
 def test_a_run_broken_off_ends_with_its_last_frame(own: cs.Network, tmp_path: Path) -> None:
     steps = iter(run_of(counting(51), own))
     first = [next(steps) for _ in range(14)]

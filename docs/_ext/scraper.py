@@ -26,6 +26,7 @@ LECTURE = (
     "integrated_gradients",
     "guided",
     "deconv",
+    "intermediate",
     "cam",
     "gradcam",
     "gradcam_plus_plus",
@@ -35,7 +36,10 @@ LECTURE = (
     "segment",
     "compare",
     "class_image",
+    "ladder",
+    "neuron_image",
     "deepdream",
+    "invert",
 )
 
 

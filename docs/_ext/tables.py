@@ -6,12 +6,10 @@ Also the signatures and parameters of techniques, from the registry instead of t
 from __future__ import annotations
 
 import contextlib
-import importlib
 import inspect
 import io
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 from unittest import mock
@@ -22,15 +20,10 @@ from sphinx.application import Sphinx
 
 from convscope import cli, registry
 from convscope.registry import Technique
+from convscope.words import WORDS
 
-VOCABULARY = {
-    "starts": "Start",
-    "objectives": "Objective",
-    "rules": "Rule",
-    "priors": "Prior",
-    "optimisers": "Optimiser",
-}
-COMMANDS = ("tour", "replay", "layers", "models", "doctor")
+VOCABULARY = ("starts", "objectives", "rules", "priors", "optimisers")
+COMMANDS = ("tour", "ascend", "replay", "layers", "models", "doctor")
 
 
 def write(app: Sphinx) -> None:
@@ -38,7 +31,7 @@ def write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "generated"
     folder.mkdir(exist_ok=True)
     pages = {"techniques": techniques_table(), "commands": commands_help()}
-    pages |= {module: vocabulary_table(module, base) for module, base in VOCABULARY.items()}
+    pages |= {module: vocabulary_table(module) for module in VOCABULARY}
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
 
@@ -63,22 +56,14 @@ def techniques_table() -> str:
     return "\n".join(head + rows) + f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```"
 
 
-def vocabulary_table(module: str, base: str) -> str:
+def vocabulary_table(module: str) -> str:
     """A row for each word of a module: how it is written, with its defaults, and what it means."""
     rows = [
-        f"| `{word.__name__}{_signature(word)}` | {_first_paragraph(word)} |"
-        for word in vocabulary(module, base)
+        f"| `{name}{_signature(word)}` | {_first_paragraph(word)} |"
+        for name, word in WORDS.items()
+        if word.__module__ == f"convscope.{module}"
     ]
     return "\n".join(["| word | meaning |", "|---|---|", *rows])
-
-
-def vocabulary(module: str, base: str) -> Iterator[type]:
-    room = importlib.import_module(f"convscope.{module}")
-    parent = getattr(room, base)
-    for word in vars(room).values():
-        own = inspect.isclass(word) and word.__module__ == room.__name__
-        if own and issubclass(word, parent) and word is not parent:
-            yield word
 
 
 def _signature(word: type) -> str:

@@ -31,10 +31,37 @@ cs.deepdream(net, coffee)
 # %%
 # An earlier layer sees smaller and simpler things: cells and strokes instead of eyes and muzzles.
 
-cs.deepdream(net, cat, layer="blocks.2.1.bn2.pre")
+cs.deepdream(net, cat, layer="blocks.2.1.bn2.pre", steps=8)
 
 # %%
 # One channel alone. On the page on :doc:`activation maps <plot_activations>` this one answers to
 # the cat's eyes; here it turns whatever is round into rings.
 
-cs.deepdream(net, coffee, layer="blocks.4.2.bn2.pre:114", steps=15)
+cs.deepdream(net, coffee, layer="blocks.4.2.bn2.pre:114")
+
+# %%
+# Several layers at once. The energy of each counts relative to what it was for the photograph, so
+# that the weights compare whatever the layers' magnitudes: here the deep layer's animals count
+# twice, and are made of the segments of an earlier one.
+
+cs.deepdream(net, cat, layer=("blocks.3.2.bn1.pre", "blocks.5.0.bn1.pre*2"))
+
+# %%
+# A guided dream: another photograph says what to dream of. Every place of the layer is driven
+# towards that place of the guide which it resembles most. Guided by the cat, the cup becomes an
+# eye, and the table fur. Left the guide, right the dream:
+
+from PIL import Image
+from skimage.data import chelsea
+
+guided = cs.deepdream(net, coffee, guide="sample:chelsea").result().picture
+[picture.resize((390, 260)) for picture in (Image.fromarray(chelsea()), guided)]
+
+# %%
+# And an endless zoom: dream, enlarge by 5 %, dream on. Every tenth of 31 pictures, from what the
+# network sees of the photograph; :code:`.save("zoom.mp4")` writes them all as a film (for which
+# ``pip install 'convscope[video]'``), or on the command line
+# ``convscope deepdream cup.jpg --frames 250 -o zoom.mp4``.
+
+zoom = list(cs.deepdream(net, net.fit(coffee), frames=31))
+zoom[::10]

@@ -21,6 +21,7 @@ from .registry import technique as technique
 from .run import Result as Result
 from .run import Run as Run
 from .check import check as check
+from .ascend import ascend as ascend
 from .techniques.activations import activations as activations
 from .techniques.cams import cam as cam
 from .techniques.cams import gradcam as gradcam
@@ -29,6 +30,7 @@ from .techniques.cams import guided_gradcam as guided_gradcam
 from .techniques.cams import layercam as layercam
 from .techniques.cams import scorecam as scorecam
 from .techniques.class_image import class_image as class_image
+from .techniques.class_image import ladder as ladder
 from .techniques.compare import compare as compare
 from .techniques.deepdream import deepdream as deepdream
 from .techniques.filters import filters as filters
@@ -38,10 +40,14 @@ from .techniques.gradients import input_x_gradient as input_x_gradient
 from .techniques.gradients import integrated_gradients as integrated_gradients
 from .techniques.gradients import saliency as saliency
 from .techniques.gradients import smoothgrad as smoothgrad
+from .techniques.intermediate import intermediate as intermediate
+from .techniques.invert import invert as invert
 from .techniques.occlusion import occlusion as occlusion
 from .techniques.occlusion import random_occlusion as random_occlusion
+from .techniques.neuron_image import neuron_image as neuron_image
 from .techniques.predict import predict as predict
 from .techniques.segment import segment as segment
+from .words import open_recipe as open_recipe
 from .types import Frame as Frame
 from .types import Layer as Layer
 from .types import Prediction as Prediction

@@ -42,6 +42,13 @@ def seeing(net: Network, fraction: float) -> Layer:
     )
 
 
+def about(net: Network, pixels: float) -> Layer | None:
+    """The first layer before an activation whose units see nearest to so many pixels a side."""
+    fields = [(layer, layer.receptive_field) for layer in activated(net)]
+    known = [(abs(max(field) - pixels), layer) for layer, field in fields if field]
+    return min(known, key=lambda pair: pair[0])[1] if known else None
+
+
 def deep(net: Network) -> Layer:
     """The last activation at the smallest map but one: whole objects, still in many places.
 

@@ -61,7 +61,7 @@ def plan(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Stop
     yield from _what_it_answers(net)
     if name:
         yield from _which_pixels(name, other, full, seed)
-    yield from _what_units_see(net)
+    yield from _what_units_see(net, full, seed)
     if name:
         yield from _what_to_trust(name, full)
     yield from _what_it_wants(name, full, seed)
@@ -85,6 +85,16 @@ def _what_it_answers(net: Network) -> Iterator[Stop]:
         " colours that it answers to most. Stripes find edges, opposed colours find colour borders,"
         " plain tiles pass brightness on. The histogram shows how many weights do next to nothing.",
         quote=lambda f: {"filters": f["filters"], "weights near zero": _part(f["near_zero"])},
+    )
+    yield _stop(
+        "And its first layers together?",
+        "filters",
+        "A few layers on, each unit sees a larger patch through the filters of all layers below it."
+        " These are multiplied out here as if nothing were cut off between them. Look for what"
+        " nearly every network learns from photographs: stripes in all directions, fine and coarse,"
+        " and spots and borders of opposed colours. Grey is no influence.",
+        {"show": "effective"},
+        lambda f: {"layer": f["layer"], "pixels": " x ".join(map(str, f["size"]))},
     )
     yield _stop(
         "What does each channel find?",
@@ -183,7 +193,7 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop
     )
 
 
-def _what_units_see(net: Network) -> Iterator[Stop]:
+def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Stop]:
     detail = _layer(_defaults.seeing, net, 0.6)
     if detail:
         yield _stop(
@@ -193,6 +203,18 @@ def _what_units_see(net: Network) -> Iterator[Stop]:
             " patch that its strongest unit sees, right of it what in the patch excites that unit.",
             {"target": detail + PRE},
             _quote_sheet,
+        )
+    middle = _layer(_defaults.seeing, net, 0.4)
+    if middle:
+        yield _stop(
+            "Which pixels drive such a unit?",
+            "intermediate",
+            f"Units of {middle}, each with its patch and three gradients. The plain one is true,"
+            " and says little to the eye. Guided backpropagation keeps only what speaks for the"
+            " unit, and draws the details that it was found by. The deconvnet keeps what is"
+            " positive on the way back, seen or not: without max pooling, mostly squares.",
+            {"samples": 32 if full else 8, "seed": seed},
+            lambda f: {"units": ", ".join(f["units"])},
         )
     small = _layer(_defaults.seeing, net, 0.2)
     if small:

@@ -80,6 +80,11 @@ class Question:
         """The question about some of the images."""
         return Question(self.net, self.photo[part], self.seen[part], self.units[part])
 
+    def of(self, units: tuple[Target, ...]) -> Question:
+        """The question about several units of the one image."""
+        alike = [len(units), -1, -1, -1]
+        return Question(self.net, self.photo.expand(alike), self.seen.expand(alike), units)
+
     def names(self, activations: Mapping[str, Tensor]) -> list[str]:
         """What each image's score is a score of."""
         return [
@@ -224,6 +229,17 @@ def noisy(seen: Tensor, noise: float, count: int, seed: int) -> Callable[[int, i
         return seen[i] + noise * added.to(seen.device)
 
     return version
+
+
+def over_copies(
+    question: Question, rule: str, samples: int, noise: float, seed: int, batch: int
+) -> Iterator[Ascent]:
+    """The gradient at the images themselves or, of more than one sample, over noisy copies."""
+    if samples == 1:
+        yield gradient(question, rule, batch)
+        return
+    versions = noisy(question.seen, noise, samples, seed)
+    yield from averaged(question, torch.ones(samples), versions, rule, batch)
 
 
 def over_colours(gradients: Tensor, colours: str) -> Tensor:

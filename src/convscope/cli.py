@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,6 +54,9 @@ Check = Annotated[
     bool, Parameter(negative="", help="also draw how far the map can be trusted, and in words")
 ]
 Json = Annotated[bool, Parameter(negative="", help="print the figures as JSON")]
+Resume = Annotated[
+    bool, Parameter(negative="", help="go on with the run that was stopped, where there is one")
+]
 _SAMPLES = "sample:chelsea, sample:coffee, sample:rocket, sample:astronaut"
 ImagePath = Annotated[str, Parameter(help=f"a photograph, or {_SAMPLES}")]
 ImagePaths = Annotated[str, Parameter(help=f"a photograph or a folder of them, or {_SAMPLES}")]
@@ -113,7 +117,7 @@ def _app(words: list[str]) -> App:
         version=__version__,
         result_action="return_value",
     )
-    for command in (tour, replay, layers, models, doctor):
+    for command in (tour, ascend, replay, spectrum, layers, models, doctor):
         app.command(command, group="Commands")
     for name, entry in _catalogue.techniques().items():
         if words[:1] == [name] or words[:2] == ["--help", name]:
@@ -178,13 +182,12 @@ def _run_technique(
     checkpoint: Checkpoint = None,
     random_weights: RandomWeights = False,
     device: Device = None,
+    resume: Resume = False,
     json: Json = False,
 ) -> int:
-    from convscope.images import check_writable, open_image
-
     options = technique.validate(options)
 
-    def begin(photo: Tensor | None) -> Run:
+    def begin(net: Network, photo: Tensor | None) -> Run:
         run: Run = technique.run(net, photo, **options)
         if not check:
             return run
@@ -192,20 +195,34 @@ def _run_technique(
 
         return checked(run)
 
+    load = partial(_load, model, checkpoint, random_weights, device)
+    return _make(technique.name, begin, load, image, output, resume, json)
+
+
+def _make(
+    name: str,
+    begin: Callable[[Network, Tensor | None], Run],
+    load: Callable[[], Network],
+    image: str | None,
+    output: Path | None,
+    resume: bool,
+    as_json: bool,
+) -> int:
+    """The picture of a photograph or of none, or those of a folder's photographs."""
+    from convscope.images import check_writable, open_image
+
     if image is not None and os.path.isdir(image) and not image.startswith("sample:"):
         from convscope import folders
 
-        plan = folders.plan(technique.name, Path(image), output)
-        net = _load(model, checkpoint, random_weights, device)
-        batch = folders.Batch(plan, begin, net)
-        return _make_all(batch, technique.name, json)
+        plan = folders.plan(name, Path(image), output)
+        net = load()
+        return _make_all(folders.Batch(plan, partial(begin, net), net), name, as_json)
     if output is None:
         stem = "" if image is None else "-" + Path(image.replace("sample:", "")).stem
-        output = Path(f"{technique.name}{stem}.png")
+        output = Path(f"{name}{stem}.png")
     check_writable(output)
     photo = None if image is None else open_image(image)
-    net = _load(model, checkpoint, random_weights, device)
-    return _follow(begin(photo), output, json)
+    return _follow(begin(load(), photo), output, as_json, resume)
 
 
 def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str | None) -> Network:
@@ -214,12 +231,20 @@ def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str
     return load(model, pretrained=not random_weights, checkpoint=checkpoint, device=device)
 
 
-def _follow(run: Run, output: Path, as_json: bool) -> int:
-    """Run to the end with a progress bar, save, and say where; Ctrl-C saves the last good frame."""
+def _follow(run: Run, output: Path, as_json: bool, resume: bool = False) -> int:
+    """Run to the end with a progress bar, save, and say where; Ctrl-C saves the last good frame,
+    and beside it what the run needs to go on."""
+    from convscope import checkpoint
     from convscope.run import save_run
 
+    place = checkpoint.beside(output)
+    if place.exists() and not resume:
+        _tell(f"beginning anew; --resume would have gone on with the run in {place}")
     watched = _Watched(run)
-    written = save_run(watched, output)
+    with checkpoint.keeping(place, run.identity, resume=resume) as kept:
+        written = save_run(watched, output)
+        if not watched.interrupted:
+            kept.clear()
     if watched.error:
         return _fail(f"{watched.error}; the last good frame is in {written}")
     if as_json:
@@ -227,6 +252,8 @@ def _follow(run: Run, output: Path, as_json: bool) -> int:
         print(json.dumps({"picture": str(written), **watched.last.figures}, indent=2))
     else:
         print(written)
+    if watched.interrupted and place.exists():
+        _tell("stopped; the same command with --resume goes on")
     return INTERRUPTED if watched.interrupted else 0
 
 
@@ -387,6 +414,34 @@ def tour(
     return 0
 
 
+def ascend(
+    recipe: Annotated[Path, Parameter(help="a recipe of your own, .toml or .json")],
+    image: Annotated[
+        str | None, Parameter(help=f"its photograph or a folder of them, or {_SAMPLES}")
+    ] = None,
+    *,
+    seed: Annotated[int, Parameter(help="chooses the random numbers")] = 0,
+    output: Output = None,
+    model: Model = DEFAULT_MODEL,
+    checkpoint: Checkpoint = None,
+    random_weights: RandomWeights = False,
+    device: Device = None,
+    resume: Resume = False,
+    json: Json = False,
+) -> int:
+    """Follow a recipe of your own from its file."""
+    from convscope.ascend import ascend as follow
+    from convscope.words import check_recipe
+
+    check_recipe(recipe, photo=image is not None)
+
+    def begin(net: Network, photo: Tensor | None) -> Run:
+        return follow(net, recipe, photo, seed=seed)
+
+    load = partial(_load, model, checkpoint, random_weights, device)
+    return _make(recipe.stem, begin, load, image, output, resume, json)
+
+
 def replay(
     picture: Annotated[Path, Parameter(help="a picture that convscope wrote")],
     *,
@@ -405,6 +460,25 @@ def replay(
     output = output or picture.with_stem(picture.stem + "-replay")
     check_writable(output)
     return _follow(run, output, json)
+
+
+def spectrum(
+    folder: Annotated[Path, Parameter(help="photographs, in folders of it too")],
+    *,
+    output: Annotated[Path, Parameter(["--output", "-o"], help="the file to write")] = Path(
+        "spectrum.npz"
+    ),
+) -> int:
+    """Measure how strong each frequency is in photographs, for the start maco."""
+    from convscope import folders, spectra
+    from convscope.images import open_image
+
+    if output.suffix != ".npz":
+        raise ConvscopeError(f"a spectrum is a file that ends in .npz, not {output.name}")
+    photographs = folders.photographs(folder)
+    opened = (open_image(path) for path in _named(photographs, "spectrum", False))
+    print(spectra.save(output, spectra.measure(opened)))
+    return 0
 
 
 def layers(

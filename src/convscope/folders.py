@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +49,16 @@ def plan(technique: str, folder: Path, output: Path | None = None) -> Plan:
     output = usual[technique] if output is None else output
     _check_output(folder, output)
     left_out = {os.path.realpath(path) for path in (output, *usual.values())}
+    return Plan(folder, output, photographs(folder, left_out))
+
+
+def photographs(folder: Path, left_out: Collection[str] = ()) -> tuple[Path, ...]:
+    """The photographs in a folder and in the folders in it, but for those whose real path is
+    `left_out`, hidden ones, and links to folders, for they may go in circles.
+
+    Raises:
+        ConvscopeError: none, or a folder that cannot be read.
+    """
     endings = images.endings()
     found = []
     for here, inner, names in os.walk(folder, onerror=_refuse):
@@ -62,7 +72,7 @@ def plan(technique: str, folder: Path, output: Path | None = None) -> Plan:
         found += [path for path in paths if path.suffix.lower() in endings]
     if not found:
         raise ConvscopeError(f"no photograph in {folder}")
-    return Plan(folder, output, tuple(sorted(found)))
+    return tuple(sorted(found))
 
 
 def _usual_output(folder: Path, technique: str) -> Path:

@@ -90,11 +90,12 @@ class each(Objective):
         def score(activations: Activations, image: Tensor) -> Tensor:
             if len(image) != len(bound):
                 raise ConvscopeError(f"{len(bound)} objectives for {len(image)} images")
-            rows = [slice(i, i + 1) for i in range(len(bound))]
+            # Cut once a layer and not once a row, whose gradients would each be as large as it.
+            rows = {name: value.split(1) for name, value in activations.items()}
             return torch.cat(
                 [
-                    one.score({name: value[row] for name, value in activations.items()}, image[row])
-                    for one, row in zip(bound, rows, strict=True)
+                    one.score({name: rows[name][i] for name in one.layers}, image[i : i + 1])
+                    for i, one in enumerate(bound)
                 ]
             )
 
@@ -261,6 +262,80 @@ class match(Objective):
             return -(found - wanted).square().sum(1) / wanted.square().sum(1).clamp_min(1e-12)
 
         return _unit(net, unit, score)
+
+
+@dataclass(frozen=True, eq=False)
+class caricature(Objective):
+    """How far a layer's activations go along those for another image `of` (1, 3, H, W), which
+    itself scores 1, times the cosine between the two to the power `cosine`.
+
+    Climbing it exaggerates what is strong in the other image (Olah 2018).
+    """
+
+    layer: str | Target
+    of: Tensor
+    cosine: float = 1.0
+
+    def bind(self, net: Network) -> Bound:
+        unit = _layer_of(net, self.layer)
+        with torch.no_grad():
+            wanted = net.activations(self.of, {unit.layer})[unit.layer].flatten(1)
+
+        def score(values: Tensor) -> Tensor:
+            found = values.flatten(1)
+            if found.shape[1] != wanted.shape[1]:
+                raise ConvscopeError(f"{unit.layer!r}: bring both images to one size")
+            along = (found * wanted).sum(1) / wanted.square().sum(1).clamp_min(1e-12)
+            return along * F.cosine_similarity(found, wanted).clamp_min(0.1) ** self.cosine
+
+        return _unit(net, unit, score)
+
+
+@dataclass(frozen=True, eq=False)
+class resemble(Objective):
+    """How much every place of a layer looks like some place of another image `of` (1, 3, H, W).
+
+    Of the other image's activations, as directions of unit length, each place takes the one that it
+    goes along furthest; how far is the mean over places (Mordvintsev, Olah and Tyka 2015). With
+    `cosine` above 0 that is multiplied by the cosine between the two to this power. The paper takes
+    no unit length and no cosine: then the other image's strongest place is taken nearly everywhere,
+    and what grows is what grows in any dream.
+    """
+
+    layer: str | Target
+    of: Tensor
+    cosine: float = 4.0
+
+    def bind(self, net: Network) -> Bound:
+        unit = _layer_of(net, self.layer)
+        with torch.no_grad():
+            found = net.activations(self.of, {unit.layer})[unit.layer]
+        if len(found) != 1:
+            raise ConvscopeError(f"resemble takes one image to look like, not {len(found)}")
+        there = F.normalize(_places(found)[0], dim=0)
+
+        def score(values: Tensor) -> Tensor:
+            here = _places(values)
+            with torch.no_grad():
+                few = max(1, _PRODUCTS // there.shape[1])
+                nearest = [(part.transpose(1, 2) @ there).argmax(2) for part in here.split(few, 2)]
+                chosen = there.T[torch.cat(nearest, 1)].transpose(1, 2)
+            along = (here * chosen).sum(1)
+            if self.cosine:
+                alike = along / torch.linalg.vector_norm(here, dim=1).clamp_min(1e-12)
+                along = along * alike.clamp_min(0.1) ** self.cosine
+            return along.mean(1)
+
+        return _unit(net, unit, score)
+
+
+# How many products of places are held at once: an early layer of two photographs has billions.
+_PRODUCTS = 2**24
+
+
+def _places(values: Tensor) -> Tensor:
+    """(N, C, ...) as (N, C, places)."""
+    return values.reshape(*values.shape[:2], -1)
 
 
 def _moments(values: Tensor) -> Tensor:

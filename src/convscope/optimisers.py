@@ -24,7 +24,7 @@ class sgd(Optimiser):
     momentum: float = 0.0
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.SGD([parameters], lr=self.rate, momentum=self.momentum)
+        return torch.optim.SGD([parameters], lr=self.rate, momentum=self.momentum, fused=True)
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,19 @@ class sign(Optimiser):
 
 @dataclass(frozen=True)
 class adam(Optimiser):
-    """Adam (Kingma & Ba 2015)."""
+    """Adam (Kingma & Ba 2015); after every step the rate is multiplied by `fall`."""
 
     rate: float = 0.05
+    fall: float = 1.0
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.Adam([parameters], lr=self.rate)
+        optimiser = torch.optim.Adam([parameters], lr=self.rate, fused=True)
+        optimiser.register_step_post_hook(self._fall)
+        return optimiser
+
+    def _fall(self, optimiser: torch.optim.Optimizer, *_: object) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] *= self.fall
 
 
 @dataclass(frozen=True)

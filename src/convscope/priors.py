@@ -141,13 +141,17 @@ class smooth_gradient(Prior):
 
 @dataclass(frozen=True)
 class natural_colours(Prior):
-    """The gradient times the covariance of natural colours: hue follows brightness."""
+    """A `share` of the gradient times the covariance of natural colours, where hue follows
+    brightness; the rest in its own colours."""
+
+    share: float = 1.0
 
     def gradient(self, gradient: Tensor) -> Tensor:
         if gradient.shape[1] != 3:
             return gradient
         matrix = tensors.colour_matrix(gradient)
-        return torch.einsum("rc,nchw->nrhw", matrix @ matrix.T, gradient)
+        natural = torch.einsum("rc,nchw->nrhw", matrix @ matrix.T, gradient)
+        return natural if self.share == 1 else gradient.lerp(natural, self.share)
 
 
 @dataclass(frozen=True)

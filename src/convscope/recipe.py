@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from convscope import checkpoint
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.objectives import Bound, Objective
@@ -23,6 +25,9 @@ from convscope.types import Ascent, Picture
 class Recipe:
     """From a `start`, climb an `objective` under a backward `rule`, with `priors`, by an
     `optimiser`, for some `steps`. Without an optimiser the gradient is looked at and not followed.
+
+    With `tile`, the network sees large images in tiles of at most so many pixels a side, which
+    bounds memory. The score is then the mean of the tiles', each by its area.
     """
 
     start: Start
@@ -31,13 +36,15 @@ class Recipe:
     priors: tuple[Prior, ...] = ()
     optimiser: Optimiser | None = None
     steps: int = 1
+    tile: int | None = None
 
 
 def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
     """Follow a recipe, a frame a step.
 
     Each frame has the image (N, C, H, W) after the step, and the score (N,), the gradient by the
-    image and the activations that led to it, all from before the step.
+    image and the activations that led to it, all from before the step. `scores` (step, N) are those
+    of all steps so far.
 
     Raises:
         ConvscopeError: an unknown name, a prior on pixels where the parameters are none, a rule
@@ -51,15 +58,18 @@ def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
             raise ConvscopeError(
                 f"{prior} works on pixels, and {type(recipe.start).__name__} has none to change"
             )
+    eye = _Eye(net, bound, rule, recipe.priors, recipe.tile, generator)
     if recipe.optimiser is None:
         for step in range(1, recipe.steps + 1):
             image = _draw(canvas, canvas.parameters)[1].detach().clone()
-            frame = _look(net, bound, rule, recipe.priors, image, generator)
-            yield _shown(_checked(net, frame, step), image, step, recipe)
+            yield _shown(_checked(net, eye.look(image), step), image, step, recipe)
         return
 
     parameters = canvas.parameters.clone()
+    parameters.grad = torch.empty_like(parameters)
     optimiser = recipe.optimiser.over(parameters)
+    kept = checkpoint.Climb(parameters, optimiser, generator)
+    first, history = kept.begin()
     drawn: tuple[Tensor, Tensor] | None = _draw(canvas, parameters)
     looks: list[Ascent] = []
 
@@ -67,31 +77,34 @@ def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
         nonlocal drawn
         leaf, image = drawn or _draw(canvas, parameters)
         drawn = None  # an optimiser that looks again has moved in the meantime
-        frame = _look(net, bound, rule, recipe.priors, image.detach(), generator)
+        frame = eye.look(image.detach())
         direction = frame.gradient
         for prior in recipe.priors:
             direction = prior.gradient(direction)
         if image is not leaf:
             (direction,) = torch.autograd.grad(image, leaf, direction)
-        parameters.grad = -direction
+        torch.neg(direction, out=parameters.grad)
         looks.append(frame)
         return -float(frame.score.sum())
 
-    for step in range(1, recipe.steps + 1):
-        looks.clear()
-        optimiser.step(look)
-        frame = _checked(net, looks[0], step)
-        if step == 1 and not frame.gradient.any():
-            raise ConvscopeError(
-                "the gradient is zero everywhere, so there is no way up: the target never fires"
-                " here; try the rule 'redirected', another target or another start"
-            )
-        if canvas.decode is None:
-            for prior in recipe.priors:
-                parameters.copy_(prior.pixels(parameters, step))
-        drawn = _draw(canvas, parameters)
-        image = drawn[1].detach().clone()
-        yield _shown(frame, image, step, recipe)
+    with kept:
+        for step in range(first, recipe.steps + 1):
+            kept.before(step, recipe.steps, history)
+            looks.clear()
+            optimiser.step(look)
+            frame = _checked(net, looks[0], step)
+            if step == 1 and not frame.gradient.any():
+                raise ConvscopeError(
+                    "the gradient is zero everywhere, so there is no way up: the target never fires"
+                    " here; try the rule 'redirected', another target or another start"
+                )
+            if canvas.decode is None:
+                for prior in recipe.priors:
+                    parameters.copy_(prior.pixels(parameters, step))
+            drawn = _draw(canvas, parameters)
+            history.append(frame.score)
+            image = drawn[1].detach().clone()
+            yield replace(_shown(frame, image, step, recipe), scores=torch.stack(history))
 
 
 def _shown(frame: Ascent, image: Tensor, step: int, recipe: Recipe) -> Ascent:
@@ -109,34 +122,68 @@ def _draw(canvas: Canvas, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return leaf.requires_grad_(), canvas.decode(leaf)
 
 
-def _look(
-    net: Network,
-    bound: Bound,
-    rule: Rule,
-    priors: tuple[Prior, ...],
-    image: Tensor,
-    generator: torch.Generator,
-) -> Ascent:
-    """Score an image and differentiate: one forward pass and one backward."""
-    with torch.enable_grad():
-        leaf = image.detach().requires_grad_()
-        seen = leaf
-        for prior in priors:
-            seen = prior.view(seen, generator)
+@dataclass(frozen=True)
+class _Eye:
+    """Scores an image and differentiates: one forward pass and one backward."""
+
+    net: Network
+    bound: Bound
+    rule: Rule
+    priors: tuple[Prior, ...]
+    tile: int | None
+    generator: torch.Generator
+
+    def look(self, image: Tensor) -> Ascent:
+        with torch.enable_grad():
+            leaf = image.detach().requires_grad_()
+            seen = leaf
+            for prior in self.priors:
+                seen = prior.view(seen, self.generator)
+            if self.tile and max(seen.shape[-2:]) > self.tile:
+                score, gradient = self._tiled(seen.detach(), self.tile)
+                if seen is not leaf:
+                    (gradient,) = torch.autograd.grad(seen, leaf, gradient)
+                return Ascent(image=image, gradient=gradient, score=score)
+            activations, score, gradient = self._differentiated(seen, leaf)
+        return Ascent(
+            image=image,
+            gradient=gradient,
+            score=score,
+            activations={name: value.detach() for name, value in activations.items()},
+        )
+
+    def _differentiated(
+        self, seen: Tensor, leaf: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """What was read of `seen`, the score and its gradient by `leaf`, which `seen` shows."""
         activations: dict[str, Tensor] = {}
-        if bound.layers:
-            with rule.mode() as mode:
-                activations = net.activations(seen, bound.layers)
+        if self.bound.layers:
+            with self.rule.mode() as mode:
+                activations = self.net.activations(seen, self.bound.layers)
             mode.check()
-        score = bound.score(activations, leaf)
-        with net.numerics():
+        score = self.bound.score(activations, leaf)
+        with self.net.numerics():
             gradient = _gradient(score, leaf)
-    return Ascent(
-        image=image,
-        gradient=gradient,
-        score=score.detach(),
-        activations={name: value.detach() for name, value in activations.items()},
-    )
+        return activations, score.detach(), gradient
+
+    def _tiled(self, seen: Tensor, side: int) -> tuple[Tensor, Tensor]:
+        """The score of an image too large to be seen at once, and its gradient by the image."""
+        gradient, score = torch.empty_like(seen), seen.new_zeros(len(seen))
+        for rows in _cut(seen.shape[-2], side):
+            for columns in _cut(seen.shape[-1], side):
+                leaf = seen[..., rows, columns].clone().requires_grad_()
+                share = leaf.numel() / seen.numel()
+                _, one, steep = self._differentiated(leaf, leaf)
+                score += share * one
+                torch.mul(steep, share, out=gradient[..., rows, columns])
+        return score, gradient
+
+
+def _cut(length: int, side: int) -> list[slice]:
+    """Slices of nearly one length, none above `side`."""
+    count = -(-length // side)
+    edges = [round(length * i / count) for i in range(count + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def _gradient(score: Tensor, image: Tensor) -> Tensor:

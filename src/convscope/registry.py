@@ -67,27 +67,13 @@ class Technique:
         Raises:
             ConvscopeError: an unknown word (the nearest is named) or a value out of bounds.
         """
-        for word in parameters:
-            if word not in self.model.model_fields:
-                raise unknown(f"option of {self.name}", word, self.model.model_fields)
-        try:
-            return dict(self.model(**parameters))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = str(first["loc"][0]) if first["loc"] else "parameters"
-            got = "" if first["type"] == "missing" else f", not {_short(first['input'])}"
-            message = first["msg"][0].lower() + first["msg"][1:]
-            raise ConvscopeError(f"{self.name}: {where}: {message}{got}") from error
+        return validated(self.name, self.model, parameters)
 
     def run(self, net: Network, image: Tensor | None = None, **parameters: Any) -> Run:
         """Ready to run; nothing is computed yet, but everything is checked that can be."""
-        if not isinstance(net, Network):
-            raise ConvscopeError(
-                f"{self.name} needs a Network first (load() or Network(module, ...)),"
-                f" not {type(net).__name__}"
-            )
+        check_network(self.name, net)
         if self.takes_image:
-            _check_image(self.name, net, image)
+            check_image(self.name, net, image)
         elif image is not None:
             raise ConvscopeError(f"{self.name} takes no image")
         parameters = self.validate(parameters)
@@ -168,7 +154,43 @@ def names() -> tuple[str, ...]:
     return tuple(_catalogue.techniques())
 
 
-def _check_image(name: str, net: Network, image: Tensor | None) -> None:
+def validated(
+    name: str, model: type[BaseModel], values: Mapping[str, Any], kind: str = "option"
+) -> dict[str, Any]:
+    """Values complete with the defaults of a model.
+
+    Raises:
+        ConvscopeError: one that the model has not (the nearest is named), of another type or out of
+            bounds.
+    """
+    for word in values:
+        if word not in model.model_fields:
+            raise unknown(f"{kind} of {name}", word, model.model_fields)
+    try:
+        return dict(model(**values))
+    except ValidationError as error:
+        first, *others = error.errors()
+        where = str(first["loc"][0]) if first["loc"] else "parameters"
+        got = "" if first["type"] == "missing" else f", not {short(first['input'])}"
+        message = first["msg"][0].lower() + first["msg"][1:]
+        for other in others:  # of a union, what else it might have been
+            kinds = other["msg"].removeprefix("Input should be ")
+            if other["loc"][:1] == first["loc"][:1] and kinds not in message:
+                message += f" or {kinds}"
+        raise ConvscopeError(f"{name}: {where}: {message}{got}") from error
+
+
+def check_network(name: str, net: Network) -> None:
+    """Fail where a technique gets anything else first."""
+    if not isinstance(net, Network):
+        raise ConvscopeError(
+            f"{name} needs a Network first (load() or Network(module, ...)),"
+            f" not {type(net).__name__}"
+        )
+
+
+def check_image(name: str, net: Network, image: Tensor | None) -> None:
+    """Fail where there is no image, or one that is not RGB in [0, 1]."""
     if image is None:
         raise ConvscopeError(f"{name} needs an image: {name}(net, open_image('photo.jpg'))")
     pixels = net.as_input(image)
@@ -182,6 +204,7 @@ def _check_image(name: str, net: Network, image: Tensor | None) -> None:
         )
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value in a few letters, for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:80]}..."

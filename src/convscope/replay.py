@@ -10,8 +10,10 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from convscope import images, registry
+from convscope.ascend import ASCEND, Options, ascend
 from convscope.check import check
 from convscope.errors import ConvscopeError
+from convscope.network import Network
 from convscope.run import Run
 from convscope.zoo import load
 
@@ -65,7 +67,8 @@ def remake(
             f"{name} was made with a network of your own ({network.name}), which its recipe"
             " cannot load; run the technique in Python"
         )
-    technique = registry.get(recipe.technique)
+    ascended = recipe.technique == ASCEND
+    begin = _ascend if ascended else registry.get(recipe.technique).run
     photo = _photo(recipe, name, image) if recipe.takes_image else None
     net = load(
         network.name,
@@ -73,8 +76,12 @@ def remake(
         checkpoint=network.checkpoint,
         device=device or recipe.device,
     )
-    run = technique.run(net, photo, **recipe.parameters)
+    run = begin(net, photo, **recipe.parameters)
     return run if recipe.checked is None else check(run, seed=recipe.checked)
+
+
+def _ascend(net: Network, photo: Tensor | None, **parameters: Any) -> Run:
+    return ascend(net, image=photo, **registry.validated(ASCEND, Options, parameters))
 
 
 def _photo(recipe: _Recipe, name: str, path: str | None) -> Tensor:

@@ -23,9 +23,14 @@ from convscope.errors import ConvscopeError, unknown
 
 
 class Rule:
-    """How gradients pass activations. `mode()` is the context in which to run the forward pass."""
+    """How gradients pass activations. `mode()` is the context in which to run the forward pass.
+
+    Where it meets no activation that it knows, a rule that is `told_apart` from the true gradient
+    is refused rather than quietly giving that.
+    """
 
     name: ClassVar[str]
+    told_apart: ClassVar[bool] = True
 
     def mode(self) -> RuleMode:
         return RuleMode(self)
@@ -81,11 +86,13 @@ class redirected(Rule):
     """Where the activation is flat, `leak` of the gradient passes all the same.
 
     A unit that is silent everywhere has no gradient to be found by; a tenth of it is enough to
-    wake it and little enough to keep the class.
+    wake it and little enough to keep the class. Where nothing is ever flat (SiLU, GELU) it is the
+    true gradient.
     """
 
     leak: float = 0.1
     name: ClassVar[str] = "redirected"
+    told_apart: ClassVar[bool] = False
 
     def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
         if met.slope:
@@ -141,7 +148,7 @@ class RuleMode(TorchFunctionMode):
         Raises:
             ConvscopeError: there was no activation that the rule could change.
         """
-        if self.met == 0:
+        if self.met == 0 and self.rule.told_apart:
             raise ConvscopeError(
                 f"rule {self.rule.name!r} would change nothing: between the image and the target"
                 f" there is no {_nonlinear.PIECEWISE_LINEAR}; take the plain gradient"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -15,13 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from convscope import __version__, images, render
+from convscope import __version__, checkpoint, images, render
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.types import Frame
 
 Array = np.ndarray[Any, np.dtype[Any]]
-ANIMATIONS = (".gif", ".webp")
+ANIMATIONS = (".gif", ".webp", ".mp4")
 
 
 class Result:
@@ -165,10 +167,29 @@ class Run:
             raise ConvscopeError(f"{self.technique} gave no frame")
         return self._result
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the result, or the whole run where the path ends in .gif or .webp."""
+    @property
+    def identity(self) -> Mapping[str, object]:
+        """What tells this run from others, whatever the device and the versions."""
+        parts = ("technique", "parameters", "checked", "network", "image")
+        found = {part: self.recipe[part] for part in parts}
+        if self.image is not None and found["image"] is None:
+            found["image"] = hashlib.sha256(_array(self.image).tobytes()).hexdigest()
+        return found
+
+    def save(self, path: str | os.PathLike[str], *, resume: bool = False) -> Path:
+        """Write the result, or the whole run where the path ends in .gif, .webp or .mp4.
+
+        With `resume`, climbs are kept in PATH.resume while they run: should they be stopped, the
+        same call goes on with them.
+        """
         animated = Path(path).suffix.lower() in ANIMATIONS
-        return save_run(self if animated else [self.result()], path)
+        if not resume:
+            return save_run(self if animated else [self.result()], path)
+        place = checkpoint.beside(Path(path))
+        with checkpoint.keeping(place, self.identity, resume=True) as kept:
+            written = self.save(path)
+            kept.clear()
+        return written
 
     def show(self) -> None:
         """Show the result."""
@@ -179,12 +200,15 @@ class Run:
 
 
 def save_run(results: Iterable[Result], path: str | os.PathLike[str], most: int = 60) -> Path:
-    """Follow a run to its end and write it: the last frame, or an animation of at most `most`."""
-    animated = Path(path).suffix.lower() in ANIMATIONS
+    """Follow a run to its end and write it: the last frame, an animation of at most `most`, or a
+    film (.mp4) of all."""
+    ending = Path(path).suffix.lower()
+    animated = ending in ANIMATIONS
     last = None
     pictures = []
     for last in results:
-        if animated and last.step in np.linspace(1, last.steps, min(most, last.steps)).round():
+        every = 1 if ending == ".mp4" else math.ceil(max(1, last.steps - 1) / max(1, most - 1))
+        if animated and (last.step == 1 or (last.steps - last.step) % every == 0):
             pictures.append(last.picture)
     if last is None:
         raise ConvscopeError("the run gave no frame")

@@ -6,13 +6,15 @@ Fourier coefficients mean an image whose large and small scales change equally f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from convscope import tensors
+from convscope import spectra, tensors
+from convscope.errors import ConvscopeError
 from convscope.network import Network
 
 # How far a step of a coefficient moves the image before the sigmoid: larger saturates the colours,
@@ -54,9 +56,21 @@ class noise(Start):
     size: int | None = None
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
-        shape = (self.count, len(net.mean), *_size(net, self.size))
+        shape = (self.count, len(net.mean), *sides(net, self.size))
         pixels = 0.5 + self.sigma * torch.randn(shape, generator=generator, dtype=net.dtype)
         return Canvas(pixels.clamp(0, 1).to(net.device))
+
+
+@dataclass(frozen=True)
+class zeros(Start):
+    """`count` images that are zero once normalised: the mean colour of the network's training."""
+
+    count: int = 1
+    size: int | None = None
+
+    def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
+        mean = torch.tensor(net.mean, dtype=net.dtype, device=net.device).view(1, -1, 1, 1)
+        return Canvas(mean.expand(self.count, -1, *sides(net, self.size)).contiguous())
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,29 +89,61 @@ class fourier(Start):
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
         height, width = (
-            _size(net, self.size) if self.image is None else tuple(self.image.shape[-2:])
+            sides(net, self.size) if self.image is None else tuple(self.image.shape[-2:])
         )
         scale = tensors.fourier_scale(height, width, self.decay, net.device)[..., None].to(
             net.dtype
         )
         scale = scale * GAIN
-        channels = len(net.mean)
-        colour = channels == 3
 
         def decode(parameters: Tensor) -> Tensor:
             spectrum = torch.view_as_complex(parameters * scale)
-            values = torch.fft.irfft2(spectrum, s=(height, width), norm="ortho")
-            return torch.sigmoid(tensors.correlate_colours(values) if colour else values)
+            return tensors.bounded(torch.fft.irfft2(spectrum, s=(height, width), norm="ortho"))
 
         if self.image is None:
-            shape = (self.count, channels, height, width // 2 + 1, 2)
+            shape = (self.count, len(net.mean), height, width // 2 + 1, 2)
             start = self.sigma * torch.randn(shape, generator=generator, dtype=net.dtype)
             return Canvas(start.to(net.device), decode)
-        values = torch.logit(self.image.to(net.device, net.dtype), eps=1e-3)
-        values = tensors.decorrelate_colours(values) if colour else values
+        values = tensors.unbounded(self.image.to(net.device, net.dtype))
         spectrum = torch.fft.rfft2(values, norm="ortho")
         return Canvas(torch.view_as_real(spectrum) / scale, decode)
 
 
-def _size(net: Network, size: int | None) -> tuple[int, int]:
+@dataclass(frozen=True)
+class maco(Start):
+    """The phase of Fourier coefficients, whose magnitude stays that of natural images (Fel et al.
+    2023): what goes where is found, how much of each scale there is is given.
+
+    `spectrum` is a file that `convscope spectrum` made, by default that of the package; `contrast`
+    is a factor to it, with which natural contrast, 1, is softened.
+    """
+
+    count: int = 1
+    size: int | None = None
+    spectrum: str | None = None
+    contrast: float = 0.7
+
+    def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
+        height, width = sides(net, self.size)
+        known = spectra.load(self.spectrum)
+        if len(net.mean) == 1:
+            known = known[:1]  # the first of the decorrelated colours is brightness
+        elif len(known) != len(net.mean):
+            raise ConvscopeError(
+                f"the spectrum has {len(known)} colours and {net.name} takes {len(net.mean)}; make"
+                " one of other photographs with convscope spectrum"
+            )
+        magnitude = self.contrast * spectra.fitted(known, height, width).to(net.device, net.dtype)
+
+        def decode(phase: Tensor) -> Tensor:
+            spectrum = torch.polar(magnitude.expand_as(phase), phase)
+            return tensors.bounded(torch.fft.irfft2(spectrum, s=(height, width), norm="ortho"))
+
+        shape = (self.count, *magnitude.shape)
+        phase = torch.rand(shape, generator=generator, dtype=net.dtype) * 2 - 1
+        return Canvas((math.pi * phase).to(net.device), decode)
+
+
+def sides(net: Network, size: int | None) -> tuple[int, int]:
+    """Rows and columns of an image of this size; of the network's own by default."""
     return net.input_size if size is None else (size, size)

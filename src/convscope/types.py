@@ -246,8 +246,12 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class Ascent(Frame):
-    """A frame of a climb, where image, gradient and score are always there."""
+    """A frame of a climb, where image, gradient and score are always there.
+
+    `scores` (step, N) are those of all steps so far.
+    """
 
     image: Tensor
     gradient: Tensor
     score: Tensor
+    scores: Tensor | None = None

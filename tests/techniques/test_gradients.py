@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope import registry
+from convscope._units import outstanding
 from convscope.attribution import filled
 from convscope.types import Frame, Grid, HeatMap
 from tests import toys
@@ -328,20 +329,16 @@ def test_a_layer_shows_its_outstanding_units_and_what_they_see(
     own: cs.Network, own_photo: Tensor, name: str
 ) -> None:
     (frame,) = registry.get(name).run(own, own_photo, target="blocks").frames()
-    maps = own.read(own_photo, {"blocks"})["blocks"][0].flatten(1)
-    outstanding = ((maps.amax(1) - maps.mean(1)) / maps.std(1)).tolist()
+    units = outstanding(own, "blocks", own.read(own_photo, {"blocks"})["blocks"][0], 9)
     channels: Any = frame.figures["channels"]
-    scores = [outstanding[c] for c in channels]
-    assert scores == sorted(scores, reverse=True)
-    assert max(outstanding) == scores[0]
+    assert channels == [unit.channel for unit in units]
     places = [_place(caption) for caption in _grid(frame).captions[1::2]]
-    assert len(set(places)) == len(places), "each place once"
+    assert places == [unit.position for unit in units]
     layer = own.layer("blocks")
     assert layer.rows is not None
     assert layer.columns is not None
     assert frame.gradient is not None
-    for channel, (row, column), gradient in zip(channels, places, frame.gradient, strict=True):
-        assert divmod(int(maps[channel].argmax()), 16) == (row, column)
+    for (row, column), gradient in zip(places, frame.gradient, strict=True):
         rows, columns = (g.flatten().tolist() for g in _support(gradient))
         assert layer.rows.span(row)[0] <= rows[0]
         assert rows[-1] <= layer.rows.span(row)[1]

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+import torch.nn.functional as F
+from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
 
-from convscope import _defaults, tensors
+from convscope import _defaults, images, tensors
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
-from convscope.objectives import energy
+from convscope.objectives import Objective, each, energy, resemble, weighted
 from convscope.optimisers import sgd
 from convscope.priors import box, jitter, natural_colours, smooth_gradient, unit_gradient
 from convscope.recipe import Recipe, climb
-from convscope.registry import Seed, technique
+from convscope.registry import Seed, check_image, technique
 from convscope.starts import photo
-from convscope.types import Frame, Picture
+from convscope.types import Ascent, Frame, Picture
+
+ENLARGE = 1.05  # from each picture of a zoom to the next, as in the paper
+SHIFT = 24  # pixels of jitter
+TILE_MEMORY = 2**29  # bytes that a tile's activations may take
+
+
+def _guide(guide: object) -> object:
+    """A file by its full path, also that of an opened photograph: so the recipe can be replayed."""
+    if isinstance(guide, Tensor):
+        source = images.source(guide)
+        return guide if source is None else source["path"]
+    if isinstance(guide, str | os.PathLike):
+        name = os.fspath(guide)
+        return name if name.startswith(images.SAMPLE_PREFIX) else os.path.abspath(name)
+    return guide
 
 
 @technique(
@@ -32,43 +52,172 @@ def deepdream(
     image: Tensor,
     *,
     layer: Annotated[
-        str | None, Field(description="the layer or channel to amplify; a deep one by default")
+        str | tuple[str, ...] | None,
+        Field(
+            description="the layers or channels to amplify, several with weights if wanted"
+            " (`blocks.2` and `blocks.4*0.5`); a deep layer by default"
+        ),
+    ] = None,
+    guide: Annotated[
+        str | SkipJsonSchema[Tensor] | None,
+        BeforeValidator(_guide),
+        Field(description="another photograph, to dream of what is in it"),
     ] = None,
     octaves: Annotated[int, Field(ge=1, le=12, description="sizes to dream at, small first")] = 4,
     zoom: Annotated[float, Field(gt=1, le=2, description="ratio of one size to the next")] = 1.3,
-    steps: Annotated[int, Field(ge=1, le=10_000, description="steps at each size")] = 12,
+    steps: Annotated[int, Field(ge=1, le=10_000, description="steps at each size")] = 20,
     rate: Annotated[float, Field(gt=0, le=1, description="mean change of a pixel a step")] = 0.012,
+    rule: Annotated[
+        Literal["redirected", "plain"],
+        Field(description="redirected lets a tenth of the gradient pass silent units"),
+    ] = "redirected",
+    frames: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="pictures of a zoom into the dream, each the last one enlarged by 5 % and"
+            " dreamt on; write them to a .mp4 or .gif",
+        ),
+    ] = 1,
+    tile: Annotated[
+        int | None,
+        Field(
+            ge=32,
+            le=100_000,
+            description="the network sees larger photos in tiles of at most so many pixels a side;"
+            " by default as large as fit into half a gigabyte, and as the layer sees",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
     """The photo, changed until a layer sees more of what it already sees in it.
 
     The climb begins on a small version of the photo and goes on at larger ones, carrying the
-    invented detail up. It works at the photo's own size.
+    invented detail up. It works at the photo's own size. What several layers add up is each one's
+    energy over its energy for the photo as the network sees it, times its weight. With a guide,
+    every place of the layer is driven towards the place of the guide that it resembles most.
     """
-    layer = _defaults.deep(net).name + PRE if layer is None else layer
-    net.target(layer)
+    words = (layer,) if isinstance(layer, str) else layer or (_defaults.deep(net).name + PRE,)
     base = net.as_input(image)
-    sizes = _sizes(base, octaves, zoom)
-    detail = torch.zeros_like(tensors.resize(base, sizes[0]))
-    for octave, size in enumerate(sizes):
-        ground = tensors.resize(base, size).clamp(0, 1)
-        detail = tensors.resize(detail, size)
+    objective, layers = _objective(net, words, base, guide)
+    tile = tile or _tile(net, layers, len(base))
+
+    def dream(begin: Tensor, count: int, number: int) -> Iterator[Ascent]:
+        # Each step has other seams, all over the picture.
+        shift = tile // 2 if max(begin.shape[-2:]) > tile else SHIFT
+        colours, smooth, unit = natural_colours(share=0.85), smooth_gradient(), unit_gradient()
         recipe = Recipe(
-            start=photo((ground + detail).clamp(0, 1)),
-            objective=energy(layer, leak=0.1),
-            priors=(jitter(24), natural_colours(), smooth_gradient(), unit_gradient(), box()),
+            start=photo(begin),
+            objective=objective,
+            rule=rule,
+            priors=(jitter(shift), colours, smooth, unit, box()),
             optimiser=sgd(rate),
-            steps=steps,
+            steps=count,
+            tile=tile,
         )
-        for frame in climb(net, recipe, seed + octave):
-            detail = frame.image - ground
-            yield replace(
-                frame,
-                step=octave * steps + frame.step,
-                steps=octaves * steps,
-                panels=tuple(Picture(one, f"{layer}") for one in frame.image),
-                figures={"layer": layer, "octave": octave + 1, "score": frame.score.tolist()},
-            )
+        return climb(net, recipe, seed + number)
+
+    def shown(frame: Ascent, step: int, octave: int) -> Frame:
+        name = ", ".join(words)
+        return replace(
+            frame,
+            step=step,
+            steps=octaves * steps if frames == 1 else frames,
+            panels=tuple(Picture(one, name) for one in frame.image),
+            figures={"layer": name, "octave": octave + 1, "score": frame.score.tolist()},
+        )
+
+    first, *larger = _sizes(base, octaves, zoom)
+    begin = tensors.resize(base, first).clamp(0, 1)
+    for octave, size in enumerate([*larger, None]):
+        for frame in dream(begin, steps, octave):
+            if frames == 1:
+                yield shown(frame, octave * steps + frame.step, octave)
+        if size:
+            begin = _grown(frame.image, base, size)
+    if frames == 1:
+        return
+    yield shown(frame, 1, octave)
+    # The zoom dreams as much on its way from one size to the next as the octaves do.
+    few = max(1, round(steps * math.log(ENLARGE) / math.log(zoom)))
+    for number in range(2, frames + 1):
+        frame = deque(dream(_enlarged(frame.image), few, octave + number), maxlen=1).pop()
+        yield shown(frame, number, octave)
+
+
+def _objective(
+    net: Network, words: tuple[str, ...], base: Tensor, guide: str | Tensor | None
+) -> tuple[Objective, frozenset[str]]:
+    """What is climbed, and the layers that it reads."""
+    of = None if guide is None else _opened(net, guide)
+    weights, terms = [], list[Objective]()
+    for word in words:
+        name, weight = _weighed(word)
+        net.target(name)
+        weights.append(weight)
+        terms.append(energy(name, leak=0.1) if of is None else resemble(name, of))
+    bound = [term.bind(net) for term in terms]
+    layers = frozenset().union(*(one.layers for one in bound))
+    seen = net.fit(base)
+    with torch.no_grad():
+        activations = net.activations(seen, layers)
+        scores = torch.stack([one.score(activations, seen) for one in bound], 1)
+    relative = torch.tensor(weights).to(scores) / scores.abs().clamp_min(1e-30)
+    photos = [weighted(tuple(zip(row, terms, strict=True))) for row in relative.tolist()]
+    return photos[0] if len(photos) == 1 else each(tuple(photos)), layers
+
+
+def _weighed(word: str) -> tuple[str, float]:
+    name, star, weight = (part.strip() for part in word.partition("*"))
+    try:
+        factor = float(weight) if star else 1.0
+    except ValueError:
+        factor = math.nan
+    if factor == 0 or not math.isfinite(factor):
+        raise ConvscopeError(f"{word!r}: a layer's weight is a number and not 0, as in {name}*0.5")
+    return name, factor
+
+
+def _opened(net: Network, guide: str | Tensor) -> Tensor:
+    opened = images.open_image(guide) if isinstance(guide, str) else guide
+    check_image("guide", net, opened)
+    if len(opened) != 1:
+        raise ConvscopeError(f"the guide is one photograph, not {len(opened)}")
+    return net.fit(opened)
+
+
+def _tile(net: Network, layers: frozenset[str], batch: int) -> int:
+    """Pixels a side of a tile whose activations, down to these layers, fill `TILE_MEMORY`.
+
+    It is never less than what a unit of them sees, or than the network's own size where it sees
+    everything.
+    """
+    names = {name.removesuffix(PRE) for name in layers}
+    last = len(net.layers)
+    if "" not in names:
+        last = max(i for i, layer in enumerate(net.layers, 1) if layer.name in names)
+    down = net.layers[:last]
+    values = batch * sum(math.prod(layer.shape) for layer in down if layer.leaf)
+    bytes_a_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
+    least = max(down[-1].receptive_field or net.input_size)
+    return int(max(math.sqrt(TILE_MEMORY / bytes_a_pixel), least))
+
+
+def _grown(dreamt: Tensor, base: Tensor, size: tuple[int, int]) -> Tensor:
+    """The photo at a larger size, with the detail that was dreamt at a smaller one."""
+    height, width = dreamt.shape[-2:]
+    detail = dreamt - tensors.resize(base, (height, width)).clamp(0, 1)
+    return tensors.resize(detail, size).add_(tensors.resize(base, size)).clamp_(0, 1)
+
+
+def _enlarged(image: Tensor) -> Tensor:
+    """The middle of an image at the whole one's size."""
+    theta = torch.tensor([[[1 / ENLARGE, 0, 0], [0, 1 / ENLARGE, 0]]]).to(image)
+    grid = F.affine_grid(theta, [1, 1, *image.shape[-2:]], align_corners=False)
+    grid = grid.expand(len(image), -1, -1, -1)
+    large = F.grid_sample(image, grid, "bicubic", padding_mode="border", align_corners=False)
+    return large.clamp_(0, 1)
 
 
 def _sizes(image: Tensor, octaves: int, zoom: float) -> list[tuple[int, int]]:

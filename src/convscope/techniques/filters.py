@@ -1,19 +1,24 @@
-"""The weights themselves."""
+"""The weights themselves, and what those of several layers make together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
+from convscope import _defaults
+from convscope._units import seen_by
 from convscope.errors import ConvscopeError
-from convscope.network import Network
+from convscope.network import PRE, Network
 from convscope.registry import technique
-from convscope.types import Frame, Grid, Histogram
+from convscope.rules import redirected
+from convscope.types import Frame, Grid, Histogram, Target
 
 NEAR_ZERO = 0.01
+SMALL = 11  # pixels a side: the first filters of the network that made them famous
 
 
 @technique(
@@ -25,8 +30,16 @@ def filters(
     net: Network,
     *,
     layer: Annotated[
-        str | None, Field(description="a convolution; the first one if not given")
+        str | None,
+        Field(
+            description="a convolution; if not given the first one, for effective filters the"
+            f" first layer whose units see about {SMALL} pixels a side"
+        ),
     ] = None,
+    show: Annotated[
+        Literal["kernels", "effective"],
+        Field(description="the layer's own weights, or what it and all layers below make together"),
+    ] = "kernels",
     scale: Annotated[
         Literal["filter", "layer"],
         Field(description="stretch each filter to black and white by itself, or all alike"),
@@ -39,7 +52,17 @@ def filters(
     filter has a plane for every channel below it: a row of grey planes a filter, the first planes
     of the first filters. The histogram shows all weights of the layer; those below a hundredth of
     the largest count as near zero.
+
+    Effective filters are in colour at any depth: all weights from the pixels up to a unit,
+    multiplied out as if every ReLU on the way let everything pass. Other activations count by their
+    slope at a plain image of the mean colour, and max pooling passes on one place of its window.
+    Grey is zero; a cross marks a channel that the pixels do not reach.
     """
+    draw = _kernels if show == "kernels" else _effective
+    yield draw(net, layer, scale, most)
+
+
+def _kernels(net: Network, layer: str | None, scale: str, most: int) -> Frame:
     if layer is None:
         layer = _first_convolution(net)
     weight = net.parameter(layer)
@@ -74,11 +97,65 @@ def filters(
     histogram = Histogram(
         weight, "weight", f"all {weight.numel():,} weights, {near_zero:.1%} near zero"
     )
-    yield Frame(
+    return Frame(
         panels=(grid, histogram),
         arrays={"weights": weight},
         figures={"layer": layer, "filters": count, "near_zero": near_zero},
     )
+
+
+def _effective(net: Network, layer: str | None, scale: str, most: int) -> Frame:
+    if layer is None:
+        found = _defaults.about(net, SMALL)
+        layer = _first_convolution(net) if found is None else found.name + PRE
+    filters = effective_filters(net, layer, most)
+    size = " x ".join(map(str, filters.shape[2:]))
+    tops = filters.abs().amax((1, 2, 3), keepdim=True)
+    shown = filters / (tops if scale == "filter" else tops.amax()).clamp_min(1e-12)
+    count = net.shape(layer)[0]
+    return Frame(
+        panels=(
+            Grid(
+                shown,
+                f"{layer}: effective filters of {count} channels, {size} pixels",
+                marked=frozenset((tops.flatten() == 0).nonzero().flatten().tolist()),
+                low=-1.0,
+                high=1.0,
+            ),
+        ),
+        arrays={"filters": filters},
+        figures={"layer": layer, "filters": count, "size": list(filters.shape[2:])},
+    )
+
+
+def effective_filters(net: Network, layer: str, most: int) -> Tensor:
+    """Of a layer's first channels, what each adds up over the pixels (C, 3, h, w) that a unit sees.
+
+    It is the gradient of a unit by the pixels while ReLUs let everything pass. Where they are the
+    only activations a unit's value is, but for them, the sum of the filter times the pixels, and a
+    constant.
+
+    Raises:
+        ConvscopeError: a layer without maps, or whose units' share of the image is not known.
+    """
+    shape = net.shape(layer)
+    if len(shape) != 3 or net.layer(layer.removesuffix(PRE)).receptive_field is None:
+        raise ConvscopeError(
+            f"{layer or 'the output'!r} has no effective filters: its units see the whole image, or"
+            " it is not known which part of it; name an earlier layer with maps"
+        )
+    middle = shape[1] // 2, shape[2] // 2
+    mean = torch.tensor(net.mean, dtype=net.dtype, device=net.device).view(1, -1, 1, 1)
+    with torch.enable_grad():
+        plain = mean.expand(-1, -1, *net.input_size).clone().requires_grad_()
+        with redirected(leak=1.0).mode():
+            values = net.activations(plain, {layer})[layer][0, :, middle[0], middle[1]]
+    found = []
+    for channel, value in enumerate(values[:most]):
+        with net.numerics():
+            (slope,) = torch.autograd.grad(value, plain, retain_graph=True)
+        found.append(seen_by(net, Target(layer, channel, middle), slope[0], 0.0))
+    return torch.stack(found)
 
 
 def _first_convolution(net: Network) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
@@ -13,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import _defaults, tensors
+from convscope._units import as_tiles, outstanding, seen_by
 from convscope.attribution import (
     FILLS,
     Batch,
@@ -29,11 +29,12 @@ from convscope.attribution import (
     map_panels,
     noisy,
     over_colours,
+    over_copies,
 )
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
 from convscope.registry import Seed, TargetNames, technique
-from convscope.types import Ascent, Frame, Grid, Layer, Panel, Picture, SignedPicture, Target
+from convscope.types import Ascent, Frame, Grid, Panel, Picture, SignedPicture, Target
 
 LABELS = {
     "max": "|change of score| per pixel",
@@ -256,7 +257,7 @@ def _read_back(
     if unit is not None and unit.label is None and unit.channel is None:
         yield from _sheet(question, unit, rule, samples, noise, seed, batch)
         return
-    for frame in _gradients(question, rule, samples, noise, seed, batch):
+    for frame in over_copies(question, rule, samples, noise, seed, batch):
         names = question.names(frame.activations)
         panels: list[Panel] = []
         for values, photo, name in zip(frame.gradient, question.photo, names, strict=True):
@@ -270,17 +271,6 @@ def _read_back(
         steepest = frame.gradient.abs().flatten(1).amax(1)
         quoted = figures(names, frame, steepest=steepest)
         yield replace(frame, panels=tuple(panels), figures=quoted)
-
-
-def _gradients(
-    question: Question, rule: str, samples: int, noise: float, seed: int, batch: int
-) -> Iterator[Ascent]:
-    if samples == 1:
-        yield gradient(question, rule, batch)
-        return
-    weights = torch.ones(samples)
-    versions = noisy(question.seen, noise, samples, seed)
-    yield from averaged(question, weights, versions, rule, batch)
 
 
 def _sheet(
@@ -301,26 +291,14 @@ def _sheet(
     values = net.read(seen, {target.layer})[target.layer]
     if values.dim() != 4:
         raise ConvscopeError(f"{target.layer} has no maps; name one of its channels")
-    maps = values[0].flatten(1)
-    # Strongest against the channel's own usual answer, so that a bright photo does not choose.
-    strength = (maps.amax(1) - maps.mean(1)) / maps.std(1).clamp_min(1e-6)
-    places: dict[int, int] = {}  # each place once, with the channel that stands out most there
-    for channel in strength.argsort(descending=True, stable=True).tolist():
-        places.setdefault(int(maps[channel].argmax()), channel)
-    units = tuple(
-        replace(target, channel=channel, position=divmod(place, values.shape[3]))
-        for place, channel in list(places.items())[:most]
-    )
-    alike = [len(units), -1, -1, -1]
-    every = Question(net, question.photo.expand(alike), seen.expand(alike), units)
-    layer = net.layer(target.layer.removesuffix(PRE))
-    for frame in _gradients(every, rule, samples, noise, seed, batch):
-        pairs = zip(units, frame.gradient, strict=True)
-        tiles = [tile for unit, values in pairs for tile in _patches(layer, unit, seen[0], values)]
-        size = max(48, *(max(tile.shape[-2:]) for tile in tiles))
-        scaled = [tensors.resize(tile[None], (size, size))[0].clamp(0, 1) for tile in tiles]
+    units = outstanding(net, target.layer, values[0], most)
+    for frame in over_copies(question.of(units), rule, samples, noise, seed, batch):
+        tiles: list[Tensor] = []
+        for unit, slope in zip(units, frame.gradient, strict=True):
+            tiles.append(seen_by(net, unit, seen[0], 0.5))
+            tiles.append(tensors.around_grey(seen_by(net, unit, slope, 0.0)))
         grid = Grid(
-            torch.stack(scaled),
+            as_tiles(tiles),
             f"{target.layer}: patches of the photograph, and their {rule} gradient",
             columns=6,
             captions=tuple(caption for unit in units for caption in _captions(unit)),
@@ -338,17 +316,3 @@ def _sheet(
 def _captions(unit: Target) -> tuple[str, str]:
     assert unit.position is not None
     return f"channel {unit.channel}", f"at {unit.position[0]},{unit.position[1]}"
-
-
-def _patches(layer: Layer, unit: Target, seen: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """What the unit sees of the image, and its gradient there."""
-    assert unit.position is not None
-    rows, columns = slice(None), slice(None)
-    if layer.rows and layer.columns:
-        rows = _within(layer.rows.span(unit.position[0]), seen.shape[1])
-        columns = _within(layer.columns.span(unit.position[1]), seen.shape[2])
-    return seen[:, rows, columns], tensors.around_grey(values[:, rows, columns])
-
-
-def _within(span: tuple[float, float], size: int) -> slice:
-    return slice(max(0, math.floor(span[0])), min(size, math.ceil(span[1]) + 1))

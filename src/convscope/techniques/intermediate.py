@@ -1,0 +1,106 @@
+"""Units in the middle of a network, read back to the pixels by three rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from convscope import _defaults, tensors
+from convscope._units import as_tiles, outstanding, seen_by
+from convscope.attribution import Batch, Noise, Samples, ask, over_copies
+from convscope.errors import ConvscopeError
+from convscope.network import PRE, Network
+from convscope.registry import Seed, technique
+from convscope.types import Frame, Grid, Picture, Target
+
+RULES = ("plain", "deconv", "guided")
+
+
+@technique(
+    title="Intermediate features",
+    paper="Zeiler and Fergus 2014; Springenberg, Dosovitskiy, Brox and Riedmiller 2015",
+    url="https://arxiv.org/abs/1412.6806",
+)
+def intermediate(
+    net: Network,
+    image: Tensor,
+    *,
+    target: Annotated[
+        str | int | None,
+        Field(
+            description="a layer (its outstanding channels), a channel, a neuron or a class;"
+            " a layer in the middle if not given"
+        ),
+    ] = None,
+    most: Annotated[int, Field(ge=1, le=64, description="how many units of a layer")] = 6,
+    samples: Samples = 8,
+    noise: Noise = 0.08,
+    seed: Seed = 0,
+    batch: Batch = 16,
+) -> Iterator[Frame]:
+    """Which pixels drive a unit in the middle, by three ways back: plain, deconv and guided.
+
+    A row is a unit: the patch of the photo that it sees, then its gradient in that patch, as it
+    is, by the deconvnet and by guided backpropagation, in the colours that would raise the unit;
+    grey is none. Of a layer those channels are shown that stand out most on this photo, each at its
+    strongest place; of a channel its strongest place. A cross marks a gradient that is zero
+    everywhere. With `samples` above 1 all three are means over the same noisy copies of the photo.
+    """
+    if len(image) != 1:
+        raise ConvscopeError(f"units are read back for one image at a time, not {len(image)}")
+    if target is None:
+        target = _defaults.seeing(net, 2 / 5).name + PRE
+    question = ask(net, image, target)
+    seen = question.seen[0]
+    units = _units(net, question.seen, question.units[0], most)
+    slopes: dict[str, Tensor] = {}
+    for rule in RULES:
+        *_, frame = over_copies(question.of(units), rule, samples, noise, seed, batch)
+        slopes[rule] = frame.gradient
+    tiles: list[Tensor] = []
+    for i, unit in enumerate(units):
+        tiles.append(seen_by(net, unit, seen, 0.5))
+        for slope in slopes.values():
+            tiles.append(tensors.around_grey(seen_by(net, unit, slope[i], 0.0)))
+    silent = torch.stack([slope.flatten(1).any(1).logical_not() for slope in slopes.values()], 1)
+    across = 1 + len(RULES)
+    grid = Grid(
+        as_tiles(tiles),
+        f"{question.units[0]}: what a unit sees, and its gradients there",
+        columns=2 * across,
+        captions=tuple(
+            word for unit in units for word in (str(unit).removeprefix(f"{unit.layer}:"), *RULES)
+        ),
+        marked=frozenset(across * i + 1 + k for i, k in silent.nonzero().tolist()),
+        low=0.0,
+        high=1.0,
+        tile_inches=2.0 if len(units) == 1 else None,
+    )
+    yield Frame(
+        panels=(Picture(question.photo[0], "what the network saw", net.box(question.photo)), grid),
+        image=question.seen,
+        score=frame.score,
+        arrays=slopes,
+        figures={"units": list(map(str, units)), "scores": frame.score.tolist()},
+    )
+
+
+def _units(net: Network, seen: Tensor, target: Target | None, most: int) -> tuple[Target, ...]:
+    """The units that a target means on this image, each with its place where it has one."""
+    assert target is not None
+    if target.label is not None or target.position is not None:
+        return (target,)
+    values = net.read(seen, {target.layer})[target.layer][0]
+    if values.dim() == 3:
+        if target.channel is None:
+            return outstanding(net, target.layer, values, most)
+        place = divmod(int(values[target.channel].argmax()), values.shape[2])
+        return (replace(target, position=place),)
+    if target.channel is None:
+        raise ConvscopeError(f"{target.layer} has no maps; name one of its channels")
+    return (target,)
