@@ -17,7 +17,7 @@ from convscope.recipe import Recipe, climb
 from convscope.starts import Start, fourier, photo
 from convscope.zoo import build
 
-STEPS = 4  # a round; both set up once for them
+STEPS = 8  # a round; both set up once for them
 CLASSES = tuple(range(281, 289))
 LAYERS = ("blocks.0.0.bn1.pre", "blocks.2.1.bn1.pre", "blocks.4.2.bn1.pre", "blocks.6.0.bn1.pre")
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from PIL import Image
 from rich.console import Console
 
 import convscope as cs
-from convscope import _doctor, cli, images, zoo
+from convscope import _doctor, cli, images, spectra, zoo
 from convscope.run import Run, save_run
 from convscope.types import Frame, Picture
 
@@ -97,9 +98,16 @@ def test_options_and_recipe(here: Path, shell: Shell) -> None:
         assert picture.size == (32, 32)
     parameters = images.read_recipe("class_image.png")["parameters"]
     assert parameters == {
-        "target": "volcano", "steps": 2, "size": 32, "rule": "redirected", "smoothness": 600.0,
+        "target": "volcano", "preset": "lucid", "tries": 1, "steps": 2, "size": 32, "rule": None,
         "seed": 9,
     }  # fmt: skip
+
+
+def test_an_option_may_be_given_several_times(here: Path, shell: Shell) -> None:
+    words = ["--target", "volcano", "--target", "1", "--preset", "maco", "--steps", "1"]
+    told = json.loads(shell.works("class_image", *words, "--size", "32", "--json"))
+    assert told["target"] == ["volcano", "goldfish"]
+    assert images.read_recipe("class_image.png")["parameters"]["target"] == ["volcano", "1"]  # type: ignore[index]
 
 
 def test_the_command_does_what_the_python_call_does(
@@ -228,6 +236,46 @@ def test_a_wrong_recipe_costs_no_network(
     (recipes / "bad.toml").write_text(RECIPE.replace("adam(0.1)", "adam('x')"))
     assert "adam: rate" in shell.fails("ascend", "bad.toml")
     assert "needs a photograph" in shell.fails("ascend", "on photo.toml")
+
+
+# ---------------------------------------------------------------------------------- spectrum
+
+
+def test_spectrum(here: Path, shell: Shell) -> None:
+    (here / "photos" / "more").mkdir(parents=True)
+    paths = [here / "photos" / "a.png", here / "photos" / "more" / "b.jpg"]
+    for path in paths:
+        Image.effect_noise((70, 50), 60).convert("RGB").save(path)
+    assert shell.works("spectrum", "photos") == "spectrum.npz\n"
+    assert shell.works("spectrum", "photos", "-o", "own.npz") == "own.npz\n"
+    expected = spectra.measure(cs.open_image(path) for path in paths)
+    assert expected.shape == (3, 224, 113)
+    for name in ("spectrum.npz", "own.npz"):
+        torch.testing.assert_close(spectra.load(name), expected, rtol=1e-3, atol=1e-4)
+    assert files(here) == {"photos", "spectrum.npz", "own.npz"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"requires an argument"),
+        (["nowhere"], r"cannot read nowhere \(No such file"),
+        (["empty"], r"^no photograph in empty$"),
+        (["broken"], r"^broken/a\.png is no image"),
+        (["my photo.png"], r"cannot read my photo\.png"),
+        ([".", "-o", "a.npy"], r"^a spectrum is a file that ends in \.npz, not a\.npy$"),
+        ([".", "-o", "nowhere/a.npz"], r"no folder nowhere"),
+    ],
+)
+def test_bad_words_for_spectrum(here: Path, shell: Shell, words: list[str], message: str) -> None:
+    (here / "empty").mkdir()
+    (here / "broken").mkdir()
+    text(here / "broken" / "a.png")
+    if "nowhere/a.npz" in words:
+        shutil.rmtree(here / "broken")
+    before = files(here)
+    assert re.search(message, shell.fails("spectrum", *words))
+    assert files(here) == before
 
 
 # ------------------------------------------------------------------------------------ tables
@@ -490,7 +538,7 @@ def test_an_error_after_a_frame_keeps_the_frame(
         yield frame(1)
         raise cs.ConvscopeError("the score is not finite")
 
-    code = cli._follow(Run("counting", begin, own, None, {}), Path("a.png"), False)
+    code = cli._follow(Run("counting", begin, own, None, {}), Path("a.png"), False, False)
     out, err = capsys.readouterr()
     assert (code, out) == (2, "")
     assert err == "convscope: the score is not finite; the last good frame is in a.png\n"
@@ -534,22 +582,91 @@ Result.__init__ = tell
 """
 
 
-@pytest.mark.parametrize("suffix", ["png", "gif"])
-def test_ctrl_c_saves_the_last_good_frame(here: Path, suffix: str) -> None:
-    words = ["--target", "1", "--steps", "100000", "--size", "32", "-o", f"a.{suffix}"]
-    with start(TELL_STEPS, "class_image", *words) as process:
+STOPPED = "stopped; the same command with --resume goes on\n"
+
+
+def stopped(*words: str) -> tuple[str, str]:
+    """What a command tells that meets Ctrl-C in its third step or soon after it."""
+    with start(TELL_STEPS, *words) as process:
         assert process.stdout is not None
         while "step 3" not in process.stdout.readline():
             assert process.poll() is None, process.stderr and process.stderr.read()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        told = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == ""
+    return told
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_ctrl_c_saves_the_last_good_frame(here: Path, suffix: str) -> None:
+    words = ["--target", "1", "--steps", "100000", "--size", "32", "-o", f"a.{suffix}"]
+    out, err = stopped("class_image", *words)
+    assert err == STOPPED
     assert out.splitlines()[-1] == f"a.{suffix}"
     with Image.open(f"a.{suffix}") as picture:
         picture.load()
         assert np.asarray(picture.convert("L")).std() > 1
-    assert files(here) == ({"a.png"} if suffix == "png" else {"a.gif", "a.gif.json"})
+    pictures = {"a.png"} if suffix == "png" else {"a.gif", "a.gif.json"}
+    assert files(here) == {*pictures, f"a.{suffix}.resume"}
+
+
+def test_what_was_stopped_goes_on(here: Path, shell: Shell) -> None:
+    words = ["class_image", "--target", "volcano", "--steps", "90", "--size", "32"]
+    words += ["--preset", "maco", "-o", "a.png"]
+    stopped(*words)
+    assert files(here) == {"a.png", "a.png.resume"}
+    assert "other options" in shell.fails(*words, "--seed", "1", "--resume")
+    out = shell.works(*words, "--resume", "--json")
+    assert files(here) == {"a.png"}
+    whole = shell.works(*words, "--json")
+    with Image.open("a.png") as picture:
+        whole_pixels = picture.tobytes()
+    assert json.loads(out) == json.loads(whole)
+    # Stopped once more, and not gone on with, but begun anew.
+    stopped(*words)
+    with Image.open("a.png") as picture:
+        assert picture.tobytes() != whole_pixels
+    shutil.copytree("a.png.resume", "kept")
+    assert shell(*words) == (
+        0, "a.png\n", "beginning anew; --resume would have gone on with the run in a.png.resume\n"
+    )  # fmt: skip
+    assert files(here) == {"a.png", "kept"}
+    Path("kept").rename("a.png.resume")
+    shell.works(*words, "--resume")
+    with Image.open("a.png") as picture:
+        assert picture.tobytes() == whole_pixels
+    assert files(here) == {"a.png"}
+
+
+def test_a_replay_that_was_stopped_goes_on(here: Path, shell: Shell) -> None:
+    words = ["--target", "1", "--steps", "60", "--size", "32", "-o", "a.png"]
+    shell.works("class_image", *words)
+    out, err = stopped("replay", "a.png", "-o", "b.png")
+    assert err == STOPPED
+    assert files(here) == {"a.png", "b.png", "b.png.resume"}
+    shell.works("replay", "a.png", "-o", "b.png", "--resume")
+    with Image.open("a.png") as first, Image.open("b.png") as again:
+        assert first.tobytes() == again.tobytes()
+    assert files(here) == {"a.png", "b.png"}
+
+
+def test_nothing_to_go_on_with(here: Path, shell: Shell) -> None:
+    shell.works("saliency", "my photo.png", "-o", "a.png", "--resume")
+    assert files(here) == {"a.png"}
+
+
+@pytest.mark.usefixtures("handler")
+def test_ctrl_c_in_what_climbs_nothing_promises_nothing(
+    here: Path, own: cs.Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def begin() -> Iterator[Frame]:
+        yield frame(1)
+        press()
+        yield frame(2)
+
+    code = cli._follow(Run("counting", begin, own, None, {}), Path("a.png"), False, False)
+    assert (code, *capsys.readouterr()) == (130, "a.png\n", "")
+    assert files(here) == {"a.png"}
 
 
 def test_ctrl_c_before_the_first_frame_is_quiet(here: Path) -> None:

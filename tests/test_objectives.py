@@ -202,16 +202,20 @@ def test_each_image_has_its_own() -> None:
         each((first, logit("wasps"))).bind(smooth()[0])
 
 
-def test_the_gradient_of_each_image_is_its_own() -> None:
+def test_each_is_as_many_runs_of_one_image() -> None:
     net, _ = smooth()
-    objectives = [peak("act:1"), activation("conv1:2")]
+    images = toys.images(3, 7).double()
+    # Two read the same layer, one reads two, one none.
+    own = (energy("act") - logit("ant"), activation("act:1"), -tv(1.5))
 
-    def gradient(objective: Objective) -> Tensor:
-        recipe = Recipe(start=starts.photo(image()), objective=objective)
-        return next(climb(net, recipe)).gradient
+    def look(objective: Objective, seen: Tensor) -> Any:
+        return next(climb(net, Recipe(start=starts.photo(seen), objective=objective)))
 
-    alone = [gradient(one)[i] for i, one in enumerate(objectives)]
-    torch.testing.assert_close(gradient(each(tuple(objectives))), torch.stack(alone))
+    together = look(each(own), images)
+    for i, one in enumerate(own):
+        alone = look(one, images[i : i + 1])
+        torch.testing.assert_close(together.gradient[i], alone.gradient[0], rtol=1e-11, atol=1e-14)
+        torch.testing.assert_close(together.score[i], alone.score[0], rtol=1e-11, atol=1e-14)
 
 
 def tv_by_hand() -> Tensor:
@@ -260,7 +264,14 @@ ALL: list[Objective] = [
     caricature("act", toys.images(1, 7).double().flip(3), cosine=2),
     power(6),
     logit("bee") - 0.5 * tv(1.5) + 2 * energy("act") - activation("conv1:0") * 0.3,
+    each((energy("act:2") - 0.1 * tv(1.5), peak("conv1:1"))),
 ]
+
+
+def test_no_objective_is_left_out() -> None:
+    found = {one for one in vars(objectives).values() if isinstance(one, type)}
+    kinds = {one for one in found if issubclass(one, Objective)} - {Objective}
+    assert kinds == {type(objective) for objective in ALL}
 
 
 @pytest.mark.parametrize("objective", ALL, ids=repr)

@@ -52,6 +52,21 @@ def test_each_acts_in_one_place_and_changes_no_argument(prior: Prior) -> None:
     assert prior.needs_pixels == acts[2]
 
 
+def test_no_prior_is_left_out() -> None:
+    found = {one for one in vars(priors).values() if isinstance(one, type)}
+    assert {one for one in found if issubclass(one, Prior)} == {type(prior) for prior in ALL}
+
+
+VIEWS = [prior for prior in ALL if type(prior).view is not Prior.view]
+
+
+@pytest.mark.parametrize("prior", VIEWS, ids=lambda prior: type(prior).__name__)
+def test_the_gradient_of_a_view_by_differences(prior: Prior) -> None:
+    pixels = image(2, 4, 5).requires_grad_()
+    for seed in range(3):
+        assert torch.autograd.gradcheck(lambda x, s=seed: prior.view(x, generator(s)), pixels)
+
+
 @pytest.mark.parametrize("shift", [1, 3, 20])
 def test_jitter_rolls(shift: int) -> None:
     pixels = image()

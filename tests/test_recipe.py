@@ -15,11 +15,11 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope import optimisers, priors, starts
 from convscope.errors import ConvscopeError
-from convscope.objectives import activation, energy, l2, logit, tv
+from convscope.objectives import activation, energy, l2, logit, peak, tv
 from convscope.optimisers import Optimiser, adam, sgd
 from convscope.priors import Prior
 from convscope.recipe import Recipe, climb
-from convscope.types import Ascent
+from convscope.types import Ascent, Target
 from tests import toys
 
 
@@ -441,3 +441,105 @@ def test_optimisers_are_torchs() -> None:
     assert nadam.param_groups[0]["lr"] == 0.2
     assert optimisers.sgd() == sgd(1.0)
     assert math.isclose(adam().rate, 0.05)
+
+
+# ------------------------------------------------------------------------ scores and tiles
+
+
+def test_a_frame_has_the_scores_of_all_steps() -> None:
+    net, _ = linear()
+    frames = climbed(net, starts.photo(image(2)), priors=(priors.jitter(2),))
+    for k, frame in enumerate(frames, start=1):
+        assert frame.scores is not None
+        assert frame.scores.shape == (k, 2)
+        assert torch.equal(frame.scores, torch.stack([f.score for f in frames[:k]]))
+    assert len({float(f.score[0]) for f in frames}) == 4
+    (looked,) = climbed(net, starts.photo(image()), optimiser=None, steps=1)
+    assert looked.scores is None
+
+
+class Points(nn.Module):
+    """Every pixel on its own, and two means over all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.act, self.two = nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.two(self.act(self.one(x))).mean((2, 3))
+        return out
+
+
+def points() -> cs.Network:
+    return toys.plain_network(toys.randomised(Points()).double(), 8)
+
+
+@pytest.mark.parametrize("tile", [1, 4, 7, 12, 22])
+@pytest.mark.parametrize("rule", ["plain", "guided"])
+def test_tiles_of_points_are_the_whole(tile: int, rule: str) -> None:
+    photo = torch.rand(2, 3, 12, 23, generator=torch.Generator().manual_seed(1)).double()
+    words: dict[str, Any] = {
+        "objective": logit(1) - 0.5 * energy("act:2") - 3 * l2(),
+        "rule": rule,
+        "priors": (priors.jitter(5), priors.unit_gradient(), priors.box()),
+        "optimiser": optimisers.sgd(0.05, momentum=0.9),
+    }
+    for start in (starts.photo(photo), starts.fourier(sigma=0.5, size=23)):
+        if isinstance(start, starts.fourier):
+            words["priors"] = words["priors"][:2]
+        whole = climbed(points(), start, **words)
+        parts = climbed(points(), start, tile=tile, **words)
+        for one, other in zip(parts, whole, strict=True):
+            assert one.activations == {}
+            assert other.activations
+            torch.testing.assert_close(one.score, other.score, rtol=1e-11, atol=1e-14)
+            torch.testing.assert_close(one.gradient, other.gradient, rtol=1e-11, atol=1e-14)
+            torch.testing.assert_close(one.image, other.image, rtol=1e-10, atol=1e-12)
+
+
+def test_a_tiles_weight_is_its_area() -> None:
+    # Of five rows the first two are a tile, and the last three.
+    module = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False))
+    module[0].weight.data.fill_(2)
+    net = toys.plain_network(module, 3, channels=1)
+    photo = torch.tensor([0.1, 0.5, 0.2, 0.9, 0.3]).view(1, 1, 5, 1).expand(1, 1, 5, 2)
+    highest = peak(Target("0"))
+    (frame,) = climbed(net, starts.photo(photo), objective=highest, optimiser=None, steps=1, tile=3)
+    assert frame.score.item() == pytest.approx(0.4 * 1.0 + 0.6 * 1.8)
+    # The two columns of the highest row share its gradient.
+    rows = frame.gradient[0, 0].sum(1).tolist()
+    assert rows == pytest.approx([0, 0.4 * 2, 0, 0.6 * 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "tile"), [(8, 8, 8), (9, 8, 8), (20, 31, 8), (3, 9, 4)]
+)
+def test_no_tile_is_larger_than_asked(
+    monkeypatch: pytest.MonkeyPatch, height: int, width: int, tile: int
+) -> None:
+    net = points()
+    shapes: list[tuple[int, ...]] = []
+    activations = net.activations
+
+    def note(seen: Tensor, layers: Any) -> dict[str, Tensor]:
+        shapes.append(tuple(seen.shape))
+        return activations(seen, layers)
+
+    monkeypatch.setattr(net, "activations", note)
+    photo = torch.rand(2, 3, height, width).double()
+    (frame,) = climbed(net, starts.photo(photo), optimiser=None, steps=1, tile=tile)
+    assert bool(frame.activations) is (max(height, width) <= tile)  # what fits is not cut
+    down, across = math.ceil(height / tile), math.ceil(width / tile)
+    assert len(shapes) == down * across
+    assert all(n == 2 and max(sides) <= tile for n, _, *sides in shapes)
+    # As alike as they can be, for a narrow strip would tell the network little.
+    for axis, length, count in ((2, height, down), (3, width, across)):
+        assert {shape[axis] for shape in shapes} <= {length // count, math.ceil(length / count)}
+    assert sum(rows * columns for *_, rows, columns in shapes) == height * width
+
+
+def test_a_rule_is_refused_in_tiles_too() -> None:
+    smooth = toys.plain_network(nn.Sequential(nn.Conv2d(3, 2, 1), nn.SiLU()), 4)
+    mean = activation(Target("1"))
+    with pytest.raises(ConvscopeError, match="would change nothing"):
+        climbed(smooth, starts.noise(size=9), objective=mean, rule="guided", tile=4)

@@ -191,14 +191,26 @@ class Fused(nn.Module):
         return out
 
 
-@pytest.mark.parametrize("rule", ["guided", "deconv", "redirected"])
-def test_a_rule_without_an_activation_is_refused(rule: str) -> None:
+def without_a_rectifier() -> list[cs.Network]:
     silu = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
-    for module in (silu, Fused()):
-        net = toys.network(module, 8)
+    return [toys.network(module, 8) for module in (silu, Fused())]
+
+
+@pytest.mark.parametrize("rule", ["guided", "deconv"])
+def test_a_rule_without_an_activation_is_refused(rule: str) -> None:
+    for net in without_a_rectifier():
         with pytest.raises(ConvscopeError, match=r"would change nothing.*take the plain gradient"):
             gradient(net, toys.images(1, 8), objectives.logit(0), rule)
         assert gradient(net, toys.images(1, 8), objectives.logit(0), "plain").any()
+
+
+def test_redirected_without_an_activation_is_the_true_gradient() -> None:
+    # Nothing is ever flat there, so that there is nothing to redirect, and nothing to refuse.
+    for net in without_a_rectifier():
+        for rule in ("redirected", rules.redirected(1.0)):
+            true = gradient(net, toys.images(1, 8), objectives.logit(0), "plain")
+            assert true.any()
+            assert torch.equal(gradient(net, toys.images(1, 8), objectives.logit(0), rule), true)
 
 
 def test_a_rule_with_no_activation_before_the_target_is_refused() -> None:

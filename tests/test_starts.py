@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import starts, tensors
+from convscope import spectra, starts, tensors
+from convscope.errors import ConvscopeError
 from tests import toys
 
 
@@ -57,7 +60,7 @@ def test_noise() -> None:
     assert [v.item() for v in loud.aminmax()] == [0, 1]
 
 
-@pytest.mark.parametrize("start", [starts.noise(), starts.fourier(sigma=0.3)])
+@pytest.mark.parametrize("start", [starts.noise(), starts.fourier(sigma=0.3), starts.maco()])
 def test_chance_comes_from_the_generator(start: starts.Start) -> None:
     net = sees()
     torch.manual_seed(1)
@@ -129,3 +132,89 @@ def test_fourier_size_and_count() -> None:
         13,
         13,
     )
+
+
+def test_zeros_are_zero_once_normalised() -> None:
+    net = toys.network(Sees(3, torch.float64), 9)
+    canvas = starts.zeros(count=2, size=6).canvas(net, generator())
+    assert canvas.decode is None
+    assert canvas.parameters.shape == (2, 3, 6, 6)
+    assert canvas.parameters.dtype == torch.float64
+    assert toys.normalised(canvas.parameters).abs().max() < 1e-15
+    assert drawn(starts.zeros().canvas(net, generator())).shape == (1, 3, 9, 9)
+    canvas.parameters[0, 0, 0, 0] = 7  # each pixel is one of its own
+    assert (canvas.parameters == 7).sum() == 1
+
+
+# ------------------------------------------------------------------------------------- MACO
+
+
+def spectrum_of(folder: Path, colours: int = 3, size: int = 10) -> tuple[str, Tensor]:
+    """A file of a spectrum, and its magnitudes."""
+    magnitude = torch.rand(colours, size, size // 2 + 1, generator=generator(5)) / 4
+    file = spectra.save(folder / "own.npz", magnitude)
+    return str(file), spectra.load(file).double()
+
+
+@pytest.mark.parametrize("size", [10, 9])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_maco_keeps_the_magnitude_whatever_the_phase(
+    tmp_path: Path, size: int, channels: int
+) -> None:
+    file, magnitude = spectrum_of(tmp_path, size=size)
+    start = starts.maco(count=2, spectrum=file, contrast=0.5)
+    canvas = start.canvas(sees(channels, size), generator())
+    assert canvas.decode is not None
+    assert canvas.parameters.shape == (2, channels, size, size // 2 + 1)
+    given = 0.5 * magnitude[:channels].expand(2, -1, -1, -1)
+    for phase in (canvas.parameters, torch.zeros_like(canvas.parameters), 9 * canvas.parameters):
+        values = tensors.unbounded(canvas.decode(phase), margin=1e-12)
+        found = torch.fft.rfft2(values, norm="ortho").abs()
+        # The first column, and the last of an even width, hold each wave twice, upwards and
+        # downwards, whose phases may disagree: there the magnitude is the most that can be.
+        inner = slice(1, (size + 1) // 2)
+        torch.testing.assert_close(found[..., inner], given[..., inner], rtol=1e-5, atol=1e-7)
+        rows = -torch.arange(size)
+        for edge in (0, -1) if size % 2 == 0 else (0,):
+            most = (given[..., edge] + given[..., rows, edge]) / 2
+            assert (found[..., edge] <= most + 1e-6).all()
+
+
+def test_maco_by_hand(tmp_path: Path) -> None:
+    file, magnitude = spectrum_of(tmp_path)
+    canvas = starts.maco(spectrum=file).canvas(sees(size=10), generator())
+    phase = canvas.parameters.numpy()
+    assert -np.pi <= phase.min() < -3
+    assert 3 < phase.max() <= np.pi
+    spectrum = 0.7 * magnitude.numpy() * np.exp(1j * phase)
+    values = np.fft.irfft2(spectrum, s=(10, 10), norm="ortho")
+    values = np.einsum("rc,nchw->nrhw", tensors.colour_matrix(magnitude).numpy(), values)
+    np.testing.assert_allclose(drawn(canvas), 1 / (1 + np.exp(-values)), atol=1e-6)
+
+
+def test_maco_gradient_by_differences(tmp_path: Path) -> None:
+    file, _ = spectrum_of(tmp_path, size=6)
+    for size in (4, 5):
+        canvas = starts.maco(size=size, spectrum=file).canvas(sees(), generator())
+        assert canvas.decode is not None
+        assert torch.autograd.gradcheck(canvas.decode, canvas.parameters.requires_grad_())
+
+
+def test_maco_is_that_of_photographs_unless_told() -> None:
+    for net, size in ((sees(size=20), None), (sees(), 20)):
+        canvas = starts.maco(count=2, size=size, contrast=1).canvas(net, generator())
+        assert drawn(canvas).shape == (2, 3, 20, 20)
+        values = tensors.unbounded(drawn(canvas), margin=1e-12)
+        found = torch.fft.rfft2(values, norm="ortho").abs()[..., 1:10]
+        given = spectra.fitted(spectra.load(), 20, 20)[..., 1:10].double()
+        torch.testing.assert_close(found, given.expand(2, -1, -1, -1), rtol=1e-4, atol=1e-6)
+        assert not torch.equal(drawn(canvas)[0], drawn(canvas)[1])
+
+
+@pytest.mark.parametrize(("channels", "colours"), [(4, 3), (3, 1), (3, 4)])
+def test_maco_of_other_colours_is_refused(tmp_path: Path, channels: int, colours: int) -> None:
+    file, _ = spectrum_of(tmp_path, colours)
+    with pytest.raises(
+        ConvscopeError, match=f"has {colours} colours and Sees takes {channels}; make one"
+    ):
+        starts.maco(spectrum=file).canvas(sees(channels), generator())

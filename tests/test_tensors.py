@@ -34,6 +34,27 @@ def test_colour_matrix_by_hand() -> None:
     np.testing.assert_allclose(rgb.flatten(), matrix @ pixel, rtol=1e-12)
 
 
+def test_bounded_by_hand_and_back() -> None:
+    colour = values(2, 3, 4, 5) * 3
+    matrix = tensors.colour_matrix(colour).numpy()
+    expected = 1 / (1 + np.exp(-np.einsum("rc,nchw->nrhw", matrix, colour.numpy())))
+    np.testing.assert_allclose(tensors.bounded(colour), expected, rtol=1e-12)
+    assert torch.allclose(tensors.unbounded(tensors.bounded(colour)), colour, atol=1e-9)
+    for channels in (1, 4):  # no colours to mix
+        grey = values(1, channels, 4, 5)
+        expected = 1 / (1 + np.exp(-grey.numpy()))
+        np.testing.assert_allclose(tensors.bounded(grey), expected, rtol=1e-12)
+        assert torch.allclose(tensors.unbounded(tensors.bounded(grey)), grey, atol=1e-12)
+
+
+@pytest.mark.parametrize("margin", [1e-3, 0.05])
+def test_unbounded_keeps_its_margin(margin: float) -> None:
+    pixels = torch.tensor([0.0, margin / 2, margin, 0.5, 1 - margin, 1.0], dtype=torch.float64)
+    found = tensors.unbounded(pixels.view(1, 1, 1, 6), margin).flatten().numpy()
+    top = np.log((1 - margin) / margin)
+    np.testing.assert_allclose(found, [-top, -top, -top, 0, top, top], atol=1e-12)
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 6), (5, 7), (5, 6), (8, 3)])
 def test_frequencies(height: int, width: int) -> None:
     ours = tensors.frequencies(height, width)

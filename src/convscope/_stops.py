@@ -64,7 +64,7 @@ def plan(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Stop
     yield from _what_units_see(net, full, seed)
     if name:
         yield from _what_to_trust(name, full)
-    yield from _what_it_wants(name, full, seed)
+    yield from _what_it_wants(net, name, full, seed)
 
 
 def _what_it_answers(net: Network) -> Iterator[Stop]:
@@ -255,7 +255,7 @@ def _what_to_trust(name: str, full: bool) -> Iterator[Stop]:
     )
 
 
-def _what_it_wants(name: str, full: bool, seed: int) -> Iterator[Stop]:
+def _what_it_wants(net: Network, name: str, full: bool, seed: int) -> Iterator[Stop]:
     if name:
         yield _stop(
             "What would it most like to see?",
@@ -263,17 +263,48 @@ def _what_it_wants(name: str, full: bool, seed: int) -> Iterator[Stop]:
             "No photograph here: an image climbed from noise until the network is as sure as it can"
             f" be of {name}. Look for the parts that repeat and for what comes along with them,"
             " surroundings for instance: that too is what the class means to the network.",
-            {"target": name, "steps": 1024 if full else 256, "seed": seed},
+            {"target": name, "steps": 512 if full else 128, "seed": seed},
             lambda f: {"class": f["target"], "score": f"{f['score']:.1f}"},
             grows=True,
         )
+        yield _stop(
+            "Why not simply climb?",
+            "ladder",
+            "The same class in five ways, from 2014 to 2023. Left, where nothing holds the pixels"
+            " back, the score is highest and there is nothing to see: a network is as easily sure"
+            " of noise as of a photograph. Each way to the right asks more of an image, that it"
+            " stand jitter, blur, turning, that it be natural, and more is seen in it.",
+            {"target": name, "seed": seed} | ({} if full else {"steps": 64}),
+            lambda f: {preset: f"{score:.1f}" for preset, score in f["score"].items()},
+        )
+    deep = _layer(_defaults.deep, net)
+    if deep:
+        yield _stop(
+            "And a channel inside?",
+            "neuron_image",
+            f"What single channels of {deep} would most like to see. Some want a texture, some a"
+            " shape, some a colour beside another; most have no name. Classes are made of these.",
+            {"target": deep, "most": 24 if full else 8, "seed": seed}
+            | ({} if full else {"steps": 64}),
+            lambda f: {"channels": len(f["target"])},
+        )
+    yield _stop(
+        "What does each depth remember?",
+        "invert",
+        "Images climbed from noise until a layer answers to them as to the photograph, shallow"
+        " layers first. What an image shares with the photograph, the layer still knows; what it"
+        " makes up, the layer has let go. Fine detail and colour tend to go first, then where"
+        " things are.",
+        {"size": 160, "seed": seed} if full else {"size": 128, "steps": 64, "seed": seed},
+        _quote_errors,
+    )
     yield _stop(
         "What does it dream of?",
         "deepdream",
         "The photograph, changed step by step so that a deep layer answers more strongly to"
         " whatever it already finds. What grows is what the network knows best: with a network"
         " trained on ImageNet, animals.",
-        {"steps": 24 if full else 12, "seed": seed},
+        {"steps": 30 if full else 15, "seed": seed},
         lambda f: {"layer": f["layer"]},
         grows=True,
     )
@@ -322,6 +353,11 @@ def _quote_target(figures: Mapping[str, Any]) -> Mapping[str, object]:
 
 def _quote_sheet(figures: Mapping[str, Any]) -> Mapping[str, object]:
     return {"layer": figures["target"], "channels": ", ".join(map(str, figures["channels"]))}
+
+
+def _quote_errors(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    pairs = zip(figures["layers"], figures["root_errors"], strict=True)
+    return {layer: f"root relative error {errors[0]:.3f}" for layer, errors in pairs}
 
 
 def _quote_check(figures: Mapping[str, Any]) -> Mapping[str, object]:

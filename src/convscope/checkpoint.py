@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -43,9 +44,12 @@ class Folder:
         return self.path / f"{self.climbs}.pt"
 
     def write(self, file: Path, state: Mapping[str, object]) -> None:
-        self.path.mkdir(exist_ok=True)
-        (self.path / "run.json").write_text(self.run, encoding="utf-8")
-        write_file(file, lambda temporary: torch.save(dict(state), temporary))
+        try:
+            self.path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConvscopeError(f"cannot make {self.path} ({error.strerror})") from error
+        write_file(self.path / "run.json", lambda file: file.write_text(self.run, "utf-8"))
+        write_file(file, partial(torch.save, dict(state)))
 
 
 _folder: ContextVar[Folder | None] = ContextVar("_folder", default=None)

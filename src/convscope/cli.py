@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
@@ -38,8 +38,8 @@ Output = Annotated[
     Path | None,
     Parameter(
         ["--output", "-o"],
-        help="the picture to write; .gif or .webp: the whole run; for a folder of photographs, the"
-        " folder of their pictures",
+        help="the picture to write; .gif, .webp or .mp4: the whole run; for a folder of"
+        " photographs, the folder of their pictures",
     ),
 ]
 Model = Annotated[
@@ -146,7 +146,7 @@ def _technique_command(name: str) -> Any:
     for word, field in technique.model.model_fields.items():
         required = field.is_required()
         help_ = Parameter(help=field.description or "", negative="")
-        kind: Any = Annotated[field.annotation, help_]
+        kind: Any = Annotated[_typed(field.annotation), help_]
         parameters.append(_parameter(word, kind, default=... if required else field.default))
     common = inspect.signature(_run_technique, eval_str=True).parameters.values()
     parameters += [
@@ -159,6 +159,13 @@ def _technique_command(name: str) -> Any:
     paper = f"{technique.paper}: {technique.url}"
     command.__doc__ = f"{technique.summary}\n\n{technique.description}\n\n{paper}"
     return command
+
+
+def _typed(annotation: Any) -> Any:
+    """The part of a type that can be typed: a tensor cannot."""
+    kinds = get_args(annotation)
+    typed = tuple(kind for kind in kinds if "Tensor" not in str(kind))
+    return annotation if typed == kinds else Union[typed]
 
 
 def _parameter(
@@ -231,7 +238,7 @@ def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str
     return load(model, pretrained=not random_weights, checkpoint=checkpoint, device=device)
 
 
-def _follow(run: Run, output: Path, as_json: bool, resume: bool = False) -> int:
+def _follow(run: Run, output: Path, as_json: bool, resume: bool) -> int:
     """Run to the end with a progress bar, save, and say where; Ctrl-C saves the last good frame,
     and beside it what the run needs to go on."""
     from convscope import checkpoint
@@ -450,6 +457,7 @@ def replay(
         str | None, Parameter(help="the photograph, if it lies elsewhere by now")
     ] = None,
     device: Device = None,
+    resume: Resume = False,
     json: Json = False,
 ) -> int:
     """Make a picture again from the recipe that it carries."""
@@ -459,7 +467,7 @@ def replay(
     run = remake(picture, image=image, device=device)
     output = output or picture.with_stem(picture.stem + "-replay")
     check_writable(output)
-    return _follow(run, output, json)
+    return _follow(run, output, json, resume)
 
 
 def spectrum(

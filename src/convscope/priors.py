@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from convscope import tensors
@@ -71,9 +70,7 @@ class wander(Prior):
             dtype=image.dtype,
             device=image.device,
         )
-        grid = F.affine_grid(theta[None], [1, 1, height, width], align_corners=False)
-        grid = grid.expand(len(image), -1, -1, -1)
-        return F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+        return tensors.warp(image, theta, "reflection")
 
 
 @dataclass(frozen=True)
@@ -99,9 +96,7 @@ class crop(Prior):
             dtype=image.dtype,
             device=image.device,
         )
-        grid = F.affine_grid(theta[None], [1, 1, *image.shape[-2:]], align_corners=False)
-        grid = grid.expand(len(image), -1, -1, -1)
-        return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+        return tensors.warp(image, theta, "border")
 
 
 @dataclass(frozen=True)

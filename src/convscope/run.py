@@ -173,7 +173,11 @@ class Run:
         parts = ("technique", "parameters", "checked", "network", "image")
         found = {part: self.recipe[part] for part in parts}
         if self.image is not None and found["image"] is None:
-            found["image"] = hashlib.sha256(_array(self.image).tobytes()).hexdigest()
+            found["image"] = _digest(self.image)
+        found["parameters"] = {
+            word: _digest(value) if isinstance(value, Tensor) else value
+            for word, value in self.parameters.items()
+        }
         return found
 
     def save(self, path: str | os.PathLike[str], *, resume: bool = False) -> Path:
@@ -220,6 +224,10 @@ def save_run(results: Iterable[Result], path: str | os.PathLike[str], most: int 
 def _array(tensor: Tensor) -> Array:
     array: Array = tensor.detach().cpu().numpy()
     return array
+
+
+def _digest(tensor: Tensor) -> str:
+    return hashlib.sha256(_array(tensor).tobytes()).hexdigest()
 
 
 def _one(tensor: Tensor | None) -> Array | None:

@@ -93,7 +93,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Tensor:
     except Exception as error:  # as many as there are ways to damage a file
         raise ConvscopeError(f"{path} is no spectrum of convscope's") from error
     square = found.dim() == 3 and found.shape[2] == found.shape[1] // 2 + 1
-    if not square or not found.isfinite().all() or found.min() < 0:
+    if not square or not found.numel() or not found.isfinite().all() or found.min() < 0:
         raise ConvscopeError(f"{path} is no spectrum of convscope's")
     return found
 
@@ -111,6 +111,5 @@ def fitted(spectrum: Tensor, height: int, width: int) -> Tensor:
     beyond = (torch.maximum(down.abs(), across) / finest).clamp_min(1)
     rows = (down / beyond).round().long() % size
     columns = (across / beyond).round().long().clamp(0, finest)
-    scale = (height * width) ** 0.5 / size
-    found: Tensor = spectrum[:, rows, columns] * beyond**-DECAY * scale
+    found: Tensor = spectrum[:, rows, columns] * beyond**-DECAY * (side / size)
     return found

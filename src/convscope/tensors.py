@@ -97,10 +97,23 @@ def total_variation(image: Tensor, beta: float = 2.0) -> Tensor:
     across = image[..., :, 1:] - image[..., :, :-1]
     down = image[..., 1:, :] - image[..., :-1, :]
     if beta == 2:
-        return across.square().flatten(1).sum(1) + down.square().flatten(1).sum(1)
+        norms = (torch.linalg.vector_norm(d.flatten(1), dim=1) for d in (across, down))
+        return sum((norm.square() for norm in norms), start=image.new_zeros(len(image)))
     squares = F.pad(across, (0, 1, 0, 0)).square() + F.pad(down, (0, 0, 0, 1)).square()
     # The root has no slope at zero.
     return (squares + 1e-12).pow(beta / 2).flatten(1).sum(1)
+
+
+def warp(image: Tensor, theta: Tensor, padding: str) -> Tensor:
+    """(N, C, H, W) seen through one affine map (2, 3), in units of half the image; bilinear."""
+    # The map is worked out once a thread, not once an image: all images are channels of a few.
+    groups = math.gcd(len(image), torch.get_num_threads())
+    height, width = image.shape[-2:]
+    grid = F.affine_grid(theta[None], [1, 1, height, width], align_corners=False)
+    grid = grid.expand(groups, -1, -1, -1)
+    stacked = image.reshape(groups, -1, height, width)
+    seen = F.grid_sample(stacked, grid, padding_mode=padding, align_corners=False)
+    return seen.view(image.shape)
 
 
 def gram(values: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def neuron_image(
         str | tuple[str, ...] | None,
         Field(
             description="channels (blocks.4:12), neurons (blocks.4:12@7,7) or a layer, of which the"
-            " first channels are taken; a layer of middle depth by default"
+            " first channels are taken; a deep layer by default"
         ),
     ] = None,
     extreme: Annotated[
@@ -116,7 +116,7 @@ _SIGNS = {"positive": (1.0,), "negative": (-1.0,), "both": (1.0, -1.0)}
 def _units(net: Network, words: str | tuple[str, ...] | None, most: int) -> list[Target]:
     """The channels and neurons that are meant, before their activation."""
     if words is None:
-        words = _defaults.seeing(net, 2 / 5).name
+        words = _defaults.deep(net).name
     units = []
     for word in words if isinstance(words, tuple) else (words,):
         target = net.target(word)
