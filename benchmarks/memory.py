@@ -13,8 +13,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import torch.nn.functional as F
+
+import convscope as cs
 from benchmarks.attribution import rows
 
 
@@ -24,14 +28,27 @@ def main() -> None:
     parser.add_argument("--alone", choices=("ours", "peer"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
-        (row,) = (row for row in rows() if row.name == options.words[0])
-        print(_rise(getattr(row, options.alone)))
+        print(_rise(_works()[options.words[0]][options.alone]))
         return
     print(f"{'row':62}{'ours MiB':>12}{'peer MiB':>12}{'ours/peer':>12}")
-    for name in [row.name for row in rows()]:
+    for name, works in _works().items():
         if not options.words or any(word in name for word in options.words):
-            ours, peer = (_alone(name, which) for which in ("ours", "peer"))
-            print(f"{name:62}{ours:12.0f}{peer:12.0f}{ours / peer:12.2f}", flush=True)
+            rises = [_alone(name, which) for which in works]
+            cells = "".join(f"{rise:12.0f}" for rise in rises)
+            ratio = f"{rises[0] / rises[1]:12.2f}" if len(rises) == 2 else ""
+            print(f"{name:62}{cells}{ratio}", flush=True)
+
+
+def _works() -> dict[str, dict[str, Callable[[], object]]]:
+    """What is measured, by its name: ours, and the peer's where there is one."""
+    found = {row.name: {"ours": row.ours, "peer": row.peer} for row in rows()}
+    return found | {"deepdream, 12 megapixels; efficientnet_lite0, 1": {"ours": _dream()}}
+
+
+def _dream() -> Callable[[], object]:
+    net, photo = cs.load(device="cpu"), cs.open_image("sample:chelsea")
+    large = F.interpolate(photo, (3000, 4000), mode="bicubic").clamp(0, 1)
+    return lambda: cs.deepdream(net, large, steps=1).result()
 
 
 def _alone(name: str, which: str) -> float:
@@ -40,9 +57,8 @@ def _alone(name: str, which: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def _rise(work: object) -> float:
+def _rise(work: Callable[[], object]) -> float:
     """By how many MiB the process grows at most while it works."""
-    assert callable(work)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # or the work would hide in what loading has left behind
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the mark starts anew here

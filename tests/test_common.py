@@ -368,7 +368,7 @@ def test_one_frame_does_not_change_another(technique: Technique, own: cs.Network
     for result, numbers in zip(kept, before, strict=True):
         result.picture.load()
         for name, array in _numbers(result).items():
-            assert np.array_equal(array, numbers[name]), name
+            np.testing.assert_array_equal(array, numbers[name], name)
 
 
 def _numbers(result: cs.Result) -> dict[str, Any]:

@@ -165,6 +165,23 @@ def test_what_is_a_photograph(photos: Path, darkroom: Darkroom, shell: Shell) ->
         assert brightness == pytest.approx(source[0, 0, 0] / 2, abs=0.51)
 
 
+def test_photographs_of_a_folder(photos: Path, tmp_path: Path) -> None:
+    take(photos / ".hidden" / "e.png", 1)
+    take(photos / "b" / ".f.png", 1)
+    (photos / "b" / "notes.txt").touch()
+    (photos / "round").symlink_to(photos.absolute())
+    (photos / "link.png").symlink_to(tmp_path / "photos" / "a.png")
+    names = ["a.png", "b/c.png", "d.png", "link.png"]
+    assert folders.photographs(photos) == tuple(photos / name for name in names)
+    left_out = {str(tmp_path / "photos" / "b")}
+    assert photos / "b/c.png" not in folders.photographs(photos, left_out)
+    assert len(folders.photographs(photos, left_out)) == 3
+    for folder, message in ((photos / ".hidden" / "no", "cannot read"), (tmp_path / "new", "no p")):
+        (tmp_path / "new").mkdir(exist_ok=True)
+        with pytest.raises(cs.ConvscopeError, match=message):
+            folders.photographs(folder)
+
+
 def test_endings_are_those_of_formats_that_are_read(tmp_path: Path) -> None:
     endings = images.endings()
     assert {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".bmp", ".jp2"} <= endings

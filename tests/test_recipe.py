@@ -500,7 +500,7 @@ def test_tiles_of_points_are_the_whole(tile: int, rule: str) -> None:
 def test_a_tiles_weight_is_its_area() -> None:
     # Of five rows the first two are a tile, and the last three.
     module = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False))
-    module[0].weight.data.fill_(2)
+    module[0].weight.data.fill_(2)  # type: ignore[operator]
     net = toys.plain_network(module, 3, channels=1)
     photo = torch.tensor([0.1, 0.5, 0.2, 0.9, 0.3]).view(1, 1, 5, 1).expand(1, 1, 5, 2)
     highest = peak(Target("0"))

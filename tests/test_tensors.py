@@ -90,6 +90,19 @@ def test_blur_of_nothing_and_of_a_constant() -> None:
     assert torch.allclose(tensors.blur(flat, 2.0), flat, atol=1e-15)
 
 
+@pytest.mark.parametrize("padding", ["reflection", "border"])
+def test_warp_is_the_same_however_many_threads_there_are(
+    monkeypatch: pytest.MonkeyPatch, padding: str
+) -> None:
+    image = values(4, 3, 6, 9)
+    theta = torch.tensor([[0.9, -0.3, 0.2], [0.4, 1.1, -0.3]], dtype=torch.float64)
+    alone = torch.cat([tensors.warp(one[None], theta, padding) for one in image])
+    assert not torch.allclose(alone, image, atol=0.1)
+    for threads in (1, 2, 3, 4, 16):
+        monkeypatch.setattr(torch, "get_num_threads", lambda t=threads: t)
+        assert torch.equal(tensors.warp(image, theta, padding), alone)
+
+
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
 def test_total_variation_by_loops(beta: float) -> None:
     image = values(2, 3, 4, 5)

@@ -48,8 +48,11 @@ class Folder:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise ConvscopeError(f"cannot make {self.path} ({error.strerror})") from error
-        write_file(self.path / "run.json", lambda file: file.write_text(self.run, "utf-8"))
+        write_file(self.path / "run.json", self._write_run)
         write_file(file, partial(torch.save, dict(state)))
+
+    def _write_run(self, file: Path) -> None:
+        file.write_text(self.run, encoding="utf-8")
 
 
 _folder: ContextVar[Folder | None] = ContextVar("_folder", default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import operator
 import os
 import signal
 import sys
@@ -12,10 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
@@ -165,7 +166,7 @@ def _typed(annotation: Any) -> Any:
     """The part of a type that can be typed: a tensor cannot."""
     kinds = get_args(annotation)
     typed = tuple(kind for kind in kinds if "Tensor" not in str(kind))
-    return annotation if typed == kinds else Union[typed]
+    return annotation if typed == kinds else reduce(operator.or_, typed)
 
 
 def _parameter(

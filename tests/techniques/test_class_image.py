@@ -34,7 +34,7 @@ def test_the_score_climbs(preset: Any, channels: int) -> None:
     own = own_network(channels)
     run = list(cs.class_image(own, target=(0, 1, 2), preset=preset, steps=30))
     first, last = (own.logits(images(run[i])).diagonal() for i in (0, -1))
-    assert (last > first).all()
+    assert (last - first).mean() > 0.05
     # The quoted score is that of the image as it is.
     assert run[-1].figures["score"] == pytest.approx(last.tolist(), rel=1e-5)
     assert run[-1].figures["target"] == ["class 0", "class 1", "class 2"]

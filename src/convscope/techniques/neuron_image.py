@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 
 from convscope import _defaults
@@ -13,11 +14,11 @@ from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
 from convscope.objectives import Objective, activation, diversity, tv
 from convscope.optimisers import adam
-from convscope.portraits import BATCH, Subject, portraits
+from convscope.portraits import BATCH, Subject, portraits, score
 from convscope.priors import wander
 from convscope.recipe import Recipe
 from convscope.registry import Seed, technique
-from convscope.starts import fourier
+from convscope.starts import fourier, sides
 from convscope.types import Frame, Grid, Picture, Target
 
 
@@ -67,7 +68,8 @@ def neuron_image(
     one, for behind it a silent unit has no slope. Units are climbed side by side, in batches of 16.
     With a `count`, the images of a unit are pushed apart in what its layer sees of them, so that
     they show the different things it answers to. The number below each is the mean activation that
-    the unit gives the image as it is; `score` is the same, negated for the negative extreme.
+    the unit gives the image as it is; `score` is the same, negated for the negative extreme. A unit
+    that is crossed out is dead: it answers to every image alike.
     """
     units = _units(net, target, most)
     placed = any(unit.position is not None for unit in units)
@@ -76,6 +78,11 @@ def neuron_image(
     side = None if placed else size or max(16, min(net.input_size) // 2)
     wanted = [(unit, sign) for unit in units for sign in _SIGNS[extreme] for _ in range(count)]
     subjects = [Subject(unit, sign * activation(unit)) for unit, sign in wanted]
+    dead = _dead(net, subjects, side, seed)
+    if len(dead) == len(subjects):
+        raise ConvscopeError(
+            f"{subjects[0].target} answers to every image alike, so there is no way up: it is dead"
+        )
 
     def recipe(objective: Objective, part: Sequence[Subject]) -> Recipe:
         if count > 1:
@@ -101,16 +108,26 @@ def neuron_image(
             frame.image,
             columns=across if across > 1 else None,
             captions=captions,
+            marked=dead,
             low=0.0,
             high=1.0,
             tile_inches=1.6,
         )
         alone = (Picture(frame.image[0], names[0]),)
-        figures = {"target": names, "activation": values}
+        figures = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
         yield replace(frame, panels=alone if len(subjects) == 1 else (grid,), figures=figures)
 
 
 _SIGNS = {"positive": (1.0,), "negative": (-1.0,), "both": (1.0, -1.0)}
+
+
+def _dead(net: Network, subjects: Sequence[Subject], size: int | None, seed: int) -> frozenset[int]:
+    """Those whose unit gives noise and its negative the same."""
+    chance = torch.Generator().manual_seed(seed)
+    noise = torch.rand(1, len(net.mean), *sides(net, size), generator=chance)
+    noise = noise.to(net.device, net.dtype).expand(len(subjects), -1, -1, -1)
+    same = torch.isclose(score(net, subjects, noise), score(net, subjects, 1 - noise))
+    return frozenset(same.nonzero().flatten().tolist())
 
 
 def _units(net: Network, words: str | tuple[str, ...] | None, most: int) -> list[Target]:
