@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 import shlex
 import shutil
@@ -139,7 +140,9 @@ def test_full_takes_more_steps(net: cs.Network, photo: Tensor) -> None:
     )
     climbs = [title for title, options in quick.items() if "steps" in options]
     assert climbs
-    assert all(full[title]["steps"] > quick[title]["steps"] for title in climbs)
+    # Without a number it is the technique's own, which is meant for good pictures.
+    most = {title: full[title].get("steps", math.inf) for title in climbs}
+    assert all(most[title] > quick[title]["steps"] for title in climbs)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from convscope.optimisers import adam, lbfgs
 from convscope.priors import Prior, box, wander
 from convscope.recipe import Recipe, climb
 from convscope.registry import Seed, technique
+from convscope.rules import redirected
 from convscope.starts import Start, fourier, noise
 from convscope.types import Curves, Frame, Grid, Panel
 
@@ -77,7 +78,8 @@ def invert(
     What is chosen by depth is chosen by the pixels from one place of a code to the next. Where they
     are few the code decides, and L-BFGS finds the image; at up to 8 it looks four times as often.
     Where they are many, or a code has no places, Adam climbs while the image is turned, scaled and
-    shifted a little. The priors, total variation and L6, weigh the fourth power of that distance.
+    shifted a little, and a twentieth of the gradient passes silent units. The priors, total
+    variation and L6, weigh the fourth power of that distance.
     """
     if len(image) != 1:
         raise ConvscopeError(f"invert takes one image at a time, not {len(image)}")
@@ -139,7 +141,7 @@ def _recipe(net: Network, name: str, goal: Objective, wishes: _Wishes) -> Recipe
     """How to climb back from a layer, by the pixels from one place of its code to the next."""
     count, size, apart = wishes.count, wishes.size, _apart(net, name)
     fine = apart <= COARSE and isinstance(goal, match)
-    weight = wishes.smoothness * min(200.0, apart**4 / 4000)
+    weight = wishes.smoothness * min(120.0, apart**4 / 4000)
     start: Start = noise(0.01, count, size)
     bounds: tuple[Prior, ...] = (box(),)
     rate = 0.02
@@ -151,6 +153,7 @@ def _recipe(net: Network, name: str, goal: Objective, wishes: _Wishes) -> Recipe
     return Recipe(
         start=start,
         objective=goal - weight * tv() - 0.1 * weight * power(6),
+        rule="plain" if fine else redirected(0.05),
         priors=bounds if fine else (view, *bounds),
         optimiser=lbfgs(looks=LOOKS) if fine else adam(rate, fall=0.1 ** (1 / wishes.steps)),
         steps=max(1, looks // LOOKS) if fine else wishes.steps,
