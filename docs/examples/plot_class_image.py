@@ -44,7 +44,7 @@ def named(result):
     """How many of the images the other network names, first and among its first five."""
     images = torch.from_numpy(result.image).permute(0, 3, 1, 2)
     order = other.logits(images).argsort(1, descending=True)
-    first = [row.index(index) for row, index in zip(order.tolist(), drawn)]
+    first = [row.index(index) for row, index in zip(order.tolist(), drawn, strict=True)]
     return sum(rank == 0 for rank in first), sum(rank < 5 for rank in first)
 
 

@@ -18,8 +18,9 @@ the paper's do not carry over; the steps differ too. It is a history, not a race
 **Paper.** Simonyan et al. 2014, `Deep Inside Convolutional Networks
 <https://arxiv.org/abs/1312.6034>`__; Yosinski et al. 2015, `Understanding Neural Networks Through
 Deep Visualization <https://arxiv.org/abs/1506.06579>`__; Olah et al. 2017, `Feature Visualization
-<https://distill.pub/2017/feature-visualization/>`__; Fel et al. 2023, `Unlocking Feature Visualization
-for Deeper Networks with MAgnitude Constrained Optimization <https://arxiv.org/abs/2306.06805>`__.
+<https://distill.pub/2017/feature-visualization/>`__; Fel et al. 2023, `Unlocking Feature
+Visualization for Deeper Networks with MAgnitude Constrained Optimization
+<https://arxiv.org/abs/2306.06805>`__.
 """
 
 import convscope as cs

@@ -13,12 +13,12 @@ to, in the network's own words; photographs that make it answer (see :doc:`inter
 **Its limits.** Many channels have no name: they answer to several unlike things, of which the image
 shows one, or a mixture. The negative extreme of a channel is as much a part of what it computes as
 the positive one, though what comes behind a ReLU never sees it. Activations far above those of any
-photograph are reached with ease, so a strong answer does not mean that photographs hold such a thing.
+photograph are reached with ease: a strong answer does not mean that photographs hold such a thing.
 
 **Paper.** Erhan, Bengio, Courville and Vincent 2009, `Visualizing Higher-Layer Features of a Deep
 Network <https://www.researchgate.net/publication/265022827>`__, for the idea; Olah, Mordvintsev and
-Schubert 2017, `Feature Visualization <https://distill.pub/2017/feature-visualization/>`__, for how it
-is done here.
+Schubert 2017, `Feature Visualization <https://distill.pub/2017/feature-visualization/>`__, for how
+it is done here.
 """
 
 import convscope as cs
@@ -27,12 +27,14 @@ net = cs.load()
 cs.neuron_image(net, target="blocks.3.2.bn1", most=12, steps=96)
 
 # %%
-# One layer's first twelve channels: scales, cells, weaves, grooves. The same a good deal earlier,
-# and deeper:
+# One layer's first twelve channels: scales, cells, weaves, grooves. The same a good deal earlier:
 
 cs.neuron_image(net, target="blocks.1.1.bn1", most=6, steps=64)
 
 # %%
+# And deeper, where parts of animals begin to show. The one that is crossed out is dead: it gives
+# every image the same.
+
 cs.neuron_image(net, target="blocks.5.3.bn1", most=6, steps=96)
 
 # %%
