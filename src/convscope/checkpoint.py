@@ -8,10 +8,9 @@ again inside finds them, and goes on as if it had never stopped.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -36,8 +35,11 @@ class Folder:
     climbs: int = 0
 
     def clear(self) -> None:
-        """The run is done: nothing is left to go on with."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Delete them, and nothing else that may lie there."""
+        for file in (*self.path.glob("*.pt"), self.path / "run.json"):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
     def next(self) -> Path:
         self.climbs += 1
