@@ -570,8 +570,11 @@ def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "old.png").write_text("old")
-    for name in ("old.png", "new.png", "new.gif", "new.html"):
+    for name in ("old.png", "new.png", "new.gif"):
         images.check_writable(tmp_path / name)
+    images.check_writable(tmp_path / "new.html", picture=False)
+    with pytest.raises(cs.ConvscopeError, match=r"cannot write new\.html: end it in"):
+        images.check_writable(tmp_path / "new.html")
     assert [p.name for p in tmp_path.iterdir()] == ["old.png"]
     assert (tmp_path / "old.png").read_text() == "old"
 

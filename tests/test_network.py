@@ -814,3 +814,14 @@ def test_parameters_are_the_users() -> None:
 def test_a_strip_too_narrow_to_enlarge_is_refused(net: cs.Network) -> None:
     with pytest.raises(ConvscopeError, match="2 x 6000 is too narrow"):
         net.fit(torch.zeros(1, 3, 2, 6000))
+
+
+def test_a_size_that_the_module_refuses() -> None:
+    class Strict(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[-1] == 8
+            return super().forward(x)
+
+    net = toys.network(nn.Sequential(Strict(3, 2, 3)), 8)
+    with pytest.raises(cs.ConvscopeError, match=r"8x8 pixels and not of 6x7$"):
+        net.activations(torch.rand(1, 3, 6, 7), {"0"})

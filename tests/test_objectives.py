@@ -359,3 +359,12 @@ def test_unknown_names_raise_when_bound(objective: Objective, message: str) -> N
 def test_one_score_an_image() -> None:
     apart = torch.cat([score(objectives.energy("act"), image()[i : i + 1]) for i in range(2)])
     assert torch.allclose(score(objectives.energy("act")), apart, rtol=1e-12)
+
+
+def test_a_layer_called_by_a_number_is_meant_where_a_class_cannot_be() -> None:
+    net = toys.network(
+        nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 4)), 8
+    )
+    assert net.target("1").layer == ""  # of four classes, the second
+    assert objectives.as_layer(net, "1") == Target("1")
+    assert objectives.match("0", torch.rand(1, 3, 8, 8)).bind(net).layers == {"0"}

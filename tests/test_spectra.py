@@ -97,6 +97,11 @@ def test_a_wave_is_where_it_should_be() -> None:
     assert both[3, 4] > 0.9 * both.max()
 
 
+def test_a_photograph_of_one_pixel_is_plain() -> None:
+    assert spectra.measure([torch.rand(1, 3, 1, 1)], 8).abs().max() < 1e-4
+    assert spectra.measure([torch.rand(1, 3, 1, 9)], 8).isfinite().all()
+
+
 def test_no_photograph() -> None:
     with pytest.raises(ConvscopeError, match="at least one photograph"):
         spectra.measure([])

@@ -134,6 +134,12 @@ def test_fourier_size_and_count() -> None:
     )
 
 
+def test_a_size_of_nothing_is_refused() -> None:
+    for start in (starts.noise(size=0), starts.fourier(size=-3)):
+        with pytest.raises(ConvscopeError, match="at least one pixel a side"):
+            start.canvas(sees(), generator())
+
+
 def test_zeros_are_zero_once_normalised() -> None:
     net = toys.network(Sees(3, torch.float64), 9)
     canvas = starts.zeros(count=2, size=6).canvas(net, generator())

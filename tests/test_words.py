@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 import convscope as cs
-from convscope import objectives, optimisers, priors, rules, starts, words
+from convscope import objectives, optimisers, priors, rules, spectra, starts, words
 from convscope.objectives import Objective, activation, direction, each, logit, match, tv, weighted
 from convscope.optimisers import Optimiser, adam
 from convscope.priors import Prior, box, wander
@@ -372,6 +372,23 @@ def test_a_path_is_opened_and_its_file_is_known_again(
         words.compose(texts | {"files": 3})
 
 
+def test_a_spectrum_lies_beside_its_recipe_and_is_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = spectra.save(tmp_path / "own.npz", torch.rand(3, 4, 3))
+    (tmp_path / "a.toml").write_text("start = \"maco(spectrum='own.npz')\"\nobjective = 'tv()'\n")
+    monkeypatch.chdir(tmp_path)
+    recipe = cs.open_recipe("a.toml")
+    assert isinstance(recipe.start, starts.maco)
+    assert recipe.start.spectrum == str(file)
+    texts = words.write(recipe)
+    monkeypatch.chdir("/")
+    assert same(words.compose(texts), recipe)
+    spectra.save(file, torch.rand(3, 4, 3))
+    with pytest.raises(cs.ConvscopeError, match=r"^start: .*own\.npz is not, or no longer, the sp"):
+        words.compose(texts)
+
+
 def test_what_has_no_text_is_told_and_refused() -> None:
     @dataclass(frozen=True)
     class mine(Objective):
@@ -444,6 +461,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"priors": ["ball([1, 2], 1, 'l3')"]}, r"^priors: ball: norm: .*'l2' or 'inf', not 'l3'$"),
     ({"optimiser": "adam('x')"}, r"^optimiser: adam: rate: .* valid number, not 'x'$"),
     ({"optimizer": "adam()"}, r"^unknown part of recipe 'optimizer'; did you mean 'optimiser'\?$"),
+    ({"optimizer": "x"}, r"^unknown part of recipe 'optimizer'; did you mean 'optimiser'\?$"),
     ({"seed": 3}, r"^a seed is no part of a recipe; give it when you run the recipe$"),
     ({"steps": 0}, r"^recipe: steps: .* at least one, not 0$"),
     ({"steps": 2.5}, r"^recipe: steps: .* valid integer, not 2\.5$"),

@@ -403,7 +403,7 @@ def tour(
     from convscope.images import check_writable, open_image
     from convscope.tour import Tour
 
-    check_writable(output)
+    check_writable(output, picture=False)
     photo = open_image(image)
     net = _load(model, checkpoint, False, device)
     shown = None if model == DEFAULT_MODEL else model
@@ -480,10 +480,11 @@ def spectrum(
 ) -> int:
     """Measure how strong each frequency is in photographs, for the start maco."""
     from convscope import folders, spectra
-    from convscope.images import open_image
+    from convscope.images import check_writable, open_image
 
     if output.suffix != ".npz":
         raise ConvscopeError(f"a spectrum is a file that ends in .npz, not {output.name}")
+    check_writable(output, picture=False)
     photographs = folders.photographs(folder)
     opened = (open_image(path) for path in _named(photographs, "spectrum", False))
     print(spectra.save(output, spectra.measure(opened)))

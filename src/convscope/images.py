@@ -152,10 +152,11 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Fail now rather than after the work, if `path` cannot be written or is of no known format."""
+def check_writable(path: str | os.PathLike[str], *, picture: bool = True) -> None:
+    """Fail now rather than after the work, if `path` cannot be written, or is to be a picture and
+    of no known format."""
     target = Path(path)
-    if target.suffix.lower() != ".html":
+    if picture:
         _format(target)
     _reserve(target).unlink()
 

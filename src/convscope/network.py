@@ -337,6 +337,13 @@ class Network:
                     found[""] = output
             except _Deepest:
                 pass
+            except AssertionError as error:  # so transformers refuse other sizes than their own
+                if image.shape[-2:] == self.input_size:
+                    raise
+                size, own = ("x".join(map(str, s)) for s in (image.shape[-2:], self.input_size))
+                raise ConvscopeError(
+                    f"{self.name} takes images of {own} pixels and not of {size}"
+                ) from error
         for name in names:
             if name not in found:
                 size = "x".join(map(str, image.shape[-2:]))

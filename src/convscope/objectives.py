@@ -395,9 +395,15 @@ def _of_class(
     return Bound(frozenset({""}), lambda activations, _: score(activations[""], index))
 
 
+def as_layer(net: Network, words: str | Target) -> Target:
+    """What the words name where a layer is meant rather than a class: of a `Sequential` "3" too."""
+    known = any(layer.name == words for layer in net.layers)
+    return net.target(Target(str(words)) if known else words)
+
+
 def _layer_of(net: Network, words: str | Target) -> Target:
     """A whole layer with channels."""
-    target = net.target(words)
+    target = as_layer(net, words)
     if target.channel is not None or not net.shape(target.layer):
         raise ConvscopeError(f"{target} is no whole layer: name one without channel or position")
     return target

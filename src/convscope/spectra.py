@@ -57,7 +57,7 @@ def measure(photographs: Iterable[Tensor], size: int = SIZE) -> Tensor:
 def _squares(photo: Tensor) -> Iterable[Tensor]:
     height, width = photo.shape[-2:]
     side = min(height, width)
-    top, left, half = (height - side) // 2, (width - side) // 2, side // 2
+    top, left, half = (height - side) // 2, (width - side) // 2, max(1, side // 2)
     middle = photo[..., top : top + side, left : left + side]
     yield middle
     for down in (0, side - half):

@@ -145,4 +145,6 @@ class maco(Start):
 
 def sides(net: Network, size: int | None) -> tuple[int, int]:
     """Rows and columns of an image of this size; of the network's own by default."""
+    if size is not None and size < 1:
+        raise ConvscopeError(f"an image has at least one pixel a side: size is not {size}")
     return net.input_size if size is None else (size, size)

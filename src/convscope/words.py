@@ -70,7 +70,7 @@ def open_recipe(
     """A recipe from a file of TOML or JSON.
 
     Args:
-        path: the file; the photographs that it names lie relative to it.
+        path: the file; the photographs and spectra that it names lie relative to it.
         net: the network, for a recipe with `net.fit` in it.
         image: the photograph (N, 3, H, W), for a recipe with `image` in it.
 
@@ -92,7 +92,7 @@ def check_recipe(path: str | os.PathLike[str], *, photo: bool) -> None:
 def _opened(file: Path, image: Tensor | None, fit: Fit | None) -> Recipe:
     texts = _read(file)
     try:
-        return compose(texts, image=image, fit=fit, folder=file.parent)
+        return compose(texts, image=image, fit=fit, folder=file.parent.absolute())
     except ConvscopeError as error:
         raise ConvscopeError(f"{file.name}: {error}") from error
 
@@ -126,7 +126,7 @@ def compose(
         texts: from "start", "objective" and so on to the text.
         image: the photograph that `image` means.
         fit: what `net.fit` means.
-        folder: what the paths of photographs are relative to.
+        folder: what the paths of photographs and spectra are relative to.
 
     Raises:
         ConvscopeError: an unknown part or word, or a wrong argument; one line that names it.
@@ -138,6 +138,8 @@ def compose(
     if not isinstance(digests, Mapping):
         raise ConvscopeError(f"{FILES}: from paths to their SHA-256, not {short(digests)}")
     reader = _Reader(image, fit, folder, digests)
+    for name in parts.keys() - _model(Recipe).model_fields.keys():
+        raise unknown("part of recipe", name, _model(Recipe).model_fields)
     values = {name: reader.part(name, text) for name, text in parts.items()}
     recipe = Recipe(**validated("recipe", _model(Recipe), values, "part"))
     if recipe.steps < 1:
@@ -261,6 +263,8 @@ class _Reader:
             values[keyword.arg] = self.value(keyword.value)
         for key in values.keys() & _tensors(word):
             values[key] = self.tensor(values[key])
+        if word is starts.maco and isinstance(path := values.get("spectrum"), str):
+            values["spectrum"] = self.spectrum(path)
         return word(**validated(name, _model(word), values, "argument"))
 
     def fitted(self, arguments: list[object]) -> Tensor:
@@ -290,6 +294,13 @@ class _Reader:
         if self.digests.get(path, found["sha256"]) != found["sha256"]:
             raise ConvscopeError(f"{path} is not, or no longer, the photograph of this recipe")
         return photo
+
+    def spectrum(self, path: str) -> str:
+        file = path if self.folder == Path() else os.path.join(self.folder, path)
+        known = self.digests.get(path)
+        if known and os.path.isfile(file) and images.digest(file) != known:
+            raise ConvscopeError(f"{path} is not, or no longer, the spectrum of this recipe")
+        return file
 
 
 @cache
@@ -349,6 +360,8 @@ class _Writer:
                 return self.sum(terms)
         if WORDS.get(type(value).__name__) is not type(value):
             return _call(NOT_KEPT, ast.Constant(f"a word of its own, {type(value).__name__}"))
+        if isinstance(value, starts.maco) and value.spectrum and os.path.isfile(value.spectrum):
+            self.files[value.spectrum] = images.digest(value.spectrum)
         call = _call(type(value).__name__)
         for f in fields(value):  # type: ignore[arg-type]
             call.keywords.append(ast.keyword(f.name, self.node(getattr(value, f.name))))

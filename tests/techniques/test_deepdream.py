@@ -406,3 +406,13 @@ def test_words_on_the_command_line(
     )
     with Image.open("a.png") as picture:
         assert picture.tobytes() == expected.result().picture.tobytes()
+
+
+def test_layers_may_be_called_by_numbers_as_classes_are() -> None:
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(1800, 4)
+    )
+    net = toys.network(module, 32)
+    photo = torch.rand(1, 3, 32, 32)
+    frame = next(iter(cs.deepdream(net, photo, layer="1", steps=1, octaves=1)))
+    assert frame._frame.activations.keys() == {"1"}

@@ -174,3 +174,13 @@ def test_a_silent_layer_is_refused(mixed: cs.Network) -> None:
 def test_several_photographs_are_refused(mixed: cs.Network, photo: Tensor) -> None:
     with pytest.raises(cs.ConvscopeError, match="one image at a time, not 2"):
         cs.invert(mixed, torch.cat([photo, photo])).result()
+
+
+def test_layers_may_be_called_by_numbers_as_classes_are() -> None:
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(1800, 4)
+    )
+    net = toys.network(module, 32)
+    photo = torch.rand(1, 3, 32, 32)
+    result = cs.invert(net, photo, layer="1", steps=1).result()
+    assert result.figures["layers"] == ["1"]

@@ -230,3 +230,12 @@ def test_count_with_both_extremes() -> None:
 def test_refusals(own: cs.Network, words: dict[str, Any], message: str) -> None:
     with pytest.raises(cs.ConvscopeError, match=message):
         cs.neuron_image(own, steps=1, **words).result()
+
+
+def test_layers_may_be_called_by_numbers_as_classes_are() -> None:
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(1800, 4)
+    )
+    net = toys.network(module, 32)
+    result = cs.neuron_image(net, target="1", steps=1).result()
+    assert result.figures["target"] == ["1.pre:0", "1.pre:1"]

@@ -18,7 +18,7 @@ from torch import Tensor
 from convscope import _defaults, images, tensors
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
-from convscope.objectives import Objective, each, energy, resemble, weighted
+from convscope.objectives import Objective, as_layer, each, energy, resemble, weighted
 from convscope.optimisers import sgd
 from convscope.priors import box, jitter, natural_colours, smooth_gradient, unit_gradient
 from convscope.recipe import Recipe, climb
@@ -154,9 +154,9 @@ def _objective(
     weights, terms = [], list[Objective]()
     for word in words:
         name, weight = _weighed(word)
-        net.target(name)
+        target = as_layer(net, name)
         weights.append(weight)
-        terms.append(energy(name, leak=0.1) if of is None else resemble(name, of))
+        terms.append(energy(target, leak=0.1) if of is None else resemble(target, of))
     bound = [term.bind(net) for term in terms]
     layers = frozenset().union(*(one.layers for one in bound))
     seen = net.fit(base)

@@ -8,17 +8,18 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from convscope import _defaults
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network
-from convscope.objectives import Objective, activation, diversity, tv
+from convscope.objectives import Objective, activation, as_layer, diversity, tv
 from convscope.optimisers import adam
 from convscope.portraits import BATCH, Subject, portraits, score
 from convscope.priors import wander
 from convscope.recipe import Recipe
 from convscope.registry import Seed, technique
-from convscope.starts import fourier, sides
+from convscope.starts import fourier
 from convscope.types import Frame, Grid, Picture, Target
 
 
@@ -78,11 +79,6 @@ def neuron_image(
     side = None if placed else size or max(16, min(net.input_size) // 2)
     wanted = [(unit, sign) for unit in units for sign in _SIGNS[extreme] for _ in range(count)]
     subjects = [Subject(unit, sign * activation(unit)) for unit, sign in wanted]
-    dead = _dead(net, subjects, side, seed)
-    if len(dead) == len(subjects):
-        raise ConvscopeError(
-            f"{subjects[0].target} answers to every image alike, so there is no way up: it is dead"
-        )
 
     def recipe(objective: Objective, part: Sequence[Subject]) -> Recipe:
         if count > 1:
@@ -100,6 +96,12 @@ def neuron_image(
     for frame in portraits(net, subjects, recipe, batch=batch, seed=seed):
         assert frame.image is not None
         assert frame.score is not None
+        last = frame.step == frame.steps
+        dead = _dead(net, wanted, frame.image, seed) if last else frozenset()
+        if len(dead) == len(subjects):
+            raise ConvscopeError(
+                f"{units[0]} answers to every image alike, so there is no way up: it is dead"
+            )
         values = [sign * v for (_, sign), v in zip(wanted, frame.score.tolist(), strict=True)]
         names = [str(unit) for unit, _ in wanted]
         captions = tuple(f"{name}: {value:.2f}" for name, value in zip(names, values, strict=True))
@@ -121,13 +123,18 @@ def neuron_image(
 _SIGNS = {"positive": (1.0,), "negative": (-1.0,), "both": (1.0, -1.0)}
 
 
-def _dead(net: Network, subjects: Sequence[Subject], size: int | None, seed: int) -> frozenset[int]:
-    """Those whose unit gives noise and its negative the same."""
-    chance = torch.Generator().manual_seed(seed)
-    noise = torch.rand(1, len(net.mean), *sides(net, size), generator=chance)
-    noise = noise.to(net.device, net.dtype).expand(len(subjects), -1, -1, -1)
-    same = torch.isclose(score(net, subjects, noise), score(net, subjects, 1 - noise))
-    return frozenset(same.nonzero().flatten().tolist())
+def _dead(
+    net: Network, wanted: Sequence[tuple[Target, float]], images: Tensor, seed: int
+) -> frozenset[int]:
+    """Those whose unit gives noise the same as the image that was climbed to excite it.
+
+    To the negative extreme that alone says nothing: noise may leave a unit as silent as it can be.
+    """
+    noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(seed)).to(images)
+    subjects = [Subject(unit, activation(unit)) for unit, _ in wanted]
+    same = torch.isclose(score(net, subjects, noise), score(net, subjects, images)).tolist()
+    units = {unit for (unit, sign), alike in zip(wanted, same, strict=True) if alike and sign > 0}
+    return frozenset(i for i, (unit, _) in enumerate(wanted) if unit in units)
 
 
 def _units(net: Network, words: str | tuple[str, ...] | None, most: int) -> list[Target]:
@@ -136,7 +143,7 @@ def _units(net: Network, words: str | tuple[str, ...] | None, most: int) -> list
         words = _defaults.deep(net).name
     units = []
     for word in words if isinstance(words, tuple) else (words,):
-        target = net.target(word)
+        target = as_layer(net, word)
         if not target.layer:
             raise ConvscopeError(f"{target} is a class; class_image makes images of classes")
         if target.channel is not None:
