@@ -85,7 +85,7 @@ def invert(
         raise ConvscopeError(f"invert takes one image at a time, not {len(image)}")
     names = _stages(net) if layer is None else (layer,) if isinstance(layer, str) else layer
     if not names:
-        raise ConvscopeError(f"no stage of {net.name} has maps; name a layer (convscope layers)")
+        raise ConvscopeError("invert needs a layer; convscope layers lists them")
     seen = net.fit(image)
     if size is not None:
         seen = tensors.resize(seen, (size, size)).clamp(0, 1)
