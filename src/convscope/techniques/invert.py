@@ -89,12 +89,13 @@ def invert(
     seen = net.fit(image)
     if size is not None:
         seen = tensors.resize(seen, (size, size)).clamp(0, 1)
-    goals = [_goal(net, name, seen, goal) for name in names]
+    goals = [match(name, seen) if goal == "match" else caricature(name, seen) for name in names]
+    bounds = [one.bind(net) for one in goals]
+    _check_heard(net, names, seen)
     recipes = [
         _recipe(net, name, one, _Wishes(prior, count, steps, size, smoothness))
         for name, one in zip(names, goals, strict=True)
     ]
-    bounds = [one.bind(net) for one in goals]
     total, before = sum(recipe.steps for recipe in recipes), 0
     images = [torch.full_like(seen, 0.5).expand(count, -1, -1, -1)] * len(names)
     scores: list[Tensor] = []
@@ -176,18 +177,12 @@ def _stages(net: Network) -> tuple[str, ...]:
     return tuple(one.name + PRE if one.activation else one.name for one in chosen)
 
 
-def _goal(net: Network, name: str, seen: Tensor, goal: str) -> Objective:
-    """What to climb for a layer.
-
-    Raises:
-        ConvscopeError: there is no such layer, or it is silent.
-    """
-    one = match(name, seen) if goal == "match" else caricature(name, seen)
-    one.bind(net)
+def _check_heard(net: Network, names: Sequence[str], seen: Tensor) -> None:
+    """Fail where a layer is silent: any image that silences it would match."""
     with torch.no_grad():
-        if not net.activations(seen, {name})[name].any():
-            raise ConvscopeError(f"the photo is too plain: {name!r} is zero everywhere")
-    return one
+        for name, code in net.activations(seen, names).items():
+            if not code.any():
+                raise ConvscopeError(f"the photo is too plain: {name!r} is zero everywhere")
 
 
 def _correlation(images: Tensor, photo: Tensor) -> Tensor:
