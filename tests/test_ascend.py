@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 import convscope as cs
 from convscope import images
@@ -33,25 +33,6 @@ CHANCE = GREY | {
 RECIPES = Path(__file__).parents[1] / "docs" / "recipes"
 
 
-class Linear(nn.Module):
-    """Two scores, each a weighted sum of the pixels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc = nn.Linear(3 * 25, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc(x.flatten(1))
-        return out
-
-
-def linear() -> tuple[cs.Network, Tensor]:
-    """The network in float64 and the weights (1, 3, 5, 5) of its score 1."""
-    module = toys.randomised(Linear()).double()
-    weight = module.fc.weight.detach()[1].view(1, 3, 5, 5)  # type: ignore
-    return toys.plain_network(module, 5), weight
-
-
 def frames(run: cs.Run) -> list[bytes]:
     return [result.picture.tobytes() for result in run]
 
@@ -60,7 +41,7 @@ def frames(run: cs.Run) -> list[bytes]:
 
 
 def test_it_goes_straight_up_a_linear_score() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     image = toys.images(1, 5).double()
     texts = {"start": "photo(image)", "objective": "2 * logit(1)", "optimiser": "sgd(0.1)"}
     results = list(cs.ascend(net, texts | {"steps": 4}, image))

@@ -23,25 +23,6 @@ from convscope.types import Ascent, Target
 from tests import toys
 
 
-class Linear(nn.Module):
-    """Two scores, each a weighted sum of the pixels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc = nn.Linear(3 * 25, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.fc(x.flatten(1))
-        return out
-
-
-def linear() -> tuple[cs.Network, Tensor]:
-    """The network in float64 and the weights (1, 3, 5, 5) of its score 1."""
-    module = toys.randomised(Linear()).double()
-    weight = module.fc.weight.detach()[1].view(1, 3, 5, 5)  # type: ignore
-    return toys.plain_network(module, 5), weight
-
-
 def image(count: int = 1) -> Tensor:
     return toys.images(count, 5).double()
 
@@ -56,7 +37,7 @@ def climbed(net: cs.Network, start: starts.Start, seed: int = 0, **words: object
 
 
 def test_sgd_goes_straight_up_a_linear_score() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     frames = climbed(net, starts.photo(image()))
     first = net.logits(image())[:, 1]
     for k, frame in enumerate(frames, start=1):
@@ -69,7 +50,7 @@ def test_sgd_goes_straight_up_a_linear_score() -> None:
 
 
 def test_momentum() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     frames = climbed(net, starts.photo(image()), optimiser=sgd(0.1, momentum=0.9))
     velocity = moved = 0.0
     for frame in frames:
@@ -80,7 +61,7 @@ def test_momentum() -> None:
 
 def test_adam_on_a_constant_gradient_is_the_sign() -> None:
     # Both its averages are then exact: every step moves each pixel by the rate.
-    net, weight = linear()
+    net, weight = toys.linear()
     frames = climbed(net, starts.photo(image()), optimiser=adam(0.03))
     for k, frame in enumerate(frames, start=1):
         step = 0.03 * weight / (weight.abs() + 1e-8)
@@ -88,7 +69,7 @@ def test_adam_on_a_constant_gradient_is_the_sign() -> None:
 
 
 def test_a_quadratic_shrinks_by_a_constant_factor() -> None:
-    net, _ = linear()
+    net, _ = toys.linear()
     count = 3 * 25
     frames = climbed(net, starts.photo(image()), objective=-l2(), optimiser=sgd(0.25 * count))
     for k, frame in enumerate(frames, start=1):
@@ -99,7 +80,7 @@ def test_a_quadratic_shrinks_by_a_constant_factor() -> None:
 
 def test_the_optimum_of_a_weighed_sum() -> None:
     # w.x - lambda |x - 1/2|^2 / 2n is highest at x = 1/2 + n w / lambda.
-    net, weight = linear()
+    net, weight = toys.linear()
     objective = logit(1) - 1000 * l2()
     frames = climbed(net, starts.noise(0.2), objective=objective, optimiser=sgd(0.02), steps=120)
     assert torch.allclose(frames[-1].image, 0.5 + 75 * weight / 1000, atol=1e-9)
@@ -113,7 +94,7 @@ class sign(Prior):
 
 
 def test_a_signed_step_gains_epsilon_times_the_l1_norm() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     frames = climbed(
         net, starts.photo(image()), priors=(sign(),), optimiser=sgd(0.007), objective=-logit(1)
     )
@@ -132,7 +113,7 @@ class lbfgs(Optimiser):
 
 @pytest.mark.parametrize("start", [starts.photo(image()), starts.fourier(image=image())])
 def test_an_optimiser_that_looks_several_times(start: starts.Start) -> None:
-    net, _ = linear()
+    net, _ = toys.linear()
     frames = climbed(net, start, objective=-1000 * l2() + 0 * tv(), optimiser=lbfgs(), steps=5)
     first = -500 * (image() - 0.5).square().mean()
     assert frames[0].score.item() == pytest.approx(first.item(), rel=1e-9)
@@ -146,7 +127,7 @@ def test_an_optimiser_that_looks_several_times(start: starts.Start) -> None:
 
 
 def test_a_step_in_fourier_coefficients() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     start = starts.fourier(sigma=0.4)
     canvas = start.canvas(net, torch.Generator().manual_seed(3))
     assert canvas.decode is not None
@@ -189,7 +170,7 @@ def test_climbing_is_not_descending_the_negative() -> None:
 
 
 def test_priors_act_in_their_order() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     frames = climbed(
         net,
         starts.photo(image()),
@@ -212,13 +193,13 @@ def test_the_pixel_priors_know_their_step() -> None:
             seen.append(step)
             return image
 
-    net, _ = linear()
+    net, _ = toys.linear()
     climbed(net, starts.photo(image()), priors=(steps(),))
     assert seen == [1, 2, 3, 4]
 
 
 def test_a_view_changes_what_the_network_sees_and_not_the_image() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     frames = climbed(net, starts.photo(image()), priors=(priors.jitter(3),), seed=5)
     chance = torch.Generator().manual_seed(5)
     expected = image()
@@ -234,7 +215,7 @@ def test_a_view_changes_what_the_network_sees_and_not_the_image() -> None:
 
 
 def test_the_image_itself_is_scored_without_a_view() -> None:
-    net, _ = linear()
+    net, _ = toys.linear()
     for seed in range(3):
         (frame,) = climbed(
             net,
@@ -250,7 +231,7 @@ def test_the_image_itself_is_scored_without_a_view() -> None:
 
 @pytest.mark.parametrize("prior", [priors.decay(), priors.blur(), priors.box()])
 def test_pixel_priors_need_pixels(prior: Prior) -> None:
-    net, _ = linear()
+    net, _ = toys.linear()
     with pytest.raises(ConvscopeError, match="works on pixels, and fourier has none"):
         climbed(net, starts.fourier(), priors=(priors.jitter(2), prior))
     climbed(net, starts.fourier(), priors=(priors.jitter(2), priors.unit_gradient()))
@@ -260,7 +241,7 @@ def test_pixel_priors_need_pixels(prior: Prior) -> None:
 
 
 def test_without_an_optimiser_the_image_stays() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     frames = climbed(
         net, starts.photo(image()), optimiser=None, priors=(priors.jitter(2),), steps=5
     )
@@ -275,7 +256,7 @@ def test_without_an_optimiser_the_image_stays() -> None:
 
 
 def test_looking_at_fourier_gives_the_gradient_of_the_image() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     start = starts.fourier(sigma=0.4)
     (frame,) = climbed(net, start, optimiser=None, steps=1)
     canvas = start.canvas(net, torch.Generator().manual_seed(0))
@@ -310,7 +291,7 @@ def test_same_seed_same_frames(start: starts.Start) -> None:
     "start", [starts.photo(image()), starts.noise(), starts.fourier(sigma=0.1)]
 )
 def test_frames_share_nothing(start: starts.Start, optimiser: Optimiser | None) -> None:
-    net, _ = linear()
+    net, _ = toys.linear()
     kept = climbed(net, start, optimiser=optimiser)
     before = start.image.clone() if isinstance(start, starts.photo) else None
 
@@ -330,7 +311,7 @@ def test_frames_share_nothing(start: starts.Start, optimiser: Optimiser | None) 
 
 
 def test_also_where_gradients_are_off() -> None:
-    net, weight = linear()
+    net, weight = toys.linear()
     with torch.no_grad():
         frames = climbed(net, starts.photo(image()))
         fourier = climbed(net, starts.fourier())
@@ -416,7 +397,7 @@ def test_a_cut_is_named(cut: object) -> None:
 
 
 def test_names_are_checked_before_any_work() -> None:
-    net, _ = linear()
+    net, _ = toys.linear()
     for words in ({"objective": energy("nope")}, {"rule": "nope"}):
         with pytest.raises(ConvscopeError, match=r"unknown .*'nope'"):
             climbed(net, starts.photo(image()), **words)
@@ -447,7 +428,7 @@ def test_optimisers_are_torchs() -> None:
 
 
 def test_a_frame_has_the_scores_of_all_steps() -> None:
-    net, _ = linear()
+    net, _ = toys.linear()
     frames = climbed(net, starts.photo(image(2)), priors=(priors.jitter(2),))
     for k, frame in enumerate(frames, start=1):
         assert frame.scores is not None

@@ -206,6 +206,17 @@ def test_unwritable_page_is_refused_before_the_work(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["r.txt", "r.png", "r"])
+def test_another_ending_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["tour", "sample:coffee", "-o", str(tmp_path / name)])
+    assert ended.value.code == 2
+    assert f"a tour is a page that ends in .html, not {name}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_seed_state_is_left_alone(net: cs.Network, photo: Tensor) -> None:
     before = torch.get_rng_state()
     Tour(net, photo, "x.jpg", seed=3)

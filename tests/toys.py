@@ -134,6 +134,18 @@ class Reused(nn.Module):
         return out
 
 
+class Linear(nn.Module):
+    """Two scores, each a weighted sum of the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3 * 25, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fc(x.flatten(1))
+        return out
+
+
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
     """Random weights, and normalisations whose statistics and scales are far from one and zero."""
     generator = torch.Generator().manual_seed(seed)
@@ -163,6 +175,13 @@ def network(module: nn.Module, size: int = 16) -> cs.Network:
 def plain_network(module: nn.Module, size: int, channels: int = 3) -> cs.Network:
     """The module as a Network that does not normalise."""
     return cs.Network(module, mean=(0.0,) * channels, std=(1.0,) * channels, input_size=size)
+
+
+def linear() -> tuple[cs.Network, Tensor]:
+    """The network in float64 and the weights (1, 3, 5, 5) of its score 1."""
+    module = randomised(Linear()).double()
+    weight = module.fc.weight.detach()[1].view(1, 3, 5, 5)  # type: ignore
+    return plain_network(module, 5), weight
 
 
 def normalised(images: Tensor) -> Tensor:

@@ -403,6 +403,8 @@ def tour(
     from convscope.images import check_writable, open_image
     from convscope.tour import Tour
 
+    if output.suffix.lower() != ".html":
+        raise ConvscopeError(f"a tour is a page that ends in .html, not {output.name}")
     check_writable(output, picture=False)
     photo = open_image(image)
     net = _load(model, checkpoint, False, device)

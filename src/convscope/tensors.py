@@ -104,15 +104,15 @@ def total_variation(image: Tensor, beta: float = 2.0) -> Tensor:
     return (squares + 1e-12).pow(beta / 2).flatten(1).sum(1)
 
 
-def warp(image: Tensor, theta: Tensor, padding: str) -> Tensor:
-    """(N, C, H, W) seen through one affine map (2, 3), in units of half the image; bilinear."""
+def warp(image: Tensor, theta: Tensor, padding: str, mode: str = "bilinear") -> Tensor:
+    """(N, C, H, W) seen through one affine map (2, 3), in units of half the image."""
     # The map is worked out once a thread, not once an image: all images are channels of a few.
     groups = math.gcd(len(image), torch.get_num_threads())
     height, width = image.shape[-2:]
     grid = F.affine_grid(theta[None], [1, 1, height, width], align_corners=False)
     grid = grid.expand(groups, -1, -1, -1)
     stacked = image.reshape(groups, -1, height, width)
-    seen = F.grid_sample(stacked, grid, padding_mode=padding, align_corners=False)
+    seen = F.grid_sample(stacked, grid, mode, padding, align_corners=False)
     return seen.view(image.shape)
 
 

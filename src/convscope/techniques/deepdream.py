@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
@@ -213,11 +212,8 @@ def _grown(dreamt: Tensor, base: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _enlarged(image: Tensor) -> Tensor:
     """The middle of an image at the whole one's size."""
-    theta = torch.tensor([[[1 / ENLARGE, 0, 0], [0, 1 / ENLARGE, 0]]]).to(image)
-    grid = F.affine_grid(theta, [1, 1, *image.shape[-2:]], align_corners=False)
-    grid = grid.expand(len(image), -1, -1, -1)
-    large = F.grid_sample(image, grid, "bicubic", padding_mode="border", align_corners=False)
-    return large.clamp_(0, 1)
+    theta = torch.tensor([[1 / ENLARGE, 0, 0], [0, 1 / ENLARGE, 0]]).to(image)
+    return tensors.warp(image, theta, "border", "bicubic").clamp_(0, 1)
 
 
 def _sizes(image: Tensor, octaves: int, zoom: float) -> list[tuple[int, int]]:
