@@ -575,7 +575,7 @@ def test_box_is_what_fit_shows(
 @pytest.mark.parametrize("size", [(300, 451), (451, 300), (97, 131), (64, 67), (69, 64)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_fit_is_torchvisions_preset(size: tuple[int, int], interpolation: str) -> None:
-    zoo._torchvision()
+    zoo.torchvision()
     transforms = importlib.import_module("torchvision.transforms.v2.functional")
     net = fitting(56, 0.875, interpolation)
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -587,7 +587,7 @@ def test_fit_is_torchvisions_preset(size: tuple[int, int], interpolation: str) -
 def test_a_crop_given_as_a_quotient_is_exact() -> None:
     for size, resize in [(224, 232), (224, 256), (240, 255), (288, 320), (380, 384), (32, 93)]:
         image = torch.zeros(1, 3, resize, resize)
-        assert fitting(size, size / resize)._resized(image)[0] == (resize, resize)
+        assert fitting(size, size / resize).fitting.resized(image)[0] == (resize, resize)
 
 
 def test_fit_is_differentiable() -> None:

@@ -218,7 +218,7 @@ def test_default_network_by_hand(net: cs.Network) -> None:
 
 
 def test_known_networks() -> None:
-    models = zoo._torchvision().models
+    models = zoo.torchvision().models
     resnet = trace(models.resnet18().eval(), torch.rand(1, 3, 64, 64))
     assert [field_of(resnet, name) for name in ("conv1", "maxpool", "layer1", "layer4")] == [
         (7, 2),
@@ -248,7 +248,7 @@ def test_convnext_by_hand() -> None:
 
 
 def test_shufflenet_shuffles_channels_only() -> None:
-    models = zoo._torchvision().models
+    models = zoo.torchvision().models
     traced = trace(models.shufflenet_v2_x0_5().eval(), torch.rand(1, 3, 64, 64))
     assert field_of(traced, "maxpool") == (7, 4)
     assert field_of(traced, "stage2.0") == (15, 8)

@@ -124,7 +124,7 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, family: str
     if family == "timm":
         monkeypatch.setattr(zoo._timm(), "create_model", offline)
     else:
-        monkeypatch.setattr(zoo._torchvision().models, "get_model", offline)
+        monkeypatch.setattr(zoo.torchvision().models, "get_model", offline)
     with pytest.raises(ConvscopeError, match=f"{family}/resnet18: its weights could not be had"):
         cs.load(f"{family}/resnet18")
 
@@ -257,8 +257,8 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
 def test_torchvision_imports_in_a_fresh_interpreter() -> None:
     code = """
 from convscope import zoo
-torchvision = zoo._torchvision()
-assert zoo._torchvision() is torchvision
+torchvision = zoo.torchvision()
+assert zoo.torchvision() is torchvision
 import torch, timm
 from torchvision.models import squeezenet1_1
 print(tuple(squeezenet1_1().eval()(torch.rand(1, 3, 64, 64)).shape))

@@ -83,6 +83,25 @@ def last_maps(net: Network) -> list[str]:
     return [layer.name for layer in placed if layer.shape == last.shape]
 
 
+def code(net: Network) -> str:
+    """The layer whose answer, one number a channel, the classes are read off; else the last maps or
+    tokens, whose mean serves as well.
+
+    Raises:
+        ConvscopeError: no layer comes before the output.
+    """
+    flat = [layer for layer in net.layers if math.prod(layer.shape[1:]) == 1 and layer.shape]
+    # What gives the scores themselves, alone or as the end of a head, is no code.
+    while flat and net.classes and math.prod(flat[-1].shape) == net.classes:
+        flat.pop()
+    maps = [layer for layer in net.layers if math.prod(layer.shape[1:]) > 1]
+    if not flat and not maps:
+        raise ConvscopeError(f"{net.name} has no layer before its output")
+    order = [layer.name for layer in net.layers]
+    last = max((*flat[-1:], *maps[-1:]), key=lambda layer: order.index(layer.name))
+    return last.name
+
+
 def token_grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
     """Rows and columns of the largest grid of the image's shape among `count` tokens.
 

@@ -34,6 +34,7 @@ FRAMES_A_SECOND = 25  # of a film
 LARGEST_FILM = 1920  # pixels a side: what every player plays
 SAMPLE_PREFIX = "sample:"
 RECIPE_KEY = "convscope"
+TEMPORARY = ".convscope-"  # begins the names of files that are not whole yet
 SAMPLES: Mapping[str, str] = {
     "chelsea": "a tabby cat (Stefan van der Walt, CC0)",
     "coffee": "an espresso on a table (Rachel Michetti, CC0)",
@@ -192,13 +193,26 @@ def _write_files(writers: Mapping[Path, Callable[[Path], None]]) -> None:
             temporaries[target] = temporary = _reserve(target)
             write(temporary)
             temporary.chmod(0o666 & ~_umask())
+            _settle(temporary)
         for target, temporary in temporaries.items():
             temporary.replace(target)
+            _settle(target.parent)
     except (OSError, ValueError) as error:  # ValueError: Pillow, of sizes that a format has not
         raise ConvscopeError(f"cannot write {target} ({_reason(error)})") from error
     finally:
         for temporary in temporaries.values():
             temporary.unlink(missing_ok=True)
+
+
+def _settle(path: Path) -> None:
+    """Have a file's content, or a folder's names, on the disk before anything is built on it."""
+    if os.name != "posix" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _reserve(target: Path) -> Path:
@@ -209,7 +223,7 @@ def _reserve(target: Path) -> Path:
         if target.is_dir():
             raise ConvscopeError(f"cannot write {target}: it is a folder")
         handle, name = tempfile.mkstemp(
-            prefix=".convscope-", suffix=target.suffix, dir=target.parent
+            prefix=TEMPORARY, suffix=target.suffix, dir=target.parent
         )
     except (OSError, ValueError) as error:
         raise ConvscopeError(f"cannot write {target} ({_reason(error)})") from error

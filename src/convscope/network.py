@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import operator
+import pickle
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,20 +13,18 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, SupportsIndex
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convscope import _nonlinear
+from convscope._fit import Fit
 from convscope._prepare import prepare
+from convscope._torchvision import torchvision
 from convscope.errors import ConvscopeError, unknown
 from convscope.types import Box, Layer, Prediction, Target
 
 PRE = ".pre"
-# Pixels: a strip two pixels high would otherwise grow to gigabytes before it is cropped.
-LARGEST_RESIZED = 64_000_000
 _UNIT = re.compile(r"(?P<layer>[^:@]*)(:(?P<channel>\d+))?(@(?P<row>\d+),(?P<column>\d+))?")
-_LUMINANCE = (0.299, 0.587, 0.114)
 
 
 class Network:
@@ -78,6 +78,7 @@ class Network:
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         self.input_size: tuple[int, int] = size
         self.crop, self.interpolation = crop, interpolation
+        self.fitting = Fit(self.name, len(self.mean), size, crop, interpolation)
         self.device = _device(device, module)
         self._lock = threading.RLock()
 
@@ -165,17 +166,48 @@ class Network:
         own.sort(key=self._begins, reverse=True)
         for name in own[: max(1, round(part * len(own)))]:
             _forget(module.get_submodule(name), chance)
-        return Network(
-            module,
-            mean=self.mean,
-            std=self.std,
-            input_size=self.input_size,
-            labels=[", ".join(names) for names in self._synonyms] or None,
-            crop=self.crop,
-            interpolation=self.interpolation,
-            name=f"{self.name} with random weights",
-            device=self.device,
-        )
+        name = f"{self.name} with random weights"
+        return Network(module, **{**self._settings, "name": name})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it computes with: its modules and their weights."""
+        plain = self._prepared.plain
+        found = hashlib.sha256(repr(plain).encode())
+        for name, value in plain.state_dict().items():
+            found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            found.update(value.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """With the module, all that makes this network."""
+        return {
+            "mean": self.mean,
+            "std": self.std,
+            "input_size": self.input_size,
+            "labels": [", ".join(names) for names in self._synonyms] or None,
+            "crop": self.crop,
+            "interpolation": self.interpolation,
+            "name": self.name,
+            "device": self.device,
+        }
+
+    def on(self, device: str | torch.device) -> Network:
+        """The same network on another device; itself where it runs there already."""
+        if torch.device(device) == self.device:
+            return self
+        net = Network(self._prepared.plain, **{**self._settings, "device": device})
+        net.source = self.source
+        return net
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process it goes as its module, on the CPU, and is prepared anew there."""
+        plain = copy.deepcopy(self._prepared.plain).cpu()
+        packages = {type(module).__module__.partition(".")[0] for module in plain.modules()}
+        needed = not packages.isdisjoint({"timm", "torchvision"})
+        settings = {**self._settings, "device": "cpu"}
+        return _unpickled, (pickle.dumps(plain), needed, settings, self.source)
 
     # ------------------------------------------------------------------ images
 
@@ -185,41 +217,11 @@ class Network:
         (N, C, H, W) of any size becomes (N, C, *input_size), differentiably. An image that already
         has the network's own size is left alone, so fitting twice is fitting once.
         """
-        image = self.as_input(image)
-        if image.shape[-2:] == self.input_size:
-            return image
-        size, _ = self._resized(image)
-        image = F.interpolate(
-            image, size, mode=self.interpolation, antialias=True, align_corners=False
-        ).clamp(0, 1)
-        (height, width), (top, left) = self.input_size, self._corner(size)
-        return image[..., top : top + height, left : left + width]
+        return self.fitting(self.as_input(image))
 
     def box(self, image: Tensor) -> Box:
         """The part of the image, in its own pixels, that `fit` shows to the network."""
-        if image.shape[-2:] == self.input_size:
-            return Box(0.0, 0.0, *map(float, self.input_size))
-        size, (down, across) = self._resized(image)
-        (height, width), (top, left) = self.input_size, self._corner(size)
-        return Box(top / down, left / across, height / down, width / across)
-
-    def _resized(self, image: Tensor) -> tuple[tuple[int, int], tuple[float, float]]:
-        height, width = image.shape[-2:]
-        # A crop is often a quotient such as 224 / 232, whose own quotient may fall short of 232.
-        rows, columns = (int(s / self.crop + 1e-6) for s in self.input_size)
-        scale = max(rows / height, columns / width)
-        size = (
-            max(rows, int(height * scale)),
-            max(columns, int(width * scale)),
-        )
-        if size[0] * size[1] > LARGEST_RESIZED:
-            raise ConvscopeError(
-                f"an image of {height} x {width} is too narrow to fit {rows} x {columns}; crop it"
-            )
-        return size, (size[0] / height, size[1] / width)
-
-    def _corner(self, size: tuple[int, int]) -> tuple[int, int]:
-        return round((size[0] - self.input_size[0]) / 2), round((size[1] - self.input_size[1]) / 2)
+        return self.fitting.box(image)
 
     def as_input(self, image: Tensor) -> Tensor:
         """The image in the network's channels, device and precision, at its own size.
@@ -227,27 +229,7 @@ class Network:
         Raises:
             ConvscopeError: not a float tensor (N, 3, H, W), or channels that do not fit.
         """
-        if isinstance(image, list | tuple):
-            raise ConvscopeError(
-                "several images go in one tensor, all of one size:"
-                " torch.cat([net.fit(image) for image in images])"
-            )
-        if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
-            what = (
-                f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
-            )
-            raise ConvscopeError(
-                f"images are float tensors (N, 3, H, W) in [0, 1], as open_image makes, not {what}"
-            )
-        channels = len(self.mean)
-        if image.shape[1] == 3 and channels == 1:
-            weights = image.new_tensor(_LUMINANCE).view(1, 3, 1, 1)
-            image = (image * weights).sum(1, keepdim=True)
-        elif image.shape[1] == 1 and channels == 3:
-            image = image.expand(-1, 3, -1, -1)
-        elif image.shape[1] != channels:
-            raise ConvscopeError(f"{self.name} takes {channels} channels, not {image.shape[1]}")
-        return image.to(self.device, self.dtype)
+        return self.fitting.coloured(image).to(self.device, self.dtype)
 
     # ----------------------------------------------------------------- reading
 
@@ -529,6 +511,19 @@ class Network:
                 activation=None if call.activation is None else traced.activations[call.activation],
                 leaf=not any(True for _ in module.children()),
             )
+
+
+def _unpickled(
+    module: bytes,
+    torchvision_needed: bool,
+    settings: Mapping[str, Any],
+    source: Mapping[str, object] | None,
+) -> Network:
+    if torchvision_needed:
+        torchvision()
+    net = Network(pickle.loads(module), **settings)
+    net.source = source
+    return net
 
 
 class _Deepest(Exception):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convscope._torchvision import torchvision
 from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
 
@@ -76,9 +75,9 @@ def build(name: str, pretrained: bool = True) -> tuple[nn.Module, dict[str, Any]
 
 def models(contains: str = "") -> list[str]:
     """Names that `load` knows, those with `contains` in them."""
-    timm, torchvision = _timm(), _torchvision()
+    timm, models = _timm(), torchvision().models
     names = [*_LITE, *(f"timm/{n}" for n in timm.list_models())]
-    names += [f"torchvision/{n}" for n in torchvision.models.list_models(module=torchvision.models)]
+    names += [f"torchvision/{n}" for n in models.list_models(module=models)]
     return [n for n in names if contains.lower() in n.lower()]
 
 
@@ -167,7 +166,7 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
-    models = _torchvision().models
+    models = torchvision().models
     known = models.list_models(module=models)
     if name not in known:
         raise unknown("network", f"torchvision/{name}", [f"torchvision/{n}" for n in known])
@@ -206,25 +205,6 @@ def _imagenet_labels() -> Sequence[str]:
 
 
 @cache
-def _torchvision() -> Any:
-    """torchvision, also beside a build of torch that its compiled operators do not fit.
-
-    A wheel built for CUDA does not load its operators beside a CPU build of torch, and then the
-    import fails for want of two names (nms, qnms). Declaring their schemas is enough to import;
-    nothing here calls them.
-    """
-    with contextlib.suppress(RuntimeError):
-        return importlib.import_module("torchvision")
-    for module in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
-        del sys.modules[module]
-    library: Any = torch.library.Library("torchvision", "DEF")
-    _torchvision.operators = library  # type: ignore[attr-defined]  # undeclared when collected
-    for operator in ("nms", "qnms"):
-        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return importlib.import_module("torchvision")
-
-
-@cache
 def _timm() -> Any:
-    _torchvision()  # timm imports it
+    torchvision()  # timm imports it
     return importlib.import_module("timm")

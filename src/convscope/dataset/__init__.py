@@ -1,0 +1,1 @@
+"""Image collections: from a folder to an index of what a network sees in it."""

@@ -1,0 +1,223 @@
+"""A network's answers to the images of one shard: the same class in every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from convscope._batches import batched
+from convscope.dataset.channels import Channels, Watch, to_table
+from convscope.dataset.looks import PIXELS, Batch, Look, Looker
+from convscope.network import Network
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+CLASSES = 5  # that are kept of each prediction, with their probabilities
+NOT_FINITE = "the network gives NaN or infinity"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is collected, and how: whatever differs here gives another index.
+
+    Args:
+        layers: of whose channels the extremes are kept.
+        code: the layer whose answer (its mean over places) is an image's code.
+        top: how many images are kept at either end of a channel.
+        batch, threads: images that the network takes at once, and threads that it runs in: the
+            last bits of what it answers depend on both.
+        shard: files of a shard at most, all of which are done again after a crash.
+        thumbnail: pixels of its longer side.
+    """
+
+    layers: tuple[str, ...]
+    code: str
+    top: int
+    batch: int
+    threads: int
+    shard: int
+    thumbnail: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"layers": list(self.layers)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Settings:
+        return cls(**{**values, "layers": tuple(values["layers"])})
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is known of one shard: a row for each file, and one for each channel of each layer."""
+
+    images: pa.Table
+    channels: pa.Table
+
+
+class Step(NamedTuple):
+    """So many files of a shard are done; with its last ones come its answers."""
+
+    shard: int
+    files: int
+    answers: Answers | None
+
+
+@dataclass
+class _Rows:
+    """What is kept of the images so far."""
+
+    looks: list[Look] = field(default_factory=list)
+    codes: list[Array] = field(default_factory=list)
+    classes: list[Array] = field(default_factory=list)
+    probabilities: list[Array] = field(default_factory=list)
+
+
+class Extract:
+    """Reads everything that `settings` name off a network, in one pass over the images."""
+
+    def __init__(self, net: Network, settings: Settings) -> None:
+        self.net, self.settings = net, settings
+        output = [""] if net.classes else []
+        self._names = list(dict.fromkeys([*settings.layers, settings.code, *output]))
+
+    def looker(self, folder: Path) -> Looker:
+        """What opens images for this network."""
+        return Looker(folder, self.net.fitting, self.net.dtype, self.settings.thumbnail)
+
+    def __call__(self, batches: Iterable[Batch]) -> Iterator[Step]:
+        """A step for each batch, shard by shard."""
+        rows, watches = _Rows(), self._watches()
+        for batch in batches:
+            with _threads(self.settings.threads):
+                self._take(batch, rows, watches)
+                answers = self._answers(rows, watches) if batch.last else None
+            if batch.last:
+                rows, watches = _Rows(), self._watches()
+            yield Step(batch.shard, len(batch.looks), answers)
+
+    def _watches(self) -> dict[str, Watch]:
+        return {layer: Watch() for layer in self.settings.layers}
+
+    def _take(self, batch: Batch, rows: _Rows, watches: Mapping[str, Watch]) -> None:
+        looks = list(batch.looks)
+        good = [i for i, look in enumerate(looks) if not look.reason]
+
+        def read(part: slice) -> dict[str, Tensor]:
+            with torch.no_grad():
+                return self.net.activations(batch.seen[part], self._names)
+
+        for done in batched(len(good), self.settings.batch, read):
+            for part, answers in done:
+                finite = self._add(answers, rows, watches)
+                for i, fine in zip(good[part], finite, strict=True):
+                    if not fine:
+                        looks[i] = Look(looks[i].file, looks[i].sha256, reason=NOT_FINITE)
+        rows.looks += looks
+
+    def _add(
+        self, answers: Mapping[str, Tensor], rows: _Rows, watches: Mapping[str, Watch]
+    ) -> list[bool]:
+        """Take in the answers to some images; which of them are finite."""
+        values = {name: _by_place(answers[name]) for name in self._names}
+        extremes = {name: watch.extremes(values[name]) for name, watch in watches.items()}
+        code = values[self.settings.code].float().mean(1)
+        finite = code.isfinite().all(1)
+        for high, _, low, _ in extremes.values():
+            finite &= high.isfinite().all(1) & low.isfinite().all(1)
+        if self.net.classes:
+            finite &= answers[""].isfinite().all(1)
+        if not finite.any():
+            return finite.tolist()
+        if not finite.all():
+            values = {name: value[finite] for name, value in values.items()}
+            extremes = {n: tuple(e[finite] for e in found) for n, found in extremes.items()}
+        for name, watch in watches.items():
+            watch.add(values[name], extremes[name])
+        limit = torch.finfo(torch.float16).max
+        rows.codes.append(code[finite].clamp(-limit, limit).half().cpu().numpy())
+        if self.net.classes:
+            chances = answers[""][finite].float().softmax(1)
+            best = chances.topk(min(CLASSES, self.net.classes))
+            rows.classes.append(best.indices.int().cpu().numpy())
+            rows.probabilities.append(best.values.cpu().numpy())
+        return finite.tolist()
+
+    def _answers(self, rows: _Rows, watches: Mapping[str, Watch]) -> Answers:
+        good = [look for look in rows.looks if not look.reason]
+        contents = np.array([content(look.sha256) for look in good], np.uint64)
+        found: dict[str, Channels] = {}
+        if good:
+            found = {n: w.channels(contents, self.settings.top) for n, w in watches.items()}
+        return Answers(_image_table(rows), to_table(found))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def content(sha256: str) -> int:
+    """What stands for an image's content among the extremes of a channel."""
+    return int(sha256[:16], 16)
+
+
+def label(path: str) -> str | None:
+    """An image's label, the name of the folder that it lies in, where there is one."""
+    return PurePosixPath(path).parent.name or None
+
+
+def _by_place(values: Tensor) -> Tensor:
+    """Maps (N, C, H, W), tokens (N, P, C) or codes (N, C) as (N, P, C)."""
+    if values.dim() == 4:
+        return values.permute(0, 2, 3, 1).flatten(1, 2)
+    return values if values.dim() == 3 else values[:, None]
+
+
+def _image_table(rows: _Rows) -> pa.Table:
+    looks = rows.looks
+    reasons = [look.reason or None for look in looks]
+
+    def lists(parts: Sequence[Array], kind: pa.DataType) -> pa.Array:
+        """One list a good image, and none for the others."""
+        if not parts:
+            return pa.nulls(len(looks), pa.list_(kind))
+        values = np.concatenate(parts)
+        lengths = [values.shape[1] if reason is None else 0 for reason in reasons]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        missing = pa.array([reason is not None for reason in reasons])
+        flat = pa.array(values.reshape(-1), kind)
+        return pa.ListArray.from_arrays(pa.array(offsets), flat, mask=missing)
+
+    def known(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+        pairs = zip(values, reasons, strict=True)
+        return pa.array([value if reason is None else None for value, reason in pairs], kind)
+
+    return pa.table(
+        {
+            "path": pa.array([look.file.path for look in looks], pa.string()),
+            "size": pa.array([look.file.size for look in looks], pa.int64()),
+            "sha256": pa.array([look.sha256 or None for look in looks], pa.string()),
+            "label": pa.array([label(look.file.path) for look in looks], pa.string()),
+            "reason": pa.array(reasons, pa.string()),
+            "height": known((look.height for look in looks), pa.int32()),
+            "width": known((look.width for look in looks), pa.int32()),
+            "classes": lists(rows.classes, pa.int32()),
+            "probabilities": lists(rows.probabilities, pa.float32()),
+            "code": lists(rows.codes, pa.float16()),
+            "thumbnail": known((look.thumbnail for look in looks), pa.binary()),
+            "pixels": known((look.pixels for look in looks), pa.binary(3 * PIXELS**2)),
+        }
+    )
