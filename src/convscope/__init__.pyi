@@ -6,6 +6,9 @@ from . import rules as rules
 from . import starts as starts
 from .recipe import Recipe as Recipe
 from .recipe import climb as climb
+from .dataset.index import Index as Index
+from .dataset.index import index as index
+from .dataset.index import open_index as open_index
 from .errors import ConvscopeError as ConvscopeError
 from .images import open_image as open_image
 from .network import Network as Network
@@ -45,6 +48,7 @@ from .techniques.invert import invert as invert
 from .techniques.occlusion import occlusion as occlusion
 from .techniques.occlusion import random_occlusion as random_occlusion
 from .techniques.neuron_image import neuron_image as neuron_image
+from .techniques.patches import patches as patches
 from .techniques.predict import predict as predict
 from .techniques.segment import segment as segment
 from .words import open_recipe as open_recipe

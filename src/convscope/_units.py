@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convscope.network import PRE, Network
 from convscope.tensors import resize
-from convscope.types import Axis, Layer, Target
+from convscope.types import Axis, Box, Layer, Target
 
 # Parts of what a unit sees: nearer ones see much the same; one further out sees the border.
 APART, BEYOND = 1 / 2, 1 / 4
@@ -57,6 +57,55 @@ def seen_by(net: Network, unit: Target, image: Tensor, outside: float) -> Tensor
     first, last = math.floor, math.ceil
     border = (-first(left), last(right) + 1 - width, -first(top), last(bottom) + 1 - height)
     return F.pad(image, border, value=outside)
+
+
+def field_on(net: Network, unit: Target, photo: Tensor) -> Box:
+    """Where on a photograph (C, H, W), in its pixels, lies what a unit sees; it may go beyond the
+    border. All that the network saw of it, where the unit sees as much or where that is not known.
+    """
+    seen = net.box(photo[None])
+    rows, columns = _axes(net, unit.layer)
+    height, width = net.input_size
+    if unit.position is None or not (rows and columns):
+        return seen
+    if rows.size >= height or columns.size >= width:
+        return seen
+    (top, bottom), (left, right) = rows.span(unit.position[0]), columns.span(unit.position[1])
+    return part_of(seen, (height, width), Box(top, left, bottom + 1 - top, right + 1 - left))
+
+
+def part_of(seen: Box, size: tuple[int, int], part: Box) -> Box:
+    """A part of what the network saw, in its own pixels (of `size`), on the photograph."""
+    down, across = seen.height / size[0], seen.width / size[1]
+    return Box(
+        seen.top + part.top * down,
+        seen.left + part.left * across,
+        part.height * down,
+        part.width * across,
+    )
+
+
+def cut(photo: Tensor, box: Box, seen: Box, outside: float, most: int) -> Tensor:
+    """A box of a photograph (C, H, W), at most `most` pixels a side; what lies beyond what the
+    network has `seen` has the value `outside`."""
+    edges = [round(edge) for edge in (box.top, box.left)]
+    sides = [max(1, round(side)) for side in (box.height, box.width)]
+    inner = [round(edge) for edge in (seen.top, seen.left)]
+    limits = [round(seen.top + seen.height), round(seen.left + seen.width)]
+    patch = photo.new_full((photo.shape[0], *sides), outside)
+    begins = [max(edge, low, 0) for edge, low in zip(edges, inner, strict=True)]
+    ends = [
+        min(edge + side, high, whole)
+        for edge, side, high, whole in zip(edges, sides, limits, photo.shape[1:], strict=True)
+    ]
+    if all(begin < end for begin, end in zip(begins, ends, strict=True)):
+        (top, left), (bottom, right) = begins, ends
+        patch[:, top - edges[0] : bottom - edges[0], left - edges[1] : right - edges[1]] = photo[
+            :, top:bottom, left:right
+        ]
+    scale = min(1.0, most / max(sides))
+    size = tuple(max(1, round(side * scale)) for side in sides)
+    return resize(patch[None], (size[0], size[1]))[0].clamp(0, 1)
 
 
 def as_tiles(images: Sequence[Tensor], least: int = 48) -> Tensor:

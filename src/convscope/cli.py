@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial, reduce
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from rich.console import Console
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress
     from torch import Tensor
 
+    from convscope.dataset.index import Index, Indexing
     from convscope.folders import Batch
     from convscope.network import Network
     from convscope.run import Result, Run
 
 DEFAULT_MODEL = "efficientnet_lite0"
 INTERRUPTED = 130
+SHOWN = 5  # of many failures
 
 Output = Annotated[
     Path | None,
@@ -118,7 +120,7 @@ def _app(words: list[str]) -> App:
         version=__version__,
         result_action="return_value",
     )
-    for command in (tour, ascend, replay, spectrum, layers, models, doctor):
+    for command in (tour, index, ascend, replay, spectrum, layers, models, doctor):
         app.command(command, group="Commands")
     for name, entry in _catalogue.techniques().items():
         if words[:1] == [name] or words[:2] == ["--help", name]:
@@ -203,7 +205,7 @@ def _run_technique(
 
         return checked(run)
 
-    load = partial(_load, model, checkpoint, random_weights, device)
+    load = partial(_load_for, options.get("index"), model, checkpoint, random_weights, device)
     return _make(technique.name, begin, load, image, output, resume, json)
 
 
@@ -237,6 +239,25 @@ def _load(model: str, checkpoint: Path | None, random_weights: bool, device: str
     from convscope.zoo import load
 
     return load(model, pretrained=not random_weights, checkpoint=checkpoint, device=device)
+
+
+def _load_for(
+    index: Path | str | None,
+    model: str,
+    checkpoint: Path | None,
+    random_weights: bool,
+    device: str | None,
+) -> Network:
+    """The network that is asked for or, where none is, the one that has made an index."""
+    from convscope.dataset.store import Store
+
+    if index is None or checkpoint or random_weights or model != DEFAULT_MODEL:
+        return _load(model, checkpoint, random_weights, device)
+    identity = Store(Path(index)).identity()
+    source = identity and identity["source"]
+    if not source:
+        return _load(model, checkpoint, random_weights, device)
+    return _load(source["name"], source["checkpoint"], not source["pretrained"], device)
 
 
 def _follow(run: Run, output: Path, as_json: bool, resume: bool) -> int:
@@ -422,6 +443,133 @@ def tour(
             errors.print(f"{mark} {stop.title}")
     print(walk.save(output))
     return 0
+
+
+def index(
+    folder: Annotated[Path, Parameter(help="images, in folders of it too; with --info an index")],
+    *,
+    output: Annotated[
+        Path | None, Parameter(["--output", "-o"], help="the index; FOLDER-index if not given")
+    ] = None,
+    info: Annotated[bool, Parameter(negative="", help="only tell what is in an index")] = False,
+    update: Annotated[
+        bool,
+        Parameter(negative="", help="take in what is new in the folder, leave out what is gone"),
+    ] = False,
+    layers: Annotated[
+        tuple[str, ...],
+        Parameter(negative="", help="of whose channels; the last of each resolution if not given"),
+    ] = (),
+    top: Annotated[
+        int | None, Parameter(help="images kept at either end of a channel; 9 if not given")
+    ] = None,
+    batch: Annotated[
+        int | None, Parameter(help="images that the network takes at once; 16 if not given")
+    ] = None,
+    threads: Annotated[
+        int | None, Parameter(help="that the network runs in, for each actor")
+    ] = None,
+    shard: Annotated[
+        int | None,
+        Parameter(help="files worked on together, which a crash loses at most; 512 if not given"),
+    ] = None,
+    thumbnail: Annotated[
+        int | None, Parameter(help="pixels of the small pictures kept; 96 if not given")
+    ] = None,
+    follow_links: Annotated[
+        bool, Parameter(negative="", help="also links that lead out of the folder")
+    ] = False,
+    engine: Annotated[
+        Literal["plain", "ray"], Parameter(help="in this process, or on a Ray cluster")
+    ] = "plain",
+    workers: Annotated[
+        int | None, Parameter(help="processes that decode images, for each actor")
+    ] = None,
+    actors: Annotated[int | None, Parameter(help="of Ray, as many as there is room for")] = None,
+    address: Annotated[
+        str | None, Parameter(help="of a Ray cluster, or else one is begun on this machine")
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+    checkpoint: Checkpoint = None,
+    random_weights: RandomWeights = False,
+    device: Device = None,
+    json: Json = False,
+) -> int:
+    """Collect what a network answers to a folder of images, for patches, neighbors and maps.
+
+    The same command again goes on where it was broken off, and mends what is damaged.
+    """
+    # Read when torch is imported. Threads that spin while they wait would take the processors from
+    # those that decode.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from convscope.dataset.index import index as collect
+    from convscope.dataset.index import open_index
+
+    if info:
+        return _tell_of(open_index(folder), json)
+    output = output or Path(f"{os.path.basename(os.path.abspath(folder))}-index")
+    if not folder.is_dir():
+        raise ConvscopeError(f"no folder {folder}")
+    indexing = collect(
+        _load_for(output, model, checkpoint, random_weights, device),
+        folder,
+        output,
+        layers=layers or None,
+        top=top,
+        batch=batch,
+        threads=threads,
+        shard=shard,
+        thumbnail=thumbnail,
+        update=update,
+        follow_links=follow_links,
+        engine=engine,
+        workers=workers,
+        actors=actors,
+        address=address,
+    )
+    try:
+        for mended in _counted(indexing, "index"):
+            _tell(f"{mended} was damaged, and is made anew")
+    except KeyboardInterrupt:
+        _tell(f"stopped; what is done is kept in {output}, and the same command goes on")
+        return INTERRUPTED
+    made = indexing.result()
+    for one in made.refused[:SHOWN]:
+        _tell(f"left out: {one.path}: {one.reason}")
+    if len(made.refused) > SHOWN:
+        _tell(f"and {len(made.refused) - SHOWN} more; convscope index --info {output} --json")
+    if json:
+        return _tell_of(made, json)
+    _tell(f"images: {len(made)} taken in, {len(made.refused)} left out")
+    print(output)
+    return 0
+
+
+def _tell_of(made: Index, as_json: bool) -> int:
+    from convscope._tables import index_values, print_index
+
+    if as_json:
+        _print_json(index_values(made))
+    else:
+        print_index(made)
+    return 0
+
+
+def _counted(indexing: Indexing, title: str) -> Iterator[str]:
+    """Follow an index in the making with a bar on a terminal; what was found damaged."""
+    if not errors.is_terminal:
+        for number, progress in enumerate(indexing):
+            yield from progress.mended if number == 0 else ()
+        return
+    with _bar() as bar:
+        task = bar.add_task(title, total=None, now="")
+        begun, before = time.monotonic(), None
+        for number, progress in enumerate(indexing):
+            yield from progress.mended if number == 0 else ()
+            before = progress.done if before is None else before
+            speed = (progress.done - before) / max(1e-3, time.monotonic() - begun)
+            now = f"{speed:.0f} images a second" if speed else ""
+            bar.update(task, completed=progress.done, total=progress.total, now=now)
 
 
 def ascend(

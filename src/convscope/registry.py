@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, ParamSpec
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from torch import Tensor
 
 from convscope import _catalogue
@@ -42,6 +43,11 @@ TargetNames = Annotated[
         description="what to explain: a class (tabby, 281), a layer (blocks.4), a channel"
         " (blocks.4:12) or a neuron (blocks.4:12@7,7); the top class if not given"
     ),
+]
+IndexPath = Annotated[
+    str,
+    BeforeValidator(lambda path: os.path.abspath(path) if isinstance(path, str | os.PathLike) else path),
+    Field(description="of a collection of images, as `convscope index FOLDER -o INDEX` makes it"),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]
 

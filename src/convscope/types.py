@@ -184,6 +184,20 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class Mosaic:
+    """A panel of many small square images (K, 3, s, s), RGB in [0, 1], each where it belongs.
+
+    `places` (K, 2) are their middles, from the left and from the top of a canvas of `size` (width
+    and height), all measured in tiles. Later tiles lie over earlier ones.
+    """
+
+    tiles: Tensor
+    places: Tensor
+    size: tuple[float, float]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Bars:
     """A panel of horizontal bars, one a name, in the order given; `form` writes the values."""
 
@@ -219,7 +233,7 @@ class Curves:
     faint: frozenset[str] = frozenset()
 
 
-Panel = Picture | SignedPicture | HeatMap | Grid | Sheet | Bars | Histogram | Curves
+Panel = Picture | SignedPicture | HeatMap | Grid | Sheet | Mosaic | Bars | Histogram | Curves
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -74,9 +75,8 @@ class OnRay:
         self, ray: Any, net: Network, settings: Settings, folder: Path, shards: Sequence[Shard]
     ) -> Iterator[Step]:
         actors = self.actors or _room(ray, settings.threads, self.gpus)
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every execution
         items = [{"shard": pickle.dumps(shard)} for shard in shards]
         answered = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             _Actor,
@@ -85,10 +85,8 @@ class OnRay:
             num_cpus=settings.threads,
             num_gpus=self.gpus,
             compute=ray.data.ActorPoolStrategy(size=min(actors, len(items))),
-            # An actor that dies is started anew, and what it was at is done again.
-            max_restarts=-1,
-            max_task_retries=-1,
         )
+        # An actor that dies is started anew, and what it was at is done again: Ray Data's default.
         for row in answered.iter_rows():
             yield pickle.loads(row["step"])
 

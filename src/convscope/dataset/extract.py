@@ -40,11 +40,11 @@ class Settings:
 
     layers: tuple[str, ...]
     code: str
-    top: int
-    batch: int
     threads: int
-    shard: int
-    thumbnail: int
+    top: int = 9
+    batch: int = 16
+    shard: int = 512
+    thumbnail: int = 96
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"layers": list(self.layers)}

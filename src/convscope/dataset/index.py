@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,11 +142,11 @@ def index(
     output: str | os.PathLike[str],
     *,
     layers: Sequence[str] | None = None,
-    top: int = 9,
-    batch: int = 16,
+    top: int | None = None,
+    batch: int | None = None,
     threads: int | None = None,
-    shard: int = 512,
-    thumbnail: int = 96,
+    shard: int | None = None,
+    thumbnail: int | None = None,
     update: bool = False,
     follow_links: bool = False,
     engine: EngineName = "plain",
@@ -160,54 +160,64 @@ def index(
     excite it most and least, and how its values are distributed. Nothing is read before the result
     is iterated over or asked for.
 
+    What is not given is as in the index that is there already, or else as said here.
+
     Args:
         layers: of whose channels; by default the last layer at each resolution, before its
             activation, and the code.
-        top: images kept at either end of a channel.
-        batch: images that the network takes at once.
-        threads: that it runs in; torch's own number if not given. On Ray, of each actor.
-        shard: files that are worked on together: what a crash loses at most.
-        thumbnail: longer side of the small pictures kept, in pixels.
+        top: images kept at either end of a channel (9).
+        batch: images that the network takes at once (16).
+        threads: that it runs in (torch's own number); on Ray, of each actor.
+        shard: files that are worked on together: what a crash loses at most (512).
+        thumbnail: longer side of the small pictures kept, in pixels (96).
         update: take in what is new in the folder, and leave out what is gone.
         follow_links: also links that lead out of the folder, and folders behind links.
         engine: "plain" in this process, "ray" on Ray Data.
-        workers: processes that decode images (for each actor).
-        actors, address: of Ray; the whole of a cluster on this machine if not given.
+        workers: processes that decode images (for each actor); as many as half the processors, on
+            Ray none.
+        actors, address: of Ray; as many as there is room for, of a cluster on this machine.
 
     Raises:
         ConvscopeError: a layer that does not exist or has neither maps nor a code, numbers out of
-            bounds. Later also no image, an index of something else, no space left.
+            bounds, an index of something else. Later also no image, no space left.
     """
-    for name, value, low, high in (
-        ("top", top, 1, 1000),
-        ("batch", batch, 1, 4096),
-        ("threads", threads or 1, 1, 1024),
-        ("shard", shard, 1, 100_000),
-        ("thumbnail", thumbnail, 8, 1024),
-        ("workers", workers or 0, 0, 256),
-        ("actors", actors or 1, 1, 100_000),
+    given: dict[str, Any] = {
+        "layers": None if layers is None else tuple(dict.fromkeys(layers)),
+        "threads": threads,
+        "top": top,
+        "batch": batch,
+        "shard": shard,
+        "thumbnail": thumbnail,
+    }
+    for name, low, high in (
+        ("top", 1, 1000),
+        ("batch", 1, 4096),
+        ("threads", 1, 1024),
+        ("shard", 1, 100_000),
+        ("thumbnail", 8, 1024),
     ):
-        if not low <= value <= high:
-            raise ConvscopeError(f"index: {name} is {low} to {high}, not {value}")
-    code = _defaults.code(net)
-    names = default_layers(net) if layers is None else list(dict.fromkeys(layers))
-    for name in names:
+        if given[name] is not None and not low <= given[name] <= high:
+            raise ConvscopeError(f"index: {name} is {low} to {high}, not {given[name]}")
+    for name in given["layers"] or ():
         if len(net.shape(name)) not in (1, 3):
             raise ConvscopeError(f"layer {name!r} has neither maps nor a code")
-    settings = Settings(
-        tuple(names), code, top, batch, threads or torch.get_num_threads(), shard, thumbnail
-    )
+    known = Store(Path(output)).identity()
+    if known is None:
+        usual = Settings(default_layers(net), _defaults.code(net), torch.get_num_threads())
+    else:
+        usual = Settings.from_json(known["settings"])
+    settings = replace(usual, **{name: value for name, value in given.items() if value is not None})
     made = engines.make(engine, workers, actors, address, net.device.type)
     return Indexing(net, Path(folder), Path(output), settings, made, update, follow_links)
 
 
-def default_layers(net: Network) -> list[str]:
+def default_layers(net: Network) -> tuple[str, ...]:
     """The last layer of each stage, and the code. Before the activation where there is one: after
     it, many images may tie for the first place, or for the last."""
     code = _defaults.code(net)
     stages = [layer.name + (PRE if layer.activation else "") for layer in net.stages]
     flat = [code] if len(net.shape(code)) in (1, 3) else []
-    return list(dict.fromkeys([*stages, *flat]))
+    return tuple(dict.fromkeys([*stages, *flat]))
 
 
 def _width(net: Network, code: str) -> int:
@@ -338,18 +348,19 @@ class Index:
         """What the channels of each layer did."""
         return channels.from_table(pq.read_table(self.path / "channels.parquet"))
 
-    def layer(self, name: str) -> Channels:
-        """What the channels of a layer did.
+    def collected(self, layer: str) -> str:
+        """The name under which a layer was collected: itself, before or behind its activation.
 
         Raises:
-            ConvscopeError: that layer was not collected.
+            ConvscopeError: it was not.
         """
-        if name not in self.channels:
-            raise ConvscopeError(
-                f"{self.path} has nothing of {name!r}, but of {', '.join(self.channels)}; another"
-                f" index may have it (convscope index FOLDER -o INDEX --layers {name})"
-            )
-        return self.channels[name]
+        for name in (layer, layer + PRE, layer.removesuffix(PRE)):
+            if name in self.channels:
+                return name
+        raise ConvscopeError(
+            f"{self.path} has nothing of {layer!r}, but of {', '.join(self.channels)}; another"
+            f" index may have it (convscope index FOLDER -o INDEX --layers {layer})"
+        )
 
     def thumbnails(self, rows: Sequence[int]) -> list[bytes]:
         """The small pictures (JPEG) of some images."""
@@ -384,6 +395,17 @@ class Index:
         if not best:
             return ""
         return self.labels[best[0]] if self.labels else f"class {best[0]}"
+
+
+def index_of(net: Network, path: str | os.PathLike[str]) -> Index:
+    """An index that this network has made.
+
+    Raises:
+        ConvscopeError: none there, or another network's.
+    """
+    found = Index(path)
+    found.check(net)
+    return found
 
 
 def open_index(path: str | os.PathLike[str]) -> Index:

@@ -8,14 +8,16 @@ from statistics import median
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from convscope.render import _colours
 from convscope.render._colours import Array, Scale
 from convscope.render._page import ALARM, DPI, FAINT, LINE, Page, pixels, ticks, widest, wrap
-from convscope.types import Box, Grid, HeatMap, Sheet
+from convscope.types import Box, Grid, HeatMap, Mosaic, Sheet
 
 HEIGHT = 3.0  # of a photograph, in inches
+CANVAS = 13.5  # the longer side of a mosaic, in inches: about 2,000 pixels
 BAR, BAR_SHORTEST = 0.11, 1.2
 WORDS, NUMBERS, SMALL = 9.0, 8.0, 7.0  # points: beside a map, at its ticks, and around tiles
 
@@ -141,6 +143,30 @@ class Tiles:
                 page.text(at, "\n".join(self._captions[i]), SMALL, ha="center", va="top")
 
 
+class Thumbnails:
+    """Tiles on a canvas, each with a thin white rim; small ones are enlarged, but only twice."""
+
+    def __init__(self, panel: Mosaic) -> None:
+        self._panel = panel
+        most = min(CANVAS * DPI / max(panel.size), 2 * panel.tiles.shape[-1])
+        self._side = max(1, int(most))  # in whole pixels, or gaps of a grid would differ
+        across, down = (max(1, round(length * self._side)) for length in panel.size)
+        self.width, self.height = across / DPI, down / DPI
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        side, rim = self._side, 1 if self._side >= 16 else 0
+        canvas = np.full((pixels(self.height), pixels(self.width), 3), 255, np.uint8)
+        corners = (self._panel.places * side - side / 2).round().int().tolist()
+        for tile, (x, y) in zip(self._panel.tiles, corners, strict=True):
+            inner = (side - 2 * rim,) * 2
+            framed = np.full((side, side, 3), 255, np.uint8)
+            framed[rim : side - rim, rim : side - rim] = _colours.to_bytes(_resized(tile, inner))
+            # What lies beyond the canvas is cut off.
+            room = canvas[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
+            room[:] = framed[max(-y, 0) :, max(-x, 0) :][: room.shape[0], : room.shape[1]]
+        page.picture(canvas, left, top, self.width, self.height)
+
+
 def grid(panel: Grid) -> Tiles:
     count, _, height, width = panel.tiles.shape
     side, gap = (0.55, 0.045) if max(height, width) < 16 else (1.15, 0.03)
@@ -215,8 +241,11 @@ def _shrunk(image: Tensor, box: Box | None, most: int) -> tuple[Tensor, Box | No
     factor = min(1.0, most / max(image.shape[-2:]))
     if factor == 1:
         return image, box
-    size = [max(1, round(s * factor)) for s in image.shape[-2:]]
-    image = torch.nn.functional.interpolate(
-        image[None].float(), size, mode="bilinear", antialias=True
-    )[0]
+    image = _resized(image, [max(1, round(s * factor)) for s in image.shape[-2:]])
     return image, None if box is None else Box(*(value * factor for value in box))
+
+
+def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
+    if image.shape[-2:] == torch.Size(size):
+        return image
+    return F.interpolate(image[None].float(), list(size), mode="bilinear", antialias=True)[0]
