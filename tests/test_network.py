@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope import objectives, starts, zoo
+from convscope._torchvision import torchvision
 from convscope.errors import ConvscopeError
 from convscope.recipe import Recipe, climb
 from convscope.types import Target
@@ -575,7 +576,7 @@ def test_box_is_what_fit_shows(
 @pytest.mark.parametrize("size", [(300, 451), (451, 300), (97, 131), (64, 67), (69, 64)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_fit_is_torchvisions_preset(size: tuple[int, int], interpolation: str) -> None:
-    zoo.torchvision()
+    torchvision()
     transforms = importlib.import_module("torchvision.transforms.v2.functional")
     net = fitting(56, 0.875, interpolation)
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))

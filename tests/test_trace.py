@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope import zoo
+from convscope._torchvision import torchvision
 from convscope._trace import Trace, trace
 from convscope.types import Axis
 from tests import toys
@@ -218,7 +219,7 @@ def test_default_network_by_hand(net: cs.Network) -> None:
 
 
 def test_known_networks() -> None:
-    models = zoo.torchvision().models
+    models = torchvision().models
     resnet = trace(models.resnet18().eval(), torch.rand(1, 3, 64, 64))
     assert [field_of(resnet, name) for name in ("conv1", "maxpool", "layer1", "layer4")] == [
         (7, 2),
@@ -248,7 +249,7 @@ def test_convnext_by_hand() -> None:
 
 
 def test_shufflenet_shuffles_channels_only() -> None:
-    models = zoo.torchvision().models
+    models = torchvision().models
     traced = trace(models.shufflenet_v2_x0_5().eval(), torch.rand(1, 3, 64, 64))
     assert field_of(traced, "maxpool") == (7, 4)
     assert field_of(traced, "stage2.0") == (15, 8)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope import zoo
+from convscope._torchvision import torchvision
 from convscope.errors import ConvscopeError
 from tests import toys
 
@@ -124,7 +125,7 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, family: str
     if family == "timm":
         monkeypatch.setattr(zoo._timm(), "create_model", offline)
     else:
-        monkeypatch.setattr(zoo.torchvision().models, "get_model", offline)
+        monkeypatch.setattr(torchvision().models, "get_model", offline)
     with pytest.raises(ConvscopeError, match=f"{family}/resnet18: its weights could not be had"):
         cs.load(f"{family}/resnet18")
 
@@ -256,9 +257,8 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_torchvision_imports_in_a_fresh_interpreter() -> None:
     code = """
-from convscope import zoo
-torchvision = zoo.torchvision()
-assert zoo.torchvision() is torchvision
+from convscope._torchvision import torchvision
+assert torchvision() is torchvision()
 import torch, timm
 from torchvision.models import squeezenet1_1
 print(tuple(squeezenet1_1().eval()(torch.rand(1, 3, 64, 64)).shape))

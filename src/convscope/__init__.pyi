@@ -34,6 +34,7 @@ from .techniques.cams import layercam as layercam
 from .techniques.cams import scorecam as scorecam
 from .techniques.class_image import class_image as class_image
 from .techniques.class_image import ladder as ladder
+from .techniques.classes import classes as classes
 from .techniques.compare import compare as compare
 from .techniques.deepdream import deepdream as deepdream
 from .techniques.filters import filters as filters
@@ -47,6 +48,7 @@ from .techniques.intermediate import intermediate as intermediate
 from .techniques.invert import invert as invert
 from .techniques.occlusion import occlusion as occlusion
 from .techniques.occlusion import random_occlusion as random_occlusion
+from .techniques.neighbors import neighbors as neighbors
 from .techniques.neuron_image import neuron_image as neuron_image
 from .techniques.patches import patches as patches
 from .techniques.predict import predict as predict

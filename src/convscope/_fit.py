@@ -91,5 +91,7 @@ class Fit:
         if image.shape[1] == 1 and self.channels == 3:
             return image.expand(-1, 3, -1, -1)
         if image.shape[1] != self.channels:
-            raise ConvscopeError(f"{self.name} takes {self.channels} channels, not {image.shape[1]}")
+            raise ConvscopeError(
+                f"{self.name} takes {self.channels} channels, not {image.shape[1]}"
+            )
         return image

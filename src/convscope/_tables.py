@@ -73,7 +73,7 @@ def _channel_values(channels: Channels) -> dict[str, Any]:
         "channels": len(channels.total),
         "places": channels.places,
         "constant": int(channels.constant.sum()),
-        "never_above_zero": int((channels.high <= 0).sum()),
+        "never_above_zero": int(channels.silent.sum()),
         "share_above_zero": float(1 - channels.sparsity.mean()),
         "low": float(channels.low.min()),
         "high": float(channels.high.max()),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -76,6 +77,12 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
     image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
     _sources[image] = image._version, {"path": name if sample else str(file), "sha256": digest}
     return image
+
+
+def decoded(pictures: Iterable[bytes]) -> list[Tensor]:
+    """Small pictures of one's own, such as thumbnails, as float32 (3, H, W) in [0, 1]."""
+    arrays = (np.array(Image.open(io.BytesIO(one)).convert("RGB")) for one in pictures)
+    return [torch.from_numpy(array).permute(2, 0, 1).float() / 255 for array in arrays]
 
 
 def endings() -> frozenset[str]:
@@ -222,9 +229,7 @@ def _reserve(target: Path) -> Path:
     try:
         if target.is_dir():
             raise ConvscopeError(f"cannot write {target}: it is a folder")
-        handle, name = tempfile.mkstemp(
-            prefix=TEMPORARY, suffix=target.suffix, dir=target.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=target.suffix, dir=target.parent)
     except (OSError, ValueError) as error:
         raise ConvscopeError(f"cannot write {target} ({_reason(error)})") from error
     os.close(handle)

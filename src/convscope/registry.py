@@ -46,7 +46,9 @@ TargetNames = Annotated[
 ]
 IndexPath = Annotated[
     str,
-    BeforeValidator(lambda path: os.path.abspath(path) if isinstance(path, str | os.PathLike) else path),
+    BeforeValidator(
+        lambda path: os.path.abspath(path) if isinstance(path, str | os.PathLike) else path
+    ),
     Field(description="of a collection of images, as `convscope index FOLDER -o INDEX` makes it"),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]

@@ -200,8 +200,10 @@ def _downloaded(name: str, build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _imagenet_labels() -> Sequence[str]:
+    """The names of each class, and its WordNet id, by which folders of images are often called."""
     info = importlib.import_module("timm.data").ImageNetInfo("imagenet-1k")
-    return [info.index_to_description(i) for i in range(1000)]
+    ids = info.label_names()
+    return [f"{info.index_to_description(i)}, {ids[i]}" for i in range(1000)]
 
 
 @cache

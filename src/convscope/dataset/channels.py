@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -47,9 +46,7 @@ class Top:
     contents: Array
 
     @classmethod
-    def of(
-        cls, values: Array, positions: Array, rows: Array, contents: Array, count: int
-    ) -> Top:
+    def of(cls, values: Array, positions: Array, rows: Array, contents: Array, count: int) -> Top:
         """From all images' values and positions (N, C), their rows and contents (N,)."""
         surplus = len(contents) - len(np.unique(contents))
         most = min(count + surplus, len(rows))
@@ -88,7 +85,10 @@ class Top:
 
     def joined(self, other: Top) -> Top:
         return Top(
-            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)], 1) for f in fields(self))
+            *(
+                np.concatenate([getattr(self, f.name), getattr(other, f.name)], 1)
+                for f in fields(self)
+            )
         )
 
     def _taken(self, order: Array) -> Top:
@@ -142,6 +142,7 @@ class Channels:
         """(C,) whether a channel says the same of everything everywhere."""
         return np.asarray(self.low == self.high)
 
+    @property
     def silent(self) -> Array:
         """(C,) whether a channel was never above zero."""
         return np.asarray(self.high <= 0)
@@ -169,12 +170,10 @@ class Channels:
 def merged(parts: Iterable[Mapping[str, Channels]], count: int) -> dict[str, Channels]:
     """All layers of several parts; a part without images has none."""
 
-    def add(one: Mapping[str, Channels], other: Mapping[str, Channels]) -> Mapping[str, Channels]:
-        if not (one and other):
-            return one or other
-        return {layer: one[layer].joined(other[layer], count) for layer in one}
-
-    return dict(reduce(add, parts, {}))
+    found: dict[str, Channels] = {}
+    for part in parts:
+        found |= {n: found[n].joined(one, count) if n in found else one for n, one in part.items()}
+    return found
 
 
 class Watch:
@@ -226,7 +225,7 @@ class Watch:
             self._positive.cpu().numpy(),
             low.min(0),
             high.max(0),
-            np.concatenate([counts[:, :half - 1 : -1], counts[:, :half]], 1),
+            np.concatenate([counts[:, : half - 1 : -1], counts[:, :half]], 1),
             Top.of(high, high_at, rows, contents, count),
             Top.of(-low, low_at, rows, contents, count),
         )
@@ -271,24 +270,26 @@ def from_table(table: pa.Table) -> dict[str, Channels]:
     for begin, end in zip(begins, [*begins[1:], len(names)], strict=True):
         part = table.slice(begin, end - begin).combine_chunks()
 
-        def flat(name: str, part: pa.Table = part) -> Array:
-            return part[name].to_numpy()
-
-        def wide(name: str, part: pa.Table = part) -> Array:
-            values = part[name].combine_chunks().flatten().to_numpy()
-            return values.reshape(len(part), -1)
-
-        tops = {
-            name: Top(*(wide(f"{name}_{word}") for word in ("value", "row", "position", "content")))
-            for name in ("top", "bottom")
-        }
-        bottom = replace(tops["bottom"], values=-tops["bottom"].values)
-        numbers = (flat(name) for name in ("total", "positive", "low", "high"))
-        images, places = int(flat("images")[0]), int(flat("places")[0])
+        columns = {name: _array(part[name].combine_chunks()) for name in table.column_names[2:]}
+        top, bottom = (
+            Top(*(columns[f"{end}_{word}"] for word in ("value", "row", "position", "content")))
+            for end in ("top", "bottom")
+        )
         found[names[begin]] = Channels(
-            images, places, *numbers, wide("histogram"), tops["top"], bottom
+            images=int(columns["images"][0]),
+            places=int(columns["places"][0]),
+            top=top,
+            bottom=replace(bottom, values=-bottom.values),
+            **{name: columns[name] for name in ("total", "positive", "low", "high", "histogram")},
         )
     return found
+
+
+def _array(column: pa.Array) -> Array:
+    """Numbers (C,), or lists as (C, K)."""
+    lists = pa.types.is_list(column.type)
+    values: Array = (column.flatten() if lists else column).to_numpy()
+    return values.reshape(len(column), -1) if lists else values
 
 
 def _lists(values: Array) -> pa.Array:

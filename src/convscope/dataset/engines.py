@@ -126,7 +126,9 @@ def _join(ray: Any, address: str | None) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except ConnectionError as error:
-        raise ConvscopeError(f"no Ray cluster at {address}; start one there, or leave it out") from error
+        raise ConvscopeError(
+            f"no Ray cluster at {address}; start one there, or leave it out"
+        ) from error
 
 
 def _room(ray: Any, threads: int, gpus: float) -> int:
@@ -156,5 +158,3 @@ def make(
         raise ConvscopeError("actors and an address are for the engine ray")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Plain(min(8, (cores or 1) // 2) if workers is None else workers)
-
-

@@ -126,7 +126,7 @@ class Extract:
         self, answers: Mapping[str, Tensor], rows: _Rows, watches: Mapping[str, Watch]
     ) -> list[bool]:
         """Take in the answers to some images; which of them are finite."""
-        values = {name: _by_place(answers[name]) for name in self._names}
+        values = {name: by_place(answers[name]) for name in self._names}
         extremes = {name: watch.extremes(values[name]) for name, watch in watches.items()}
         code = values[self.settings.code].float().mean(1)
         finite = code.isfinite().all(1)
@@ -179,7 +179,7 @@ def label(path: str) -> str | None:
     return PurePosixPath(path).parent.name or None
 
 
-def _by_place(values: Tensor) -> Tensor:
+def by_place(values: Tensor) -> Tensor:
     """Maps (N, C, H, W), tokens (N, P, C) or codes (N, C) as (N, P, C)."""
     if values.dim() == 4:
         return values.permute(0, 2, 3, 1).flatten(1, 2)

@@ -86,7 +86,7 @@ def scattered(places: Array, across: float | None = None) -> Arrangement:
     low, high = np.quantile(places, (0.005, 0.995), axis=0)
     slack = 0.1 * (high - low).max()
     places = places.clip(low - slack, high + slack)
-    across = across or min(60.0, max(4.0, 1.6 * math.sqrt(len(places))))
+    across = across or min(60.0, max(4.0, 1.35 * math.sqrt(len(places))))
     first, extent = places.min(0), np.ptp(places, axis=0)
     scale = max(0.0, across - 2) / (extent.max() or 1.0)
     width, height = (float(side) for side in extent * scale + 2)

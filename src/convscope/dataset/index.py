@@ -64,7 +64,7 @@ class Indexing:
     def __iter__(self) -> Iterator[Progress]:
         store = Store(self.output)
         before = store.identity()
-        if before is None and self.output.exists() and any(self.output.iterdir()):
+        if before is None and store.foreign():
             raise ConvscopeError(f"{self.output} is no index, and not empty; write elsewhere")
         files = manifest.listing(self.folder, (self.output,), self.follow)
         with store.writing():
@@ -97,7 +97,7 @@ class Indexing:
         return self._index
 
     def _identify(self, store: Store, before: Mapping[str, Any] | None) -> str:
-        """The digest of what is collected of what, which must be that of the index that is there."""
+        """The digest of what is collected of what; it must be that of the index that is there."""
         now: dict[str, Any] = {
             "folder": os.fspath(self.folder),
             "links": self.follow,
@@ -228,7 +228,7 @@ def _width(net: Network, code: str) -> int:
 
 def _refuse_others(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for part, value in now.items():
-        was = before.get(part)
+        was: Any = before.get(part)
         if was == value:
             continue
         if part == "network":
@@ -292,7 +292,9 @@ class Index:
         self._counts: Sequence[int] = done["images"]
 
     def __repr__(self) -> str:
-        return f"<Index of {len(self)} images in {self.folder} by {self.identity['network']['name']}>"
+        return (
+            f"<Index of {len(self)} images in {self.folder} by {self.identity['network']['name']}>"
+        )
 
     def __len__(self) -> int:
         return sum(self._counts)
@@ -318,6 +320,19 @@ class Index:
         """The same shard by shard: only one is in memory."""
         for shard in self._shards:
             yield self._store.rows(shard, list(columns))
+
+    def records(self) -> Iterator[pa.RecordBatch]:
+        """What filters may speak of, in the order of the images: path, label, said, probability,
+        height, width, size."""
+        for part in self.parts(LIGHT):
+            best = [classes[0] if classes else None for classes in part["classes"].to_pylist()]
+            sure = [
+                chances[0] if chances else None for chances in part["probabilities"].to_pylist()
+            ]
+            columns = {name: part[name] for name in ("path", "label", "height", "width", "size")}
+            columns["said"] = pa.array([self._named(one) for one in best], pa.string())
+            columns["probability"] = pa.array(sure, pa.float32())
+            yield from pa.table(columns).combine_chunks().to_batches()
 
     @cached_property
     def refused(self) -> tuple[Refused, ...]:
@@ -392,9 +407,12 @@ class Index:
     def said(self, row: int) -> str:
         """The likeliest class of an image, in words; "" where the network has no classes."""
         best = self.images["classes"][int(row)].as_py()
-        if not best:
+        return self._named(best[0]) if best else ""
+
+    def _named(self, number: int | None) -> str:
+        if number is None:
             return ""
-        return self.labels[best[0]] if self.labels else f"class {best[0]}"
+        return self.labels[number] if self.labels else f"class {number}"
 
 
 def index_of(net: Network, path: str | os.PathLike[str]) -> Index:

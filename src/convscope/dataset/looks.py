@@ -3,11 +3,11 @@ that decode."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,14 @@ class Looker:
                 height,
                 width,
                 _jpeg(shown, self.thumbnail),
-                _bytes(shown, (PIXELS, PIXELS)).tobytes(),
+                shrunk(shown, (PIXELS, PIXELS)).tobytes(),
             ), seen
         except Exception as error:  # whatever one image comes to grief by spares the others
             said = str(error) if isinstance(error, ConvscopeError) else repr(error)[:300]
             return Look(file, reason=said.replace(str(path.resolve()), file.path)), None
 
 
-def _bytes(image: Tensor, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def shrunk(image: Tensor, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
     small = tensors.resize(image, size)[0].clamp(0, 1) * 255
     array: np.ndarray[Any, np.dtype[np.uint8]] = small.round().byte().permute(1, 2, 0).numpy()
     return array
@@ -105,7 +105,7 @@ def _jpeg(image: Tensor, longest: int) -> bytes:
     scale = longest / max(image.shape[-2:])
     height, width = (max(1, round(side * scale)) for side in image.shape[-2:])
     file = io.BytesIO()
-    Image.fromarray(_bytes(image, (height, width))).save(file, "JPEG", quality=85)
+    Image.fromarray(shrunk(image, (height, width))).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 
@@ -131,6 +131,13 @@ def batches(looker: Looker, shards: Sequence[Shard], size: int, workers: int) ->
         batch_size=None,
         num_workers=workers,
         prefetch_factor=2 if workers else None,
+        worker_init_fn=partial(_die_with, os.getpid()),
         generator=torch.Generator(),  # or it would draw from the random numbers of the world
     )
     yield from loader
+
+
+def _die_with(parent: int, _: int) -> None:
+    # A worker ends when its parent does, unless that died while the worker was still starting.
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,13 +1,13 @@
 """An index on disk: shards with receipts, and what is brought together from all of them.
 
-    INDEX/index.json                   what it is an index of
-    INDEX/manifest.parquet             all files and their shards
-    INDEX/shards/000000-images.parquet     a row a file
-    INDEX/shards/000000-channels.parquet   a row a channel, of these images alone
-    INDEX/shards/000000.json               the receipt, written last
-    INDEX/channels.parquet             a row a channel, of all images
-    INDEX/codes.npy, pixels.npy        what neighbours are looked for in
-    INDEX/done.json                    written last of all
+INDEX/index.json                   what it is an index of
+INDEX/manifest.parquet             all files and their shards
+INDEX/shards/000000-images.parquet     a row a file
+INDEX/shards/000000-channels.parquet   a row a channel, of these images alone
+INDEX/shards/000000.json               the receipt, written last
+INDEX/channels.parquet             a row a channel, of all images
+INDEX/codes.npy, pixels.npy        what neighbours are looked for in
+INDEX/done.json                    written last of all
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,6 +68,17 @@ class Store:
             )
         return found
 
+    def foreign(self) -> bool:
+        """Whether anything lies here that is not of an index that has just been begun."""
+        if not self.path.exists():
+            return False
+        if not self.path.is_dir():
+            return True
+        return any(
+            not (path.name in ("lock", "shards") or path.name.startswith(TEMPORARY))
+            for path in (*self.path.iterdir(), *self.path.glob("shards/*"))
+        )
+
     def write_identity(self, values: Mapping[str, object]) -> None:
         self._write_json("index.json", {"format": FORMAT, **values})
 
@@ -76,7 +87,9 @@ class Store:
         try:
             return Manifest.from_table(pq.read_table(file)) if file.exists() else None
         except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-            raise ConvscopeError(f"{file} is damaged; delete {self.path} and make it anew") from error
+            raise ConvscopeError(
+                f"{file} is damaged; delete {self.path} and make it anew"
+            ) from error
 
     def write_manifest(self, manifest: Manifest) -> None:
         self._write_table("manifest.parquet", manifest.to_table())
@@ -117,7 +130,7 @@ class Store:
         sums = {}
         for table, values in tables.items():
             file = self.part(shard, table)
-            write_file(file, lambda temporary, values=values: _write_parquet(temporary, values))
+            write_file(file, partial(_write_parquet, values))
             sums[table] = digest(file)
         refused = len(answers.images) - answers.images["reason"].null_count
         good = len(answers.images) - refused
@@ -197,7 +210,8 @@ class Store:
 
     def rows(self, shard: Shard, columns: list[str], good: bool = True) -> pa.Table:
         """Some columns of the images of a shard: those that could be read, or those that not."""
-        found = pq.read_table(self.part(shard, "images"), columns=[*columns, "reason"])
+        needed = list(dict.fromkeys([*columns, "reason"]))
+        found = pq.read_table(self.part(shard, "images"), columns=needed)
         wanted = found["reason"].is_null() if good else found["reason"].is_valid()
         return found.filter(wanted).select(columns)
 
@@ -244,17 +258,17 @@ class Store:
 
     def _write_json(self, name: str, values: Mapping[str, object]) -> None:
         text = json.dumps(values, indent=1, sort_keys=True)
-        write_file(self.path / name, lambda file: _write_text(file, text))
+        write_file(self.path / name, partial(_write_text, text))
 
     def _write_table(self, name: str, table: pa.Table) -> None:
-        write_file(self.path / name, lambda file: _write_parquet(file, table))
+        write_file(self.path / name, partial(_write_parquet, table))
 
 
-def _write_text(file: Path, text: str) -> None:
+def _write_text(text: str, file: Path) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def _write_parquet(file: Path, table: pa.Table) -> None:
+def _write_parquet(table: pa.Table, file: Path) -> None:
     try:
         pq.write_table(table, file, compression="zstd")
     except pa.ArrowException as error:
@@ -267,5 +281,3 @@ def _read_json(file: Path) -> dict[str, Any] | None:
         found = json.loads(file.read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else None
     return None
-
-

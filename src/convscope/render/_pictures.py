@@ -18,6 +18,7 @@ from convscope.types import Box, Grid, HeatMap, Mosaic, Sheet
 
 HEIGHT = 3.0  # of a photograph, in inches
 CANVAS = 13.5  # the longer side of a mosaic, in inches: about 2,000 pixels
+PALE = 241  # its ground, on which white tiles are seen
 BAR, BAR_SHORTEST = 0.11, 1.2
 WORDS, NUMBERS, SMALL = 9.0, 8.0, 7.0  # points: beside a map, at its ticks, and around tiles
 
@@ -144,7 +145,7 @@ class Tiles:
 
 
 class Thumbnails:
-    """Tiles on a canvas, each with a thin white rim; small ones are enlarged, but only twice."""
+    """Tiles on a pale canvas, each with a thin white rim; small ones are enlarged at most twice."""
 
     def __init__(self, panel: Mosaic) -> None:
         self._panel = panel
@@ -155,7 +156,7 @@ class Thumbnails:
 
     def put(self, page: Page, left: float, top: float) -> None:
         side, rim = self._side, 1 if self._side >= 16 else 0
-        canvas = np.full((pixels(self.height), pixels(self.width), 3), 255, np.uint8)
+        canvas = np.full((pixels(self.height), pixels(self.width), 3), PALE, np.uint8)
         corners = (self._panel.places * side - side / 2).round().int().tolist()
         for tile, (x, y) in zip(self._panel.tiles, corners, strict=True):
             inner = (side - 2 * rim,) * 2

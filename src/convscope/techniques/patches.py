@@ -128,8 +128,8 @@ class _Row:
         kept = top.values.shape[1]
         if count > kept:
             raise ConvscopeError(
-                f"{found.path} keeps {kept} images of a channel, not {count}; make one with a larger"
-                " --top"
+                f"{found.path} keeps {kept} images of a channel, not {count}; another index may keep"
+                " more (--top)"
             )
         self.unit, self.name, self.show = unit, f"{unit} {end}", show
         self.values = (sign * top.values[unit.channel, :count]).tolist()
@@ -147,7 +147,7 @@ class _Row:
             self.places.append(_Place(at, number, self.values[n], path, box, patch, seen))
             if show == "mask":
                 self._mask(net, self.places[-1], photo, sign)
-        never = layer.high[unit.channel] <= 0 and _rectified(net, unit.layer)
+        never = layer.silent[unit.channel] and _rectified(net, unit.layer)
         self.dead = bool(never or layer.constant[unit.channel])
         self.tiles = [place.patch for place in self.places]
         if show in ("deconv", "guided"):

@@ -1,0 +1,183 @@
+"""The images of a collection that are most like a photograph, to the network and by pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from convscope import images, tensors
+from convscope.dataset._faiss import Faiss
+from convscope.dataset._lance import Lance
+from convscope.dataset.extract import by_place
+from convscope.dataset.index import Index, index_of
+from convscope.dataset.looks import PIXELS, shrunk
+from convscope.dataset.search import Neighbours, exact
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.registry import IndexPath, technique
+from convscope.types import Frame, Grid
+
+Array = np.ndarray[Any, np.dtype[Any]]
+COPIES = 16  # looked at beyond those asked for, in case some are the same image
+
+
+@technique(
+    title="Nearest neighbours",
+    paper="Krizhevsky, Sutskever and Hinton 2012",
+    url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
+)
+def neighbors(
+    net: Network,
+    image: Tensor,
+    *,
+    index: IndexPath,
+    count: Annotated[int, Field(ge=1, le=1000, description="how many neighbours")] = 8,
+    metric: Annotated[
+        Literal["cosine", "l2"], Field(description="how codes are compared; pixels by l2 always")
+    ] = "cosine",
+    search: Annotated[
+        Literal["exact", "faiss", "lance"],
+        Field(
+            description="look at every code, or go by an approximate index of FAISS or LanceDB,"
+            " which is built when it is first asked for"
+        ),
+    ] = "exact",
+    where: Annotated[
+        str | None,
+        Field(
+            description="only images for which this SQL holds (label = 'cat' AND width > 500),"
+            " with search lance"
+        ),
+    ] = None,
+) -> Iterator[Frame]:
+    """Which images of a collection are nearest to a photograph, by its code and by its pixels.
+
+    The code is what the network reads its classes off; pixels are compared as the network sees
+    them, shrunk to 32 x 32. Below each image is its label, or what the network says, and its
+    distance. The photograph itself, where the collection has it, is left out, and of copies the
+    first alone is shown. Several photographs of one size make a pair of rows each.
+    """
+    if where is not None and search != "lance":
+        raise ConvscopeError("where needs search='lance'")
+    found = index_of(net, index)
+    seen = net.fit(image)
+    with torch.no_grad():
+        answers = net.read(seen, {found.settings.code, *([""] if net.classes else [])})
+    codes = by_place(answers[found.settings.code]).float().mean(1).cpu().numpy()
+    shown = seen.float().expand(-1, 3, -1, -1).cpu()
+    pixels = np.stack([shrunk(one[None], (PIXELS, PIXELS)).reshape(-1) for one in shown])
+    figures: dict[str, Any] = {"images": len(found), "metric": metric, "search": search}
+    if search == "exact":
+
+        def by_code(n: int) -> Neighbours:
+            return exact(found.codes, codes, n, metric)
+
+    else:
+        built = _built(found, search, metric)
+        figures |= {"recall@10": built.recall, "built in seconds": round(built.seconds, 1)}
+
+        def by_code(n: int) -> Neighbours:
+            return built.search(codes, n, **({} if where is None else {"where": where}))
+
+    def by_pixel(n: int) -> Neighbours:
+        return exact(found.pixels, pixels.astype(np.float32), n, "l2")
+
+    source = images.source(image)
+    own = source["sha256"] if source else ""
+    spaces = {"code": _distinct(found, by_code, count, own)}
+    if where is None:
+        spaces["pixels"] = _distinct(found, by_pixel, count, own)
+    for space, near in spaces.items():
+        rows = [
+            [
+                {
+                    "image": row,
+                    "path": found.images["path"][row].as_py(),
+                    "label": found.images["label"][row].as_py(),
+                    "said": found.said(row),
+                    "distance": round(distance, 6),
+                }
+                for row, distance in one
+            ]
+            for one in near
+        ]
+        figures[space] = rows[0] if len(image) == 1 else rows
+    said = [net.name_classes(logits, 1)[0].label for logits in answers[""]] if net.classes else []
+    yield Frame(panels=(_drawn(found, shown, said, spaces, count),), figures=figures)
+
+
+def _built(found: Index, search: str, metric: Literal["cosine", "l2"]) -> Any:
+    """An approximate search over an index, kept in it."""
+    folder = found.path / "search"
+    if search == "faiss":
+        return Faiss.open_or_build(found.codes, folder, metric=metric, key=found.digest)
+    return Lance.open_or_build(
+        found.codes, folder, found.records(), metric=metric, key=found.digest
+    )
+
+
+def _distinct(
+    found: Index, look: Callable[[int], Neighbours], count: int, own: str
+) -> list[list[tuple[int, float]]]:
+    """Of each query the nearest images and their distances, without itself and without copies."""
+    contents = found.images["sha256"]
+    wanted = count + COPIES
+    while True:
+        near = look(min(wanted, len(found)))
+        chosen = []
+        for rows, distances in zip(*near, strict=True):
+            met = {own}
+            kept: list[tuple[int, float]] = []
+            for row, distance in zip(rows.tolist(), distances.tolist(), strict=True):
+                content = contents[row].as_py() if row >= 0 else own
+                if content not in met:
+                    met.add(content)
+                    kept.append((row, distance))
+            chosen.append(kept[:count])
+        if wanted >= len(found) or all(len(kept) == count for kept in chosen):
+            return chosen
+        wanted *= 4
+
+
+def _drawn(
+    found: Index,
+    seen: Tensor,
+    said: list[str],
+    spaces: Mapping[str, list[list[tuple[int, float]]]],
+    count: int,
+) -> Grid:
+    """A row for each space of each query: the query, and its neighbours."""
+    numbers = [row for near in spaces.values() for one in near for row, _ in one]
+    pictures = dict(zip(numbers, images.decoded(found.thumbnails(numbers)), strict=True))
+    side = found.settings.thumbnail
+    scale = side / max(seen.shape[-2:])
+    size = tuple(max(1, round(s * scale)) for s in seen.shape[-2:])
+    queries = tensors.resize(seen, (size[0], size[1])).clamp(0, 1)
+    tiles, captions, rows = [], [], []
+    for i, query in enumerate(queries):
+        for space, near in spaces.items():
+            tiles.append(query)
+            captions.append(said[i] if said else " ")
+            for row, distance in near[i]:
+                tiles.append(pictures[row])
+                label = found.images["label"][row].as_py() or found.said(row)
+                captions.append(f"{label} {distance:.3g}".strip())
+            missing = count - len(near[i])
+            tiles += [torch.ones_like(query)] * missing
+            captions += [" "] * missing
+            rows.append(f"by {space}")
+    return Grid(
+        torch.stack(tiles),
+        f"the nearest of {len(found):,} images; left the photograph itself",
+        columns=count + 1,
+        captions=tuple(captions),
+        rows=tuple(rows),
+        low=0.0,
+        high=1.0,
+        tile_inches=1.1,
+    )
