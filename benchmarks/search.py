@@ -23,7 +23,7 @@ import torch
 
 from convscope.dataset._faiss import Faiss
 from convscope.dataset._lance import Lance
-from convscope.dataset.search import Array, Neighbours, exact
+from convscope.dataset.search import Array, Metric, Neighbours, exact
 from convscope.dataset.vectors import Approximate, recall
 
 LATENT, CLUSTERS = 48, 5000
@@ -81,7 +81,7 @@ def _open(folder: Path) -> tuple[Array, Array]:
     return codes, np.maximum(near + 0.3 * near.std(dtype=np.float32) * noise, 0)
 
 
-def _floor(folder: Path, metric: str) -> None:
+def _floor(folder: Path, metric: Metric) -> None:
     """Reading the file once, in the system's cache."""
     buffer = bytearray(2**22)
 
@@ -94,28 +94,28 @@ def _floor(folder: Path, metric: str) -> None:
     print(f"floor   {_median(read, ROUNDS) * 1000:8.1f} ms to read the file once", flush=True)
 
 
-def _exact(folder: Path, metric: str) -> None:
+def _exact(folder: Path, metric: Metric) -> None:
     codes, queries = _open(folder)
-    exact(codes, queries[:1], NEIGHBOURS, metric)  # type: ignore[arg-type]
+    exact(codes, queries[:1], NEIGHBOURS, metric)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the mark starts anew here
-    one = _median(lambda: exact(codes, queries[:1], NEIGHBOURS, metric), ROUNDS)  # type: ignore[arg-type]
+    one = _median(lambda: exact(codes, queries[:1], NEIGHBOURS, metric), ROUNDS)
     peak = _peak()
     begun = time.perf_counter()
-    truth = exact(codes, queries, NEIGHBOURS, metric)  # type: ignore[arg-type]
+    truth = exact(codes, queries, NEIGHBOURS, metric)
     many = (time.perf_counter() - begun) / len(queries)
     np.savez(folder / "truth.npz", rows=truth.rows, distances=truth.distances, seconds=one)
     print(f"exact   {one * 1000:8.1f} ms for one query, peak {peak:.0f} MiB;", end=" ")
     print(f"{many * 1000:.1f} ms each of {len(queries)}, peak {_peak():.0f} MiB", flush=True)
 
 
-def _faiss(folder: Path, metric: str) -> None:
+def _faiss(folder: Path, metric: Metric) -> None:
     codes, queries = _open(folder)
-    _report(Faiss.open_or_build(codes, folder, metric=metric, key="0"), folder, queries)  # type: ignore[arg-type]
+    _report(Faiss.open_or_build(codes, folder, metric=metric, key="0"), folder, queries)
 
 
-def _lance(folder: Path, metric: str) -> None:
+def _lance(folder: Path, metric: Metric) -> None:
     codes, queries = _open(folder)
-    _report(Lance.open_or_build(codes, folder, metric=metric, key="0"), folder, queries)  # type: ignore[arg-type]
+    _report(Lance.open_or_build(codes, folder, metric=metric, key="0"), folder, queries)
 
 
 def _report(index: Approximate, folder: Path, queries: Array) -> None:

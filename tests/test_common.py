@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import base64
 import copy
 import hashlib
@@ -11,8 +12,10 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -28,13 +31,17 @@ import convscope as cs
 from convscope import _catalogue, images, registry, replay, zoo
 from convscope.registry import Technique
 from tests.conftest import Own, own_network, own_photograph
+from tests.dataset.conftest import paint
 
 # Options with which a technique is quick on the default network and on `Own` (3 classes, 32 px).
 # Where it takes a seed, the options must be such that chance shows in the picture.
+# INDEX stands for an index of a few pictures that the network at hand has made.
+INDEX = "INDEX"
 ROWS: dict[str, dict[str, Any]] = {
     "activations": {"most": 4},
     "cam": {"target": 1},
     "class_image": {"target": 1, "steps": 2, "size": 32},
+    "classes": {"index": INDEX, "most": 2, "count": 2},
     "compare": {"methods": ("saliency", "gradcam", "input_x_gradient")},
     "deconv": {"target": "blocks:3", "samples": 2, "noise": 0.5},
     "deepdream": {"steps": 1, "octaves": 2, "zoom": 1.2},
@@ -49,8 +56,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "invert": {"layer": "blocks.0", "steps": 2, "size": 32},
     "ladder": {"target": 1, "steps": 2},
     "layercam": {"target": 2},
+    "map": {"index": INDEX, "sample": 6},
+    "neighbors": {"index": INDEX, "count": 3},
     "neuron_image": {"target": "blocks", "most": 2, "steps": 2, "size": 32},
     "occlusion": {"patch": 30, "stride": 30, "fill": "noise", "batch": 16},
+    "patches": {"index": INDEX, "count": 2, "most": 2},
     "predict": {"top": 3},
     "random_occlusion": {"count": 8, "batch": 4},
     "saliency": {"target": 1},
@@ -79,15 +89,36 @@ def seeded(request: pytest.FixtureRequest) -> Technique:
     return registry.get(request.param)
 
 
-def row(technique: Technique) -> dict[str, Any]:
+def row(technique: Technique, net: cs.Network | None = None) -> dict[str, Any]:
     if technique.name not in ROWS:
         pytest.fail(f"{technique.name} has no row of quick options: add one to ROWS in {__file__}")
-    return ROWS[technique.name]
+    options = ROWS[technique.name]
+    if isinstance(net, cs.Network) and options.get("index") == INDEX:
+        return options | {"index": indexed(net)}
+    return options
 
 
 def start(technique: Technique, net: cs.Network, photo: Tensor, **options: Any) -> cs.Run:
     image = photo if technique.takes_image else None
-    return technique.run(net, image, **{**row(technique), **options})
+    return technique.run(net, image, **{**row(technique, net), **options})
+
+
+@cache
+def _collection() -> Path:
+    """Ten pictures of two classes, in a folder that goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="convscope-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for seed in range(10):
+        paint(folder / "pictures" / f"class {seed % 2}" / f"{seed}.png", seed)
+    return folder
+
+
+def indexed(net: cs.Network) -> str:
+    """Where the network's index of the collection lies, made when it is first asked for."""
+    place = _collection() / net.digest[:16]
+    if not (place / "done.json").exists():
+        cs.index(net, _collection() / "pictures", place, top=2, workers=0).result()
+    return os.fspath(place)
 
 
 def pixels(result: cs.Result) -> str:
@@ -339,6 +370,7 @@ def test_every_iteration_gives_the_same_frames(technique: Technique, own: cs.Net
 def test_nothing_is_computed_before_it_is_asked_for(
     technique: Technique, own: cs.Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    row(technique, own)
     monkeypatch.setattr(nn.Module, "__call__", _refuse)
     run = start(technique, own, own_photograph())
     assert technique.name in repr(run)
@@ -385,7 +417,8 @@ def test_save_show_and_notebook(
         assert hashlib.sha256(picture.tobytes()).hexdigest() == _alone(technique.name)
     recipe = images.read_recipe(file)
     assert recipe["technique"] == technique.name
-    assert recipe["parameters"] == json.loads(json.dumps(technique.validate(row(technique))))
+    expected = technique.validate(row(technique, own))
+    assert recipe["parameters"] == json.loads(json.dumps(expected))
 
     data = re.search(r'src="data:image/png;base64,([^"]+)"', run._repr_html_())
     assert data is not None

@@ -26,6 +26,7 @@ from convscope.types import (
     Grid,
     HeatMap,
     Histogram,
+    Mosaic,
     Panel,
     Picture,
     Sheet,
@@ -578,6 +579,56 @@ def test_long_captions_of_rows_are_turned_and_short_ones_are_not(kind: type) -> 
     assert wide > high
 
 
+# --------------------------------------------------------------------------------- mosaics
+
+PALE = (241, 241, 241)
+
+
+def mosaic(places: list[tuple[float, float]], size: tuple[float, float], side: int = 40) -> Array:
+    tiles = torch.tensor(COLOURS[: len(places)]).view(-1, 3, 1, 1) / 255
+    panel = Mosaic(tiles.expand(-1, -1, side, side), torch.tensor(places), size)
+    return np.asarray(draw((panel,)), int)
+
+
+def test_tiles_of_a_mosaic_lie_where_they_belong_the_later_ones_on_top() -> None:
+    picture = mosaic([(1.0, 1.0), (1.5, 1.25), (4.0, 3.0)], (5, 4))
+    (top, bottom, left, right), second, third = (
+        blocks(Image.fromarray(picture.astype(np.uint8)), c) for c in COLOURS[:3]
+    )
+    assert (top, left) == pytest.approx((59, 59), abs=1), "a margin, half a tile, a white rim"
+    assert second == (top + 20, top + 20 + 77, left + 40, left + 40 + 77), "whole: 80 less 2"
+    assert third == (top + 160, top + 160 + 77, left + 240, left + 240 + 77)
+    assert (picture[top + 40, left + 38] == COLOURS[0]).all()
+    assert (picture[top + 40, left + 39] == 255).all(), "the rim of the upper tile"
+    assert (picture[top + 200, left] == PALE).all()
+    assert picture.shape == (4 * 80 + 36, 5 * 80 + 36, 3)
+
+
+def test_a_mosaic_is_large_but_its_tiles_are_enlarged_only_twice() -> None:
+    assert mosaic([(0.5, 0.5)], (1, 1)).shape == (80 + 36, 80 + 36, 3)
+    assert mosaic([(0.5, 0.5)], (100, 50)).shape == (50 * 20 + 36, 100 * 20 + 36, 3)
+    many = mosaic([(0.5, 0.5), (4999.5, 1.5)], (5000, 2))
+    assert many.shape[1] == 5000 + 36, "a pixel a tile is the least"
+
+
+def test_what_of_a_mosaic_is_beyond_its_canvas_is_cut_off() -> None:
+    corners = [(0.0, 0.0), (2.0, 0.0), (0.0, 2.0), (2.0, 2.0), (-9.0, 1.0)]
+    picture = Image.fromarray(mosaic(corners, (2, 2)).astype(np.uint8))
+    for (x, y), c in zip(corners[:4], COLOURS[:4], strict=True):
+        top, bottom, left, right = blocks(picture, c)
+        assert (bottom - top, right - left) == (38, 38)
+        assert (left < 20, top < 20) == (x == 0, y == 0)
+    assert (np.asarray(picture)[18:-18, 18:-18] != COLOURS[4]).any(2).all()
+
+
+def test_tiles_of_a_mosaic_are_shrunk_smoothly() -> None:
+    board = (torch.arange(60)[:, None] + torch.arange(60)) % 2
+    tiles = board.float().expand(1, 3, -1, -1)
+    picture = np.asarray(draw((Mosaic(tiles, torch.tensor([[5.0, 5.0]]), (100, 100)),)), int)
+    inner = picture[18 + 94 : 18 + 106, 18 + 94 : 18 + 106]
+    assert np.abs(inner - 127).max() < 30, "grey, for a pixel is several squares"
+
+
 # ----------------------------------------------------------------------------------- curves
 
 
@@ -750,6 +801,7 @@ FRAMED: list[tuple[Panel, ...]] = [
     (Sheet((HeatMap(_MAP, "", "one"),), rows=(LONG,)),),
     (Sheet((HeatMap(_MAP, "", LONG),) * 30, LONG, rows=(LONG,) * 4),),
     (Sheet((HeatMap(_MAP, "", "blocks.10.0.conv_dw"),) * 30, columns=30),),
+    (Mosaic(torch.zeros(2, 3, 9, 9), torch.tensor([[0.5, 0.5], [99.0, 60]]), (99.5, 60.5), LONG),),
 ]
 
 
@@ -782,6 +834,7 @@ def test_odd_captions_do_not_matter(word: str) -> None:
         Bars((word, f"{word}2"), (0.5, 0.2), word, word),
         Histogram(flat, word, word),
         Sheet((HeatMap(flat[0], word, word),), word, rows=(word,)),
+        Mosaic(flat[None], torch.ones(1, 2), (2, 2), word),
         Curves((0.0, 1.0), {word: (0.5, 0.2)}, word, word, word),
     )
     for panel in panels:
@@ -802,6 +855,7 @@ PURE: list[tuple[Callable[..., object], tuple[Any, ...]]] = [
     (lambda v: draw((Grid(v, marked=frozenset({0})),)), (_RGB[:, None] * 9,)),
     (lambda v: draw((HeatMap(v, "x", photo=_RGB, signed=True),)), (_MAP,)),
     (lambda v: draw((Histogram(v, "x"), Picture(v))), (_RGB * 3 - 1,)),
+    (lambda v: draw((Mosaic(v, torch.ones(7, 2), (3, 2)),)), (torch.rand(7, 3, 5, 5) * 3 - 1,)),
     (lambda v: draw((Sheet((HeatMap(v, "x", photo=_RGB), HeatMap(v, "x"))),)), (_MAP,)),
 ]
 

@@ -48,6 +48,7 @@ from .techniques.intermediate import intermediate as intermediate
 from .techniques.invert import invert as invert
 from .techniques.occlusion import occlusion as occlusion
 from .techniques.occlusion import random_occlusion as random_occlusion
+from .techniques.maps import map as map
 from .techniques.neighbors import neighbors as neighbors
 from .techniques.neuron_image import neuron_image as neuron_image
 from .techniques.patches import patches as patches

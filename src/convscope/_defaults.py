@@ -91,9 +91,11 @@ def code(net: Network) -> str:
         ConvscopeError: no layer comes before the output.
     """
     flat = [layer for layer in net.layers if math.prod(layer.shape[1:]) == 1 and layer.shape]
-    # What gives the scores themselves, alone or as the end of a head, is no code.
-    while flat and net.classes and math.prod(flat[-1].shape) == net.classes:
-        flat.pop()
+    # What gives the scores themselves is no code: a layer, or a head and the last layer in it.
+    if flat and net.classes and math.prod(flat[-1].shape) == net.classes:
+        scores = flat.pop()
+        while not scores.leaf and flat and flat[-1].name.startswith(f"{scores.name}."):
+            scores = flat.pop()
     maps = [layer for layer in net.layers if math.prod(layer.shape[1:]) > 1]
     if not flat and not maps:
         raise ConvscopeError(f"{net.name} has no layer before its output")

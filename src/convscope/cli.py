@@ -120,7 +120,7 @@ def _app(words: list[str]) -> App:
         version=__version__,
         result_action="return_value",
     )
-    for command in (tour, index, ascend, replay, spectrum, layers, models, doctor):
+    for command in (tour, index, export, ascend, replay, spectrum, layers, models, doctor):
         app.command(command, group="Commands")
     for name, entry in _catalogue.techniques().items():
         if words[:1] == [name] or words[:2] == ["--help", name]:
@@ -542,6 +542,32 @@ def index(
         return _tell_of(made, json)
     _tell(f"images: {len(made)} taken in, {len(made.refused)} left out")
     print(output)
+    return 0
+
+
+def export(
+    index: Annotated[Path, Parameter(help="an index of images")],
+    *,
+    output: Annotated[
+        Path,
+        Parameter(
+            ["--output", "-o"],
+            help="what to write; its ending says for what: .html, .parquet, .json or a folder",
+        ),
+    ],
+    to: Annotated[
+        Literal["page", "atlas", "projector", "fiftyone"] | None,
+        Parameter(help="a page to zoom, Embedding Atlas, TensorBoard's projector, FiftyOne"),
+    ] = None,
+    method: Annotated[
+        Literal["tsne", "pca", "isomap", "umap"], Parameter(help="how the map is laid out")
+    ] = "tsne",
+) -> int:
+    """Write a collection and its map as a page, or for another program."""
+    from convscope._exported import export as write
+    from convscope.dataset.index import open_index
+
+    print(write(open_index(index), output, to, method))
     return 0
 
 

@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, SupportsIndex
 
 import torch
@@ -171,9 +172,10 @@ class Network:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what it computes with: its modules and their weights."""
+        """SHA-256 of what it computes with: its modules, their weights, how it fits images."""
         plain = self._prepared.plain
-        found = hashlib.sha256(repr(plain).encode())
+        fitting = replace(self.fitting, name="")
+        found = hashlib.sha256(f"{plain} {self.mean} {self.std} {fitting}".encode())
         for name, value in plain.state_dict().items():
             found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             found.update(value.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())

@@ -126,7 +126,7 @@ def test_codes_of_every_kind_of_network() -> None:
     pool, flat = nn.AdaptiveAvgPool2d(1), nn.Flatten()
     for layers, code, width in (
         ((pool, flat, nn.Linear(6, 3)), "head.1", 6),
-        ((nn.Conv2d(6, 3, 1), pool, flat), "head.0", 3),  # scores as maps: their mean will do
+        ((nn.Conv2d(6, 3, 1), pool, flat), "head.1", 3),  # nothing else has one number a channel
         ((pool, flat, nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)), "head.3", 5),
     ):
         net = cs.Network(Head(*layers), mean=[0.5] * 3, std=[0.5] * 3, input_size=16)
@@ -412,7 +412,7 @@ def test_what_another_run_has_made_is_refused(make: Make, photos: Path, tmp_path
     for options, message in (
         ({"net": weights}, "is of Own with other weights; give the same, or write elsewhere"),
         ({"net": smaller}, "is of input_size 32, 32, not 24, 24"),
-        ({"net": own_network(channels=1)}, "is of Own with other weights"),
+        ({"net": own_network(channels=1)}, r"is of mean 0.5, 0.5, 0.5, not 0.5;"),
         ({"layers": ["stem"]}, "is of layers norm, doubled, not stem"),
         ({"top": 5}, "is of top 3, not 5"),
         ({"shard": 4}, "is of shard 5, not 4"),

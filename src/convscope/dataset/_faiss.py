@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from convscope.dataset.search import BLOCK, Array, Metric, floats, release
+from convscope.dataset.search import BLOCK, Array, Metric, release, scaled
 from convscope.dataset.vectors import FEW, Approximate
 
 FILE = "index.faiss"
@@ -70,13 +70,19 @@ class Faiss(Approximate):
         # Of vectors of length 1 the nearest have the greatest cosine. An inner product would not
         # do: principal axes begin at the mean.
         index = faiss.index_factory(dimensions, kind, faiss.METRIC_L2)
+        size = max(1, 2 * BLOCK // dimensions)
         if not index.is_trained:
             chosen = np.random.default_rng(0).choice(total, sample, replace=False)
-            index.train(floats(codes[np.sort(chosen)], metric))
-            release(codes)
-        size = max(1, 4 * BLOCK // dimensions)
+            chosen.sort()
+            learned_from = np.empty((sample, dimensions), np.float32)
+            for begin in range(0, sample, size):
+                part = slice(begin, begin + size)
+                learned_from[part] = scaled(codes[chosen[part]], metric)
+                release(codes)
+            index.train(learned_from)
+            del learned_from
         for begin in range(0, total, size):
-            index.add(floats(codes[begin : begin + size], metric))
+            index.add(scaled(codes[begin : begin + size], metric))
             release(codes[begin : begin + size])
         try:
             faiss.write_index(index, str(home / FILE))
@@ -90,5 +96,5 @@ class Faiss(Approximate):
         faiss.omp_set_num_threads(torch.get_num_threads())
         if self.cells > 1:
             faiss.extract_index_ivf(self._index).nprobe = cells
-        rows: Array = self._index.search(floats(queries, self.metric), count)[1]
+        rows: Array = self._index.search(scaled(queries, self.metric), count)[1]
         return rows

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pyarrow as pa
 
-from convscope.dataset.search import BLOCK, Array, Metric, Neighbours, among, check, floats, release
+from convscope.dataset.search import BLOCK, Array, Metric, Neighbours, among, check, release, scaled
 from convscope.dataset.vectors import FEW, Approximate
 from convscope.errors import ConvscopeError
 
@@ -98,14 +98,16 @@ class Lance(Approximate):
         queries = check(self.codes, queries, count, self.metric)
         if where is None:
             return self._search(queries, min(count, len(self.codes)))
+        condition = f"({where}\n)"  # or LanceDB would pass over "; DROP ..." and "LIMIT 3"
         try:
-            left = self._table.count_rows(where)
+            left = self._table.count_rows(condition)
         except Exception as error:
             raise ConvscopeError(f"cannot filter by {where!r} ({_line(error)})") from error
         count = min(count, left)
         if left > FILTERED:
-            return self._search(queries, count, where, left / len(self.codes))
-        return among(self.codes, queries, [self._rows(where)] * len(queries), count, self.metric)
+            return self._search(queries, count, condition, left / len(self.codes))
+        rows = self._rows(condition)
+        return among(self.codes, queries, [rows] * len(queries), count, self.metric)
 
     def _candidates(self, queries: Array, count: int, cells: int, where: str | None) -> list[Array]:
         try:
@@ -124,7 +126,9 @@ class Lance(Approximate):
         return _column(search.select([ROW, "_distance"]).limit(count).to_arrow())
 
     def _rows(self, where: str) -> Array:
-        return _column(self._table.search().where(where).select([ROW]).to_arrow())
+        return _column(
+            self._table.search().where(where).select([ROW]).limit(len(self.codes)).to_arrow()
+        )
 
     def _not(self, where: str | None) -> Array | None:
         return None if where is None else np.delete(np.arange(len(self.codes)), self._rows(where))
@@ -171,7 +175,7 @@ class _Batches:
     def _with_codes(self, at: int, count: int, columns: pa.RecordBatch | None) -> pa.RecordBatch:
         block = self.codes[at : at + count]
         # In cosine LanceDB scales them itself, and what others read here is to be the codes.
-        vectors = floats(block, "l2")
+        vectors = scaled(block, "l2")
         parts: dict[str, Any] = {ROW: pa.array(np.arange(at, at + count))}
         if columns is not None:
             parts |= dict(zip(columns.schema.names, columns.columns, strict=True))

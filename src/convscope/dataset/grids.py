@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convscope.dataset.layouts import some
+from convscope.dataset.layouts import at_random
 from convscope.errors import ConvscopeError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -56,7 +56,7 @@ def unique_grid(places: Array, columns: int | None = None, *, seed: int = 0) -> 
 
     if columns is not None and columns < 1:
         raise ConvscopeError(f"a grid has at least 1 column, not {columns}")
-    chosen = some(len(places), MOST, seed)
+    chosen = at_random(len(places), MOST, seed)
     placed = _scaled(places[chosen])
     columns = columns or math.ceil(math.sqrt(len(placed)))
     rows = math.ceil(len(placed) / columns)

@@ -101,7 +101,6 @@ class Indexing:
         now: dict[str, Any] = {
             "folder": os.fspath(self.folder),
             "links": self.follow,
-            "network": {"name": self.net.name, "digest": self.net.digest},
             "preprocessing": {
                 "mean": list(self.net.mean),
                 "std": list(self.net.std),
@@ -109,6 +108,7 @@ class Indexing:
                 "crop": self.net.crop,
                 "interpolation": self.net.interpolation,
             },
+            "network": {"name": self.net.name, "digest": self.net.digest},
             "settings": self.settings.to_json(),
         }
         if before is None:
@@ -303,7 +303,8 @@ class Index:
         """Fail where another network made this index."""
         was = self.identity["network"]
         if was["digest"] != net.digest:
-            other = "with other weights" if was["name"] == net.name else f"not {net.name}"
+            same = was["name"] == net.name
+            other = "with other weights or another preprocessing" if same else f"not {net.name}"
             raise ConvscopeError(f"{self.path} was made by {was['name']}, {other}")
 
     @cached_property
@@ -419,10 +420,12 @@ def index_of(net: Network, path: str | os.PathLike[str]) -> Index:
     """An index that this network has made.
 
     Raises:
-        ConvscopeError: none there, or another network's.
+        ConvscopeError: none there, another network's, or one without images.
     """
     found = Index(path)
     found.check(net)
+    if not len(found):
+        raise ConvscopeError(f"{path} has no images: none of {found.folder} could be read")
     return found
 
 

@@ -84,7 +84,7 @@ def layout(
             chosen = np.arange(count)
             places = _axes(codes, chosen, 2, seed)(codes, chosen)
         else:
-            chosen = some(count, sample or SAMPLES[method], seed)
+            chosen = at_random(count, sample or SAMPLES[method], seed)
             if method == "tsne" and perplexity > (len(chosen) - 1) / 3:
                 perplexity = (len(chosen) - 1) / 3
                 notes.append(f"perplexity {perplexity:.3g}, for there are only {count:,} images")
@@ -200,7 +200,7 @@ def _axes(codes: Array, rows: Array, most: int, seed: int) -> _Axes:
 
     width = codes.shape[1]
     if width > LARGEST:
-        rows = rows[some(len(rows), LARGEST, seed)]
+        rows = rows[at_random(len(rows), LARGEST, seed)]
     total = np.zeros(width)
     for some in _blocks(rows):
         total += _read(codes, some).sum(0, dtype=np.float64)
@@ -242,7 +242,7 @@ def _blocks(rows: Array) -> Iterator[Array]:
         yield rows[first : first + BLOCK]
 
 
-def some(count: int, most: int, seed: int) -> Array:
+def at_random(count: int, most: int, seed: int) -> Array:
     """At most so many of the numbers below `count`, at random, in ascending order."""
     if count <= most:
         return np.arange(count)
@@ -255,7 +255,7 @@ def _judge(codes: Array, places: Array, seed: int) -> tuple[float, float]:
     from sklearn.manifold import trustworthiness
     from sklearn.neighbors import NearestNeighbors
 
-    rows = some(len(codes), JUDGED, seed)
+    rows = at_random(len(codes), JUDGED, seed)
     near = min(NEAR, (len(rows) - 1) // 2)
     values, placed = _read(codes, rows), places[rows]
     if near < 1 or not np.ptp(values, axis=0).any():

@@ -81,7 +81,7 @@ def exact(
     best = _Best(len(queries), count)
     if not count or not len(queries):
         return best.neighbours()
-    asked = torch.from_numpy(unit(queries) if metric == "cosine" else queries)
+    asked = torch.from_numpy(_unit(queries) if metric == "cosine" else queries)
     for begin, block, floats in _blocks(codes):
         lengths = torch.linalg.vector_norm(floats, dim=1)
         if not bool(lengths.isfinite().all()):
@@ -110,14 +110,18 @@ def among(
     """
     rows = np.full((len(queries), count), -1, np.int64)
     distances = np.full((len(queries), count), np.inf, np.float32)
+    share = max(1, BLOCK // codes.shape[1])
     for query, among_these, its_rows, its_distances in zip(
         queries, candidates, rows, distances, strict=True
     ):
         there = np.unique(among_these[among_these >= 0])
-        far = _measure(codes[there], query[None], metric)
+        far = np.empty(len(there))
+        for at in range(0, len(there), share):
+            part = slice(at, at + share)
+            far[part] = _measure(codes[there[part]], query[None], metric)
         order = np.argsort(far, kind="stable")[:count]
         its_rows[: len(order)], its_distances[: len(order)] = there[order], far[order]
-    release(codes)
+        release(codes)  # the system maps 64 KiB around every row
     return Neighbours(rows, distances)
 
 
@@ -254,24 +258,24 @@ def _measure(codes: Array, queries: Array, metric: Metric) -> Array:
     return rounded
 
 
-def unit(vectors: Array) -> Array:
+def _unit(vectors: Array) -> Array:
     """Each of length 1, or zeros as they were; float32."""
     wide = np.asarray(vectors, np.float64)
     lengths = np.sqrt((wide * wide).sum(1, keepdims=True))
-    scaled: Array = (wide / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return scaled
+    floats: Array = (wide / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return floats
 
 
-def floats(codes: Array, metric: Metric) -> Array:
+def scaled(codes: Array, metric: Metric) -> Array:
     """Codes in float32, scaled to where the nearest by Euclidean distance are so by the metric.
 
     Raises:
         ConvscopeError: some are not finite.
     """
-    scaled = unit(codes) if metric == "cosine" else np.asarray(codes, np.float32)
-    if not np.isfinite(scaled).all():
+    floats = _unit(codes) if metric == "cosine" else np.asarray(codes, np.float32)
+    if not np.isfinite(floats).all():
         raise ConvscopeError("some codes are not finite: extract them again")
-    return scaled
+    return floats
 
 
 def _blocks(codes: Array) -> Iterator[tuple[int, Array, Tensor]]:

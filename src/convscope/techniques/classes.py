@@ -238,9 +238,10 @@ def _drawn(
 ) -> Grid:
     """A row a pair; where nothing was confused, a row a class."""
     confused = any(rows for *_, rows in pairs)
+    widest = min(count, max(len(taken) for *_, taken in pairs))
     rows: list[list[int | None]] = []
     for _, other, taken in pairs:
-        left: list[int | None] = [*taken[:count], *[None] * (count - len(taken))]
+        left: list[int | None] = [*taken[:widest], *[None] * (widest - len(taken))]
         right: list[int | None] = [*typical.get(other, [])[:count]]
         right += [None] * (count - len(right))
         rows.append([*left, None, *right] if confused else right)
@@ -262,7 +263,7 @@ def _drawn(
     return Grid(
         torch.stack(tiles),
         "left: images taken for another class; right: what is most typical of that class",
-        columns=2 * count + 1,
+        columns=widest + 1 + count,
         rows=tuple(f"{one} as {other} ({len(taken)})" for one, other, taken in pairs),
         low=0.0,
         high=1.0,

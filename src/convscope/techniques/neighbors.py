@@ -58,9 +58,10 @@ def neighbors(
     """Which images of a collection are nearest to a photograph, by its code and by its pixels.
 
     The code is what the network reads its classes off; pixels are compared as the network sees
-    them, shrunk to 32 x 32. Below each image is its label, or what the network says, and its
-    distance. The photograph itself, where the collection has it, is left out, and of copies the
-    first alone is shown. Several photographs of one size make a pair of rows each.
+    them, shrunk to 32 x 32, by the root mean square of their differences. Below each image is its
+    label, or what the network says, and its distance. The photograph itself, where the collection
+    has it, is left out, and of copies the first alone is shown. Several photographs of one size
+    make a pair of rows each.
     """
     if where is not None and search != "lance":
         raise ConvscopeError("where needs search='lance'")
@@ -85,7 +86,9 @@ def neighbors(
             return built.search(codes, n, **({} if where is None else {"where": where}))
 
     def by_pixel(n: int) -> Neighbours:
-        return exact(found.pixels, pixels.astype(np.float32), n, "l2")
+        near = exact(found.pixels, pixels.astype(np.float32), n, "l2")
+        # As the root mean square difference, where black to white is 1.
+        return near._replace(distances=near.distances / (255 * pixels.shape[1] ** 0.5))
 
     source = images.source(image)
     own = source["sha256"] if source else ""

@@ -62,7 +62,14 @@ def patches(
             " sees with its deconvnet or guided picture beside it"
         ),
     ] = "field",
-    count: Annotated[int, Field(ge=1, le=1000, description="patches of each channel")] = 9,
+    count: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1000,
+            description="patches of each channel; nine if not given, or as many as there are",
+        ),
+    ] = None,
     most: Annotated[
         int, Field(ge=1, le=4096, description="at most so many channels of a layer")
     ] = 10,
@@ -78,6 +85,13 @@ def patches(
     """
     found = index_of(net, index)
     units = _channels(net, found, target, most)
+    kept = found.channels[units[0].layer].top.values.shape[1]
+    if count is not None and count > kept:
+        raise ConvscopeError(
+            f"{index} keeps {kept} images of a channel, not {count}; another index may keep more"
+            " (--top)"
+        )
+    count = count or min(9, kept)
     rows = [_Row(net, found, unit, end, count, show) for unit in units for end in _ENDS[extreme]]
     tiles = [tile for row in rows for tile in row.tiles]
     across = len(rows[0].tiles)
@@ -125,12 +139,6 @@ class _Row:
         layer = found.channels[unit.layer]
         assert unit.channel is not None
         top, sign = (layer.top, 1) if end == "most" else (layer.bottom, -1)
-        kept = top.values.shape[1]
-        if count > kept:
-            raise ConvscopeError(
-                f"{found.path} keeps {kept} images of a channel, not {count}; another index may keep"
-                " more (--top)"
-            )
         self.unit, self.name, self.show = unit, f"{unit} {end}", show
         self.values = (sign * top.values[unit.channel, :count]).tolist()
         shape = net.shape(unit.layer)
