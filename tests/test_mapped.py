@@ -77,8 +77,7 @@ def data_of(page: str) -> dict[str, Any]:
 
 def test_page_needs_nothing_else() -> None:
     page = made()
-    outside = [word for word in re.findall(r"\bhttps?:[^\s\"']*", page)]
-    assert outside == []
+    assert re.findall(r"\bhttps?:[^\s\"']*", page) == []
     assert not re.search(r"<(link|iframe|img)\b", page)
     assert "@import" not in page
     assert "url(" not in page
@@ -190,7 +189,9 @@ def test_an_image_under_the_pointer_is_named(tab: Any) -> None:
     assert not tab.is_visible("#card")
     find(tab, "photo 33.jpg")
     tab.mouse.move(300, 790)
+    assert not tab.is_visible("#card")
     tab.mouse.move(*middle(tab))
+    assert tab.is_visible("#card")
     assert tab.inner_text("#name") == "folder/photo 33.jpg"
     assert tab.inner_text("#label") == "kind 3"
     assert tab.inner_text("#says") == "network: tench, 33%"
@@ -302,7 +303,9 @@ def test_touch(browser: Any, file: Path) -> None:
     tab.goto(file.as_uri())
     find(tab, "photo 33.jpg")
     tab.touchscreen.tap(300, 780)
+    assert not tab.is_visible("#card")
     tab.touchscreen.tap(*middle(tab))
+    assert tab.is_visible("#card")
     assert tab.inner_text("#name") == "folder/photo 33.jpg"
     context.close()
 

@@ -518,7 +518,7 @@ def test_what_cannot_be_prepared(module: nn.Module, message: str) -> None:
         toys.network(module)
 
 
-def test_activations_work_in_place_again_where_only_the_output_is_read() -> None:
+def test_activations_work_in_place_again_where_no_gradient_is_needed() -> None:
     net, image = own_network(), own_photograph()
     prepared = net._prepared
     assert prepared.inplace == ("relu",)
@@ -534,8 +534,12 @@ def test_activations_work_in_place_again_where_only_the_output_is_read() -> None
     also = net.read(image, {"", "doubled"})[""]
     seen = net.fit(image).requires_grad_()
     graded = net.activations(seen, {""})[""]
-    assert used == [True, False, False]
+    assert used == [True, True, False]
     torch.testing.assert_close(output, also, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(output, graded.detach(), rtol=1e-6, atol=1e-7)
     graded.sum().backward()
     assert seen.grad is not None
+    names = {layer.name for layer in net.layers}
+    layers = net.activations(seen, names)
+    for name, value in net.read(image, names).items():
+        torch.testing.assert_close(value, layers[name].detach(), rtol=1e-6, atol=1e-7)

@@ -592,7 +592,7 @@ def mosaic(places: list[tuple[float, float]], size: tuple[float, float], side: i
 
 def test_tiles_of_a_mosaic_lie_where_they_belong_the_later_ones_on_top() -> None:
     picture = mosaic([(1.0, 1.0), (1.5, 1.25), (4.0, 3.0)], (5, 4))
-    (top, bottom, left, right), second, third = (
+    (top, _, left, _), second, third = (
         blocks(Image.fromarray(picture.astype(np.uint8)), c) for c in COLOURS[:3]
     )
     assert (top, left) == pytest.approx((59, 59), abs=1), "a margin, half a tile, a white rim"

@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "_prepare": {"errors", "_trace"},
     "_fit": {"errors", "types"},
     "_torchvision": set(),
+    "_malloc": set(),
     "network": {"errors", "types", "_nonlinear", "_prepare", "_fit", "_torchvision"},
     "zoo": {"errors", "network", "_torchvision"},
     "images": {"errors", "types"},
@@ -50,7 +51,8 @@ ROOMS: dict[str, set[str]] = {
     "_defaults": {"errors", "types", "network"},
     "_units": {"types", "tensors", "network"},
     "dataset": {
-        "errors", "_batches", "_fit", "types", "tensors", "network", "images", "_defaults",
+        "errors", "_batches", "_fit", "_malloc", "types", "tensors", "network", "images",
+        "_defaults",
     },
     "attribution": {
         "errors", "_batches", "types", "tensors", "network", "objectives", "starts", "recipe",

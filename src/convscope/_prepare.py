@@ -39,8 +39,8 @@ class Prepared:
     _variants: dict[tuple[frozenset[Pair], bool], nn.Module] = field(default_factory=dict)
 
     def variant(self, names: Collection[str] = (), overwriting: bool = False) -> nn.Module:
-        """With `overwriting`, activations work in place again: faster, where nothing is read but
-        the output."""
+        """With `overwriting`, activations work in place again: faster, where no gradient is
+        needed."""
         folded = frozenset(pair for pair in self.pairs if pair.names.isdisjoint(names))
         key = folded, overwriting and bool(self.inplace)
         if not any(key):

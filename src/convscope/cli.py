@@ -502,6 +502,7 @@ def index(
     # Read when torch is imported. Threads that spin while they wait would take the processors from
     # those that decode.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from convscope._malloc import keep_pages
     from convscope.dataset.index import index as collect
     from convscope.dataset.index import open_index
 
@@ -510,6 +511,7 @@ def index(
     output = output or Path(f"{os.path.basename(os.path.abspath(folder))}-index")
     if not folder.is_dir():
         raise ConvscopeError(f"no folder {folder}")
+    keep_pages()
     indexing = collect(
         _load_for(output, model, checkpoint, random_weights, device),
         folder,

@@ -34,14 +34,14 @@ class Columns:
 
     Columns are read a batch at a time, so they may be lazy. `places` (N, 2) are those of a map,
     `thumbnails` files (JPEG, say), `predictions` what the network says and `probabilities` how
-    sure it is, `codes` (N, D). A label of None is unknown.
+    sure it is (NaN where it says nothing), `codes` (N, D). A label of None is unknown.
     """
 
     paths: Sequence[str]
     places: Array
     thumbnails: Sequence[bytes]
     labels: Sequence[str | None] | None = None
-    predictions: Sequence[str] | None = None
+    predictions: Sequence[str | None] | None = None
     probabilities: Array | None = None
     codes: Array | None = None
 
@@ -53,6 +53,11 @@ class Columns:
                 )
         if not len(self.paths):
             raise ConvscopeError("there are no images to export")
+
+    def sure(self, i: int) -> float | None:
+        """The probability of image i, if there is one."""
+        found = np.nan if self.probabilities is None else float(self.probabilities[i])
+        return found if np.isfinite(found) else None
 
     def batches(self) -> Iterator[slice]:
         for first in range(0, len(self.paths), BATCH):
@@ -108,9 +113,10 @@ def write_atlas(
                 if columns.labels is not None:
                     values["label"] = [_maybe(label) for label in columns.labels[some]]
                 if columns.predictions is not None:
-                    values["prediction"] = [_utf8(words) for words in columns.predictions[some]]
+                    values["prediction"] = [_maybe(words) for words in columns.predictions[some]]
                 if columns.probabilities is not None:
-                    values["probability"] = np.asarray(columns.probabilities[some], np.float32)
+                    sure = np.asarray(columns.probabilities[some], np.float32)
+                    values["probability"] = pa.array(sure, from_pandas=True)  # NaN is no number
                 if neighbours is not None:
                     values["neighbors"] = [
                         {"ids": ids.tolist(), "distances": far.tolist()}
@@ -230,8 +236,7 @@ def _samples(columns: Columns) -> Iterator[dict[str, object]]:
             if columns.labels is not None:
                 sample["ground_truth"] = _classification(columns.labels[i])
             if columns.predictions is not None:
-                sure = None if columns.probabilities is None else columns.probabilities[i]
-                sample["prediction"] = _classification(columns.predictions[i], sure)
+                sample["prediction"] = _classification(columns.predictions[i], columns.sure(i))
             if columns.codes is not None:
                 sample["embedding"] = _vector(columns.codes[i])
             yield sample
@@ -262,8 +267,9 @@ def _metadata(columns: Columns) -> Iterator[list[str]]:
         for i in range(*some.indices(len(columns.paths))):
             label = None if columns.labels is None else columns.labels[i]
             says = None if columns.predictions is None else columns.predictions[i]
-            sure = None if columns.probabilities is None else f"{columns.probabilities[i]:.4f}"
-            yield [_cell(columns.paths[i]), *(_cell(word or "") for word in (label, says, sure))]
+            sure = columns.sure(i)
+            words = label or "", says or "", "" if sure is None else f"{sure:.4f}"
+            yield [_cell(columns.paths[i]), *map(_cell, words)]
 
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")

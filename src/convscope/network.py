@@ -309,10 +309,11 @@ class Network:
         with ExitStack() as stack:
             stack.enter_context(self._lock)
             stack.enter_context(self.numerics())
-            only_output = names == [""] and not torch.is_grad_enabled()
-            module = self._prepared.variant(at_layer, overwriting=only_output)
+            overwriting = not torch.is_grad_enabled()
+            module = self._prepared.variant(at_layer, overwriting=overwriting)
             for name in at_layer:
-                stack.enter_context(self._recording(module, name, note))
+                changed = overwriting or self._calls[name].mutated
+                stack.enter_context(self._recording(module, name, note, changed))
             if at_activation:
                 stack.enter_context(_AtActivations(at_activation, note))
             try:
@@ -336,11 +337,10 @@ class Network:
 
     @contextmanager
     def _recording(
-        self, module: nn.Module, name: str, note: Callable[[str, Tensor], None]
+        self, module: nn.Module, name: str, note: Callable[[str, Tensor], None], changed: bool
     ) -> Iterator[None]:
-        """Note the layer's output at its last call."""
+        """Note the layer's output at its last call; it may be `changed` in place by what follows."""
         calls = 0
-        mutated = self._calls[name].mutated
 
         def hook(_module: nn.Module, _args: Any, output: object) -> Tensor | None:
             nonlocal calls
@@ -349,8 +349,7 @@ class Network:
             calls += 1
             if calls == self._counts[name]:
                 note(name, output)
-                # What follows changes this tensor in place: let it change a copy.
-                return output.clone() if mutated else None
+                return output.clone() if changed else None  # let it change a copy
             return None
 
         handle = module.get_submodule(name).register_forward_hook(hook)

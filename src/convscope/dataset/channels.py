@@ -201,12 +201,12 @@ class Watch:
         flat = values.flatten(0, 1)
         # An image's own values are few enough for single precision; images are added in double.
         self._total = self._total + values.sum(1).double().sum(0)
-        bins = flat.half().view(torch.int16) >> 9
+        bins = (flat.half().view(torch.int16) >> 9) & (BINS - 1)
         channels = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device)
-        codes = (bins & (BINS - 1)) + BINS * channels
-        counts = torch.bincount(codes.flatten(), minlength=BINS * flat.shape[1]).view(-1, BINS)
+        codes = (bins + BINS * channels).flatten()
+        counts = torch.bincount(codes, minlength=BINS * flat.shape[1]).view(-1, BINS)
         self._histogram = self._histogram + counts
-        self._positive = self._positive + (flat > 0).sum(0)
+        self._positive = self._positive + torch.count_nonzero(flat > 0, 0)
 
     def channels(self, contents: Array, count: int) -> Channels:
         """What they did, over images numbered from 0 whose contents these are."""

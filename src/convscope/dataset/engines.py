@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from convscope._malloc import keep_pages
 from convscope.dataset.extract import Extract, Settings, Step
 from convscope.dataset.looks import batches
 from convscope.dataset.manifest import Shard
@@ -97,6 +98,7 @@ class _Actor:
     def __init__(
         self, net: Any, settings: Settings, folder: Path, workers: int, on_gpu: bool
     ) -> None:
+        keep_pages()
         net = _ray().get(net)
         self.extract = Extract(net.on("cuda" if on_gpu else "cpu"), settings)
         self.folder, self.workers = folder, workers

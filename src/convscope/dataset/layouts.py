@@ -87,14 +87,13 @@ def layout(
             chosen = at_random(count, sample or SAMPLES[method], seed)
             if method == "tsne" and perplexity > (len(chosen) - 1) / 3:
                 perplexity = (len(chosen) - 1) / 3
-                notes.append(f"perplexity {perplexity:.3g}, for there are only {count:,} images")
+                notes.append(f"perplexity {perplexity:.3g}, for {len(chosen):,} images are few")
             others = np.setdiff1d(np.arange(count), chosen, assume_unique=True)
             axes = _axes(codes, chosen, COMPONENTS, seed)
             known = axes(codes, chosen)
             places = np.zeros((count, 2), np.float32)
             if np.ptp(known, axis=0).any():
-                lay = {"tsne": _tsne, "isomap": _isomap, "umap": _umap}[method]
-                places[chosen], place = lay(known, perplexity, seed)
+                places[chosen], place = _LAID[method](known, perplexity, seed)
                 for rows in _blocks(others):
                     places[rows] = place(axes(codes, rows))
         trust, recall = _judge(codes, places, seed)
@@ -115,8 +114,7 @@ def _tsne(
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
 
-    # Neighbours are exact, for the quicker ones of openTSNE depend on its threads; so computed they
-    # cost a twentieth of the whole.
+    # Neighbours are exact, a tenth of the cost: openTSNE's quicker ones depend on its threads.
     near = max(1, min(len(known) - 1, round(3 * perplexity)))
     affinities = PerplexityBasedNN(
         known,
@@ -129,7 +127,7 @@ def _tsne(
     embedding = TSNEEmbedding(
         1e-4 * _start(known, seed),
         affinities,
-        # Half as fine a grid as its default, in a third of the time: neighbours stay the same.
+        # A coarser grid than its default, in half the time: as many neighbours are kept.
         ints_in_interval=1.5,
         n_jobs=torch.get_num_threads(),
     )
@@ -160,10 +158,17 @@ def _umap(known: Array, _: float, seed: int) -> Placed:
     return found.fit_transform(known), found.transform
 
 
+_LAID: dict[str, Callable[[Array, float, int], Placed]] = {
+    "tsne": _tsne,
+    "isomap": _isomap,
+    "umap": _umap,
+}
+
+
 def _start(known: Array, seed: int) -> Array:
     """The first two axes, with a spread of one. Copies of an image, which would stay together for
     ever, lie a little apart."""
-    start = known[:, :2] / known[:, 0].std(dtype=np.float64)
+    start: Array = known[:, :2] / known[:, 0].std(dtype=np.float64)
     return start + np.random.default_rng(seed).normal(0, 0.01, start.shape)
 
 

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from convscope import images, tensors
 from convscope._fit import Fit
+from convscope._malloc import keep_pages
 from convscope.dataset.manifest import File, Shard
 from convscope.errors import ConvscopeError
 
@@ -131,13 +132,14 @@ def batches(looker: Looker, shards: Sequence[Shard], size: int, workers: int) ->
         batch_size=None,
         num_workers=workers,
         prefetch_factor=2 if workers else None,
-        worker_init_fn=partial(_die_with, os.getpid()),
+        worker_init_fn=partial(_begin, os.getpid()),
         generator=torch.Generator(),  # or it would draw from the random numbers of the world
     )
     yield from loader
 
 
-def _die_with(parent: int, _: int) -> None:
+def _begin(parent: int, _: int) -> None:
+    keep_pages()
     # A worker ends when its parent does, unless that died while the worker was still starting.
     if os.getppid() != parent:
         os._exit(1)
