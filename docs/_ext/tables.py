@@ -23,7 +23,7 @@ from convscope.registry import Technique
 from convscope.words import WORDS
 
 VOCABULARY = ("starts", "objectives", "rules", "priors", "optimisers")
-COMMANDS = ("tour", "ascend", "replay", "layers", "models", "doctor")
+COMMANDS = ("tour", "index", "export", "ascend", "replay", "layers", "models", "doctor")
 
 
 def write(app: Sphinx) -> None:

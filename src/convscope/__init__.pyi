@@ -17,6 +17,7 @@ from .objectives import energy as energy
 from .objectives import logit as logit
 from .objectives import peak as peak
 from .objectives import tv as tv
+from .registry import IndexPath as IndexPath
 from .registry import Seed as Seed
 from .registry import TargetName as TargetName
 from .registry import TargetNames as TargetNames

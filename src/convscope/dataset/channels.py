@@ -201,12 +201,15 @@ class Watch:
         flat = values.flatten(0, 1)
         # An image's own values are few enough for single precision; images are added in double.
         self._total = self._total + values.sum(1).double().sum(0)
-        bins = (flat.half().view(torch.int16) >> 9) & (BINS - 1)
+        # The shift keeps the sign: -64 to -1 for negative numbers, 0 to 63 for the others.
+        bins = flat.half().view(torch.int16).bitwise_right_shift_(9)
         channels = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device)
-        codes = (bins + BINS * channels).flatten()
+        codes = (bins + (BINS // 2 + BINS * channels)).flatten()
         counts = torch.bincount(codes, minlength=BINS * flat.shape[1]).view(-1, BINS)
         self._histogram = self._histogram + counts
-        self._positive = self._positive + torch.count_nonzero(flat > 0, 0)
+        # As sums of ones, less than half the time of counting; they are exact up to 2^24 values.
+        ones = values.sign().clamp_(min=0).sum(1)
+        self._positive = self._positive + ones.double().sum(0).long()
 
     def channels(self, contents: Array, count: int) -> Channels:
         """What they did, over images numbered from 0 whose contents these are."""
@@ -217,7 +220,7 @@ class Watch:
         high, high_at = (np.concatenate(part) for part in zip(*self._highs, strict=True))
         low, low_at = (np.concatenate(part) for part in zip(*self._lows, strict=True))
         counts = self._histogram.cpu().numpy()
-        half = BINS // 2  # codes with the sign come last, the largest of them first
+        half = BINS // 2  # of negative numbers, those nearest to zero come first
         return Channels(
             len(contents),
             self._places,
@@ -225,7 +228,7 @@ class Watch:
             self._positive.cpu().numpy(),
             low.min(0),
             high.max(0),
-            np.concatenate([counts[:, : half - 1 : -1], counts[:, :half]], 1),
+            np.concatenate([counts[:, half - 1 :: -1], counts[:, half:]], 1),
             Top.of(high, high_at, rows, contents, count),
             Top.of(-low, low_at, rows, contents, count),
         )

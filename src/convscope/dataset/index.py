@@ -299,6 +299,9 @@ class Index:
     def __len__(self) -> int:
         return sum(self._counts)
 
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
     def check(self, net: Network) -> None:
         """Fail where another network made this index."""
         was = self.identity["network"]
