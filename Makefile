@@ -30,6 +30,7 @@ docs: .venv/developing
 
 bench: .venv/benchmarking
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.index
 
 clean:
 	rm -rf .venv docs/_build docs/gallery docs/generated report.html

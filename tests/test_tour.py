@@ -21,6 +21,7 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope import cli, registry
 from convscope.tour import Tour
+from tests.test_common import indexed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -71,9 +72,16 @@ def test_every_technique_is_on_the_tour(
         compared = {name for stop in tour.stops for name in stop.options.get("methods", ())}
         return {stop.technique.name for stop in tour.stops} | compared
 
-    everything = set(registry.names())
+    of_collections = {
+        name for name in registry.names() if "index" in registry.get(name).model.model_fields
+    }
+    everything = set(registry.names()) - of_collections
     assert shown(page[0]) == everything - {"scorecam"}
     assert shown(Tour(net, photo, "x.jpg", full=True)) == everything
+    # Classes are of labelled collections only.
+    assert shown(Tour(net, photo, "x.jpg", index="index")) == (
+        everything | of_collections - {"classes"}
+    ) - {"scorecam"}
     assert {stop.technique.name for stop in page[0].stops if stop.check} == {"gradcam", "guided"}
 
 
@@ -108,6 +116,30 @@ def test_commands_reproduce_the_pictures(
         assert stop.run is not None
         made = Image.open(tmp_path / words[-1])
         assert made.tobytes() == stop.run.result().picture.tobytes()
+
+
+def test_a_tour_with_a_collection(net: cs.Network, photo: Tensor, tmp_path: Path) -> None:
+    made = indexed(net)
+    tour = Tour(net, photo, "sample:chelsea", index=made)
+    tour.stops = [stop for stop in tour.stops if "index" in stop.options]
+    for stop in tour.stops:
+        assert stop.run is not None
+        tour.visit(stop, stop.run)
+        assert f"--index {made}" in stop.command
+    assert not [stop.refusal for stop in tour.stops if stop.refusal]
+    page = tour.save(tmp_path / "report.html").read_text(encoding="utf-8")
+    for title in ("Which photographs excite its units?", "What is like it?"):
+        assert title in page
+
+
+def test_an_index_of_another_network_is_refused_before_the_work(
+    own: cs.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["tour", "-o", str(tmp_path / "x.html"), "--index", indexed(own)]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert "was made by Own, not efficientnet_lite0" in capsys.readouterr().err
 
 
 def test_network_without_what_a_stop_needs(photo: Tensor, tmp_path: Path) -> None:

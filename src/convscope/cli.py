@@ -412,6 +412,9 @@ def tour(
     output: Annotated[Path, Parameter(["--output", "-o"], help="the page to write")] = Path(
         "report.html"
     ),
+    index: Annotated[
+        Path | None, Parameter(help="a collection of images, to show units and neighbours in")
+    ] = None,
     full: Annotated[
         bool, Parameter(negative="", help="take the time that good pictures need")
     ] = False,
@@ -428,9 +431,21 @@ def tour(
         raise ConvscopeError(f"a tour is a page that ends in .html, not {output.name}")
     check_writable(output, picture=False)
     photo = open_image(image)
-    net = _load(model, checkpoint, False, device)
+    net = _load_for(index, model, checkpoint, False, device)
+    if index is not None:
+        from convscope.dataset.index import index_of
+
+        index_of(net, index)  # fails now rather than after half the tour
     shown = None if model == DEFAULT_MODEL else model
-    walk = Tour(net, photo, image, full=full, seed=seed, model=shown)
+    walk = Tour(
+        net,
+        photo,
+        image,
+        full=full,
+        seed=seed,
+        model=shown,
+        index=None if index is None else os.fspath(index),
+    )
     for stop in walk.stops:
         if stop.run is not None:
             watched = _Watched(stop.run)

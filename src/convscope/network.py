@@ -339,7 +339,7 @@ class Network:
     def _recording(
         self, module: nn.Module, name: str, note: Callable[[str, Tensor], None], changed: bool
     ) -> Iterator[None]:
-        """Note the layer's output at its last call; it may be `changed` in place by what follows."""
+        """Note the layer's output at its last call; what follows may have `changed` it in place."""
         calls = 0
 
         def hook(_module: nn.Module, _args: Any, output: object) -> Tensor | None:

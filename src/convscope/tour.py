@@ -45,11 +45,13 @@ class Tour:
         full: bool = False,
         seed: int = 0,
         model: str | None = None,
+        index: str | None = None,
     ) -> None:
         self.net, self.photo, self.path = net, photo, path
         self.seed, self.model = seed, model
         self.begun = time.monotonic()
-        self.stops = [self._ready(stop) for stop in plan(net, photo, full=full, seed=seed)]
+        stops = plan(net, photo, full=full, seed=seed, index=index)
+        self.stops = [self._ready(stop) for stop in stops]
 
     def visit(self, stop: Stop, results: Iterable[Result]) -> None:
         """Follow a stop's run to its end and keep what the page shows of it."""
