@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -29,7 +30,7 @@ def ray() -> Iterator[Any]:
     ray.init(
         num_cpus=2,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         include_dashboard=False,
         runtime_env={"env_vars": {"PYTHONPATH": path}},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,11 @@ from convscope.types import Bars, Grid
 from tests.dataset.conftest import Make
 
 LABELS = ["red", "green", "blue"]
+
+
+def told(result: cs.Result) -> Any:
+    """The figures, of whatever types they are."""
+    return result.figures
 
 
 class Colours(nn.Module):
@@ -118,24 +124,24 @@ def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
             mean = codes[[j for j in labelled if labels[j] == label and j != i]].mean(0)
             likeness[label] = codes[i] @ mean / np.linalg.norm(codes[i]) / np.linalg.norm(mean)
         confused[labels[i], max(likeness, key=lambda name: likeness[name])] += 1
-    assert result.figures["by"] == "codes"
-    assert result.figures["images"] == len(labelled) == 20
-    assert {(c["label"], c["taken for"]): c["images"] for c in result.figures["confused"]} == {  # type: ignore[attr-defined]
+    assert told(result)["by"] == "codes"
+    assert told(result)["images"] == len(labelled) == 20
+    assert {(c["label"], c["taken for"]): c["images"] for c in told(result)["confused"]} == {
         pair: n for pair, n in confused.items() if pair[0] != pair[1]
     }
     right = sum(n for pair, n in confused.items() if pair[0] == pair[1])
-    assert result.figures["accuracy"] == right / 20
+    assert told(result)["accuracy"] == right / 20
 
 
 def test_precision_of_neighbours_beside_pixels_and_chance(
     colours: cs.Network, painted: Path, make: Make
 ) -> None:
     index = make(net=colours, folder=painted)
-    found = cs.classes(colours, index=str(index.path)).result().figures["precision@5"]
-    assert set(found) == {"codes", "pixels", "chance"}  # type: ignore[call-overload]
+    found = told(cs.classes(colours, index=str(index.path)).result())["precision@5"]
+    assert set(found) == {"codes", "pixels", "chance"}
     same = {"red": 2, "green": 1, "blue": 2}
     chance = np.mean([same[label] / 7 for label, *_ in PICTURES])
-    assert found["chance"] == pytest.approx(chance)  # type: ignore[index]
+    assert found["chance"] == pytest.approx(chance)
 
 
 def test_nothing_confused(colours: cs.Network, painted: Path, make: Make) -> None:
@@ -143,7 +149,7 @@ def test_nothing_confused(colours: cs.Network, painted: Path, make: Make) -> Non
         (painted / f"{name}.png").unlink()
     index = make(net=colours, folder=painted)
     result = cs.classes(colours, index=str(index.path)).result()
-    assert (result.figures["accuracy"], result.figures["confused"]) == (1.0, [])
+    assert (told(result)["accuracy"], told(result)["confused"]) == (1.0, [])
     grid = result._frame.panels[0]
     assert isinstance(grid, Grid)
     assert grid.rows == ("blue", "green", "red")

@@ -17,8 +17,13 @@ from convscope.types import Grid
 from tests.dataset.conftest import Make, paint
 
 
+def told(result: cs.Result) -> Any:
+    """The figures, of whatever types they are."""
+    return result.figures
+
+
 def rows(result: cs.Result, space: str) -> list[int]:
-    return [one["image"] for one in result.figures[space]]  # type: ignore[attr-defined]
+    return [one["image"] for one in told(result)[space]]
 
 
 def by_hand(
@@ -55,10 +60,10 @@ def test_the_nearest(own: cs.Network, own_photo: Tensor, make: Make, metric: str
     assert rows(result, "code") == by_code[:4]
     assert rows(result, "pixels") == by_pixels[:4]
     for space in ("code", "pixels"):
-        for one in result.figures[space]:  # type: ignore[attr-defined]
+        for one in told(result)[space]:
             assert one["path"] == index.images["path"][one["image"]].as_py()
             assert one["said"] == index.said(one["image"])
-        distances = [one["distance"] for one in result.figures[space]]  # type: ignore[attr-defined]
+        distances = [one["distance"] for one in told(result)[space]]
         assert distances == sorted(distances)
     (panel,) = result._frame.panels
     assert isinstance(panel, Grid)
@@ -71,7 +76,7 @@ def test_distance_by_pixels_is_the_root_mean_square(make: Make, own: cs.Network)
     index = make()
     white = torch.ones(1, 3, 32, 32)
     result = cs.neighbors(own, white, index=str(index.path), count=1).result()
-    (first,) = result.figures["pixels"]  # type: ignore[misc]
+    (first,) = told(result)["pixels"]
     pixels = np.asarray(index.pixels[first["image"]], np.float64) / 255
     assert first["distance"] == pytest.approx(np.sqrt(((pixels - 1) ** 2).mean()), abs=1e-5)
 
@@ -89,7 +94,7 @@ def test_neither_itself_nor_copies(own: cs.Network, make: Make, photos: Path) ->
         assert index.images["sha256"][0].as_py() not in contents
     # An image that was not opened from its file is its own neighbour.
     result = cs.neighbors(own, image.clone(), index=str(index.path), count=22).result()
-    assert result.figures["code"][0]["distance"] == pytest.approx(0, abs=1e-3)  # type: ignore[index]
+    assert told(result)["code"][0]["distance"] == pytest.approx(0, abs=1e-3)
 
 
 def test_more_than_there_are(own: cs.Network, own_photo: Tensor, make: Make) -> None:
@@ -104,7 +109,7 @@ def test_several_queries(own: cs.Network, own_photo: Tensor, make: Make) -> None
     result = cs.neighbors(own, both, index=index, count=3).result()
     for i in range(2):
         alone = cs.neighbors(own, both[i : i + 1], index=index, count=3).result()
-        assert result.figures["code"][i] == alone.figures["code"]  # type: ignore[index]
+        assert told(result)["code"][i] == told(alone)["code"]
     (panel,) = result._frame.panels
     assert isinstance(panel, Grid)
     assert panel.rows == ("by code", "by pixels") * 2
@@ -119,7 +124,7 @@ def test_approximate_search_is_built_once_and_tells_its_recall(
     exact = cs.neighbors(own, own_photo, index=str(index.path), count=4).result()
     result = cs.neighbors(own, own_photo, index=str(index.path), count=4, search=search).result()
     assert rows(result, "code") == rows(exact, "code"), "so few are looked through"
-    assert result.figures["recall@10"] == 1.0
+    assert told(result)["recall@10"] == 1.0
     stamps = {p: p.stat().st_mtime_ns for p in index.path.rglob("search/**/*")}
     assert stamps
     cs.neighbors(own, own_photo, index=str(index.path), count=4, search=search).result()
@@ -139,7 +144,7 @@ def test_an_update_makes_it_anew(
     make(update=True)
     image = cs.open_image(photos / "new.png").clone()
     result = cs.neighbors(own, image, index=str(index.path), search="faiss", count=1).result()
-    assert result.figures["code"][0]["path"] == "new.png"  # type: ignore[index]
+    assert told(result)["code"][0]["path"] == "new.png"
 
 
 def test_conditions_in_sql(own: cs.Network, own_photo: Tensor, make: Make) -> None:
@@ -150,7 +155,7 @@ def test_conditions_in_sql(own: cs.Network, own_photo: Tensor, make: Make) -> No
         words: dict[str, Any] = {"search": "lance", "where": where, "count": 20}
         result = cs.neighbors(own, own_photo, index=str(index.path), **words).result()
         assert "pixels" not in result.figures
-        return [one["path"] for one in result.figures["code"]]  # type: ignore[attr-defined]
+        return [one["path"] for one in told(result)["code"]]
 
     labels = dict(zip(*(index.images[n].to_pylist() for n in ("path", "label")), strict=True))
     assert sorted(found("label = 'class 1'")) == [

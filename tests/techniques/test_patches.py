@@ -22,6 +22,11 @@ from tests.conftest import own_network
 from tests.dataset.conftest import Make
 
 
+def told(result: cs.Result) -> Any:
+    """The figures, of whatever types they are."""
+    return result.figures
+
+
 def of(net: cs.Network, index: Index, **options: Any) -> cs.Result:
     return cs.patches(net, index=index.path, **options).result()  # type: ignore[arg-type]
 
@@ -40,7 +45,8 @@ def entries(index: Index) -> Iterator[tuple[str, int, int, tuple[int, int], floa
 def check_patches_alone(net: cs.Network, index: Index, layers: list[str], step: int = 1) -> int:
     """A patch within noise, elsewhere in the image, makes its unit answer as it was recorded."""
     noise = torch.rand(1, 3, *net.input_size, generator=torch.Generator().manual_seed(0))
-    coarsest = max(int(net.layer(n.removesuffix(".pre")).stride[0]) for n in layers)  # type: ignore[index]
+    strides = [net.layer(name.removesuffix(".pre")).stride for name in layers]
+    coarsest = max(int(stride[0]) for stride in strides if stride)
     checked = 0
     for layer, channel, number, (row, column), value in list(entries(index))[::step]:
         if layer not in layers:
@@ -97,14 +103,14 @@ def test_every_patch_of_the_sample_makes_its_unit_answer(
 def test_what_is_drawn_and_told(own: cs.Network, make: Make) -> None:
     index = make(layers=["stem"])
     result = of(own, index, target="stem", count=2, most=3)
-    assert list(result.figures["patches"]) == [f"stem:{c} most" for c in range(3)]
+    assert list(told(result)["patches"]) == [f"stem:{c} most" for c in range(3)]
     (panel,) = result._frame.panels
     assert isinstance(panel, Grid)
     assert (panel.columns, len(panel.tiles)) == (2, 6)
     assert panel.rows == ("stem:0", "stem:1", "stem:2")
     top = index.channels["stem"].top
     np.testing.assert_allclose(result.arrays["values"], top.values[:3, :2])
-    for channel, row in enumerate(result.figures["patches"].values()):
+    for channel, row in enumerate(told(result)["patches"].values()):
         for k, patch in enumerate(row):
             assert patch["image"] == top.rows[channel, k]
             assert patch["path"] == index.images["path"][patch["image"]].as_py()
@@ -115,7 +121,7 @@ def test_what_is_drawn_and_told(own: cs.Network, make: Make) -> None:
 def test_the_box_is_where_the_unit_looks_on_the_photograph(own: cs.Network, make: Make) -> None:
     """By hand: the network sees 32 pixels of a square in the middle of the photograph."""
     index = make(layers=["stem"])
-    for patch in of(own, index, target="stem:0").figures["patches"]["stem:0 most"]:
+    for patch in told(of(own, index, target="stem:0"))["patches"]["stem:0 most"]:
         photo = index.photo(patch["image"])[0]
         height, width = photo.shape[1:]
         scale = min(height, width) / 32
@@ -162,31 +168,28 @@ def test_extremes(own: cs.Network, make: Make, extreme: str) -> None:
     assert least == sorted(least)
 
 
-def test_a_mask_holds_the_place_and_leaves_out_the_rest() -> None:
+def test_a_mask_holds_the_place_and_leaves_out_the_rest(tmp_path: Path) -> None:
     """A channel that is the red of each pixel: the mask is the red square."""
-    net = cs.Network(nn.Conv2d(3, 3, 1), mean=[0.0] * 3, std=[1.0] * 3, input_size=32)
+    conv = nn.Conv2d(3, 3, 1, bias=False)
     with torch.no_grad():
-        module = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.Flatten(), nn.Linear(3072, 2))
-        module[0].weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+        conv.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+    module = nn.Sequential(conv, nn.Flatten(), nn.Linear(3072, 2))
     net = cs.Network(module, mean=[0.0] * 3, std=[1.0] * 3, input_size=32)
     picture = np.zeros((64, 64, 3), np.uint8)
     picture[20:40, 30:44, 0] = 255
     picture[50:54, 2:6, 0] = 255  # another one, apart
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        Image.fromarray(picture).save(Path(folder) / "red.png")
-        index = cs.index(net, folder, Path(folder) / "index", layers=["0"], workers=0).result()
-        result = of(net, index, target="0:0", show="mask", count=1)
-        (patch,) = result.figures["patches"]["0:0 most"]
-        top, left, height, width = patch["box"]
-        assert height == width, "a square"
-        assert (top + height / 2, left + width / 2) == pytest.approx((30, 37), abs=2)
-        assert 20 <= height <= 20 + 4 * 8 + 4
-        (panel,) = result._frame.panels
-        assert isinstance(panel, Grid)
-        tile = panel.tiles[0]
-        assert float(tile[0].max()) > 0.95, "where the channel answers all the light is kept"
+    Image.fromarray(picture).save(tmp_path / "red.png")
+    index = cs.index(net, tmp_path, tmp_path / "index", layers=["0"], workers=0).result()
+    result = of(net, index, target="0:0", show="mask", count=1)
+    (patch,) = told(result)["patches"]["0:0 most"]
+    top, left, height, width = patch["box"]
+    assert height == width, "a square"
+    assert (top + height / 2, left + width / 2) == pytest.approx((30, 37), abs=2)
+    assert 20 <= height <= 20 + 4 * 8 + 4
+    (panel,) = result._frame.panels
+    assert isinstance(panel, Grid)
+    tile = panel.tiles[0]
+    assert float(tile[0].max()) > 0.95, "where the channel answers all the light is kept"
 
 
 @pytest.mark.parametrize("show", ["deconv", "guided"])
@@ -209,7 +212,7 @@ class Dead(nn.Module):
         self.head = nn.Linear(3, 2)
         with torch.no_grad():
             self.conv.weight[1:] *= torch.tensor([1.0, 0.0]).view(2, 1, 1, 1)
-            self.conv.bias.copy_(torch.tensor([0.0, -99.0, 1.0]))
+            self.conv.bias = nn.Parameter(torch.tensor([0.0, -99.0, 1.0]))
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.head(self.relu(self.conv(x)).mean((2, 3)))
@@ -220,7 +223,7 @@ def test_dead_channels_are_crossed_out(make: Make) -> None:
     net = cs.Network(Dead(), mean=[0.5] * 3, std=[0.5] * 3, input_size=16)
     for layer, dead in (("relu.pre", [1, 2]), ("relu", [1, 2]), ("conv", [2])):
         result = of(net, make(layer, net=net, layers=[layer]), target=layer, count=2)
-        assert result.figures["dead"] == [f"{layer}:{channel}" for channel in dead]
+        assert told(result)["dead"] == [f"{layer}:{channel}" for channel in dead]
         (panel,) = result._frame.panels
         assert isinstance(panel, Grid)
         assert panel.marked == {i for c in dead for i in (2 * c, 2 * c + 1)}
@@ -229,7 +232,7 @@ def test_dead_channels_are_crossed_out(make: Make) -> None:
 def test_codes_show_whole_images(own: cs.Network, make: Make) -> None:
     index = make(layers=["head"])
     result = of(own, index, target="head:2", count=1)
-    (patch,) = result.figures["patches"]["head:2 most"]
+    (patch,) = told(result)["patches"]["head:2 most"]
     photo = index.photo(patch["image"])
     assert patch["unit"] == "head:2"
     assert patch["box"] == pytest.approx(list(own.box(photo)), abs=0.01)

@@ -126,7 +126,7 @@ def _ray() -> Any:
 
 def _join(ray: Any, address: str | None) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         raise ConvscopeError(
             f"no Ray cluster at {address}; start one there, or leave it out"

@@ -83,7 +83,9 @@ def neighbors(
         figures |= {"recall@10": built.recall, "built in seconds": round(built.seconds, 1)}
 
         def by_code(n: int) -> Neighbours:
-            return built.search(codes, n, **({} if where is None else {"where": where}))
+            if isinstance(built, Lance):
+                return built.search(codes, n, where)
+            return built.search(codes, n)
 
     def by_pixel(n: int) -> Neighbours:
         near = exact(found.pixels, pixels.astype(np.float32), n, "l2")
@@ -114,7 +116,7 @@ def neighbors(
     yield Frame(panels=(_drawn(found, shown, said, spaces, count),), figures=figures)
 
 
-def _built(found: Index, search: str, metric: Literal["cosine", "l2"]) -> Any:
+def _built(found: Index, search: str, metric: Literal["cosine", "l2"]) -> Faiss | Lance:
     """An approximate search over an index, kept in it."""
     folder = found.path / "search"
     if search == "faiss":
