@@ -106,7 +106,7 @@ def _columns(found: Index, made: Layout, absolute: bool = False) -> exports.Colu
         places=made.places,
         thumbnails=_Thumbnails(found),
         labels=labels if any(labels) else None,
-        predictions=[found.said(row) for row in range(len(found))] if classes else None,
+        predictions=[found.said(row) or None for row in range(len(found))] if classes else None,
         probabilities=np.array(sure) if classes else None,
         codes=found.codes,
     )

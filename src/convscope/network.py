@@ -82,6 +82,7 @@ class Network:
         self.fitting = Fit(self.name, len(self.mean), size, crop, interpolation)
         self.device = _device(device, module)
         self._lock = threading.RLock()
+        self._overwritten: set[str] = set()  # layers of which an activation changes the output
 
         generator = torch.Generator().manual_seed(0)
         example = torch.rand(1, len(self.mean), *size, generator=generator)
@@ -297,12 +298,14 @@ class Network:
                 f"the output of {self.name} is no tensor; name a layer (convscope layers)"
             )
         found: dict[str, Tensor] = {}
+        versions: dict[str, int] = {}
         # (image - mean) / std, in one pass over the pixels.
         x = torch.addcmul(self._shift, self.as_input(image), self._scale)
         x = x.contiguous(memory_format=self._prepared.memory_format)
 
         def note(name: str, value: Tensor) -> None:
             found[name] = value.requires_grad_() if leaves and not value.requires_grad else value
+            versions[name] = value._version
             if "" not in names and len(found) == len(names):
                 raise _Deepest
 
@@ -312,7 +315,7 @@ class Network:
             overwriting = not torch.is_grad_enabled()
             module = self._prepared.variant(at_layer, overwriting=overwriting)
             for name in at_layer:
-                changed = overwriting or self._calls[name].mutated
+                changed = self._calls[name].mutated or (overwriting and name in self._overwritten)
                 stack.enter_context(self._recording(module, name, note, changed))
             if at_activation:
                 stack.enter_context(_AtActivations(at_activation, note))
@@ -329,6 +332,11 @@ class Network:
                 raise ConvscopeError(
                     f"{self.name} takes images of {own} pixels and not of {size}"
                 ) from error
+        # Where activations work in place, it shows here which outputs they work on.
+        overwritten = {name for name, v in versions.items() if found[name]._version != v}
+        if overwritten and not overwritten <= self._overwritten:
+            self._overwritten |= overwritten
+            return self.activations(image, layers, leaves=leaves)
         for name in names:
             if name not in found:
                 size = "x".join(map(str, image.shape[-2:]))
@@ -556,6 +564,8 @@ class _AtActivations(TorchFunctionMode):
         before = found.input.clone()
         for name in names:
             self.note(name, before)
+        if not torch.is_grad_enabled():
+            return func(*args, **kwargs)
         result = found.apply(before)
         return found.input.copy_(result) if found.inplace else result
 

@@ -119,7 +119,7 @@ def watched(values: Array, sizes: Sequence[int], contents: Array | None = None) 
     watch = Watch()
     for part in torch.from_numpy(values).split(list(sizes)):
         places = part.permute(0, 2, 3, 1).flatten(1, 2)
-        watch.add(places, watch.extremes(places))
+        watch.add(places, watch.extremes(places), part.shape[-1])
     contents = np.arange(len(values), dtype=np.uint64) if contents is None else contents
     return watch.channels(contents, 3)
 
@@ -171,6 +171,18 @@ def test_two_bins_an_octave_and_what_is_beyond_half_precision() -> None:
     counts = watched(huge, (4,)).histogram[0]
     found = {(edges[i], edges[i + 1]) for i in np.flatnonzero(counts)}
     assert found == {(65536.0, np.inf), (-np.inf, -65536.0), (1.0, 1.5), (1.5, 2.0)}
+
+
+def test_of_large_maps_every_other_row_and_column_is_counted() -> None:
+    maps = np.random.default_rng(1).normal(0, 2, (3, 2, 40, 36)).astype(np.float32)
+    found = watched(maps, (2, 1))
+    seen = maps[:, :, ::2, ::2].astype(np.float64).transpose(1, 0, 2, 3).reshape(2, -1)
+    assert (found.places, found.counted) == (1440, 360)
+    np.testing.assert_allclose(found.sparsity, (seen <= 0).mean(1))
+    assert found.histogram.sum(1).tolist() == [3 * 360] * 2
+    whole = maps.astype(np.float64).transpose(1, 0, 2, 3).reshape(2, -1)
+    np.testing.assert_allclose(found.mean, whole.mean(1), rtol=1e-5)
+    np.testing.assert_array_equal(found.high, whole.max(1).astype(np.float32))
 
 
 def test_of_ties_the_first_place_and_the_first_image_count() -> None:

@@ -5,6 +5,7 @@ Of parts of a collection these can be worked out anywhere and in any order, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -19,6 +20,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 # Of a half-precision number the sign, the exponent and one bit more: two bins an octave, the same
 # for every network, so that counts can be added up whatever the values turn out to be.
 BINS = 128
+# Of larger maps only every second, third, ... row and column are counted: neighbouring places say
+# much the same, and counting all would take longer than the network's own first layers.
+COUNTED = 1024
 
 
 def bin_edges() -> Array:
@@ -109,6 +113,7 @@ class Channels:
     Args:
         images: how many images were seen.
         places: values of a channel in one image.
+        counted: how many of these `positive` and `histogram` count, evenly spread over the map.
         total: (C,) float64, the sum of all values.
         positive: (C,) int64, how many values were above zero.
         low, high: (C,) float32, the extremes.
@@ -119,6 +124,7 @@ class Channels:
 
     images: int
     places: int
+    counted: int
     total: Array
     positive: Array
     low: Array
@@ -135,7 +141,7 @@ class Channels:
     @property
     def sparsity(self) -> Array:
         """(C,) the share of values that are not above zero."""
-        return 1 - self.positive / max(1, self.images * self.places)
+        return 1 - self.positive / max(1, self.images * self.counted)
 
     @property
     def constant(self) -> Array:
@@ -157,6 +163,7 @@ class Channels:
         return Channels(
             self.images + other.images,
             self.places,
+            self.counted,
             self.total + other.total,
             self.positive + other.positive,
             np.minimum(self.low, other.low),
@@ -185,22 +192,23 @@ class Watch:
         self._total: Tensor | float = 0.0
         self._positive: Tensor | int = 0
         self._histogram: Tensor | int = 0
-        self._places = 1
+        self._places = self._counted = 1
 
     def extremes(self, values: Tensor) -> tuple[Tensor, ...]:
         """Of (N, P, C) the highest values, their places, the lowest, theirs: each (N, C)."""
         high, low = values.max(1), values.min(1)
         return high.values, high.indices, low.values, low.indices
 
-    def add(self, values: Tensor, extremes: Sequence[Tensor]) -> None:
-        """Take in values (N, P, C) and their extremes."""
+    def add(self, values: Tensor, extremes: Sequence[Tensor], width: int = 1) -> None:
+        """Take in values (N, P, C) of maps so many places wide, and their extremes."""
         high, high_at, low, low_at = (e.cpu().numpy() for e in extremes)
         self._highs.append((high.astype(np.float32), high_at.astype(np.int32)))
         self._lows.append((low.astype(np.float32), low_at.astype(np.int32)))
         self._places = values.shape[1]
-        flat = values.flatten(0, 1)
         # An image's own values are few enough for single precision; images are added in double.
         self._total = self._total + values.sum(1).double().sum(0)
+        flat = _lattice(values, width).flatten(0, 1)
+        self._counted = len(flat) // len(values)
         # The shift keeps the sign: -64 to -1 for negative numbers, 0 to 63 for the others.
         bins = flat.half().view(torch.int16).bitwise_right_shift_(9)
         channels = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device)
@@ -208,8 +216,7 @@ class Watch:
         counts = torch.bincount(codes, minlength=BINS * flat.shape[1]).view(-1, BINS)
         self._histogram = self._histogram + counts
         # As sums of ones, less than half the time of counting; they are exact up to 2^24 values.
-        ones = values.sign().clamp_(min=0).sum(1)
-        self._positive = self._positive + ones.double().sum(0).long()
+        self._positive = self._positive + flat.sign().clamp_(min=0).sum(0).long()
 
     def channels(self, contents: Array, count: int) -> Channels:
         """What they did, over images numbered from 0 whose contents these are."""
@@ -224,6 +231,7 @@ class Watch:
         return Channels(
             len(contents),
             self._places,
+            self._counted,
             self._total.cpu().numpy(),
             self._positive.cpu().numpy(),
             low.min(0),
@@ -232,6 +240,16 @@ class Watch:
             Top.of(high, high_at, rows, contents, count),
             Top.of(-low, low_at, rows, contents, count),
         )
+
+
+def _lattice(values: Tensor, width: int) -> Tensor:
+    """Of maps (N, P, C) every so many rows and columns, so that few enough places are left."""
+    step = math.ceil(math.sqrt(values.shape[1] / COUNTED))
+    if step < 2:
+        return values
+    count, _, channels = values.shape
+    maps = values.view(count, -1, width, channels)
+    return maps[:, ::step, ::step].flatten(1, 2)
 
 
 def to_table(layers: Mapping[str, Channels]) -> pa.Table:
@@ -247,6 +265,7 @@ def _rows(layer: str, found: Channels) -> pa.Table:
         "channel": pa.array(np.arange(count, dtype=np.int32)),
         "images": pa.array(np.full(count, found.images)),
         "places": pa.array(np.full(count, found.places)),
+        "counted": pa.array(np.full(count, found.counted)),
         "total": found.total,
         "positive": found.positive,
         "low": found.low,
@@ -281,6 +300,7 @@ def from_table(table: pa.Table) -> dict[str, Channels]:
         found[names[begin]] = Channels(
             images=int(columns["images"][0]),
             places=int(columns["places"][0]),
+            counted=int(columns["counted"][0]),
             top=top,
             bottom=replace(bottom, values=-bottom.values),
             **{name: columns[name] for name in ("total", "positive", "low", "high", "histogram")},

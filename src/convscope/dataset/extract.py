@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -70,16 +71,6 @@ class Step(NamedTuple):
     answers: Answers | None
 
 
-@dataclass
-class _Rows:
-    """What is kept of the images so far."""
-
-    looks: list[Look] = field(default_factory=list)
-    codes: list[Array] = field(default_factory=list)
-    classes: list[Array] = field(default_factory=list)
-    probabilities: list[Array] = field(default_factory=list)
-
-
 class Extract:
     """Reads everything that `settings` name off a network, in one pass over the images."""
 
@@ -93,70 +84,88 @@ class Extract:
         return Looker(folder, self.net.fitting, self.net.dtype, self.settings.thumbnail)
 
     def __call__(self, batches: Iterable[Batch]) -> Iterator[Step]:
-        """A step for each batch, shard by shard."""
-        rows, watches = _Rows(), self._watches()
-        for batch in batches:
-            with _threads(self.settings.threads):
-                self._take(batch, rows, watches)
-                answers = self._answers(rows, watches) if batch.last else None
-            if batch.last:
-                rows, watches = _Rows(), self._watches()
-            yield Step(batch.shard, len(batch.looks), answers)
+        """A step for each batch, shard by shard.
 
-    def _watches(self) -> dict[str, Watch]:
-        return {layer: Watch() for layer in self.settings.layers}
+        While the network reads one batch, another thread counts what it said of the one before.
+        """
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as aside:
+            part, counting = _Part(self.settings), None
+            for batch in batches:
+                read = self._read(batch)
+                if counting:
+                    counting.result()
+                counting = aside.submit(part.add, batch.looks, read)
+                answers = None
+                if batch.last:
+                    counting.result()
+                    answers = part.answers()
+                    part, counting = _Part(self.settings), None
+                yield Step(batch.shard, len(batch.looks), answers)
 
-    def _take(self, batch: Batch, rows: _Rows, watches: Mapping[str, Watch]) -> None:
-        looks = list(batch.looks)
-        good = [i for i, look in enumerate(looks) if not look.reason]
+    def _read(self, batch: Batch) -> list[dict[str, Tensor]]:
+        """What the network answers to the images that could be read, in parts that fit into
+        memory."""
 
         def read(part: slice) -> dict[str, Tensor]:
-            with torch.no_grad():
+            with torch.no_grad(), _threads(self.settings.threads):
                 return self.net.activations(batch.seen[part], self._names)
 
-        for done in batched(len(good), self.settings.batch, read):
-            for part, answers in done:
-                finite = self._add(answers, rows, watches)
-                for i, fine in zip(good[part], finite, strict=True):
-                    if not fine:
-                        looks[i] = Look(looks[i].file, looks[i].sha256, reason=NOT_FINITE)
-        rows.looks += looks
+        parts = batched(len(batch.seen), self.settings.batch, read)
+        return [answers for done in parts for _, answers in done]
 
-    def _add(
-        self, answers: Mapping[str, Tensor], rows: _Rows, watches: Mapping[str, Watch]
-    ) -> list[bool]:
+
+class _Part:
+    """What is kept of the images of a shard so far."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.looks: list[Look] = []
+        self.codes: list[Array] = []
+        self.classes: list[Array] = []
+        self.probabilities: list[Array] = []
+        self.watches = {layer: Watch() for layer in settings.layers}
+
+    def add(self, looks: Sequence[Look], read: Sequence[Mapping[str, Tensor]]) -> None:
+        """Take in some images and the answers to those that could be read."""
+        finite = iter([fine for answers in read for fine in self._count(answers)])
+        for look in looks:
+            if not look.reason and not next(finite):
+                look = Look(look.file, look.sha256, reason=NOT_FINITE)
+            self.looks.append(look)
+
+    def _count(self, answers: Mapping[str, Tensor]) -> list[bool]:
         """Take in the answers to some images; which of them are finite."""
-        values = {name: by_place(answers[name]) for name in self._names}
-        extremes = {name: watch.extremes(values[name]) for name, watch in watches.items()}
+        values = {name: by_place(answer) for name, answer in answers.items()}
+        extremes = {name: watch.extremes(values[name]) for name, watch in self.watches.items()}
         code = values[self.settings.code].float().mean(1)
+        logits = answers.get("")
         finite = code.isfinite().all(1)
         for high, _, low, _ in extremes.values():
             finite &= high.isfinite().all(1) & low.isfinite().all(1)
-        if self.net.classes:
-            finite &= answers[""].isfinite().all(1)
+        if logits is not None:
+            finite &= logits.isfinite().all(1)
         if not finite.any():
             return finite.tolist()
         if not finite.all():
             values = {name: value[finite] for name, value in values.items()}
             extremes = {n: tuple(e[finite] for e in found) for n, found in extremes.items()}
-        for name, watch in watches.items():
-            watch.add(values[name], extremes[name])
+        for name, watch in self.watches.items():
+            watch.add(values[name], extremes[name], answers[name].shape[-1])
         limit = torch.finfo(torch.float16).max
-        rows.codes.append(code[finite].clamp(-limit, limit).half().cpu().numpy())
-        if self.net.classes:
-            chances = answers[""][finite].float().softmax(1)
-            best = chances.topk(min(CLASSES, self.net.classes))
-            rows.classes.append(best.indices.int().cpu().numpy())
-            rows.probabilities.append(best.values.cpu().numpy())
+        self.codes.append(code[finite].clamp(-limit, limit).half().cpu().numpy())
+        if logits is not None:
+            best = logits[finite].float().softmax(1).topk(min(CLASSES, logits.shape[1]))
+            self.classes.append(best.indices.int().cpu().numpy())
+            self.probabilities.append(best.values.cpu().numpy())
         return finite.tolist()
 
-    def _answers(self, rows: _Rows, watches: Mapping[str, Watch]) -> Answers:
-        good = [look for look in rows.looks if not look.reason]
+    def answers(self) -> Answers:
+        good = [look for look in self.looks if not look.reason]
         contents = np.array([content(look.sha256) for look in good], np.uint64)
         found: dict[str, Channels] = {}
         if good:
-            found = {n: w.channels(contents, self.settings.top) for n, w in watches.items()}
-        return Answers(_image_table(rows), to_table(found))
+            found = {n: w.channels(contents, self.settings.top) for n, w in self.watches.items()}
+        return Answers(_image_table(self), to_table(found))
 
 
 @contextmanager
@@ -186,8 +195,8 @@ def by_place(values: Tensor) -> Tensor:
     return values if values.dim() == 3 else values[:, None]
 
 
-def _image_table(rows: _Rows) -> pa.Table:
-    looks = rows.looks
+def _image_table(part: _Part) -> pa.Table:
+    looks = part.looks
     reasons = [look.reason or None for look in looks]
 
     def lists(parts: Sequence[Array], kind: pa.DataType) -> pa.Array:
@@ -214,9 +223,9 @@ def _image_table(rows: _Rows) -> pa.Table:
             "reason": pa.array(reasons, pa.string()),
             "height": known((look.height for look in looks), pa.int32()),
             "width": known((look.width for look in looks), pa.int32()),
-            "classes": lists(rows.classes, pa.int32()),
-            "probabilities": lists(rows.probabilities, pa.float32()),
-            "code": lists(rows.codes, pa.float16()),
+            "classes": lists(part.classes, pa.int32()),
+            "probabilities": lists(part.probabilities, pa.float32()),
+            "code": lists(part.codes, pa.float16()),
             "thumbnail": known((look.thumbnail for look in looks), pa.binary()),
             "pixels": known((look.pixels for look in looks), pa.binary(3 * PIXELS**2)),
         }

@@ -36,6 +36,7 @@ from convscope.images import TEMPORARY, digest, write_file
 
 FORMAT = 1
 TABLES = ("images", "channels")
+PLAIN = ("code", "thumbnail", "pixels")
 DERIVED = ("channels.parquet", "codes.npy", "pixels.npy")
 
 _held: set[Path] = set()
@@ -270,7 +271,10 @@ def _write_text(text: str, file: Path) -> None:
 
 def _write_parquet(table: pa.Table, file: Path) -> None:
     try:
-        pq.write_table(table, file, compression="zstd")
+        # Pictures and codes do not get smaller, and no two are the same.
+        packed = {name: "none" if name in PLAIN else "zstd" for name in table.column_names}
+        words = [name for name in table.column_names if name not in PLAIN]
+        pq.write_table(table, file, compression=packed or "none", use_dictionary=words)
     except pa.ArrowException as error:
         raise OSError(str(error)) from error
 
