@@ -49,7 +49,8 @@ python_maximum_signature_line_length = 88
 nitpicky = True
 # Their inventories live on the web, and a build needs no network.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(torch|Tensor|nn|np|numpy|PIL|Image|pydantic)(\..*)?"),
+    (r"py:.*", r"(torch|Tensor|nn|np|numpy|PIL|Image|pydantic|pa|pyarrow)(\..*)?"),
+    (r"py:.*", r"convscope\.registry\._absolute"),  # in the annotation of IndexPath
     (r"py:.*", r"(collections|pathlib|os|typing|functools)\..*"),
     (r"py:.*", r"(Any|Path|bool|bytes|dict|float|frozenset|int|list|object|set|str|tuple|None)"),
     (r"py:.*", r"(P|Exception|Callable|Collection|Iterable|Iterator|Mapping|NamedTuple|Sequence)"),

@@ -17,7 +17,7 @@ from PIL import Image
 from rich.console import Console
 
 import convscope as cs
-from convscope import cli, images, zoo
+from convscope import cli, images, replay, zoo
 from convscope.dataset.index import Indexing
 from tests.conftest import own_network
 from tests.dataset.conftest import paint
@@ -45,6 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return net
 
     monkeypatch.setattr(zoo, "load", load)
+    monkeypatch.setattr(replay, "load", load)
     return tmp_path
 
 

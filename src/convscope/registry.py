@@ -44,11 +44,15 @@ TargetNames = Annotated[
         " (blocks.4:12) or a neuron (blocks.4:12@7,7); the top class if not given"
     ),
 ]
+
+
+def _absolute(path: object) -> object:
+    return os.path.abspath(path) if isinstance(path, str | os.PathLike) else path
+
+
 IndexPath = Annotated[
     str,
-    BeforeValidator(
-        lambda path: os.path.abspath(path) if isinstance(path, str | os.PathLike) else path
-    ),
+    BeforeValidator(_absolute),
     Field(description="of a collection of images, as `convscope index FOLDER -o INDEX` makes it"),
 ]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]

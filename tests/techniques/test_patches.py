@@ -257,6 +257,17 @@ def test_what_is_refused(
         of(own, index, **options)
 
 
+def test_a_network_without_stages(make: Make) -> None:
+    """A transformer: its tokens give codes; of channels only those that are named."""
+    net = cs.load("timm/test_vit", pretrained=False, device="cpu")
+    index = make(net=net)
+    assert index.codes.shape == (23, 64)
+    with pytest.raises(cs.ConvscopeError, match=r"has no channels, .*--layers"):
+        of(net, index)
+    index = make("named", net=net, layers=["patch_embed.proj"])
+    assert len(told(of(net, index, most=2))["patches"]) == 2
+
+
 def test_an_index_of_another_network(make: Make) -> None:
     index = make()
     with pytest.raises(cs.ConvscopeError, match="was made by Own, with other weights"):

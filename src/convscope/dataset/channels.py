@@ -206,7 +206,7 @@ class Watch:
         self._lows.append((low.astype(np.float32), low_at.astype(np.int32)))
         self._places = values.shape[1]
         # An image's own values are few enough for single precision; images are added in double.
-        self._total = self._total + values.sum(1).double().sum(0)
+        self._total = self._total + values.sum(1).cpu().double().sum(0)
         flat = _lattice(values, width).flatten(0, 1)
         self._counted = len(flat) // len(values)
         # The shift keeps the sign: -64 to -1 for negative numbers, 0 to 63 for the others.

@@ -255,6 +255,11 @@ def _channels(
 
 def _usual(net: Network, found: Index) -> str:
     """The deepest layer whose units see at most half of the image's side, or else the first."""
+    if not found.channels:
+        raise ConvscopeError(
+            f"{found.path} has no channels, for no layer of {net.name} is a stage; another index"
+            " may have some (--layers)"
+        )
     limit = 0.5 * min(net.input_size)
     usual, *_ = found.channels
     for name in found.channels:
