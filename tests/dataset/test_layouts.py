@@ -203,10 +203,12 @@ def test_the_world_and_the_codes_are_left_alone(method: str) -> None:
         pytest.importorskip("umap")
     kept = codes.copy()
     codes.flags.writeable = False
+    threads = torch.get_num_threads()
     before = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
     first, again = layout(codes, method, sample=40), layout(codes, method, sample=40)
     after = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
     assert before == after
+    assert torch.get_num_threads() == threads
     np.testing.assert_array_equal(codes, kept)
     np.testing.assert_array_equal(first.places, again.places)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,7 +79,7 @@ def layout(
         _umap_package()
     if count < FEWEST and method != "pca":
         notes.append(f"fewer than {FEWEST} images: laid out by PCA")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _own_threads():
         warnings.simplefilter("ignore")  # libraries, of what is said in notes
         if method == "pca" or count < FEWEST:
             chosen = np.arange(count)
@@ -102,6 +103,16 @@ def layout(
     if count > JUDGED:
         notes.append(f"trustworthiness and recall are those of {JUDGED:,} images at random")
     return Layout(places, method, trust, recall, len(chosen), tuple(notes))
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """Leave torch its number of threads, which scikit-learn's limits may take away."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 # What lays codes (n, k) out: their places, and what places others among them.
