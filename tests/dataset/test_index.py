@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -608,6 +609,12 @@ def test_two_processes_do_not_write_to_one_index(make: Make, tmp_path: Path) -> 
     os.kill(other.pid or 0, signal.SIGKILL)
     other.join(60)
     assert len(make()) == 23, "the lock dies with its process"
+
+
+def test_where_files_cannot_be_locked(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(cs.ConvscopeError, match="written on Linux and macOS only"):
+        make()
 
 
 def test_nor_do_two_threads(make: Make, own: cs.Network, photos: Path, tmp_path: Path) -> None:

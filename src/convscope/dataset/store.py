@@ -13,7 +13,6 @@ INDEX/done.json                    written last of all
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -232,6 +231,10 @@ class Store:
         Raises:
             ConvscopeError: another process is at it, or the folder cannot be written.
         """
+        try:
+            import fcntl
+        except ImportError as error:
+            raise ConvscopeError("indexes are written on Linux and macOS only") from error
         try:
             (self.path / "shards").mkdir(parents=True, exist_ok=True)
             # This kind of lock dies with its process, and processes that decode do not inherit it.
