@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from convscope._batches import batched
 from convscope.dataset.channels import Channels, Watch, to_table
 from convscope.dataset.looks import PIXELS, Batch, Look, Looker
 from convscope.network import Network
+from convscope.tensors import in_threads
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -107,7 +107,7 @@ class Extract:
         memory."""
 
         def read(part: slice) -> dict[str, Tensor]:
-            with torch.no_grad(), _threads(self.settings.threads):
+            with torch.no_grad(), in_threads(self.settings.threads):
                 return self.net.activations(batch.seen[part], self._names)
 
         parts = batched(len(batch.seen), self.settings.batch, read)
@@ -166,16 +166,6 @@ class _Part:
         if good:
             found = {n: w.channels(contents, self.settings.top) for n, w in self.watches.items()}
         return Answers(_image_table(self), to_table(found))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def content(sha256: str) -> int:

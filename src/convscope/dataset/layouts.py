@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from convscope.errors import ConvscopeError, unknown
+from convscope.tensors import in_threads
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -79,7 +79,8 @@ def layout(
         _umap_package()
     if count < FEWEST and method != "pca":
         notes.append(f"fewer than {FEWEST} images: laid out by PCA")
-    with warnings.catch_warnings(), _own_threads():
+    # scikit-learn's limits may leave torch with another number of threads.
+    with warnings.catch_warnings(), in_threads(torch.get_num_threads()):
         warnings.simplefilter("ignore")  # libraries, of what is said in notes
         if method == "pca" or count < FEWEST:
             chosen = np.arange(count)
@@ -103,16 +104,6 @@ def layout(
     if count > JUDGED:
         notes.append(f"trustworthiness and recall are those of {JUDGED:,} images at random")
     return Layout(places, method, trust, recall, len(chosen), tuple(notes))
-
-
-@contextmanager
-def _own_threads() -> Iterator[None]:
-    """Leave torch its number of threads, which scikit-learn's limits may take away."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 # What lays codes (n, k) out: their places, and what places others among them.

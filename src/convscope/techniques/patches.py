@@ -139,7 +139,7 @@ class _Row:
         layer = found.channels[unit.layer]
         assert unit.channel is not None
         top, sign = (layer.top, 1) if end == "most" else (layer.bottom, -1)
-        self.unit, self.name, self.show = unit, f"{unit} {end}", show
+        self.unit, self.name = unit, f"{unit} {end}"
         self.values = (sign * top.values[unit.channel, :count]).tolist()
         shape = net.shape(unit.layer)
         self.places = []
