@@ -436,7 +436,7 @@ def tour(
         from convscope.dataset.index import index_of
 
         index_of(net, index)  # fails now rather than after half the tour
-    shown = None if model == DEFAULT_MODEL else model
+    shown = None if net.name == DEFAULT_MODEL else net.name  # an index may have chosen it
     walk = Tour(
         net,
         photo,
