@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import convscope as cs
-from convscope import methods
-from convscope.attribution import Question, ask
-from convscope.check import area, curves, moved_at_random
+from convscope.attribution.question import Question, ask
+from convscope.trust import methods
+from convscope.trust.curves import area, curves, moved_at_random
 
 CONTROLS = ("random pixels", "random smooth map")
 # What takes long has fewer evaluations than by default, and comes last.

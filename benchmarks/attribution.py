@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from benchmarks.measure import Row
-from convscope.zoo import build
+from convscope.network.zoo import build
 
 TARGET = 281
 # Each network's last layer with maps, and of captum the batch that it was fastest with.

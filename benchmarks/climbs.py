@@ -10,12 +10,13 @@ import torch
 
 import convscope as cs
 from benchmarks.measure import Row
-from convscope.objectives import Objective
-from convscope.optimisers import adam, sgd
-from convscope.priors import wander
-from convscope.recipe import Recipe, climb
-from convscope.starts import Start, fourier, photo
-from convscope.zoo import build
+from convscope.ascent.loop import climb
+from convscope.ascent.recipe import Recipe
+from convscope.network.zoo import build
+from convscope.vocabulary.objectives import Objective
+from convscope.vocabulary.optimizers import adam, sgd
+from convscope.vocabulary.priors import wander
+from convscope.vocabulary.starts import Start, fourier, photo
 
 STEPS = 8  # a round; both set up once for them
 CLASSES = tuple(range(281, 289))

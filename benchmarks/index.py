@@ -26,12 +26,13 @@ from PIL import Image
 from torch import Tensor
 
 import convscope as cs
-from convscope._malloc import keep_pages
-from convscope.dataset import engines, manifest
-from convscope.dataset.extract import Extract, Settings
-from convscope.dataset.index import default_layers
-from convscope.dataset.looks import Batch, batches
-from convscope.images import SAMPLES
+from convscope.collection import manifest
+from convscope.collection.build import layers_to_index
+from convscope.collection.decoding import Batch, batches
+from convscope.collection.engines import make, plain
+from convscope.collection.extract import Extract, Settings
+from convscope.files.images import SAMPLES
+from convscope.system import keep_pages
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 GROWING = (500, 5_000, 50_000)
@@ -141,11 +142,11 @@ _WORKS: dict[str, Callable[[Path], None]] = {
 
 
 def _decoding(net: cs.Network, folder: Path) -> Iterator[Batch]:
-    settings = Settings(default_layers(net), "global_pool", torch.get_num_threads())
+    settings = Settings(layers_to_index(net), "global_pool", torch.get_num_threads())
     files = manifest.listing(folder)
     shards = manifest.Manifest(()).updated(files, settings.shard).shards
-    engine = engines.make("plain", None, None, None, "cpu")
-    assert isinstance(engine, engines.Plain)
+    engine = make.make("plain", None, None, None, "cpu")
+    assert isinstance(engine, plain.Plain)
     looker = Extract(net, settings).looker(folder.resolve())
     return batches(looker, shards, settings.batch, engine.workers)
 

@@ -13,8 +13,8 @@ import warnings
 
 import numpy as np
 
-from convscope.dataset import layouts
-from convscope.dataset.layouts import Array
+from convscope.collection.layout import methods
+from convscope.types import Array
 
 WIDTH = 1280  # of the default network's codes
 CLUSTERS, FREEDOM = 200, 10  # kinds of image, and in how many ways those of a kind differ
@@ -28,7 +28,7 @@ def main() -> None:
     codes = synthetic(options.count)
     rows = np.arange(options.count)
     begun = time.perf_counter()
-    known = layouts._axes(codes, rows, layouts.COMPONENTS, 0)(codes, rows)
+    known = methods._axes(codes, rows, methods.COMPONENTS, 0)(codes, rows)
     print(f"{options.count:,} codes of {WIDTH}; PCA to {known.shape[1]}: {_since(begun):.1f} s")
     seconds: dict[str, list[float]] = {"convscope": [], "scikit-learn": []}
     for round_ in range(options.rounds):
@@ -36,7 +36,7 @@ def main() -> None:
             begun = time.perf_counter()
             places = {"convscope": _ours, "scikit-learn": _theirs}[name](known)
             seconds[name].append(_since(begun))
-            judged = [layouts._judge(codes, places, seed) for seed in range(5)]  # 2,000 codes each
+            judged = [methods._judge(codes, places, seed) for seed in range(5)]  # 2,000 codes each
             trust, recall = np.mean(judged, axis=0)
             print(
                 f"{name:13} {seconds[name][-1]:7.1f} s, trustworthiness {trust:.4f},"
@@ -59,7 +59,7 @@ def synthetic(count: int) -> Array:
 
 
 def _ours(known: Array) -> Array:
-    return layouts._tsne(known, 30, 0)[0]
+    return methods._tsne(known, 30, 0)[0]
 
 
 def _theirs(known: Array) -> Array:

@@ -21,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from convscope.dataset._faiss import Faiss
-from convscope.dataset._lance import Lance
-from convscope.dataset.search import Array, Metric, Neighbours, exact
-from convscope.dataset.vectors import Approximate, recall
+from convscope.collection.search.approximate import Approximate, recall
+from convscope.collection.search.exact import Metric, Neighbours, exact
+from convscope.collection.search.faiss import Faiss
+from convscope.collection.search.lance import Lance
+from convscope.types import Array
 
 LATENT, CLUSTERS = 48, 5000
 NEIGHBOURS = 10

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 import convscope as cs
+from tests.helpers.collections import Make, paint
+from tests.helpers.networks import own_network, own_photograph
+from tests.helpers.shell import Shell
 
 # The networks here are small: threads would only wait for each other, on busy cores for long.
 torch.set_num_threads(1)
@@ -50,51 +52,6 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-class Doubled(nn.Module):
-    """A residual around a ReLU."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + F.relu(x)
-
-
-class Own(nn.Module):
-    """A user's own network: 32 pixels, 3 nameless classes, a reused in-place ReLU, a residual."""
-
-    def __init__(self, channels: int = 3) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(channels, 8, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(8)
-        self.relu = nn.ReLU(inplace=True)
-        self.blocks = nn.Sequential(
-            nn.Conv2d(8, 12, 3, stride=2, padding=1), self.relu, nn.Conv2d(12, 12, 3, padding=1)
-        )
-        self.doubled = Doubled()
-        self.head = nn.Linear(12, 3)
-        generator = torch.Generator().manual_seed(1)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) / 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.norm(self.stem(x)))
-        x = self.doubled(self.blocks(x))
-        result: Tensor = self.head(x.mean((2, 3)))
-        return result
-
-
-def own_network(channels: int = 3, dtype: torch.dtype = torch.float32) -> cs.Network:
-    """`Own` as the library sees it, the same numbers every time."""
-    module = Own(channels).to(dtype)
-    return cs.Network(module, mean=[0.5] * channels, std=[0.25] * channels, input_size=32)
-
-
-def own_photograph(height: int = 40, width: int = 48) -> Tensor:
-    """(1, 3, height, width): soft blobs, the same every time."""
-    generator = torch.Generator().manual_seed(2)
-    coarse = torch.rand(1, 3, 6, 6, generator=generator)
-    return F.interpolate(coarse, (height, width), mode="bilinear")
-
-
 @pytest.fixture
 def own() -> cs.Network:
     return own_network()
@@ -103,3 +60,31 @@ def own() -> cs.Network:
 @pytest.fixture
 def own_photo() -> Tensor:
     return own_photograph()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Twenty-three pictures of several sizes: of two classes, and three that lie loose."""
+    folder = tmp_path / "photos"
+    for i in range(23):
+        where = folder if i >= 20 else folder / ("class 0" if i % 2 else "class 1")
+        paint(where / f"{i:02}.png", i, (40 + i, 60 - i))
+    return folder
+
+
+@pytest.fixture
+def make(photos: Path, own: cs.Network, tmp_path: Path) -> Make:
+    """Index the pictures in shards of 5 and batches of 2; options win over these."""
+
+    def run(name: str = "index", **options: object) -> cs.Index:
+        words = {"shard": 5, "batch": 2, "top": 3, "workers": 0, **options}
+        net = words.pop("net", own)
+        folder = words.pop("folder", photos)
+        return cs.index(net, folder, tmp_path / name, **words).result()  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(capsys)

@@ -11,8 +11,8 @@ import pytest
 from torch import Tensor
 
 import convscope as cs
-from convscope import _catalogue, registry
-from tests import test_common
+from convscope.runs import catalog, registry
+from tests.techniques import test_common
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -72,7 +72,7 @@ def test_a_warning_fails_the_build() -> None:
 def written(monkeypatch: pytest.MonkeyPatch) -> registry.Technique:
     """The technique that CONTRIBUTING.md shows, registered for one test."""
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    monkeypatch.setattr(_catalogue, "_added", dict(_catalogue._added))
+    monkeypatch.setattr(catalog, "_added", dict(catalog._added))
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     source = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert source is not None

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 import convscope as cs
-from convscope import cli, registry, zoo
+from convscope.cli import main
+from convscope.network import zoo
+from convscope.runs import registry
 
 STUB = Path(cs.__file__).with_suffix(".pyi")
 HEAVY = ("torch", "timm", "torchvision", "matplotlib", "PIL", "numpy", "pydantic", "skimage")
@@ -52,7 +54,7 @@ def test_version_is_one_and_the_same() -> None:
 
 
 def test_the_default_network_is_the_same_from_everywhere() -> None:
-    assert cli.DEFAULT_MODEL == zoo.DEFAULT
+    assert main.DEFAULT_MODEL == zoo.DEFAULT
     assert zoo.load.__defaults__ == (zoo.DEFAULT,)
 
 
@@ -75,9 +77,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     script = f"""
 import contextlib, io
-from convscope import cli
+from convscope.cli import main
 with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-    cli.main({words!r})
+    main.main({words!r})
 """
     assert loaded_by(script) == set()
 

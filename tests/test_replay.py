@@ -14,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 import convscope as cs
-from convscope import images, replay, zoo
+from convscope import replay
+from convscope.files import pictures
+from convscope.network import zoo
 
 
 @cache
@@ -42,16 +44,16 @@ def saved(net: cs.Network, photo_file: Path) -> Path:
 
 def rewrite(file: Path, **changes: Any) -> Path:
     """The same picture with another recipe; a change to None takes the entry away."""
-    recipe = images.read_recipe(file) | changes
+    recipe = pictures.read_recipe(file) | changes
     recipe = {name: value for name, value in recipe.items() if name not in changes or value}
     with Image.open(file) as picture:
-        return images.save_pictures(file, [picture.copy()], recipe)
+        return pictures.save_pictures(file, [picture.copy()], recipe)
 
 
 def test_it_comes_back_as_it_was_asked_for(saved: Path) -> None:
     run = replay.remake(saved)
     assert run.technique == "predict"
-    assert run.recipe == images.read_recipe(saved)
+    assert run.recipe == pictures.read_recipe(saved)
     assert len(run.result().figures["predictions"]) == 2  # type: ignore[arg-type]
 
 
@@ -67,7 +69,7 @@ def test_other_formats_replay_from_their_sidecar(
 
 def test_a_sample_is_found_wherever_the_package_is(net: cs.Network, tmp_path: Path) -> None:
     file = cs.predict(net, cs.open_image("sample:chelsea")).save(tmp_path / "a.png")
-    assert replay.remake(file).recipe["image"] == images.read_recipe(file)["image"]
+    assert replay.remake(file).recipe["image"] == pictures.read_recipe(file)["image"]
 
 
 def test_random_weights_come_back_the_same(tmp_path: Path) -> None:
@@ -171,9 +173,9 @@ def test_a_recipe_from_another_machine_can_run_on_this_device(saved: Path) -> No
 def test_the_recipe_is_plain_json_in_the_picture(saved: Path) -> None:
     with Image.open(saved) as picture:
         recipe = json.loads(picture.info["convscope"])
-    assert recipe == images.read_recipe(saved)
+    assert recipe == pictures.read_recipe(saved)
     copied = shutil.copy(saved, saved.with_name("renamed.jpg"))  # a PNG, whatever its name
-    assert images.read_recipe(copied) == recipe
+    assert pictures.read_recipe(copied) == recipe
 
 
 # --------------------------------------------------------------------------- recipes of one's own
@@ -197,7 +199,7 @@ def ascended(net: cs.Network, photo_file: Path) -> Path:
 
 def test_a_recipe_of_ones_own_comes_back(ascended: Path) -> None:
     run = replay.remake(ascended)
-    assert run.recipe == images.read_recipe(ascended)
+    assert run.recipe == pictures.read_recipe(ascended)
     again = run.save(ascended.with_name("again.png"))
     assert again.read_bytes() == ascended.read_bytes()
 
@@ -211,7 +213,7 @@ def test_a_recipe_composed_in_python_comes_back(
         objective=cs.activation("blocks.1") - 0.5 * cs.tv(),
         rule=cs.rules.redirected(0.3),
         priors=(cs.priors.ball(net.fit(photograph), 0.5), cs.priors.box()),
-        optimiser=cs.optimisers.sign(8 / 255),
+        optimiser=cs.optimizers.sign(8 / 255),
         steps=2,
     )
     first = cs.ascend(net, recipe, photograph).save(tmp_path / "a.png")
@@ -228,7 +230,7 @@ def test_a_recipe_of_what_was_not_kept(net: cs.Network, seen: Tensor, tmp_path: 
 
 
 def test_another_photograph_within_a_recipe(ascended: Path) -> None:
-    parameters = images.read_recipe(ascended)["parameters"]
+    parameters = pictures.read_recipe(ascended)["parameters"]
     parameters["recipe"]["files"]["sample:coffee"] = "0" * 64
     rewrite(ascended, parameters=parameters)
     with pytest.raises(cs.ConvscopeError, match=r"^objective: sample:coffee is not, or no longer"):
@@ -249,7 +251,7 @@ def test_a_recipe_of_ones_own_that_was_tampered_with(
     ascended: Path, parameters: dict[str, Any], message: str
 ) -> None:
     with Image.open(ascended) as picture:
-        recipe = images.read_recipe(ascended) | {"parameters": parameters}
-        images.save_pictures(ascended, [picture.copy()], recipe)
+        recipe = pictures.read_recipe(ascended) | {"parameters": parameters}
+        pictures.save_pictures(ascended, [picture.copy()], recipe)
     with pytest.raises(cs.ConvscopeError, match=message):
         replay.remake(ascended)

@@ -18,9 +18,10 @@ from pydantic.fields import FieldInfo
 from scraper import rank
 from sphinx.application import Sphinx
 
-from convscope import cli, registry
-from convscope.registry import Technique
-from convscope.words import WORDS
+from convscope.cli import main
+from convscope.runs import registry
+from convscope.runs.recipe_text import WORDS
+from convscope.runs.registry import Technique
 
 VOCABULARY = ("starts", "objectives", "rules", "priors", "optimisers")
 COMMANDS = ("tour", "index", "export", "ascend", "replay", "layers", "models", "doctor")
@@ -100,7 +101,7 @@ def _help(*words: str) -> str:
         contextlib.redirect_stdout(out),
         contextlib.suppress(SystemExit),
     ):
-        cli.main([*words, "--help"])
+        main.main([*words, "--help"])
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
     return f"```text\n{text.strip()}\n```"
 

@@ -26,3 +26,8 @@ def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> Convs
     return ConvscopeError(
         f"unknown {kind} {word!r}{guess}{' ' if guess else '; '}{hint}".rstrip("; ")
     )
+
+
+def reason(error: Exception) -> str:
+    """What an error says, without its number or the path."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

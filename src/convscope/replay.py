@@ -9,13 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from convscope import images, registry
-from convscope.ascend import ASCEND, Options, ascend
-from convscope.check import check
 from convscope.errors import ConvscopeError
-from convscope.network import Network
-from convscope.run import Run
-from convscope.zoo import load
+from convscope.files import images, pictures
+from convscope.network import Network, load
+from convscope.runs import ASCEND, Options, Run, ascend, options, registry
+from convscope.trust import check
 
 
 class _Network(BaseModel):
@@ -57,7 +55,7 @@ def remake(
     """
     name = Path(picture).name
     try:
-        recipe = _Recipe.model_validate(images.read_recipe(picture))
+        recipe = _Recipe.model_validate(pictures.read_recipe(picture))
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise ConvscopeError(f"the recipe of {name} is damaged, at {where!r}") from error
@@ -81,7 +79,7 @@ def remake(
 
 
 def _ascend(net: Network, photo: Tensor | None, **parameters: Any) -> Run:
-    return ascend(net, image=photo, **registry.validated(ASCEND, Options, parameters))
+    return ascend(net, image=photo, **options.validated(ASCEND, Options, parameters))
 
 
 def _photo(recipe: _Recipe, name: str, path: str | None) -> Tensor:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +11,6 @@ from torch import Tensor
 # Correlation of natural images' colours (Olah, Mordvintsev & Schubert 2017): columns are the
 # directions in which photographs vary most, each scaled by how much.
 COLOUR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
-
-
-@contextmanager
-def in_threads(count: int) -> Iterator[None]:
-    """Let torch work in so many threads, and leave it with as many as it had."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def all_finite(values: Tensor) -> bool:

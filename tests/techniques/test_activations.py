@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import registry
-from convscope.types import Bars, Frame, Grid
-from tests.conftest import Own
+from convscope.runs import registry
+from convscope.types.frames import Frame
+from convscope.types.panels import Bars, Grid
+from tests.helpers.networks import Own
 
 
 def look(net: cs.Network, image: Tensor, **options: Any) -> tuple[Frame, Grid | Bars]:

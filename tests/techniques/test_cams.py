@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import registry
-from convscope.types import Frame, HeatMap, Sheet, SignedPicture
-from tests import toys
-from tests.conftest import Own
+from convscope.runs import registry
+from convscope.types.frames import Frame
+from convscope.types.panels import HeatMap, Sheet, SignedPicture
+from tests.helpers import toys
+from tests.helpers.networks import Own
+from tests.helpers.toys import Last, Tokens
 
 CAMS = ["cam", "gradcam", "gradcam_plus_plus", "layercam", "scorecam"]
 
@@ -473,37 +475,6 @@ def test_a_target_below_the_output(own: cs.Network, own_photo: Tensor) -> None:
     assert result.score == pytest.approx(score.item(), rel=1e-5)
 
 
-class Tokens(nn.Module):
-    """A transformer in little: 4 x 4 patches and a class token, which alone is classified."""
-
-    def __init__(self, size: int = 16, extra: int = 1) -> None:
-        super().__init__()
-        self.extra = extra
-        self.patches = nn.Conv2d(3, 6, 4, stride=4)
-        self.token = nn.Parameter(torch.zeros(1, extra, 6))
-        self.one, self.two = Attention(), Attention()
-        self.norm = nn.LayerNorm(6)
-        self.head = nn.Linear(6, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        patches = self.patches(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), patches], 1)
-        x = self.norm(self.two(self.one(x)))
-        out: Tensor = self.head(x[:, 0])
-        return out
-
-
-class Attention(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.qkv = nn.Linear(6, 18)
-
-    def forward(self, x: Tensor) -> Tensor:
-        queries, keys, values = self.qkv(x).chunk(3, 2)
-        mixed: Tensor = (queries @ keys.transpose(1, 2)).softmax(2) @ values
-        return x + mixed
-
-
 @pytest.mark.parametrize(("size", "extra"), [((16, 16), 1), ((16, 24), 1), ((24, 16), 3)])
 def test_a_network_with_tokens(size: tuple[int, int], extra: int) -> None:
     """Of the last tokens only the class's counts: the deepest layer whose patches do is taken."""
@@ -552,21 +523,6 @@ def test_tokens_that_make_no_grid_of_the_photos_shape() -> None:
     net, image = toys.network(toys.randomised(module)), toys.images(1)
     told = cs.gradcam(net, image, target=2, layer=("one",), tokens=(2, 8)).result()
     assert told.arrays["one"].shape == (1, 2, 8)
-
-
-class Last(nn.Module):
-    """Maps with their channels last, as in a Swin."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 6, 4, stride=4)
-        self.norm = nn.LayerNorm(6)
-        self.head = nn.Linear(6, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.conv(x).permute(0, 2, 3, 1))
-        out: Tensor = self.head(x.relu().mean((1, 2)))
-        return out
 
 
 def test_a_layer_with_its_channels_last() -> None:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import registry
-from tests import toys
+from convscope.runs import registry
+from tests.helpers import toys
 
 TABBY, CUP = 281, 968
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 import convscope as cs
-from convscope import optimisers, priors, starts
-from convscope.objectives import logit, weighted
-from convscope.recipe import Recipe
+from convscope.ascent.recipe import Recipe
 from convscope.techniques import class_image as module
-from convscope.types import Grid, Picture
-from tests.conftest import own_network
+from convscope.types.panels import Grid, Picture
+from convscope.vocabulary import optimizers, priors, starts
+from convscope.vocabulary.objectives import logit, weighted
+from tests.helpers.networks import own_network
 
 PRESETS = get_args(module.Preset)
 
@@ -52,11 +52,11 @@ def test_the_default_network_knows_what_it_drew(net: cs.Network) -> None:
 
 # What each preset says of itself: start, priors, optimiser, rule, and what it pulls against.
 SAID: dict[str, tuple[type, list[type], type, str, set[str]]] = {
-    "simonyan": (starts.zeros, [], optimisers.sgd, "plain", {"l2"}),
-    "cs231n": (starts.noise, [priors.jitter, priors.blur], optimisers.sgd, "plain", {"l2"}),
-    "yosinski": (starts.noise, [priors.decay, priors.blur], optimisers.sgd, "plain", set()),
-    "lucid": (starts.fourier, [priors.wander], optimisers.adam, "redirected", {"tv"}),
-    "maco": (starts.maco, [priors.wander, priors.speckle], optimisers.adam, "redirected", set()),
+    "simonyan": (starts.zeros, [], optimizers.sgd, "plain", {"l2"}),
+    "cs231n": (starts.noise, [priors.jitter, priors.blur], optimizers.sgd, "plain", {"l2"}),
+    "yosinski": (starts.noise, [priors.decay, priors.blur], optimizers.sgd, "plain", set()),
+    "lucid": (starts.fourier, [priors.wander], optimizers.adam, "redirected", {"tv"}),
+    "maco": (starts.maco, [priors.wander, priors.speckle], optimizers.adam, "redirected", set()),
 }
 
 

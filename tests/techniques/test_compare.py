@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 import convscope as cs
-from convscope import methods, registry
-from convscope.types import Bars, Frame, HeatMap, Picture, Sheet
-from tests import toys
+from convscope.runs import registry
+from convscope.trust import methods
+from convscope.types.frames import Frame
+from convscope.types.panels import Bars, HeatMap, Picture, Sheet
+from tests.helpers import toys
 
 QUICK: dict[str, Any] = {"methods": ("saliency", "gradcam", "guided")}
 

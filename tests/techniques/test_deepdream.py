@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import cli, zoo
+from convscope.cli import main
 from convscope.techniques import deepdream as module
-from tests import toys
-from tests.conftest import own_photograph
+from tests.helpers import toys
+from tests.helpers.networks import own_photograph
 
 RATE = 0.012
 
@@ -388,13 +388,13 @@ def test_a_zoom_is_a_film(own: cs.Network, tmp_path: Path) -> None:
 def test_words_on_the_command_line(
     net: cs.Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zoo, "load", lambda *_, **__: net)
+    monkeypatch.setattr("convscope.network.load", lambda *_, **__: net)
     monkeypatch.chdir(tmp_path)
     own_photo = own_photograph(40, 48).mul(255).byte()[0].permute(1, 2, 0).numpy()
     Image.fromarray(own_photo).save("photo.png")
     words = "photo.png --layer bn1 --layer blocks.0*0.5 --guide sample:coffee"
     with pytest.raises(SystemExit) as done:
-        cli.main(["deepdream", *words.split(), "--octaves", "1", "--steps", "1", "-o", "a.png"])
+        main.main(["deepdream", *words.split(), "--octaves", "1", "--steps", "1", "-o", "a.png"])
     assert done.value.code == 0
     expected = cs.deepdream(
         net,

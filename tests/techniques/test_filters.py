@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import registry
-from convscope.types import Frame, Grid, Histogram
-from tests.conftest import Own, own_network
+from convscope.runs import registry
+from convscope.types.frames import Frame
+from convscope.types.panels import Grid, Histogram
+from tests.helpers.networks import Own, own_network
 
 
 def look(net: cs.Network, **options: Any) -> tuple[Frame, Grid, Histogram]:

@@ -14,12 +14,13 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import registry
-from convscope._units import outstanding
-from convscope.attribution import filled
-from convscope.types import Frame, Grid, HeatMap
-from tests import toys
-from tests.conftest import Own, own_network, own_photograph
+from convscope.attribution.baselines import filled
+from convscope.network.units import outstanding
+from convscope.runs import registry
+from convscope.types.frames import Frame
+from convscope.types.panels import Grid, HeatMap
+from tests.helpers import toys
+from tests.helpers.networks import Own, own_network, own_photograph
 
 MEAN, STD = 0.5, 0.25
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import registry
-from convscope._units import outstanding
-from convscope.types import Frame, Grid
-from tests import toys
+from convscope.network.units import outstanding
+from convscope.runs import registry
+from convscope.types.frames import Frame
+from convscope.types.panels import Grid
+from tests.helpers import toys
 
 RULES = ("plain", "deconv", "guided")
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from tests import toys
-from tests.conftest import own_photograph
+from tests.helpers import toys
+from tests.helpers.networks import own_photograph
 
 MIX = torch.tensor([[0.8, 0.3, -0.2], [-0.4, 0.9, 0.1], [0.2, -0.5, 0.7]])
 

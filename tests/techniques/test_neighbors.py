@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 import convscope as cs
-from convscope.dataset.index import Index
-from convscope.types import Grid
-from tests.dataset.conftest import Make, paint
+from convscope.collection.reading import Index
+from convscope.types.panels import Grid
+from tests.helpers.collections import Make, paint
 
 
 def told(result: cs.Result) -> Any:

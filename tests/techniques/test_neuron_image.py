@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 import convscope as cs
-from convscope import _defaults, portraits
-from convscope.objectives import diversity
-from convscope.types import Grid, Picture
-from tests import toys
-from tests.conftest import own_network
+from convscope.ascent import unit_images
+from convscope.network import default_layers
+from convscope.types.panels import Grid, Picture
+from convscope.vocabulary.objectives import diversity
+from tests.helpers import toys
+from tests.helpers.networks import own_network
 
 
 def residual() -> tuple[cs.Network, torch.nn.Module]:
@@ -134,7 +135,7 @@ def test_a_layer_means_its_first_channels() -> None:
 def test_by_default_a_deep_layer() -> None:
     net, _ = residual()
     result = cs.neuron_image(net, most=2, steps=1).result()
-    name = _defaults.deep(net).name
+    name = default_layers.deep(net).name
     assert result.figures["target"] == [f"{name}.pre:{c}" for c in range(2)]
 
 
@@ -163,9 +164,9 @@ def test_sizes(own: cs.Network) -> None:
 def test_more_than_a_batch(own: cs.Network) -> None:
     run = list(cs.neuron_image(own, target=("blocks", "stem"), most=16, steps=2))
     assert run[-1].steps == 2 * 2  # 12 channels and 8
-    assert (images(run[1])[portraits.BATCH :] == 0.5).all()
-    assert grid(run[1]).captions[portraits.BATCH] == "stem:4: nan"
-    assert (images(run[-1])[portraits.BATCH :] != 0.5).any()
+    assert (images(run[1])[unit_images.BATCH :] == 0.5).all()
+    assert grid(run[1]).captions[unit_images.BATCH] == "stem:4: nan"
+    assert (images(run[-1])[unit_images.BATCH :] != 0.5).any()
 
 
 # ------------------------------------------------------------------------ several images a unit

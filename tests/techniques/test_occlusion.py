@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import registry
-from convscope.types import Frame, Grid
-from tests import toys
+from convscope.runs import registry
+from convscope.types.frames import Frame
+from convscope.types.panels import Grid
+from tests.helpers import toys
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -14,12 +14,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope import images
-from convscope._units import cut, field_on, part_of, seen_by
-from convscope.dataset.index import Index
-from convscope.types import Box, Grid, Target
-from tests.conftest import own_network
-from tests.dataset.conftest import Make
+from convscope.collection.reading import Index
+from convscope.files import images
+from convscope.network.units import cut, field_on, part_of, seen_by
+from convscope.types.panels import Grid
+from convscope.types.targets import Box, Target
+from tests.helpers.collections import Make
+from tests.helpers.networks import own_network
 
 
 def told(result: cs.Result) -> Any:

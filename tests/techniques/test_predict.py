@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 import convscope as cs
-from convscope import registry
-from convscope.types import Bars, Picture
-from tests.conftest import Own
+from convscope.runs import registry
+from convscope.types.panels import Bars, Picture
+from tests.helpers.networks import Own
 
 
 def test_probabilities_are_the_softmax_of_the_users_own_module(

@@ -14,9 +14,10 @@ from scipy.ndimage import binary_erosion
 from torch import Tensor
 
 import convscope as cs
-from convscope import registry
+from convscope.runs import registry
 from convscope.techniques import segment as room
-from convscope.types import Frame, HeatMap, Picture
+from convscope.types.frames import Frame
+from convscope.types.panels import HeatMap, Picture
 
 
 def disk(height: int, width: int, row: float, column: float, radius: float) -> Tensor:

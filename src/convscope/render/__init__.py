@@ -1,5 +1,5 @@
-"""From frames to pictures. Values come in raw; how to make them visible is decided here."""
+"""From panels to pictures. Values come in raw; how to make them visible is decided here."""
 
-from convscope.render._figure import draw
+import lazy_loader
 
-__all__ = ["draw"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

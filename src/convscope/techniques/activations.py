@@ -9,10 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import _defaults
 from convscope.errors import ConvscopeError
-from convscope.network import Network
-from convscope.registry import technique
+from convscope.network import Network, default_layers
+from convscope.runs import technique
 from convscope.types import Bars, Frame, Grid, Picture
 
 
@@ -46,7 +45,7 @@ def activations(
     if len(image) != 1:
         raise ConvscopeError(f"activations shows one image at a time, not {len(image)}")
     if layer is None:
-        layer = _defaults.first(net).name
+        layer = default_layers.first(net).name
     values = net.read(image, {layer})[layer][0]
     if values.dim() not in (1, 3):
         raise ConvscopeError(

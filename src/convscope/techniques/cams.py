@@ -4,57 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from torch import Tensor
 
-from convscope import _defaults, tensors
-from convscope._batches import batched
+from convscope import tensors
 from convscope.attribution import (
     FILLS,
     SILENT,
     Batch,
     Fill,
+    Layers,
     Noise,
+    OneLayer,
     Question,
     Samples,
+    Tokens,
+    Upsampling,
+    as_maps,
     ask,
     averaged,
     figures,
     filled,
     map_panels,
     noisy,
+    upsampled,
 )
 from convscope.errors import ConvscopeError
-from convscope.network import Network
-from convscope.registry import Seed, TargetNames, technique
-from convscope.rules import guided
+from convscope.network import Network, default_layers
+from convscope.runs import Seed, TargetNames, technique
+from convscope.system import batched
 from convscope.types import Ascent, Frame, HeatMap, Panel, Picture, Sheet, SignedPicture
+from convscope.vocabulary.rules import guided
 
-OneLayer = Annotated[
-    str | None,
-    Field(min_length=1, description="a layer with maps; the last one if none is given"),
-]
-Layers = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-    Field(description="layers with maps, several for a strip; the last one if none is given"),
-]
-Upsampling = Annotated[
-    Literal["bicubic", "bilinear", "nearest"],
-    Field(description="how the map is brought to the photo's size"),
-]
-Side = Annotated[int, Field(ge=1, le=1024)]
-Tokens = Annotated[
-    tuple[Side, Side] | None,
-    Field(
-        description="rows and columns of a layer that has tokens instead of maps (ViT), if they"
-        " are not those of the photo; tokens before the grid's are left out"
-    ),
-]
 Weigh = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -82,13 +67,13 @@ def cam(
     for unit in question.units:
         if unit is None or unit.label is None:
             raise ConvscopeError(f"cam explains classes, and {unit} is none; take gradcam")
-    layer, (weight, bias) = _defaults.last_maps(net)[-1], _head(net)
+    layer, (weight, bias) = default_layers.last_maps(net)[-1], _head(net)
     chosen = [unit.channel for unit in question.units if unit is not None]
 
     def work(part: slice) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             values = net.activations(question.seen[part], {layer, ""})
-        maps, logits = _as_maps(net, values[layer], layer), values[""]
+        maps, logits = as_maps(net, values[layer], layer), values[""]
         if maps.shape[1] != weight.shape[1]:
             raise ConvscopeError(
                 f"between {layer!r} and the classifier of {net.name} there is more than a mean;"
@@ -228,9 +213,9 @@ def scorecam(
     weight. No gradient is used, but a network is run once a channel.
     """
     question = ask(net, image, target).settled()
-    name = layer or _defaults.last_maps(net)[-1]
+    name = layer or default_layers.last_maps(net)[-1]
     read = [net.read(one[None], {name})[name] for one in question.seen]
-    maps = _as_maps(net, torch.cat(read), name, tokens)
+    maps = as_maps(net, torch.cat(read), name, tokens)
     empty = filled(net, question.seen, baseline)
     size = net.input_size
     scores, bases = question.scores(question.seen), question.scores(empty)
@@ -290,7 +275,7 @@ def guided_gradcam(
     """
     question = ask(net, image, target)
     question = question if samples == 1 else question.settled()
-    name = layer or _defaults.last_maps(net)[-1]
+    name = layer or default_layers.last_maps(net)[-1]
 
     def work(part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         some = question[part]
@@ -305,8 +290,8 @@ def guided_gradcam(
             (by_layer,) = _slopes(some, score, values, [name], retain=True)
             mode.bending = True
             (by_pixel,) = _slopes(some, score, {"image": leaf}, ["image"])
-        maps = _as_maps(net, values[name], name, tokens)
-        weights = _as_maps(net, by_layer, name, tokens).mean((2, 3), keepdim=True)
+        maps = as_maps(net, values[name], name, tokens)
+        weights = as_maps(net, by_layer, name, tokens).mean((2, 3), keepdim=True)
         found = (weights * maps.detach()).sum(1).relu()
         return found, by_pixel, score.detach(), values[""].detach() if "" in values else score
 
@@ -318,7 +303,7 @@ def guided_gradcam(
         versions = noisy(question.seen, noise, samples, seed)
         details = averaged(question, torch.ones(samples), versions, "guided", batch)
     names = question.names(frame.activations)
-    heatmap = _upsampled(found, net.input_size, upsampling)
+    heatmap = upsampled(found, net.input_size, upsampling)
     box = net.box(question.photo)
     for detail in details:
         product = detail.gradient * heatmap[:, None]
@@ -345,7 +330,7 @@ def _gradient_cam(
 ) -> Frame:
     """The maps that `weigh` makes of a layer's values (N, C, h, w) and the score's gradients."""
     question = ask(net, image, target)
-    names = list(layers) or _defaults.last_maps(net)
+    names = list(layers) or default_layers.last_maps(net)
 
     def work(part: slice) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         some = question[part]
@@ -356,8 +341,8 @@ def _gradient_cam(
             slopes = _slopes(some, score, values, names)
         found = {}
         for name, slope in zip(names, slopes, strict=True):
-            maps = _as_maps(net, values[name].detach(), name, tokens)
-            found[name] = weigh(maps, _as_maps(net, slope, name, tokens))
+            maps = as_maps(net, values[name].detach(), name, tokens)
+            found[name] = weigh(maps, as_maps(net, slope, name, tokens))
         return found, score.detach(), values[""].detach() if "" in values else score
 
     done = [parts for some in batched(len(question.seen), batch, work) for _, parts in some]
@@ -397,33 +382,6 @@ def _slopes(
     return found
 
 
-def _as_maps(
-    net: Network, values: Tensor, name: str, grid: tuple[int, int] | None = None
-) -> Tensor:
-    """(N, C, h, w), also of a layer in N,H,W,C order or with tokens (N, T, C)."""
-    height, width = net.input_size
-    if values.dim() == 4:
-        *_, h, w = values.shape
-        last = abs(h / w - height / width) <= abs(values.shape[1] / h - height / width)
-        maps = values if last else values.permute(0, 3, 1, 2)
-        if maps.shape[2] * maps.shape[3] > 1:
-            return maps
-    if values.dim() == 3:
-        count = values.shape[1]
-        rows, columns = grid or _defaults.token_grid(count, net.input_size) or (0, 0)
-        if 0 < rows * columns <= count:
-            patches = values[:, count - rows * columns :].transpose(1, 2)
-            return patches.reshape(len(values), -1, rows, columns)
-        raise ConvscopeError(
-            f"the {count} tokens of {name!r} make no grid of the photo's shape: give tokens (rows"
-            " and columns)"
-        )
-    raise ConvscopeError(
-        f"layer {name!r} gives {tuple(values.shape[1:])}, no maps: name one that does"
-        " (convscope layers)"
-    )
-
-
 def _head(net: Network) -> tuple[Tensor, Tensor | None]:
     """The weights (classes, C) and the bias of the layer that ends the network."""
     for layer in reversed(net.layers):
@@ -434,12 +392,6 @@ def _head(net: Network) -> tuple[Tensor, Tensor | None]:
                 return weight, net.parameter(layer.name, "bias") if biased else None
             break
     raise ConvscopeError(f"{net.name} does not end in a linear classifier; take gradcam")
-
-
-def _upsampled(maps: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Maps (N, h, w) at another size, within their own extremes: cubic curves overshoot."""
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    return F.interpolate(maps[:, None], size, mode=mode)[:, 0].clamp(low, high)
 
 
 def _mapped(
@@ -454,7 +406,7 @@ def _mapped(
     unit = "weighted activation" if what in ("Grad-CAM++", "Score-CAM") else "score"
     names = question.names(frame.activations)
     size = question.net.input_size
-    enlarged = {name: _upsampled(found, size, upsampling) for name, found in maps.items()}
+    enlarged = {name: upsampled(found, size, upsampling) for name, found in maps.items()}
     heatmap = list(enlarged.values())[-1]
     panels: tuple[Panel, ...]
     if len(maps) == 1:

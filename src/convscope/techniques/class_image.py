@@ -10,23 +10,34 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
+from convscope.ascent import Recipe, Subject, portraits
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.objectives import Objective, l2, logit, tv
-from convscope.optimisers import adam, sgd
-from convscope.portraits import Subject, portraits
-from convscope.priors import blur, box, decay, jitter, speckle, unit_gradient, wander
-from convscope.recipe import Recipe
-from convscope.registry import Seed, technique
-from convscope.rules import redirected
-from convscope.starts import fourier, maco, noise, sides, zeros
+from convscope.runs import Seed, technique
 from convscope.types import Frame, Grid
+from convscope.vocabulary.objectives import Objective, l2, logit, tv
+from convscope.vocabulary.optimizers import adam, sgd
+from convscope.vocabulary.priors import (
+    blur,
+    box,
+    decay,
+    jitter,
+    speckle,
+    unit_gradient,
+    wander,
+)
+from convscope.vocabulary.rules import redirected
+from convscope.vocabulary.starts import fourier, maco, noise, sides, zeros
 
 Preset = Literal["simonyan", "cs231n", "yosinski", "lucid", "maco"]
+
+
 Steps = Annotated[
     int | None,
     Field(ge=1, le=100_000, description="how far to climb; by default what the preset needs"),
 ]
+
+
 Size = Annotated[
     int | None, Field(ge=16, le=4096, description="pixels a side; the network's own by default")
 ]

@@ -10,11 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import registry
 from convscope.errors import ConvscopeError
-from convscope.methods import attribute, over_photo, similarity
 from convscope.network import Network
-from convscope.registry import technique
+from convscope.runs import registry, technique
+from convscope.trust import attribute, over_photo, similarity
 from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet
 
 

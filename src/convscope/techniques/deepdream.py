@@ -14,19 +14,37 @@ from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
 
-from convscope import _defaults, images, tensors
+from convscope import tensors
+from convscope.ascent import Recipe, climb
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network
-from convscope.objectives import Objective, as_layer, each, energy, resemble, weighted
-from convscope.optimisers import sgd
-from convscope.priors import box, jitter, natural_colours, smooth_gradient, unit_gradient
-from convscope.recipe import Recipe, climb
-from convscope.registry import Seed, check_image, technique
-from convscope.starts import photo
+from convscope.files import images
+from convscope.network import PRE, Network, default_layers
+from convscope.runs import Seed, check_image, technique
 from convscope.types import Ascent, Frame, Picture
+from convscope.vocabulary.objectives import (
+    Objective,
+    as_layer,
+    each,
+    energy,
+    resemble,
+    weighted,
+)
+from convscope.vocabulary.optimizers import sgd
+from convscope.vocabulary.priors import (
+    box,
+    jitter,
+    natural_colours,
+    smooth_gradient,
+    unit_gradient,
+)
+from convscope.vocabulary.starts import photo
 
 ENLARGE = 1.05  # from each picture of a zoom to the next, as in the paper
+
+
 SHIFT = 24  # pixels of jitter
+
+
 TILE_MEMORY = 2**29  # bytes that a tile's activations may take
 
 
@@ -97,7 +115,7 @@ def deepdream(
     energy over its energy for the photo as the network sees it, times its weight. With a guide,
     every place of the layer is driven towards the place of the guide that it resembles most.
     """
-    words = (layer,) if isinstance(layer, str) else layer or (_defaults.deep(net).name + PRE,)
+    words = (layer,) if isinstance(layer, str) else layer or (default_layers.deep(net).name + PRE,)
     base = net.as_input(image)
     objective, layers = _objective(net, words, base, guide)
     tile = tile or _tile(net, layers, len(base))

@@ -9,15 +9,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import _defaults
-from convscope._units import seen_by
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network
-from convscope.registry import technique
-from convscope.rules import redirected
+from convscope.network import PRE, Network, default_layers, seen_by
+from convscope.runs import technique
 from convscope.types import Frame, Grid, Histogram, Target
+from convscope.vocabulary.rules import redirected
 
 NEAR_ZERO = 0.01
+
+
 SMALL = 11  # pixels a side: the first filters of the network that made them famous
 
 
@@ -106,7 +106,7 @@ def _kernels(net: Network, layer: str | None, scale: str, most: int) -> Frame:
 
 def _effective(net: Network, layer: str | None, scale: str, most: int) -> Frame:
     if layer is None:
-        found = _defaults.about(net, SMALL)
+        found = default_layers.about(net, SMALL)
         layer = _first_convolution(net) if found is None else found.name + PRE
     filters = effective_filters(net, layer, most)
     size = " x ".join(map(str, filters.shape[2:]))

@@ -11,8 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import _defaults, tensors
-from convscope._units import as_tiles, outstanding, seen_by
+from convscope import tensors
 from convscope.attribution import (
     FILLS,
     Batch,
@@ -32,8 +31,15 @@ from convscope.attribution import (
     over_copies,
 )
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network
-from convscope.registry import Seed, TargetNames, technique
+from convscope.network import (
+    PRE,
+    Network,
+    as_tiles,
+    default_layers,
+    outstanding,
+    seen_by,
+)
+from convscope.runs import Seed, TargetNames, technique
 from convscope.types import Ascent, Frame, Grid, Panel, Picture, SignedPicture, Target
 
 LABELS = {
@@ -223,7 +229,7 @@ def deconv(
     its early layers show what their units look for, its deep ones a chequerboard.
     """
     if target is None:
-        target = _defaults.seeing(net, 1 / 5).name + PRE
+        target = default_layers.seeing(net, 1 / 5).name + PRE
     yield from _read_back(ask(net, image, target), "deconv", samples, noise, seed, batch)
 
 

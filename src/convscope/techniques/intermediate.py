@@ -10,12 +10,18 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import _defaults, tensors
-from convscope._units import as_tiles, outstanding, seen_by
+from convscope import tensors
 from convscope.attribution import Batch, Noise, Samples, ask, over_copies
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network
-from convscope.registry import Seed, technique
+from convscope.network import (
+    PRE,
+    Network,
+    as_tiles,
+    default_layers,
+    outstanding,
+    seen_by,
+)
+from convscope.runs import Seed, technique
 from convscope.types import Frame, Grid, Picture, Target
 
 RULES = ("plain", "deconv", "guided")
@@ -54,7 +60,7 @@ def intermediate(
     if len(image) != 1:
         raise ConvscopeError(f"units are read back for one image at a time, not {len(image)}")
     if target is None:
-        target = _defaults.seeing(net, 2 / 5).name + PRE
+        target = default_layers.seeing(net, 2 / 5).name + PRE
     question = ask(net, image, target)
     seen = question.seen[0]
     units = _units(net, question.seen, question.units[0], most)

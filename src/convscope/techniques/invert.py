@@ -13,20 +13,21 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope._defaults import token_grid
+from convscope.ascent import Recipe, climb
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network
-from convscope.objectives import Objective, caricature, match, power, tv
-from convscope.optimisers import adam, lbfgs
-from convscope.priors import Prior, box, wander
-from convscope.recipe import Recipe, climb
-from convscope.registry import Seed, technique
-from convscope.rules import redirected
-from convscope.starts import Start, fourier, noise
+from convscope.network import PRE, Network, token_grid
+from convscope.runs import Seed, technique
 from convscope.types import Curves, Frame, Grid, Panel
+from convscope.vocabulary.objectives import Objective, caricature, match, power, tv
+from convscope.vocabulary.optimizers import adam, lbfgs
+from convscope.vocabulary.priors import Prior, box, wander
+from convscope.vocabulary.rules import redirected
+from convscope.vocabulary.starts import Start, fourier, noise
 
 # L-BFGS looks so often at the network in each of its steps.
 LOOKS = 20
+
+
 # With more pixels than these from one place of a code to the next, much else has the same code.
 COARSE = 24
 

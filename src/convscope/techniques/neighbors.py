@@ -10,19 +10,24 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import images, tensors
-from convscope.dataset._faiss import Faiss
-from convscope.dataset._lance import Lance
-from convscope.dataset.extract import by_place
-from convscope.dataset.index import Index, index_of
-from convscope.dataset.looks import PIXELS, shrunk
-from convscope.dataset.search import Neighbours, exact
+from convscope import tensors
+from convscope.collection import (
+    PIXELS,
+    Faiss,
+    Index,
+    Lance,
+    Neighbours,
+    by_place,
+    exact,
+    index_of,
+    shrunk,
+)
 from convscope.errors import ConvscopeError
+from convscope.files import images
 from convscope.network import Network
-from convscope.registry import IndexPath, technique
+from convscope.runs import IndexPath, technique
 from convscope.types import Frame, Grid
 
-Array = np.ndarray[Any, np.dtype[Any]]
 COPIES = 16  # looked at beyond those asked for, in case some are the same image
 
 

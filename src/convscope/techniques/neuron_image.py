@@ -10,17 +10,21 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope import _defaults
+from convscope.ascent import BATCH, Recipe, Subject, portraits, score
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network
-from convscope.objectives import Objective, activation, as_layer, diversity, tv
-from convscope.optimisers import adam
-from convscope.portraits import BATCH, Subject, portraits, score
-from convscope.priors import wander
-from convscope.recipe import Recipe
-from convscope.registry import Seed, technique
-from convscope.starts import fourier
+from convscope.network import PRE, Network, default_layers
+from convscope.runs import Seed, technique
 from convscope.types import Frame, Grid, Picture, Target
+from convscope.vocabulary.objectives import (
+    Objective,
+    activation,
+    as_layer,
+    diversity,
+    tv,
+)
+from convscope.vocabulary.optimizers import adam
+from convscope.vocabulary.priors import wander
+from convscope.vocabulary.starts import fourier
 
 
 @technique(
@@ -140,7 +144,7 @@ def _dead(
 def _units(net: Network, words: str | tuple[str, ...] | None, most: int) -> list[Target]:
     """The channels and neurons that are meant, before their activation."""
     if words is None:
-        words = _defaults.deep(net).name
+        words = default_layers.deep(net).name
     units = []
     for word in words if isinstance(words, tuple) else (words,):
         target = as_layer(net, word)

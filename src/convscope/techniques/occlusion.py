@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from convscope._batches import batched
 from convscope.attribution import (
     FILLS,
     Batch,
@@ -25,7 +24,8 @@ from convscope.attribution import (
 )
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.registry import Seed, TargetNames, technique
+from convscope.runs import Seed, TargetNames, technique
+from convscope.system import batched
 from convscope.types import Frame, Grid
 
 HidesWith = Annotated[Fill, Field(description=f"what a hidden part shows: {FILLS}")]

@@ -13,21 +13,28 @@ from skimage.measure import label, regionprops
 from torch import Tensor
 
 from convscope import tensors
-from convscope._units import as_tiles, cut, field_on, part_of, seen_by
 from convscope.attribution import Question, gradient
-from convscope.dataset.index import Index, index_of
+from convscope.collection import Index, index_of
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network
-from convscope.objectives import as_layer
-from convscope.registry import IndexPath, technique
+from convscope.network import PRE, Network, as_tiles, cut, field_on, part_of, seen_by
+from convscope.runs import IndexPath, technique
 from convscope.types import Box, Frame, Grid, Target
+from convscope.vocabulary.objectives import as_layer
 
 LARGEST = 192  # pixels a side that a patch is drawn with at most
+
+
 GREY = 0.5  # what lies beyond the border of what the network saw
+
+
 # A mask holds what lies above this part of the way from the map's mean to its peak; the rest of the
 # picture keeps a part of its light. The picture is so many pixels larger on every side.
 WITHIN, DIMMED, MARGIN = 0.5, 0.45, 8
+
+
 RECTIFIED = ("ReLU", "ReLU6")
+
+
 _ENDS: dict[str, tuple[str, ...]] = {
     "positive": ("most",),
     "negative": ("least",),

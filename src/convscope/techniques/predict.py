@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope.network import Network
-from convscope.registry import technique
+from convscope.runs import technique
 from convscope.types import Bars, Frame, Panel, Picture
 
 

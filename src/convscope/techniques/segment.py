@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -13,18 +13,20 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from convscope import registry, tensors
+from convscope import tensors
 from convscope.attribution import Question, ask, figures
 from convscope.errors import ConvscopeError
-from convscope.methods import attribute
 from convscope.network import Network
-from convscope.registry import Seed, TargetName, technique
-from convscope.types import Frame, HeatMap, Panel, Picture
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from convscope.runs import Seed, TargetName, registry, technique
+from convscope.trust import attribute
+from convscope.types import Array, Frame, HeatMap, Panel, Picture
 
 LARGEST = 640  # pixels on which GrabCut runs, of the photo's longer side
+
+
 SMALLEST = 0.01  # part of the object's pixels: smaller crumbs are dropped, smaller holes filled
+
+
 OUTLINE = (1.0, 0.85, 0.1)
 
 

@@ -1,0 +1,5 @@
+"""`python -m convscope.cli`."""
+
+from convscope.cli.main import main
+
+main()

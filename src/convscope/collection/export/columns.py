@@ -1,0 +1,89 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convscope.errors import ConvscopeError
+from convscope.types import Array
+
+BATCH = 4_096  # rows at a time
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is known of N images, each column in the same order.
+
+    Columns are read a batch at a time, so they may be lazy. `places` (N, 2) are those of a map,
+    `thumbnails` files (JPEG, say), `predictions` what the network says and `probabilities` how
+    sure it is (NaN where it says nothing), `codes` (N, D). A label of None is unknown.
+    """
+
+    paths: Sequence[str]
+    places: Array
+    thumbnails: Sequence[bytes]
+    labels: Sequence[str | None] | None = None
+    predictions: Sequence[str | None] | None = None
+    probabilities: Array | None = None
+    codes: Array | None = None
+
+    def __post_init__(self) -> None:
+        for name, column in vars(self).items():
+            if column is not None and len(column) != len(self.paths):
+                raise ConvscopeError(
+                    f"{name} must be as many as the {len(self.paths)} paths, not {len(column)}"
+                )
+        if not len(self.paths):
+            raise ConvscopeError("there are no images to export")
+
+    def sure(self, i: int) -> float | None:
+        """The probability of image i, if there is one."""
+        found = np.nan if self.probabilities is None else float(self.probabilities[i])
+        return found if np.isfinite(found) else None
+
+    def batches(self) -> Iterator[slice]:
+        for first in range(0, len(self.paths), BATCH):
+            yield slice(first, first + BATCH)
+
+
+def not_as_text(block: Array) -> None:
+    """TensorBoard takes a file of numbers for text unless some byte cannot be in UTF-8, and then
+    fails: so the last eight bits of the first number become ones, a change of 3e-5 at most."""
+    block.reshape(-1)[:1].view("<u4")[:] |= 0xFF
+
+
+def write_folder(folder: str | os.PathLike[str], write: Callable[[Path], None]) -> Path:
+    """Write a folder under a temporary name beside it, then move it into place."""
+    target = Path(folder)
+    if target.exists():
+        raise ConvscopeError(f"{target} is there already; remove it, or choose another name")
+    if not target.parent.is_dir():
+        raise ConvscopeError(f"no folder {target.parent} to write {target.name} to")
+    temporary = None
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=".convscope-", dir=target.parent))
+        write(temporary)
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    except OSError as error:
+        raise ConvscopeError(f"cannot write {target} ({error.strerror or error})") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def as_utf8(words: str) -> str:
+    """Without what UTF-8 cannot write: bytes of a file's name that are no letters."""
+    return words.encode("utf-8", "replace").decode("utf-8")
+
+
+def utf8_or_none(words: str | None) -> str | None:
+    return None if words is None else as_utf8(words)

@@ -1,0 +1,91 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from convscope.collection.export.columns import Columns, as_utf8
+from convscope.files import atomic
+from convscope.types import Array
+
+
+def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "convscope") -> Path:
+    """A JSON file that FiftyOne opens, all or nothing:
+
+        dataset = fiftyone.Dataset.from_json(PATH)
+
+    Samples have `ground_truth`, `prediction` with its confidence, `embedding` (the code) and the
+    coordinates `x` and `y`, as far as they are known. Where paths are relative, `from_json` is to
+    be told the folder that they begin in: `rel_dir=FOLDER`.
+    """
+    kind = "fiftyone.core.fields"
+    label = f"{kind}.EmbeddedDocumentField(fiftyone.core.labels.Classification)"
+    fields = {
+        "filepath": f"{kind}.StringField",
+        "tags": f"{kind}.ListField({kind}.StringField)",
+        "ground_truth": label,
+        "prediction": label,
+        "x": f"{kind}.FloatField",
+        "y": f"{kind}.FloatField",
+        "embedding": f"{kind}.VectorField",
+    }
+    lacking = {
+        "ground_truth": columns.labels,
+        "prediction": columns.predictions,
+        "embedding": columns.codes,
+    }
+    for field, column in lacking.items():
+        if column is None:
+            del fields[field]
+    head = {"name": name, "media_type": "image", "sample_fields": fields, "info": {}}
+
+    def write(file: Path) -> None:
+        with file.open("w", encoding="utf-8") as lines:
+            lines.write(json.dumps(head, indent=1)[:-2] + ',\n "samples": [')
+            for i, sample in enumerate(_samples(columns)):
+                lines.write((",\n" if i else "\n") + json.dumps(sample))
+            lines.write("\n]}\n")
+
+    return atomic.write_file(path, write)
+
+
+def _samples(columns: Columns) -> Iterator[dict[str, object]]:
+    for some in columns.batches():
+        for i in range(*some.indices(len(columns.paths))):
+            x, y = columns.places[i]
+            sample: dict[str, object] = {
+                "filepath": as_utf8(columns.paths[i]),
+                "tags": [],
+                "x": float(x),
+                "y": float(y),
+            }
+            if columns.labels is not None:
+                sample["ground_truth"] = _classification(columns.labels[i])
+            if columns.predictions is not None:
+                sample["prediction"] = _classification(columns.predictions[i], columns.sure(i))
+            if columns.codes is not None:
+                sample["embedding"] = _vector(columns.codes[i])
+            yield sample
+
+
+def _classification(label: str | None, sure: float | None = None) -> dict[str, object] | None:
+    if label is None:
+        return None
+    found: dict[str, object] = {"_cls": "Classification", "tags": [], "label": as_utf8(label)}
+    return found if sure is None else {**found, "confidence": float(sure)}
+
+
+def _vector(values: Array) -> dict[str, object]:
+    """As FiftyOne has arrays in JSON: compressed bytes of `numpy.save`."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(values, np.float32), allow_pickle=False)
+    data = base64.b64encode(zlib.compress(buffer.getvalue())).decode()
+    return {"$binary": {"base64": data, "subType": "00"}}

@@ -1,0 +1,1 @@
+"""Where images lie on a map of their embeddings."""

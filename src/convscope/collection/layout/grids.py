@@ -1,0 +1,115 @@
+"""From a map to a picture of it: where the thumbnails go, on a canvas measured in tiles."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from convscope.collection.layout.methods import at_random
+from convscope.errors import ConvscopeError
+from convscope.types import Array
+
+MOST = 2_500  # images that get a cell of their own
+
+
+EMPTY = -1
+
+
+class Arrangement(NamedTuple):
+    """Tiles on a canvas of `width` by `height` tiles: which image each shows (K,) and where its
+    middle is (K, 2), from the left and from the top."""
+
+    rows: Array
+    places: Array
+    width: float
+    height: float
+
+
+def nearest_grid(places: Array, side: int) -> Array:
+    """Rows of `places` (N, 2) as (side, side): for each cell of a grid over the map the image that
+    is nearest to its middle, as in Karpathy's picture of CNN codes.
+
+    The grid is as wide and as high as the map, whose second coordinate goes down. An image may be
+    in several cells, and some are in none. Of images at one place the first counts.
+    """
+    from scipy.spatial import cKDTree
+
+    places = _scaled(places)
+    if side < 1:
+        raise ConvscopeError(f"a grid has at least 1 cell a side, not {side}")
+    distinct, first = np.unique(places, axis=0, return_index=True)
+    found: Array = first[cKDTree(distinct).query(_middles(side, side))[1]]
+    return found
+
+
+def unique_grid(places: Array, columns: int | None = None, *, seed: int = 0) -> Array:
+    """Rows of `places` (N, 2) in a grid where each image has a cell of its own, EMPTY (-1) where
+    there are more cells than images.
+
+    The sum of squared distances between images and the middles of their cells is the least that
+    there is, on a grid as wide and as high as the map; it is nearly square unless `columns` is
+    given. Of more than 2,500 images that many at random are shown.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    if columns is not None and columns < 1:
+        raise ConvscopeError(f"a grid has at least 1 column, not {columns}")
+    chosen = at_random(len(places), MOST, seed)
+    placed = _scaled(places[chosen])
+    columns = columns or math.ceil(math.sqrt(len(placed)))
+    rows = math.ceil(len(placed) / columns)
+    cells = _middles(rows, columns).reshape(-1, 2)
+    image, cell = linear_sum_assignment(cdist(placed, cells, "sqeuclidean"))
+    grid = np.full(rows * columns, EMPTY)
+    grid[cell] = chosen[image]
+    return grid.reshape(rows, columns)
+
+
+def tiled(grid: Array) -> Arrangement:
+    """The tiles of a grid, row by row, without its empty cells."""
+    row, column = np.nonzero(grid != EMPTY)
+    middles = np.stack([column, row], axis=1) + 0.5
+    return Arrangement(grid[row, column], middles, grid.shape[1], grid.shape[0])
+
+
+def scattered(places: Array, across: float | None = None) -> Arrangement:
+    """Every image at its place on the map (N, 2), whose proportions stay; half a tile is left
+    around.
+
+    The longer side of the canvas is `across` tiles, or as many as give most tiles room. The few
+    images that are far from all others are moved nearer, or all others would be small.
+    """
+    _check(places)
+    places = places.astype(np.float64)
+    low, high = np.quantile(places, (0.005, 0.995), axis=0)
+    slack = 0.1 * (high - low).max()
+    places = places.clip(low - slack, high + slack)
+    across = across or min(60.0, max(4.0, 1.35 * math.sqrt(len(places))))
+    first, extent = places.min(0), np.ptp(places, axis=0)
+    scale = max(0.0, across - 2) / (extent.max() or 1.0)
+    width, height = (float(side) for side in extent * scale + 2)
+    return Arrangement(np.arange(len(places)), (places - first) * scale + 1, width, height)
+
+
+def _check(places: Array) -> None:
+    if places.ndim != 2 or places.shape[1] != 2 or not len(places):
+        raise ConvscopeError(f"places must be (images, 2), not {tuple(places.shape)}")
+    if not np.isfinite(places).all():
+        raise ConvscopeError("places must be finite; lay the codes out again")
+
+
+def _scaled(places: Array) -> Array:
+    """Both coordinates from 0 to 1; 0.5 where they are all the same."""
+    _check(places)
+    places = places.astype(np.float64)
+    extent = np.ptp(places, axis=0)
+    return np.where(extent > 0, (places - places.min(0)) / np.where(extent > 0, extent, 1), 0.5)
+
+
+def _middles(rows: int, columns: int) -> Array:
+    """Of the cells of a grid over the unit square: (rows, columns, 2)."""
+    down, across = ((np.arange(count) + 0.5) / count for count in (rows, columns))
+    return np.stack(np.meshgrid(across, down), axis=-1)

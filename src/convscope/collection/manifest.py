@@ -1,0 +1,179 @@
+"""Which images a collection has, and the shards in which they are worked on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+
+from convscope.errors import ConvscopeError
+from convscope.files import images
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the collection; `path` is relative to its folder, `modified` in nanoseconds.
+
+    Where there is a `reason`, it cannot be taken in.
+    """
+
+    path: str
+    size: int
+    modified: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Files that are worked on together, in this order. A shard keeps its number for good."""
+
+    number: int
+    files: tuple[File, ...]
+
+    def key(self, run: str) -> str:
+        """What tells its results from those of another run or of other files."""
+        found = hashlib.sha256(run.encode())
+        for file in self.files:
+            found.update(f"\n{file.path}\0{file.size}\0{file.modified}\0{file.reason}".encode())
+        return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All files, in their shards."""
+
+    shards: tuple[Shard, ...]
+
+    @property
+    def files(self) -> Iterator[File]:
+        return (file for shard in self.shards for file in shard.files)
+
+    def updated(self, files: Sequence[File], size: int) -> Manifest:
+        """The same for what the folder holds now: a file stays in its shard, new ones get new
+        shards of at most `size`."""
+        now = {file.path: file for file in files}
+        kept = []
+        for shard in self.shards:
+            still = tuple(now.pop(file.path) for file in shard.files if file.path in now)
+            if still:
+                kept.append(Shard(shard.number, still))
+        new = list(now.values())
+        number = max((shard.number for shard in self.shards), default=-1) + 1
+        for i, begin in enumerate(range(0, len(new), size)):
+            kept.append(Shard(number + i, tuple(new[begin : begin + size])))
+        return Manifest(tuple(kept))
+
+    def changes(self, files: Sequence[File]) -> str:
+        """In words, how what the folder holds now differs; "" where it does not."""
+        before = {file.path: file for file in self.files}
+        now = {file.path: file for file in files}
+        counts = {
+            "new": len(now.keys() - before.keys()),
+            "gone": len(before.keys() - now.keys()),
+            "changed": sum(before[path] != now[path] for path in before.keys() & now.keys()),
+        }
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+    def to_table(self) -> pa.Table:
+        return pa.table(
+            {
+                "path": [file.path for file in self.files],
+                "size": pa.array([file.size for file in self.files], pa.int64()),
+                "modified": pa.array([file.modified for file in self.files], pa.int64()),
+                "reason": [file.reason for file in self.files],
+                "shard": pa.array([s.number for s in self.shards for _ in s.files], pa.int64()),
+            }
+        )
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Manifest:
+        shards: dict[int, list[File]] = {}
+        for row in table.to_pylist():
+            shards.setdefault(row.pop("shard"), []).append(File(**row))
+        return cls(tuple(Shard(number, tuple(files)) for number, files in shards.items()))
+
+
+def listing(folder: Path, left_out: Collection[Path] = (), follow: bool = False) -> list[File]:
+    """The images in a folder and the folders in it, sorted by path, without hidden ones.
+
+    Links that lead out of the folder are listed with a reason, and folders behind links left out,
+    unless `follow` is true. So is a name that is not UTF-8.
+
+    Args:
+        left_out: folders that do not belong to it, such as the index itself.
+
+    Raises:
+        ConvscopeError: no image, or a folder that cannot be read.
+    """
+    root = folder.resolve()
+    if not root.is_dir():
+        raise ConvscopeError(f"no folder {folder}")
+    within = _Within(root, follow)
+    avoided = {path.resolve() for path in left_out}
+    endings = images.endings()
+    found = []
+    for here, inner, names in os.walk(root, onerror=_refuse, followlinks=follow):
+        inner[:] = [
+            name
+            for name in inner
+            if not name.startswith(".")
+            and Path(here, name).resolve() not in avoided
+            and within.first(Path(here, name))
+        ]
+        for name in names:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings:
+                found.append(_file(Path(here, name), root, within.reason))
+    if not found:
+        raise ConvscopeError(f"no photograph in {folder}")
+    return sorted(found, key=lambda file: file.path)
+
+
+class _Within:
+    """What links may lead to."""
+
+    def __init__(self, root: Path, follow: bool) -> None:
+        self.root, self.follow = root, follow
+        self._visited = {root}
+
+    def first(self, folder: Path) -> bool:
+        """Whether a folder has not been met before: links may go in circles."""
+        if not self.follow:
+            return True
+        real = folder.resolve()
+        known = real in self._visited
+        self._visited.add(real)
+        return not known
+
+    def reason(self, path: Path) -> str:
+        """Why a link is not followed; "" where it may be."""
+        if self.follow or not path.is_symlink() or path.resolve().is_relative_to(self.root):
+            return ""
+        return "a link out of the folder, not followed unless asked for"
+
+
+def _file(path: Path, root: Path, link: Callable[[Path], str]) -> File:
+    name = os.fsencode(path.relative_to(root).as_posix())
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        return File(name.decode(errors="backslashreplace"), 0, 0, "its name is not UTF-8")
+    reason = link(path)
+    if reason:
+        return File(text, 0, 0, reason)
+    try:
+        found = path.stat()
+    except OSError as error:
+        return File(text, 0, 0, str(error.strerror))
+    if not stat.S_ISREG(found.st_mode):
+        return File(text, 0, 0, "not a file")
+    return File(text, found.st_size, found.st_mtime_ns)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise ConvscopeError(f"cannot read {error.filename} ({error.strerror})") from error

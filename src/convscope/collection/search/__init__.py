@@ -1,0 +1,1 @@
+"""The nearest embeddings: exact, by FAISS and by LanceDB."""

@@ -1,0 +1,245 @@
+"""What approximate searches share: a folder that can always be built again, and a measured recall.
+
+`Faiss` and `Lance` find candidates quickly; how far these are is then measured on the codes
+themselves, so that distances are as exact as those of `search.exact`, and only a neighbour may be
+missing. How hard they look is chosen when they are built: as little as finds enough.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from math import ceil
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from convscope.collection.search.exact import (
+    Metric,
+    Neighbours,
+    among,
+    check,
+    exact,
+)
+from convscope.errors import ConvscopeError
+from convscope.types import Array
+
+# At least 0.95 is promised, and this is measured on a sample.
+AIM = 0.97
+
+
+NEIGHBOURS = 10
+
+
+SAMPLE = 200
+
+
+CANDIDATES = (10, 50, 250)  # for every neighbour asked for
+
+
+GAIN = 0.002  # where twice the cells find no more than this, more candidates are tried
+
+
+# So few codes are looked through faster than an index of them.
+FEW = 10_000
+
+
+FORMAT = 1
+
+
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to look: cells that are searched, and candidates for every neighbour asked for."""
+
+    cells: int
+    candidates: int
+
+
+class Approximate(ABC):
+    """An approximate search over codes, in a folder of its own.
+
+    `recall` is the share of the true ten nearest that it finds, on average over a seeded sample of
+    the codes themselves, each as a query that is not its own neighbour. `seconds` is what building
+    it took.
+    """
+
+    name: ClassVar[str]
+    package: ClassVar[str]
+
+    def __init__(self, codes: Array, home: Path, about: Mapping[str, Any]) -> None:
+        """Opens what lies in `home`; any error means that it is damaged."""
+        self.codes, self.home = codes, home
+        self.metric: Metric = about["metric"]
+        self.cells = int(about["cells"])
+        self.effort = Effort(**about["effort"])
+        self.recall, self.seconds = float(about["recall"]), float(about["seconds"])
+
+    @classmethod
+    def _open_or_build(
+        cls, codes: Array, folder: Path, metric: Metric, key: str, **parts: Any
+    ) -> Self:
+        try:
+            import_module(cls.package)
+        except ImportError as error:
+            raise ConvscopeError(
+                f"{cls.package} is not installed: pip install 'convscope[{cls.name}]'"
+            ) from error
+        if not len(codes):
+            raise ConvscopeError("there are no codes to search")
+        check(codes, np.zeros((1, codes.shape[1])), 1, metric)
+        home = folder / cls.name
+        same = {
+            "format": FORMAT,
+            "key": key,
+            "metric": metric,
+            "codes": [*codes.shape, codes.dtype.name],
+        }
+        with suppress(Exception):  # as many as there are ways to damage a file
+            about = _read_about(home)
+            if all(about[part] == value for part, value in same.items()):
+                return cls(codes, home, about)
+        with _replacing(home) as temporary:
+            begun = time.perf_counter()
+            about = same | {"cells": cls._build(codes, temporary, metric, **parts)}
+            about |= {"recall": 0, "seconds": 0, "effort": asdict(Effort(1, 1))}
+            built = cls(codes, temporary, about)
+            built._calibrate()
+            about |= {"recall": built.recall, "effort": asdict(built.effort)}
+            about |= {"seconds": time.perf_counter() - begun, "files": _sizes(temporary)}
+            (temporary / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        return cls(codes, home, about)
+
+    @classmethod
+    @abstractmethod
+    def _build(cls, codes: Array, home: Path, metric: Metric, **parts: Any) -> int:
+        """Write an index to `home`; into how many cells it divides the codes, 1 if not at all."""
+
+    @abstractmethod
+    def _candidates(
+        self, queries: Array, count: int, cells: int, where: str | None
+    ) -> Sequence[Array] | Array:
+        """About `count` rows for each query, from this many cells; -1 is none."""
+
+    def search(self, queries: Array, count: int) -> Neighbours:
+        """The nearest codes of each query (Q, D), as `search.exact` has them, but for a few.
+
+        Raises:
+            ConvscopeError: shapes that do not fit.
+        """
+        queries = check(self.codes, queries, count, self.metric)
+        return self._search(queries, min(count, len(self.codes)))
+
+    def _search(
+        self, queries: Array, count: int, where: str | None = None, share: float = 1
+    ) -> Neighbours:
+        """`where` leaves this `share` of the codes, so that more cells are needed to find some."""
+        wanted = min(count * self.effort.candidates, len(self.codes))
+        cells = max(self.effort.cells, self._least(wanted)) / share
+        candidates = self._candidates(queries, wanted, min(self.cells, ceil(cells)), where)
+        found = among(self.codes, queries, candidates, count, self.metric)
+        again = found.rows[:, -1] < 0
+        if self.metric == "cosine":
+            again |= ~queries.any(1)  # to zeros everything is as near, and no index knows that
+        if again.any():
+            rest = exact(self.codes, queries[again], count, self.metric, without=self._not(where))
+            found.rows[again], found.distances[again] = rest
+        return found
+
+    def _least(self, wanted: int) -> int:
+        """Cells that hold twice as many codes as are wanted."""
+        return min(self.cells, ceil(2 * wanted / len(self.codes) * self.cells))
+
+    def _not(self, where: str | None) -> Array | None:
+        """The rows that do not meet the condition."""
+        return None
+
+    def _calibrate(self) -> None:
+        """Choose the least effort that finds enough; `recall` is what it finds."""
+        total = len(self.codes)
+        chosen = np.random.default_rng(0).choice(total, min(SAMPLE, total), replace=False)
+        chosen.sort()
+        queries = self.codes[chosen].astype(np.float32)
+        truth = exact(self.codes, queries, NEIGHBOURS + 1, self.metric).besides(chosen)
+        best, self.recall = self.effort, -1.0
+        for candidates in CANDIDATES:
+            before = -1.0
+            least = self._least((NEIGHBOURS + 1) * candidates)
+            for cells in _doubling(least, self.cells):
+                self.effort = Effort(cells, candidates)
+                found = recall(self.search(queries, NEIGHBOURS + 1).besides(chosen), truth)
+                if found > self.recall:
+                    best, self.recall = self.effort, found
+                if found >= AIM or found < before + GAIN:
+                    break
+                before = found
+            if self.recall >= AIM:
+                break
+        self.effort = best
+
+
+def _doubling(cells: int, most: int) -> Iterator[int]:
+    while cells < most:
+        yield cells
+        cells *= 2
+    yield most
+
+
+def recall(found: Neighbours, truth: Neighbours) -> float:
+    """The share of the true neighbours that were found, where others as near are as good."""
+    if not truth.rows.size:
+        return 1.0
+    near = found.distances <= truth.distances[:, -1:]
+    return float(near.sum(1).clip(max=truth.rows.shape[1]).mean() / truth.rows.shape[1])
+
+
+def _read_about(home: Path) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((home / ABOUT).read_text("utf-8"))
+    if _sizes(home) != about["files"]:
+        raise ValueError("damaged")
+    return about
+
+
+def _sizes(home: Path) -> dict[str, int]:
+    """Every file of an index and its size."""
+    files = sorted(path for path in home.rglob("*") if path.is_file() and path.name != ABOUT)
+    return {path.relative_to(home).as_posix(): path.stat().st_size for path in files}
+
+
+@contextmanager
+def _replacing(home: Path) -> Iterator[Path]:
+    """A folder to write to that takes the place of `home` when all has gone well, or vanishes.
+
+    Raises:
+        ConvscopeError: it cannot be written.
+    """
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        # What a process that was killed has left; nobody builds for a day.
+        for left in home.parent.glob(f".{home.name}-*"):
+            if time.time() - left.stat().st_mtime > 86_400:
+                shutil.rmtree(left, ignore_errors=True)
+        outer = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    except OSError as error:
+        raise ConvscopeError(f"cannot write to {home.parent} ({error.strerror})") from error
+    try:
+        inner = outer / "new"
+        inner.mkdir()
+        yield inner
+        if home.exists():
+            home.rename(outer / "old")
+        inner.rename(home)
+    except OSError as error:
+        raise ConvscopeError(f"cannot write {home} ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(outer, ignore_errors=True)

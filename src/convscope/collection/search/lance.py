@@ -1,0 +1,216 @@
+"""Approximate search with LanceDB, among rows that an SQL filter chooses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+
+from convscope.collection.search.approximate import FEW, Approximate
+from convscope.collection.search.exact import (
+    BLOCK,
+    Metric,
+    Neighbours,
+    among,
+    check,
+    release,
+    scaled,
+)
+from convscope.errors import ConvscopeError
+from convscope.types import Array
+
+TABLE = "codes"
+
+
+ROW, VECTOR = "row", "vector"
+
+
+# What the filter leaves is looked through where it is no more than this.
+FILTERED = 5_000
+
+
+class Lance(Approximate):
+    """A LanceDB table in FOLDER/lance: `row`, the columns that came with the codes, and `vector`.
+
+    Of more than 10,000 codes it has an index with RaBitQ, a bit a number, for its 8-bit product
+    quantiser is trained for many minutes at a million codes. Vectors are float32, for of float16
+    it builds the index six times as slowly.
+    """
+
+    name: ClassVar[str] = "lance"
+    package: ClassVar[str] = "lancedb"
+
+    def __init__(self, codes: Array, home: Path, about: Mapping[str, Any]) -> None:
+        super().__init__(codes, home, about)
+        self._table = _open(home).open_table(TABLE)
+        if self._table.count_rows() != len(codes):
+            raise ValueError("of other codes")
+        self._find(np.ones(codes.shape[1], np.float32), 1, 1, None)  # damage shows only now
+
+    @classmethod
+    def open_or_build(
+        cls,
+        codes: Array,
+        folder: Path,
+        columns: Iterable[pa.RecordBatch] = (),
+        *,
+        metric: Metric = "cosine",
+        key: str,
+    ) -> Self:
+        """The table that lies in the folder, or a new one, if that is missing, damaged or old.
+
+        Args:
+            codes: (N, D), as `search.exact` takes them.
+            folder: made if it does not exist.
+            columns: what filters may speak of, in the order of the codes; read only if needed.
+            key: a digest of codes and columns; a table that was built for another is built anew.
+
+        Raises:
+            ConvscopeError: LanceDB is not installed, the folder cannot be written, or the columns
+                do not have a row for every code.
+        """
+        os.environ.setdefault("LANCEDB_LOG", "error")  # or it warns of its own ways
+        return cls._open_or_build(codes, folder, metric, key, columns=columns)
+
+    @classmethod
+    def _build(cls, codes: Array, home: Path, metric: Metric, **parts: Any) -> int:
+        from lancedb.index import IvfFlat, IvfRq
+
+        batches = _Batches(codes, parts["columns"])
+        total, dimensions = codes.shape
+        cells = 2 ** round(np.log2(total**0.5)) if total > FEW else 1
+        try:
+            table = _open(home).create_table(TABLE, data=batches.reader())
+            if cells > 1:
+                kind = IvfRq if dimensions % 8 == 0 and dimensions >= 64 else IvfFlat
+                # By default the cells alone would take several minutes more, and find no more.
+                config = kind(
+                    distance_type=metric, num_partitions=cells, sample_rate=40, max_iterations=10
+                )
+                table.create_index(VECTOR, config=config)
+        except Exception as error:
+            # What the columns raise comes out of LanceDB as something else.
+            raise batches.error or OSError(_line(error)) from error
+        return cells
+
+    def search(self, queries: Array, count: int, where: str | None = None) -> Neighbours:
+        """The nearest codes of each query (Q, D), as `search.exact` has them, but for a few.
+
+        Args:
+            where: an SQL condition on the table's columns: "label = 'tabby' AND width > 500". If
+                fewer than `count` rows meet it, these are the neighbours.
+
+        Raises:
+            ConvscopeError: shapes that do not fit, a condition that cannot be understood.
+        """
+        queries = check(self.codes, queries, count, self.metric)
+        if where is None:
+            return self._search(queries, min(count, len(self.codes)))
+        condition = f"({where}\n)"  # or LanceDB would pass over "; DROP ..." and "LIMIT 3"
+        try:
+            left = self._table.count_rows(condition)
+        except Exception as error:
+            raise ConvscopeError(f"cannot filter by {where!r} ({_line(error)})") from error
+        count = min(count, left)
+        if left > FILTERED:
+            return self._search(queries, count, condition, left / len(self.codes))
+        rows = self._rows(condition)
+        return among(self.codes, queries, [rows] * len(queries), count, self.metric)
+
+    def _candidates(self, queries: Array, count: int, cells: int, where: str | None) -> list[Array]:
+        try:
+            return [self._find(query, count, cells, where) for query in queries]
+        except Exception as error:
+            raise ConvscopeError(
+                f"{self.home} is damaged: delete it, and it is built again ({_line(error)})"
+            ) from error
+
+    def _find(self, query: Array, count: int, cells: int, where: str | None) -> Array:
+        search = self._table.search(query, vector_column_name=VECTOR)
+        search = search.distance_type(self.metric).minimum_nprobes(cells).maximum_nprobes(cells)
+        if where is not None:
+            search = search.where(where)
+        # LanceDB could compare the candidates themselves, but not so exactly.
+        return _column(search.select([ROW, "_distance"]).limit(count).to_arrow())
+
+    def _rows(self, where: str) -> Array:
+        return _column(
+            self._table.search().where(where).select([ROW]).limit(len(self.codes)).to_arrow()
+        )
+
+    def _not(self, where: str | None) -> Array | None:
+        return None if where is None else np.delete(np.arange(len(self.codes)), self._rows(where))
+
+
+class _Batches:
+    """The table's rows, a block of codes at a time."""
+
+    def __init__(self, codes: Array, columns: Iterable[pa.RecordBatch]) -> None:
+        self.codes, self.columns = codes, columns
+        self.error: Exception | None = None
+
+    def reader(self) -> pa.RecordBatchReader:
+        batches = self._keeping_errors()
+        first = next(batches)
+        return pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
+
+    def _keeping_errors(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._batches()
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        total, size = len(self.codes), max(1, BLOCK // self.codes.shape[1])
+        at, none = 0, True
+        for batch in self.columns:
+            none = False
+            if taken := {ROW, VECTOR} & set(batch.schema.names):
+                raise ConvscopeError(f"the table has {taken.pop()!r} already: rename that column")
+            for begin in range(0, batch.num_rows, size):
+                part = batch.slice(begin, size)
+                if at + part.num_rows > total:
+                    raise ConvscopeError(f"there are {total} codes, but more rows of columns")
+                yield self._with_codes(at, part.num_rows, part)
+                at += part.num_rows
+        if none:
+            for at in range(0, total, size):
+                yield self._with_codes(at, min(size, total - at), None)
+        elif at < total:
+            raise ConvscopeError(f"there are {total} codes, but only {at} rows of columns")
+
+    def _with_codes(self, at: int, count: int, columns: pa.RecordBatch | None) -> pa.RecordBatch:
+        block = self.codes[at : at + count]
+        # In cosine LanceDB scales them itself, and what others read here is to be the codes.
+        vectors = scaled(block, "l2")
+        parts: dict[str, Any] = {ROW: pa.array(np.arange(at, at + count))}
+        if columns is not None:
+            parts |= dict(zip(columns.schema.names, columns.columns, strict=True))
+        parts[VECTOR] = pa.FixedSizeListArray.from_arrays(
+            pa.array(vectors.ravel()), self.codes.shape[1]
+        )
+        release(block)
+        return pa.RecordBatch.from_pydict(parts)
+
+
+def _open(home: Path) -> Any:
+    import lancedb
+
+    return lancedb.connect(str(home))
+
+
+def _column(table: pa.Table) -> Array:
+    rows: Array = table[ROW].to_numpy()
+    return rows
+
+
+def _line(error: Exception) -> str:
+    """What LanceDB says, without where in its own source."""
+    words = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return words.removeprefix("Invalid input, ").split(", /")[0][:200]

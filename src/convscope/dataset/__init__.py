@@ -1,1 +1,0 @@
-"""Image collections: from a folder to an index of what a network sees in it."""

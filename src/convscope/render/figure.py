@@ -1,0 +1,102 @@
+"""Panels to a figure; a lone picture stays what it is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import matplotlib as mpl
+from PIL import Image
+
+from convscope.errors import ConvscopeError
+from convscope.render import colors, pictures, plots, tiles
+from convscope.render.page import LINE, STYLE, Page, widest, wrap
+from convscope.tensors import around_grey
+from convscope.types import (
+    Bars,
+    Curves,
+    Grid,
+    HeatMap,
+    Histogram,
+    Mosaic,
+    Panel,
+    Picture,
+    Sheet,
+    SignedPicture,
+)
+
+WIDEST, GAP, MARGIN = 15.0, 0.25, 0.12  # inches
+
+
+NARROWEST, TITLE = 1.25, 9.5  # inches of the words above a panel, and their points
+
+
+class Drawing(Protocol):
+    """What a panel becomes: a size in inches, and where to put it on a page."""
+
+    width: float
+    height: float
+
+    def put(self, page: Page, left: float, top: float) -> None: ...
+
+
+_DRAWINGS: dict[type, Callable[[Any], Drawing]] = {
+    Picture: lambda panel: pictures.Photograph(panel.rgb, panel.box),
+    SignedPicture: lambda panel: pictures.Photograph(around_grey(panel.values)),
+    HeatMap: pictures.Map,
+    Grid: tiles.grid,
+    Sheet: tiles.sheet,
+    Mosaic: tiles.Thumbnails,
+    Bars: plots.BarChart,
+    Histogram: plots.Distribution,
+    Curves: plots.Lines,
+}
+
+
+def draw(panels: Sequence[Panel]) -> Image.Image:
+    """Panels side by side, in as many rows as they need."""
+    if not panels:
+        raise ConvscopeError("this frame has nothing to show")
+    if len(panels) == 1 and isinstance(panels[0], Picture) and panels[0].box is None:
+        return Image.fromarray(colors.to_bytes(panels[0].rgb))
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        # A label may be in letters that the font lacks; it is drawn as boxes all the same.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        return _arranged([_Titled(panel) for panel in panels])
+
+
+class _Titled:
+    """A drawing and the lines above it."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.drawing = _DRAWINGS[type(panel)](panel)
+        self.title = wrap(panel.caption, max(NARROWEST, self.drawing.width), TITLE)
+        self.above = TITLE * LINE * len(self.title) + 0.07 if self.title else 0.0
+        self.width = max(self.drawing.width, widest(self.title, TITLE))
+
+
+def _arranged(drawings: Sequence[_Titled]) -> Image.Image:
+    rows: list[list[_Titled]] = [[]]
+    for drawing in drawings:
+        if rows[-1] and _across([*rows[-1], drawing]) > WIDEST:
+            rows.append([])
+        rows[-1].append(drawing)
+    above = [max(one.above for one in row) for row in rows]
+    below = [max(one.drawing.height for one in row) for row in rows]
+    height = sum(above) + sum(below) + GAP * (len(rows) - 1)
+    page = Page(max(map(_across, rows)) + 2 * MARGIN, height + 2 * MARGIN)
+    top = MARGIN
+    for row, title, room in zip(rows, above, below, strict=True):
+        left = MARGIN
+        for one in row:
+            at = left, top + title - one.above
+            page.text(at, "\n".join(one.title), TITLE, va="top")
+            one.drawing.put(page, left, top + title)
+            left += one.width + GAP
+        top += title + room + GAP
+    return page.image()
+
+
+def _across(row: Sequence[_Titled]) -> float:
+    return sum(one.width for one in row) + GAP * (len(row) - 1)

@@ -1,0 +1,170 @@
+"""A white page, measured in inches from its upper left corner; words are measured before they are
+put there."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D
+from PIL import Image
+
+from convscope.types import Array
+
+Point = tuple[float, float]
+
+DPI = 150
+
+
+FONT = "DejaVu Sans"
+
+
+LINE = 1.25 / 72  # from one line of text to the next, in inches a point
+
+
+INK, FAINT, ACCENT, ALARM = "#222222", "#8a8a8a", "#3b6ea5", "#d1495b"
+
+
+STYLE: dict[Any, Any] = {
+    "font.family": FONT,
+    "font.size": 9,
+    "text.parse_math": False,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+
+class Page:
+    """Points are (inches from the left, inches from the top)."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure((width, height), dpi=DPI, facecolor="white")
+        self._canvas = FigureCanvasAgg(self.figure)
+        self._pixels_down = int(self.figure.bbox.height)
+        self._inches = Affine2D().scale(DPI, -DPI).translate(0, self._pixels_down)
+
+    def picture(self, rgb: Array, left: float, top: float, width: float, height: float) -> None:
+        """Bytes (H, W, 3), brought to the page's pixels; much enlarged, they stay squares."""
+        size = pixels(width), pixels(height)
+        large = size[0] >= 3 * rgb.shape[1]
+        way = Image.Resampling.NEAREST if large else Image.Resampling.HAMMING
+        image = Image.fromarray(rgb).resize(size, way).convert("RGBA")
+        bottom = self._pixels_down - round(top * DPI) - size[1]
+        self.figure.add_artist(_Pixels(np.asarray(image), round(left * DPI), bottom))
+
+    def text(self, at: Point, words: str, points: float, **options: Any) -> None:
+        self.figure.text(*at, words, fontsize=points, transform=self._inches, **options)
+
+    def line(self, start: Point, end: Point, **options: Any) -> None:
+        across, down = zip(start, end, strict=True)
+        self.figure.add_artist(Line2D(across, down, transform=self._inches, **options))
+
+    def polygon(self, corners: Sequence[Point], colour: Any) -> None:
+        self.figure.add_artist(Polygon(corners, color=colour, linewidth=0, transform=self._inches))
+
+    def plot(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Axes with a line below them and nothing else yet."""
+        up = self.height - top - height
+        place = left / self.width, up / self.height, width / self.width, height / self.height
+        axes = self.figure.add_axes(place)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        return axes
+
+    def image(self) -> Image.Image:
+        self._canvas.draw()
+        return Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB")
+
+
+class _Pixels(Artist):
+    """A picture that is drawn pixel for pixel, many times faster than matplotlib's own."""
+
+    def __init__(self, rgba: Array, left: int, bottom: int) -> None:
+        super().__init__()
+        self._rgba, self._left, self._bottom = rgba, left, bottom
+
+    def draw(self, renderer: RendererBase) -> None:
+        graphics = renderer.new_gc()
+        renderer.draw_image(graphics, self._left, self._bottom, self._rgba[::-1])
+        graphics.restore()
+
+
+_SEAM = re.compile(r"(?<=[-._/])(?=[^\W\d])")  # in a module's name, say
+
+
+_RULER = RendererAgg(1, 1, DPI)  # measures words as they will be drawn
+
+
+def pixels(inches: float) -> int:
+    return max(1, round(inches * DPI))
+
+
+@lru_cache(4096)
+def width_of(words: str, points: float) -> float:
+    """How wide a line of text is, in inches."""
+    font = FontProperties(family=FONT, size=points)
+    width, _, _ = _RULER.get_text_width_height_descent(words, font, False)
+    return float(width) / DPI
+
+
+def widest(lines: Iterable[str], points: float) -> float:
+    return max((width_of(line, points) for line in lines), default=0.0)
+
+
+def wrap(words: str, inches: float, points: float) -> list[str]:
+    """Lines no longer than `inches`; only what is longer by itself is broken within a word."""
+
+    def fits(text: str) -> bool:
+        return width_of(text, points) <= inches
+
+    lines = [""]
+    for word in words.split():
+        pieces = [word]
+        if not fits(word):
+            parts = _SEAM.split(word)
+            pieces = [piece for part in parts for piece in ([part] if fits(part) else part)]
+        space = " " if lines[-1] else ""
+        for piece in pieces:
+            longer = lines[-1] + space + piece
+            if lines[-1] and not fits(longer):
+                lines.append(piece)
+            else:
+                lines[-1] = longer
+            space = ""
+    return lines if lines[0] else []
+
+
+def ticks(low: float, high: float, most: int) -> tuple[list[float], list[str], str]:
+    """Round values between two, how they are written, and the power of ten that they leave out."""
+    found = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    slack = 1e-6 * (high - low)
+    values = [float(v) for v in found if low - slack <= v <= high + slack]
+    largest = max(map(abs, values), default=0.0)
+    power = math.floor(math.log10(largest) + 1e-9) if largest else 0
+    power = 0 if -2 <= power <= 4 else power
+    scaled = [v / 10.0**power for v in values]
+    slack /= 10.0**power
+    digits = next(d for d in range(20) if all(abs(v - round(v, d)) <= slack for v in scaled))
+    labels = [f"{v:.{digits}f}".replace("-", "\N{MINUS SIGN}") for v in scaled]
+    raised = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return values, labels, f" (\N{MULTIPLICATION SIGN}10{raised})" if power else ""

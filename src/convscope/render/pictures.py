@@ -1,0 +1,120 @@
+"""Panels that are pictures: photographs, maps with their colour bar, tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convscope.render import colors
+from convscope.render.colors import Scale
+from convscope.render.page import (
+    FAINT,
+    LINE,
+    Page,
+    pixels,
+    ticks,
+    widest,
+    wrap,
+)
+from convscope.types import Array, Box, HeatMap
+
+HEIGHT = 3.0  # of a photograph, in inches
+
+
+BAR, BAR_SHORTEST = 0.11, 1.2
+
+
+WORDS, NUMBERS, SMALL = 9.0, 8.0, 7.0  # points: beside a map, at its ticks, and around tiles
+
+
+class Photograph:
+    def __init__(self, rgb: Tensor, box: Box | None = None) -> None:
+        self.width, self.height = _fitted(rgb)
+        self._rgb, self._box = rgb, box
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        rgb, box = _shrunk(self._rgb, self._box, pixels(max(self.width, self.height)))
+        shown = colors.to_bytes(rgb)
+        if box is not None:
+            seen = torch.isfinite(colors.place(torch.zeros(1, 1), shown.shape[:2], box)).numpy()
+            shown = np.where(seen[..., None], shown, (shown * colors.DIMMED).astype(np.uint8))
+        page.picture(shown, left, top, self.width, self.height)
+
+
+class Map:
+    """A map and its colour bar, which is never too short for its words."""
+
+    def __init__(self, panel: HeatMap) -> None:
+        self._panel, self.scale_of = panel, scale_of(panel)
+        self._across, self._down = _fitted(_ground(panel))
+        self.height = max(self._down, BAR_SHORTEST)
+        low, high, _ = self.scale_of
+        self._values, self._numbers, power = ticks(low, high, max(2, round(1.7 * self.height)))
+        self._label = wrap(panel.label + power, self.height, WORDS)
+        self._room = 0.1 + widest(self._numbers, NUMBERS)
+        self.width = self._across + 0.08 + BAR + self._room + WORDS * LINE * len(self._label)
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        shown = painted(self._panel, self.scale_of, pixels(max(self._across, self._down)))
+        page.picture(shown, left, top, self._across, self._down)
+        self._put_bar(page, left + self._across + 0.08, top)
+
+    def _put_bar(self, page: Page, left: float, top: float) -> None:
+        (low, high, signed), values = self.scale_of, self._panel.values.float()
+        right, middle, bottom = left + BAR, left + BAR / 2, top + self.height
+        # Where values go beyond the scale, its end is an arrow.
+        upper = top + BAR if bool((values > high).any()) else top
+        lower = bottom - BAR if bool((values < low).any()) else bottom
+        ramp = colors.ramp(signed, self._panel.photo is not None)
+        for end, tip, colour in ((upper, top, ramp[0, 0]), (lower, bottom, ramp[-1, 0])):
+            base = end + 0.1 * (end - tip)  # no seam
+            page.polygon(((left, base), (right, base), (middle, tip)), colour / 255)
+        page.picture(ramp, left, upper, BAR, lower - upper)
+        for value, number in zip(self._values, self._numbers, strict=True):
+            down = lower - (value - low) / (high - low) * (lower - upper)
+            page.line((right, down), (right + 0.03, down), color=FAINT, linewidth=0.6)
+            page.text((right + 0.05, down), number, NUMBERS, va="center_baseline")
+        beside = right + self._room, top + self.height / 2
+        page.text(beside, "\n".join(self._label), WORDS, rotation=90, ha="left", va="center")
+
+
+def scale_of(panel: HeatMap) -> Scale:
+    return colors.limits(panel.values, panel.signed, panel.clip, panel.top)
+
+
+def painted(panel: HeatMap, scale: Scale, most: int) -> Array:
+    """Bytes (H, W, 3); of a photo's pixels not many more than `most` a side are needed."""
+    if panel.photo is None:
+        return colors.paint(panel.values, scale)
+    photo, box = _shrunk(panel.photo, panel.box, most)
+    return colors.overlay(panel.values, photo, box, scale)
+
+
+def _ground(panel: HeatMap) -> Tensor:
+    return panel.values if panel.photo is None else panel.photo
+
+
+def _fitted(image: Tensor) -> tuple[float, float]:
+    """Width and height at the usual height, or lower where the image is very wide."""
+    height, width = image.shape[-2:]
+    wide = min(HEIGHT * width / height, 2 * HEIGHT)
+    return wide, wide * height / width
+
+
+def _shrunk(image: Tensor, box: Box | None, most: int) -> tuple[Tensor, Box | None]:
+    """No larger than `most` pixels a side, the box with it."""
+    factor = min(1.0, most / max(image.shape[-2:]))
+    if factor == 1:
+        return image, box
+    image = resized(image, [max(1, round(s * factor)) for s in image.shape[-2:]])
+    return image, None if box is None else Box(*(value * factor for value in box))
+
+
+def resized(image: Tensor, size: Sequence[int]) -> Tensor:
+    if image.shape[-2:] == torch.Size(size):
+        return image
+    return F.interpolate(image[None].float(), list(size), mode="bilinear", antialias=True)[0]

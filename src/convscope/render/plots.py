@@ -1,0 +1,191 @@
+"""Panels with axes: bars, histograms, curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from convscope.render.page import ACCENT, ALARM, FAINT, LINE, Page, ticks, widest, wrap
+from convscope.types import Bars, Curves, Histogram
+
+HEIGHT = 3.0  # inches, with the words below
+
+
+ACROSS, LEADER = 3.6, 0.25  # inches of a plot of curves, and from it to the names of the lines
+
+
+WORDS, SMALL = 9.0, 8.0  # points
+
+
+# Told apart by colour-blind people (after Okabe and Ito 2008), and dark enough to write in.
+HUES = (ACCENT, "#d55e00", "#009e73", "#b4559a", "#3fa2d9", "#c98a00")
+
+
+PALE = "#e6e6e6"
+
+
+class BarChart:
+    def __init__(self, panel: Bars) -> None:
+        self._panel = panel
+        self._left = 0.1 + widest(panel.names, SMALL)
+        self._label = wrap(panel.label, 3.2, WORDS)
+        self.width, self.height = self._left + 3.2, HEIGHT
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        panel = self._panel
+        axes = page.plot(left + self._left, top, 3.2, HEIGHT - _below(self._label))
+        positions = np.arange(len(panel.names))[::-1]
+        axes.barh(positions, panel.values, color=ACCENT, height=0.62)
+        axes.set_yticks(positions, panel.names)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("\n".join(self._label))
+        low, high = min(0.0, *panel.values), max(0.0, *panel.values)
+        room = 0.18 * (high - low) or 1.0
+        axes.set_xlim(low - room if low < 0 else 0.0, high + room)
+        for position, value in zip(positions, panel.values, strict=True):
+            side = "right" if value < 0 else "left"
+            axes.text(value, position, f" {value:{panel.form}} ", ha=side, va="center", fontsize=8)
+
+
+class Distribution:
+    def __init__(self, panel: Histogram) -> None:
+        self._panel = panel
+        self._label = wrap(panel.label, 3.4, WORDS)
+        self.width, self.height = 3.6, HEIGHT
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        axes = page.plot(left + 0.1, top, 3.4, HEIGHT - _below(self._label))
+        values = self._panel.values.detach().cpu().float().flatten().numpy()
+        axes.hist(values, bins=80, color=ACCENT)
+        for mark in self._panel.marks:
+            axes.axvline(mark, color=ALARM, linewidth=0.8, linestyle="--")
+        axes.set_xlabel("\n".join(self._label))
+        axes.set_yticks([])
+
+
+class Lines:
+    """Curves, each with its name beside its end; no name lies upon another."""
+
+    def __init__(self, panel: Curves) -> None:
+        self._panel = panel
+        self._x_range = _range(panel.x)
+        values = [value for line in panel.lines.values() for value in line if math.isfinite(value)]
+        low, high = _range(values)
+        room = 0.04 * (high - low)
+        if min(values, default=0.0) >= 0:
+            self._y_range = 0.0, 1.04 * max(values, default=0.0) or 1.0
+        else:
+            self._y_range = low - room, high + room
+        self._x_ticks, self._y_ticks = ticks(*self._x_range, 6), ticks(*self._y_range, 6)
+        self._x_label = wrap(panel.x_label + self._x_ticks[2], ACROSS, WORDS)
+        self._down = HEIGHT - _below(self._x_label)
+        self._y_label = wrap(panel.y_label + self._y_ticks[2], self._down, WORDS)
+        self._left = 0.12 + WORDS * LINE * len(self._y_label) + widest(self._y_ticks[1], SMALL)
+        self._names = {name: wrap(name, 1.5, SMALL) for name in panel.lines}
+        named = max((widest(lines, SMALL) for lines in self._names.values()), default=0.0)
+        self.width, self.height = self._left + ACROSS + LEADER + named, HEIGHT
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        panel = self._panel
+        middle = top + self._down / 2
+        page.text((left, middle), "\n".join(self._y_label), WORDS, rotation=90, va="center")
+        left += self._left
+        axes = page.plot(left, top, ACROSS, self._down)
+        axes.set_xlim(self._x_range)
+        axes.set_ylim(self._y_range)
+        axes.set_xticks(*self._x_ticks[:2])
+        axes.set_yticks(*self._y_ticks[:2])
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("\n".join(self._x_label))
+        axes.grid(axis="y", color=PALE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        if self._y_range[0] < 0:
+            axes.axhline(0, color=FAINT, linewidth=0.6)
+        looks = _looks(panel)
+        for name, line in panel.lines.items():
+            faint = name in panel.faint
+            there = np.isfinite(line)
+            # A value between two gaps is no line: it gets a dot.
+            alone = there & ~np.append(False, there[:-1]) & ~np.append(there[1:], False)
+            axes.plot(
+                panel.x,
+                line,
+                **looks[name],
+                linewidth=1.0 if faint else 1.6,
+                zorder=2.0 if faint else 2.5,
+                marker="o",
+                markersize=3,
+                markevery=np.flatnonzero(alone).tolist(),
+                clip_on=False,
+            )
+        strong = panel.lines.keys() - panel.faint
+        if len(strong) == 1 and self._y_range[0] == 0:
+            (name,) = strong
+            colour = looks[name]["color"]
+            axes.fill_between(panel.x, panel.lines[name], color=colour, alpha=0.12, linewidth=0)
+        self._put_names(page, left, top, looks)
+
+    def _put_names(
+        self, page: Page, left: float, top: float, looks: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Each name right of the plot, near the height where its line ends, and a thread to it."""
+        ends = {}
+        for name, line in self._panel.lines.items():
+            for x, y in zip(self._panel.x, line, strict=True):
+                if math.isfinite(y):
+                    across = ACROSS * _share(x, self._x_range)
+                    ends[name] = left + across, top + self._down * (1 - _share(y, self._y_range))
+        order = sorted(ends, key=lambda name: ends[name][1])
+        heights = [SMALL * LINE * len(self._names[name]) for name in order]
+        places = _apart([ends[name][1] for name in order], heights, top + self._down)
+        right = left + ACROSS
+        for name, down in zip(order, places, strict=True):
+            colour = looks[name]["color"]
+            out = right + 0.04, ends[name][1]
+            page.line(ends[name], out, color=colour, linewidth=0.6, linestyle=":")
+            page.line(out, (right + LEADER - 0.05, down), color=colour, linewidth=0.6)
+            words = "\n".join(self._names[name])
+            page.text((right + LEADER, down), words, SMALL, color=colour, va="center")
+
+
+def _looks(panel: Curves) -> dict[str, dict[str, Any]]:
+    """Colour and dashes of each line: no two alike, as far as they go."""
+    looks = {}
+    strong, faint = 0, 0
+    for name in panel.lines:
+        if name in panel.faint:
+            looks[name] = {"color": FAINT, "linestyle": ("--", ":", "-.")[faint % 3]}
+            faint += 1
+        else:
+            again, hue = divmod(strong, len(HUES))
+            looks[name] = {"color": HUES[hue], "linestyle": ("-", "--", ":", "-.")[again % 4]}
+            strong += 1
+    return looks
+
+
+def _apart(centres: Sequence[float], heights: Sequence[float], bottom: float) -> list[float]:
+    """Centres, which ascend, moved so that nothing overlaps: down, and up again from the bottom."""
+    places = list(centres)
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + (heights[i - 1] + heights[i]) / 2)
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], bottom - heights[i] / 2)
+        bottom = places[i] - heights[i] / 2
+    return places
+
+
+def _below(label: Sequence[str]) -> float:
+    """Inches of the numbers and the words below a plot."""
+    return 0.29 + WORDS * LINE * len(label)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _share(value: float, ends: tuple[float, float]) -> float:
+    return (value - ends[0]) / (ends[1] - ends[0])

@@ -1,0 +1,167 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import median
+
+import numpy as np
+
+from convscope.render import colors
+from convscope.render.page import (
+    ALARM,
+    DPI,
+    LINE,
+    Page,
+    pixels,
+    widest,
+    wrap,
+)
+from convscope.render.pictures import HEIGHT, SMALL, painted, resized, scale_of
+from convscope.types import Array, Grid, Mosaic, Sheet
+
+CANVAS = 13.5  # the longer side of a mosaic, in inches: about 2,000 pixels
+
+
+PALE = 241  # its ground, on which white tiles are seen
+
+
+class Tiles:
+    """Pictures in rows, each in room of the same size, words below each and beside each row."""
+
+    def __init__(
+        self,
+        panel: Grid | Sheet,
+        paint: Callable[[int], Iterable[Array]],
+        count: int,
+        ratio: float,
+        captions: Sequence[str],
+        *,
+        side: float,
+        gap: float,
+        within: float,
+    ) -> None:
+        """`paint` is told how many pixels are shown; `ratio` is width to height; `side` is that of
+        a square as large as a tile; all columns lie `within` some inches."""
+        self._paint = paint
+        self._marked = panel.marked if isinstance(panel, Grid) else frozenset()
+        columns = panel.columns or max(1, round(math.sqrt(count * 1.6 / ratio)))
+        self._columns = min(columns, count)
+        side = panel.tile_inches or side
+        across, down = side * math.sqrt(ratio), side / math.sqrt(ratio)
+        # Narrow tiles stand further apart where they have captions.
+        named = min(0.9, 0.06 + widest(captions, SMALL)) if captions else 0.0
+        self._cell = min(max(across, named), (within + gap) / self._columns - gap)
+        scale = min(1.0, self._cell / across, HEIGHT / down)
+        self._across, self._down = across * scale, down * scale
+        self._captions = [wrap(caption, self._cell - 0.04, SMALL) for caption in captions]
+        lines = max(map(len, self._captions), default=0)
+        self._pitch = self._down + gap + (0.08 + SMALL * LINE * lines if lines else 0.0)
+        # Short words beside a row, and all beside a flat one, are upright.
+        self._upright = widest(panel.rows, SMALL) <= 0.3 or self._down < 0.6
+        self._rows = [wrap(row, 1.2 if self._upright else self._down, SMALL) for row in panel.rows]
+        if self._upright:
+            room = max((widest(row, SMALL) for row in self._rows), default=0.0)
+        else:
+            room = SMALL * LINE * max(map(len, self._rows))
+        self._left = 0.06 + room if panel.rows else 0.0
+        self._stride = self._cell + gap
+        self.width = self._left + self._columns * self._stride - gap
+        self.height = math.ceil(count / self._columns) * self._pitch - gap
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        for row, lines in enumerate(self._rows):
+            down = top + row * self._pitch + self._down / 2
+            page.text(
+                (left + self._left - 0.06, down),
+                "\n".join(lines),
+                SMALL,
+                ha="right",
+                va="center",
+                rotation=0 if self._upright else 90,
+                multialignment="right" if self._upright else "center",
+            )
+        for i, rgb in enumerate(self._paint(pixels(max(self._across, self._down)))):
+            row, column = divmod(i, self._columns)
+            middle = left + self._left + column * self._stride + self._cell / 2
+            above = top + row * self._pitch
+            across, down = _inside(rgb, self._across, self._down)
+            edge, start = middle - across / 2, above + (self._down - down) / 2
+            page.picture(rgb, edge, start, across, down)
+            if i in self._marked:
+                for one, other in ((start, start + down), (start + down, start)):
+                    page.line((edge, one), (edge + across, other), color=ALARM, linewidth=0.8)
+            if self._captions:
+                at = middle, above + self._down + 0.05
+                page.text(at, "\n".join(self._captions[i]), SMALL, ha="center", va="top")
+
+
+class Thumbnails:
+    """Tiles on a pale canvas, each with a thin white rim; small ones are enlarged at most twice."""
+
+    def __init__(self, panel: Mosaic) -> None:
+        self._panel = panel
+        most = min(CANVAS * DPI / max(panel.size), 2 * panel.tiles.shape[-1])
+        self._side = max(1, int(most))  # in whole pixels, or gaps of a grid would differ
+        across, down = (max(1, round(length * self._side)) for length in panel.size)
+        self.width, self.height = across / DPI, down / DPI
+
+    def put(self, page: Page, left: float, top: float) -> None:
+        side, rim = self._side, 1 if self._side >= 16 else 0
+        canvas = np.full((pixels(self.height), pixels(self.width), 3), PALE, np.uint8)
+        corners = (self._panel.places * side - side / 2).round().int().tolist()
+        for tile, (x, y) in zip(self._panel.tiles, corners, strict=True):
+            inner = (side - 2 * rim,) * 2
+            framed = np.full((side, side, 3), 255, np.uint8)
+            framed[rim : side - rim, rim : side - rim] = colors.to_bytes(resized(tile, inner))
+            # What lies beyond the canvas is cut off.
+            room = canvas[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
+            room[:] = framed[max(-y, 0) :, max(-x, 0) :][: room.shape[0], : room.shape[1]]
+        page.picture(canvas, left, top, self.width, self.height)
+
+
+def grid(panel: Grid) -> Tiles:
+    count, _, height, width = panel.tiles.shape
+    side, gap = (0.55, 0.045) if max(height, width) < 16 else (1.15, 0.03)
+    return Tiles(
+        panel,
+        lambda _: _bytes(panel),
+        count,
+        width / height,
+        panel.captions,
+        side=side,
+        gap=gap,
+        within=8.5,
+    )
+
+
+def sheet(panel: Sheet) -> Tiles:
+    """Photographs decide the shape of a tile, where there are any."""
+    maps = panel.maps
+    shapes = [m.photo.shape[-2:] for m in maps if m.photo is not None]
+    ratio = median(width / height for height, width in shapes or [m.values.shape for m in maps])
+    captions = [m.caption for m in maps] if any(m.caption for m in maps) else []
+
+    def paint(most: int) -> Iterator[Array]:
+        return (painted(m, scale_of(m), most) for m in maps)
+
+    within = 8.5 if panel.columns is None else 14.0
+    return Tiles(panel, paint, len(maps), ratio, captions, side=1.6, gap=0.06, within=within)
+
+
+def _bytes(panel: Grid) -> Iterator[Array]:
+    """Each tile as bytes (h, w, 3), from `low` to `high` or its own extremes."""
+    for tile in panel.tiles.detach().cpu().float():
+        low = float(tile.min()) if panel.low is None else panel.low
+        high = float(tile.max()) if panel.high is None else panel.high
+        yield colors.to_bytes((tile - low) / max(high - low, 1e-12))
+
+
+def _inside(rgb: Array, across: float, down: float) -> tuple[float, float]:
+    """Width and height of a picture in a tile's room. Small ones are enlarged by a whole factor, so
+    that a weight stays a square."""
+    height, width, _ = rgb.shape
+    factor = min(across * DPI / width, down * DPI / height)
+    factor = int(factor + 1e-6) if factor >= 3 and max(height, width) < 100 else factor
+    return width * factor / DPI, height * factor / DPI

@@ -1,0 +1,20 @@
+# What other rooms may use of this one.
+from . import catalog as catalog
+from . import folders as folders
+from . import options as options
+from . import registry as registry
+from .folders import Batch as Batch
+from .options import IndexPath as IndexPath
+from .options import Seed as Seed
+from .options import TargetName as TargetName
+from .options import TargetNames as TargetNames
+from .options import check_image as check_image
+from .own_recipe import ASCEND as ASCEND
+from .own_recipe import Options as Options
+from .own_recipe import ascend as ascend
+from .recipe_text import check_recipe as check_recipe
+from .registry import Technique as Technique
+from .registry import technique as technique
+from .result import Result as Result
+from .run import Run as Run
+from .run import save_run as save_run

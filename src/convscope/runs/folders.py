@@ -1,0 +1,216 @@
+"""A technique for every photograph of a folder: one in memory at a time, and none done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import torch
+from torch import Tensor
+
+from convscope.errors import ConvscopeError
+from convscope.files import images, pictures
+from convscope.network import Network
+from convscope.runs import registry
+from convscope.runs.run import Run
+
+_MAY_DIFFER = {"convscope", "torch", "device", "image"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The photographs of a folder, in the order of their paths, and where their pictures go."""
+
+    folder: Path
+    output: Path
+    photographs: tuple[Path, ...]
+
+    def picture(self, photograph: Path) -> Path:
+        """The whole name and .png, for there may be both cat.jpg and cat.png."""
+        name = photograph.relative_to(self.folder)
+        return self.output / name.with_name(f"{name.name}.png")
+
+
+def plan(technique: str, folder: Path, output: Path | None = None) -> Plan:
+    """What there is to do; reads no photograph and writes nothing.
+
+    Folders in the folder are read too, but not hidden ones, links to folders (they may go in
+    circles), or those that pictures of this folder go to: `output`, and FOLDER-TECHNIQUE in the
+    current folder, which is where they go if it is not given.
+
+    Raises:
+        ConvscopeError: no photograph, a folder that cannot be read, no place for the pictures.
+    """
+    usual = {name: _usual_output(folder, name) for name in (technique, *registry.names())}
+    output = usual[technique] if output is None else output
+    _check_output(folder, output)
+    left_out = {os.path.realpath(path) for path in (output, *usual.values())}
+    return Plan(folder, output, photographs(folder, left_out))
+
+
+def photographs(folder: Path, left_out: Collection[str] = ()) -> tuple[Path, ...]:
+    """The photographs in a folder and in the folders in it, but for those whose real path is
+    `left_out`, hidden ones, and links to folders, for they may go in circles.
+
+    Raises:
+        ConvscopeError: none, or a folder that cannot be read.
+    """
+    endings = images.endings()
+    found = []
+    for here, inner, names in os.walk(folder, onerror=_refuse):
+        inner[:] = [
+            name
+            for name in inner
+            if not name.startswith(".")
+            and os.path.realpath(os.path.join(here, name)) not in left_out
+        ]
+        paths = (Path(here, name) for name in names if not name.startswith("."))
+        found += [path for path in paths if path.suffix.lower() in endings]
+    if not found:
+        raise ConvscopeError(f"no photograph in {folder}")
+    return tuple(sorted(found))
+
+
+def _usual_output(folder: Path, technique: str) -> Path:
+    name = os.path.basename(os.path.abspath(folder))
+    return Path(f"{name}-{technique}".lstrip("-"))
+
+
+def _check_output(folder: Path, output: Path) -> None:
+    nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if nearest == output and not output.is_dir():
+        raise ConvscopeError(f"{output} is a file; the pictures of a folder go to a folder")
+    if nearest != output and output.suffix.lower() in pictures.WRITABLE:
+        raise ConvscopeError(
+            f"{folder} is a folder, so its pictures need one too, not the file {output.name}"
+        )
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise ConvscopeError(f"cannot make pictures in {output}: {nearest} cannot be written to")
+    if folder.resolve().is_relative_to(output.resolve()):
+        raise ConvscopeError(f"{output} holds the photographs; give the pictures another folder")
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise ConvscopeError(f"cannot read {error.filename} ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one photograph.
+
+    "replaced" is made in the place of a picture that had been made in another way. "kept" was there
+    already, so that its figures are not known. Where it "failed", `error` says why and names it.
+    """
+
+    photograph: Path
+    picture: Path
+    state: Literal["made", "replaced", "kept", "failed"]
+    figures: Mapping[str, object] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def row(self) -> dict[str, object]:
+        """For a line of JSON."""
+        if self.state == "failed":
+            return {"image": str(self.photograph), "error": self.error}
+        kept = {"kept": True} if self.state == "kept" else {}
+        paths = {"image": str(self.photograph), "picture": str(self.picture)}
+        return {**paths, **kept, **self.figures}
+
+
+class Batch:
+    """A plan at work.
+
+    Args:
+        plan: what to do.
+        begin: from a photograph to the run of which the picture is to be the last frame.
+        net: the network of these runs.
+
+    Raises:
+        ConvscopeError: what `begin` finds wrong whatever the photograph, a target say.
+    """
+
+    def __init__(self, plan: Plan, begin: Callable[[Tensor], Run], net: Network) -> None:
+        self.plan, self._begin = plan, begin
+        generator = torch.Generator().manual_seed(0)
+        height, width = net.input_size
+        anything = torch.rand(1, 3, 2 * height, 2 * width, generator=generator)
+        self._on_anything = begin(anything)
+        self._worked = False
+
+    def make(self, photograph: Path) -> Outcome:
+        """A photograph's picture, unless it is there, made in the same way.
+
+        Raises:
+            ConvscopeError: the picture cannot be written, or the technique refuses not this
+                photograph, but any.
+        """
+        picture = self.plan.picture(photograph)
+        if self._is_there(photograph, picture):
+            self._worked = True
+            return Outcome(photograph, picture, "kept")
+        # Whatever one photograph comes to grief by, the memory it needs too, spares the others.
+        try:
+            photo = images.open_image(photograph)
+        except Exception as error:
+            return Outcome(photograph, picture, "failed", error=_naming(photograph, error))
+        try:
+            result = self._begin(photo).result()
+            drawn = result.picture
+        except Exception as error:
+            if not self._worked and _said(error) == self._refusal:
+                raise
+            return Outcome(photograph, picture, "failed", error=_naming(photograph, error))
+        self._worked = True
+        state: Literal["made", "replaced"] = "replaced" if picture.exists() else "made"
+        try:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConvscopeError(f"cannot make {picture.parent} ({error.strerror})") from error
+        pictures.save_pictures(picture, [drawn], result.recipe)
+        return Outcome(photograph, picture, state, result.figures)
+
+    @cached_property
+    def _refusal(self) -> str:
+        """What the technique says against an image that nothing is wrong with."""
+        try:
+            _ = next(iter(self._on_anything)).picture
+        except Exception as error:
+            return _said(error)
+        return ""
+
+    def _is_there(self, photograph: Path, picture: Path) -> bool:
+        """Reads no pixel, and the photograph only where all else is the same."""
+        try:
+            recipe = pictures.read_recipe(picture)
+            if _way(recipe) != _way(self._on_anything.recipe):
+                return False
+            image = recipe.get("image")
+            return isinstance(image, dict) and image.get("sha256") == images.digest(photograph)
+        except ConvscopeError:
+            return False
+
+
+def _way(recipe: Mapping[str, object]) -> str:
+    """How a picture was made, but for the photograph, the device and the versions.
+
+    As JSON, for that is what a picture carries: a tuple has become a list there.
+    """
+    parts = {part: recipe[part] for part in recipe.keys() - _MAY_DIFFER}
+    return json.dumps(parts, sort_keys=True, default=str)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ConvscopeError):
+        return str(error)
+    return f"{type(error).__name__}: {str(error)[:300]}"
+
+
+def _naming(photograph: Path, error: Exception) -> str:
+    said = _said(error)
+    return said if str(photograph) in said else f"{photograph}: {said}"

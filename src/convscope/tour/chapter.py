@@ -1,0 +1,101 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from convscope.errors import ConvscopeError
+from convscope.runs import Run, Technique, registry
+
+Quote = Callable[[Mapping[str, Any]], Mapping[str, object]]
+
+
+@dataclass
+class Stop:
+    """One step of the tour: what is shown, and how to read it.
+
+    `quote` chooses what of a result's figures is put below the picture, `check` follows the
+    technique with the checks of its map, `grows` tells that its frames are an image that changes.
+    """
+
+    title: str
+    technique: Technique
+    reading: str
+    options: Mapping[str, Any]
+    quote: Quote = field(default=lambda _: {})
+    check: bool = False
+    grows: bool = False
+    run: Run | None = None
+    refusal: str = ""
+    command: str = ""
+    picture: str = ""
+    alt: str = ""
+    width: int = 0
+    height: int = 0
+    seconds: float = 0.0
+    figures: list[tuple[str, object]] = field(default_factory=list)
+
+    @property
+    def anchor(self) -> str:
+        return self.title.lower().replace(" ", "-").replace("?", "").replace(",", "")
+
+    @property
+    def wide(self) -> bool:
+        return self.width > 1.6 * self.height
+
+
+def stop(
+    title: str,
+    name: str,
+    reading: str,
+    options: Mapping[str, Any] | None = None,
+    quote: Quote = lambda _: {},
+    check: bool = False,
+    grows: bool = False,
+) -> Stop:
+    return Stop(title, registry.get(name), reading, options or {}, quote, check, grows)
+
+
+def layer_name(choose: Callable[..., Any], *words: Any) -> str:
+    """The name of the layer that a default chooses, or "" where there is none."""
+    try:
+        name: str = choose(*words).name
+    except ConvscopeError:
+        return ""
+    return name
+
+
+def percent(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def quote_predictions(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    return {p["label"]: percent(p["probability"]) for p in figures["predictions"]}
+
+
+def quote_layer(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    return {
+        "channels": f"{figures['channels']}, of which {figures['dead']} dead on this photograph",
+        "values that are zero": percent(figures["silent"]),
+    }
+
+
+def quote_target(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    steepest = {"steepest pixel": f"{figures['steepest']:.3g}"} if "steepest" in figures else {}
+    return {f"score of {figures['target']}": f"{figures['score']:.2f}", **steepest}
+
+
+def quote_sheet(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    return {"layer": figures["target"], "channels": ", ".join(map(str, figures["channels"]))}
+
+
+def quote_errors(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    pairs = zip(figures["layers"], figures["root_errors"], strict=True)
+    return {layer: f"root relative error {errors[0]:.3f}" for layer, errors in pairs}
+
+
+def quote_check(figures: Mapping[str, Any]) -> Mapping[str, object]:
+    words: Mapping[str, object] = figures["check"]["words"]
+    return words

@@ -1,0 +1,37 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from convscope.render import draw
+from convscope.runs import Result
+from convscope.tensors import resize
+from convscope.types import Grid, Picture
+
+
+def growth_picture(results: list[Result], photo: Tensor | None) -> Image.Image | None:
+    """Of a climb: the photo before and after, or the image at a few moments side by side."""
+    if not results or results[-1].image is None:
+        return None
+    tensors = [
+        torch.from_numpy(r.image).permute(0, 3, 1, 2) for r in results if r.image is not None
+    ]
+    if photo is not None:
+        return draw((Picture(photo[0], "before"), Picture(tensors[-1][0], "after")))
+    size = (max(224, tensors[-1].shape[-2]),) * 2
+    tiles = torch.cat([resize(image[:1], size).clamp(0, 1) for image in tensors])
+    captions = tuple(f"after {r.step} steps" for r in results)
+    panel = Grid(tiles, columns=len(tiles), captions=captions, low=0.0, high=1.0, tile_inches=2.1)
+    return draw((panel,))
+
+
+def webp(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=88, method=4)
+    return base64.b64encode(buffer.getvalue()).decode()

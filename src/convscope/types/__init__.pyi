@@ -1,0 +1,19 @@
+# What other rooms may use of this one.
+from .arrays import Array as Array
+from .frames import Ascent as Ascent
+from .frames import Frame as Frame
+from .panels import Bars as Bars
+from .panels import Curves as Curves
+from .panels import Grid as Grid
+from .panels import HeatMap as HeatMap
+from .panels import Histogram as Histogram
+from .panels import Mosaic as Mosaic
+from .panels import Panel as Panel
+from .panels import Picture as Picture
+from .panels import Sheet as Sheet
+from .panels import SignedPicture as SignedPicture
+from .targets import Axis as Axis
+from .targets import Box as Box
+from .targets import Layer as Layer
+from .targets import Prediction as Prediction
+from .targets import Target as Target

@@ -1,0 +1,9 @@
+"""NumPy arrays of any kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]

@@ -1,0 +1,104 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Prediction(NamedTuple):
+    """One row of what a classifier says."""
+
+    label: str
+    probability: float
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls here
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a score is read off: a class, a layer, a channel or one neuron.
+
+    `layer` is "" for the network's own output, as in `nn.Module.named_modules`.
+    """
+
+    layer: str
+    channel: int | None = None
+    position: tuple[int, int] | None = None
+    label: str | None = None
+
+    def __str__(self) -> str:
+        if self.label is not None:
+            return self.label
+        channel = "" if self.channel is None else f":{self.channel}"
+        position = "" if self.position is None else f"@{self.position[0]},{self.position[1]}"
+        return (self.layer or "output") + channel + position
+
+    @property
+    def word(self) -> str | int:
+        """What names it again: of a class its number, for labels may be shared."""
+        return str(self) if self.label is None or self.channel is None else self.channel
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The input pixels that unit i of a layer sees on one axis: start + jump i to stop + jump i."""
+
+    jump: float
+    start: float
+    stop: float
+
+    @property
+    def size(self) -> float:
+        return self.stop - self.start + 1
+
+    def span(self, index: int) -> tuple[float, float]:
+        """First and last input pixel (inclusive, may lie in the padding) of unit `index`."""
+        return self.start + self.jump * index, self.stop + self.jump * index
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of `net.layers`.
+
+    `shape` is the output's without the batch. `rows` and `columns` tell which input pixels a unit
+    can see; None means that it sees the whole image (behind a global pooling or a dense layer) or
+    that convscope cannot tell. `activation` names the function whose output this layer's is:
+    where there is one, `NAME.pre` names what went into it.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    parameters: int
+    rows: Axis | None
+    columns: Axis | None
+    activation: str | None = None
+    leaf: bool = True
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the output is a stack of maps (channels, rows, columns)."""
+        return len(self.shape) == 3
+
+    @property
+    def channels(self) -> int:
+        return self.shape[0] if self.shape else 1
+
+    @property
+    def stride(self) -> tuple[float, float] | None:
+        """Input pixels between neighbouring units, down and across."""
+        return (self.rows.jump, self.columns.jump) if self.rows and self.columns else None
+
+    @property
+    def receptive_field(self) -> tuple[float, float] | None:
+        """Height and width, in input pixels, of what one unit sees; None: the whole image."""
+        return (self.rows.size, self.columns.size) if self.rows and self.columns else None
+
+
+class Box(NamedTuple):
+    """A rectangle on a photograph, in its pixels; edges, not centres, so it may be fractional."""
+
+    top: float
+    left: float
+    height: float
+    width: float

@@ -1,0 +1,245 @@
+"""Maps of codes: what they keep, what they say of themselves, and that a seed is a promise."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.metrics import pairwise_distances
+
+import convscope as cs
+from convscope.collection.layout import methods
+from convscope.collection.layout.methods import METHODS, Layout, layout
+from convscope.types import Array
+
+
+def clusters(count: int, kinds: int = 4, width: int = 40, seed: int = 0) -> tuple[Array, Array]:
+    """Codes far apart unless of one kind, and their kinds."""
+    chance = np.random.default_rng(seed)
+    centres = 10 * chance.standard_normal((kinds, width))
+    kind = np.arange(count) % kinds
+    return (centres[kind] + chance.standard_normal((count, width))).astype(np.float16), kind
+
+
+def lay(codes: Array, method: str, **options: int) -> Layout:
+    if method == "umap":
+        pytest.importorskip("umap")
+    return layout(codes, method, **options)
+
+
+def nearest(values: Array, count: int) -> list[set[int]]:
+    """By brute force."""
+    far = pairwise_distances(values.astype(np.float64))
+    np.fill_diagonal(far, np.inf)
+    return [set(row[:count].tolist()) for row in far.argsort(1)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_of_a_kind_lie_together(method: str) -> None:
+    codes, kind = clusters(120)
+    found = lay(codes, method)
+    assert found.places.shape == (120, 2)
+    assert found.places.dtype == np.float32
+    assert found.embedded == 120
+    same = [kind[list(near)] == kind[i] for i, near in enumerate(nearest(found.places, 10))]
+    assert np.mean(same) > 0.8  # by chance a quarter
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # scikit-learn, of one row
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30), (500, 20), (6, 1), (1, 5)])
+def test_pca_is_scikit_learns(shape: tuple[int, int]) -> None:
+    codes = np.random.default_rng(1).standard_normal(shape).astype(np.float16)
+    most = min(2, *shape)
+    expected = PCA(most).fit_transform(codes.astype(np.float64))
+    found = layout(codes, "pca").places
+    for axis in range(most):  # an axis is known but for its sign
+        mine, theirs = found[:, axis], expected[:, axis]
+        sign = np.sign(mine @ theirs) or 1
+        np.testing.assert_allclose(mine, sign * theirs, atol=2e-4)
+    assert not found[:, most:].any()
+
+
+def test_pca_in_blocks_is_pca_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, _ = clusters(90)
+    whole = layout(codes, "pca").places
+    monkeypatch.setattr(methods, "BLOCK", 7)
+    np.testing.assert_allclose(layout(codes, "pca").places, whole, rtol=1e-4, atol=1e-4)
+
+
+def test_wide_codes_get_axes_from_some_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, kind = clusters(200, width=60)
+    monkeypatch.setattr(methods, "LARGEST", 50)
+    found = layout(codes, "pca").places
+    same = [kind[list(near)] == kind[i] for i, near in enumerate(nearest(found, 10))]
+    assert np.mean(same) > 0.9
+
+
+@pytest.mark.parametrize("method", ["tsne", "isomap", "umap"])
+def test_others_are_placed_among_a_sample(method: str) -> None:
+    codes, kind = clusters(300)
+    found = lay(codes, method, sample=100)
+    assert found.embedded == 100
+    assert "100 images laid out, the others placed among them" in found.notes
+    same = [kind[list(near)] == kind[i] for i, near in enumerate(nearest(found.places, 5))]
+    assert np.mean(same) > 0.8
+    assert np.isfinite(found.places).all()
+
+
+def test_a_map_tells_how_far_to_believe_it() -> None:
+    codes, _ = clusters(60)
+    found = layout(codes, "tsne")
+    there, here = nearest(codes, 10), nearest(found.places, 10)
+    shares = [len(a & b) / 10 for a, b in zip(there, here, strict=True)]
+    assert found.recall == pytest.approx(np.mean(shares), abs=1e-9)
+    # Venna and Kaski: by how many ranks beyond the tenth those are, who should not be near.
+    ranks = pairwise_distances(codes.astype(np.float64))
+    np.fill_diagonal(ranks, np.inf)
+    ranks = ranks.argsort(1).argsort(1) + 1
+    beyond = sum(max(0, ranks[i, j] - 10) for i, near in enumerate(here) for j in near)
+    expected = 1 - beyond * 2 / (60 * 10 * (2 * 60 - 3 * 10 - 1))
+    assert found.trustworthiness == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_is_flat_already_is_kept() -> None:
+    flat = np.random.default_rng(0).standard_normal((80, 2)).astype(np.float16)
+    found = layout(flat, "pca")
+    assert found.trustworthiness == pytest.approx(1)
+    assert found.recall == pytest.approx(1, abs=0.01)
+
+
+def test_many_are_judged_by_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "JUDGED", 50)
+    codes, _ = clusters(200)
+    found = layout(codes, "pca")
+    assert "trustworthiness and recall are those of 50 images at random" in found.notes
+    assert found.trustworthiness > 0.8
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 20])
+@pytest.mark.parametrize("kind", ["different", "the same", "zero", "copies", "narrow"])
+def test_few_and_equal_images(
+    method: str, count: int, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    codes = np.random.default_rng(0).standard_normal((count, 64)).astype(np.float16)
+    codes = {
+        "different": codes,
+        "the same": codes[:1].repeat(count, 0),
+        "zero": 0 * codes,
+        "copies": np.concatenate([codes[: count // 2 + 1]] * 2)[:count],
+        "narrow": codes[:, :1],
+    }[kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = lay(codes, method)
+    assert np.isfinite(found.places).all()
+    assert 0 <= found.recall <= 1
+    assert 0 <= found.trustworthiness <= 1 + 1e-9
+    assert capfd.readouterr() == ("", ""), "libraries keep to themselves"
+    if method != "pca" and count < 5:
+        assert found.notes == ("fewer than 5 images: laid out by PCA",)
+    if kind in ("the same", "zero"):
+        assert np.ptp(found.places, axis=0).tolist() == pytest.approx([0, 0], abs=1e-5)
+
+
+def test_perplexity_is_lowered_for_few() -> None:
+    codes, _ = clusters(31)
+    assert layout(codes, "tsne").notes == ("perplexity 10, for 31 images are few",)
+    assert layout(codes, "tsne", perplexity=5).notes == ()
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from convscope.collection.layout.methods import layout
+codes = np.load(sys.argv[1])
+for method in sys.argv[3:]:
+    np.save(f"{sys.argv[2]}/{method}.npy", layout(codes, method, sample=150, seed=3).places)
+"""
+
+
+def test_a_seed_is_a_map_whatever_the_process_and_its_threads(tmp_path: Path) -> None:
+    codes, _ = clusters(200)
+    methods = [m for m in METHODS if m != "umap"]
+    np.save(tmp_path / "codes.npy", codes)
+    words = [sys.executable, "-c", SCRIPT, str(tmp_path / "codes.npy"), str(tmp_path), *methods]
+    subprocess.run(words, check=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for method in methods:
+            found = layout(codes, method, sample=150, seed=3).places
+            np.testing.assert_array_equal(found, np.load(tmp_path / f"{method}.npy"))
+    finally:
+        torch.set_num_threads(threads)
+    other = layout(codes, "tsne", sample=150, seed=4).places
+    assert not np.array_equal(other, np.load(tmp_path / "tsne.npy"))
+
+
+def test_many_threads_on_the_grid_of_large_maps() -> None:
+    """Where the quick method of openTSNE begins: threads must not change a bit of it."""
+    known = np.random.default_rng(0).standard_normal((10_000, 3)).astype(np.float32)
+    found = []
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 4):
+            torch.set_num_threads(count)
+            found.append(methods._tsne(known, 2, 0, steps=(10, 10))[0])
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_world_and_the_codes_are_left_alone(method: str) -> None:
+    codes, _ = clusters(60)
+    if method == "umap":
+        pytest.importorskip("umap")
+    kept = codes.copy()
+    codes.flags.writeable = False
+    threads = torch.get_num_threads()
+    before = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
+    first, again = layout(codes, method, sample=40), layout(codes, method, sample=40)
+    after = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
+    assert before == after
+    assert torch.get_num_threads() == threads
+    np.testing.assert_array_equal(codes, kept)
+    np.testing.assert_array_equal(first.places, again.places)
+
+
+def test_codes_on_disk(tmp_path: Path) -> None:
+    codes, _ = clusters(100)
+    np.save(tmp_path / "codes.npy", codes)
+    mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
+    np.testing.assert_array_equal(layout(mapped, "tsne").places, layout(codes, "tsne").places)
+
+
+def test_what_cannot_be_laid_out() -> None:
+    codes, _ = clusters(20)
+    with pytest.raises(cs.ConvscopeError, match="unknown method of layout 'tsen'; did you mean"):
+        layout(codes, "tsen")
+    with pytest.raises(cs.ConvscopeError, match=r"codes must be .*not \(0, 4\)"):
+        layout(np.zeros((0, 4), np.float16))
+    with pytest.raises(cs.ConvscopeError, match=r"codes must be .*not \(3,\)"):
+        layout(np.zeros(3, np.float16))
+    with pytest.raises(cs.ConvscopeError, match="perplexity must be at least 1, not 0"):
+        layout(codes, perplexity=0)
+    with pytest.raises(cs.ConvscopeError, match="sample must be at least 5, not 2"):
+        layout(codes, sample=2)
+    codes[7, 3] = np.nan
+    for method in ("pca", "tsne"):
+        with pytest.raises(cs.ConvscopeError, match="the code of image 7 is not finite"):
+            layout(codes, method)
+
+
+def test_umap_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(cs.ConvscopeError, match=r"pip install 'convscope\[umap\]'"):
+        layout(clusters(20)[0], "umap")

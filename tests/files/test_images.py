@@ -1,0 +1,609 @@
+"""Opening anything, and writing all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import convscope as cs
+from convscope.files import atomic, images, pictures
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+RECIPE = {"technique": "saliency", "parameters": {"target": "Größe, \u732b", "seed": 3}, "x": None}
+
+
+def opened(path: Path) -> Array:
+    """What `open_image` makes of a file, as (H, W, 3)."""
+    image = cs.open_image(path)
+    assert image.dtype == torch.float32
+    assert image.shape[:2] == (1, 3)
+    assert 0 <= image.min() <= image.max() <= 1
+    return image[0].permute(1, 2, 0).numpy()
+
+
+def random_bytes(*shape: int) -> Array:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+# ------------------------------------------------------------------------ what is refused
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims to be of this size and holds one row at most."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 100)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(cs.ConvscopeError, match=r"no image at .*nothing\.png"):
+        cs.open_image(tmp_path / "nothing.png")
+
+
+def test_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(cs.ConvscopeError, match="not a file"):
+        cs.open_image(tmp_path)
+    with pytest.raises(cs.ConvscopeError, match="not a file"):
+        cs.open_image("")
+
+
+def test_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(cs.ConvscopeError, match="is empty"):
+        cs.open_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    "data", [b"hello, I am a text", b"\0" * 999, b"%PDF-1.4 ...", b"<svg xmlns='x'/>"]
+)
+def test_what_is_no_image_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(cs.ConvscopeError, match="not an image"):
+        cs.open_image(tmp_path / "a.png")
+
+
+def test_postscript_is_never_run(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.eps")
+    with pytest.raises(cs.ConvscopeError, match="not an image"):
+        cs.open_image(tmp_path / "a.eps")
+
+
+@pytest.mark.parametrize("name", ["zero\0byte.png", "long" * 999])
+def test_impossible_names_are_refused(name: str) -> None:
+    with pytest.raises(cs.ConvscopeError, match="cannot be read"):
+        cs.open_image(name)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
+def test_truncated_file_is_refused(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "a"
+    Image.fromarray(random_bytes(40, 40, 3)).save(file, kind)
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+    with pytest.raises(cs.ConvscopeError, match=r"damaged|not an image"):
+        cs.open_image(file)
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (40_000, 2000), (60_000, 60_000)])
+def test_enormous_image_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    def load(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    (tmp_path / "a.png").write_bytes(png_header(*size))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(cs.ConvscopeError, match="larger than 64 megapixels"):
+        cs.open_image(tmp_path / "a.png")
+
+
+def test_limit_is_inclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 12)
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
+    Image.new("RGB", (13, 1)).save(tmp_path / "b.png")
+    assert opened(tmp_path / "a.png").shape == (3, 4, 3)
+    with pytest.raises(cs.ConvscopeError, match="larger than"):
+        cs.open_image(tmp_path / "b.png")
+
+
+def test_pillows_warning_of_a_bomb_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # it warns from here, and refuses from 20
+    Image.new("RGB", (5, 3)).save(tmp_path / "a.png")
+    with pytest.raises(cs.ConvscopeError, match="larger than"):
+        cs.open_image(tmp_path / "a.png")
+
+
+def small(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(random_bytes(9, 7, 3)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+KINDS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "PPM", "TGA", "ICO")
+_SMALL = {kind: small(kind) for kind in KINDS}
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    kind=st.sampled_from(KINDS),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
+    keep=st.floats(0.2, 1),
+)
+def test_damage_gives_an_image_or_one_clear_error(
+    tmp_path: Path, kind: str, changes: list[tuple[float, int]], keep: float
+) -> None:
+    data = bytearray(_SMALL[kind])
+    for where, value in changes:
+        data[int(where * (len(data) - 1))] = value
+    file = tmp_path / "a"
+    file.write_bytes(data[: max(1, int(keep * len(data)))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            image = cs.open_image(file)
+        except cs.ConvscopeError as error:
+            assert str(file) in str(error)
+        else:
+            assert image.isfinite().all()
+
+
+# ----------------------------------------------------------------------- what is understood
+
+
+def test_bytes_become_fractions_of_255(tmp_path: Path) -> None:
+    array = random_bytes(5, 7, 3)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(opened(tmp_path / "a.png"), array.astype(np.float32) / 255)
+
+
+def test_one_pixel(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1), (255, 0, 51)).save(tmp_path / "a.png")
+    np.testing.assert_allclose(opened(tmp_path / "a.png"), [[[1, 0, 0.2]]])
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_grey_is_repeated(tmp_path: Path, mode: str) -> None:
+    image = Image.fromarray(np.array([[0, 255, 255]], np.uint8)).convert(mode)
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(opened(tmp_path / "a.png"), [[[0] * 3, [1] * 3, [1] * 3]])
+
+
+@pytest.mark.parametrize(("mode", "pixel"), [("LA", (51,)), ("RGBA", (51, 102, 153))])
+@pytest.mark.parametrize("alpha", [0, 64, 255])
+def test_transparency_lies_on_white(
+    tmp_path: Path, mode: str, pixel: tuple[int, ...], alpha: int
+) -> None:
+    Image.new(mode, (2, 2), (*pixel, alpha)).save(tmp_path / "a.png")
+    colour = np.array(pixel * (3 // len(pixel))) / 255
+    expected = colour * alpha / 255 + (255 - alpha) / 255
+    np.testing.assert_allclose(opened(tmp_path / "a.png")[1, 1], expected, atol=1e-6)
+
+
+def test_palette(tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[2, 0, 1]], np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(opened(tmp_path / "a.png"), [[[0, 0, 1], [1, 0, 0], [0, 1, 0]]])
+
+
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_transparent_colour_of_a_palette_lies_on_white(tmp_path: Path, kind: str) -> None:
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.save(tmp_path / f"a.{kind}", transparency=1)
+    expected = [[[1, 0, 0], [1, 1, 1], [0, 0, 1]]]
+    np.testing.assert_array_equal(opened(tmp_path / f"a.{kind}"), expected)
+
+
+def test_cmyk_subtracts_its_inks(tmp_path: Path) -> None:
+    inks = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 255, 255, 0], [0, 0, 0, 255]]], np.uint8)
+    Image.fromarray(inks, "CMYK").save(tmp_path / "a.tif")
+    expected = [[[1, 1, 1], [0, 1, 1], [1, 0, 0], [0, 0, 0]]]
+    np.testing.assert_array_equal(opened(tmp_path / "a.tif"), expected)
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_sixteen_bits_keep_their_precision(tmp_path: Path, kind: str) -> None:
+    grey = np.array([[0, 1, 257, 40_000, 65_535]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / f"a.{kind}")
+    found = opened(tmp_path / f"a.{kind}")
+    np.testing.assert_allclose(found[..., 1], grey / 65_535, rtol=1e-6)
+    np.testing.assert_array_equal(found[..., 0], found[..., 2])
+
+
+def test_big_endian_sixteen_bits(tmp_path: Path) -> None:
+    data = np.array([0, 256, 65_535], ">u2").tobytes()
+    Image.frombytes("I;16B", (3, 1), data).save(tmp_path / "a.tif")
+    np.testing.assert_allclose(opened(tmp_path / "a.tif")[0, :, 0], [0, 256 / 65_535, 1], rtol=1e-6)
+
+
+def test_thirty_two_bits_keep_what_is_beyond_sixteen(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[-5, 0, 65_535]], np.int32)).save(tmp_path / "a.tif")
+    np.testing.assert_allclose(opened(tmp_path / "a.tif")[0, :, 0], [0, 0, 1])
+    Image.fromarray(np.array([[0, 500_000, 1_000_000]], np.int32)).save(tmp_path / "b.tif")
+    np.testing.assert_allclose(opened(tmp_path / "b.tif")[0, :, 0], [0, 0.5, 1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_floats(tmp_path: Path) -> None:
+    def grey(values: list[float]) -> Array:
+        Image.fromarray(np.array([values], np.float32)).save(tmp_path / "a.tif")
+        return opened(tmp_path / "a.tif")[0, :, 0]
+
+    np.testing.assert_allclose(grey([-1, 0, 0.25, 1]), [0, 0, 0.25, 1])
+    np.testing.assert_allclose(grey([0, 1, 4]), [0, 0.25, 1])
+    np.testing.assert_allclose(grey([np.nan, np.inf, 0.5]), [0, 0, 0.5])
+    np.testing.assert_allclose(grey([np.nan, np.nan]), [0, 0])
+
+
+# How each EXIF orientation is stored, from the standard's own words: row 0 of the file is the
+# visual (top, top, bottom, bottom, left, right, right, left) side, column 0 the other one named.
+AS_STORED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", AS_STORED)
+def test_every_exif_orientation_comes_upright(tmp_path: Path, orientation: int) -> None:
+    upright = random_bytes(3, 5, 3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(AS_STORED[orientation](upright))
+    Image.fromarray(stored).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(opened(tmp_path / "a.png"), upright.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+def test_of_an_animation_the_first_frame_counts(tmp_path: Path, kind: str) -> None:
+    frames = [Image.new("RGB", (4, 4), c) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    more: dict[str, Any] = {"lossless": True} if kind == "webp" else {}
+    frames[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=frames[1:], **more)
+    with Image.open(tmp_path / f"a.{kind}") as check:
+        assert getattr(check, "n_frames", 1) == 3
+    np.testing.assert_array_equal(opened(tmp_path / f"a.{kind}")[2, 2], [1, 0, 0])
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "größe 猫 🐈", "-o", "100%", "quo'te\"s", "new\nline", "[red]"]
+)
+def test_odd_names(tmp_path: Path, name: str) -> None:
+    file = tmp_path / f"{name}.png"
+    Image.new("RGB", (2, 1), (255, 255, 255)).save(file)
+    assert opened(file).min() == 1
+    source = images.source(cs.open_image(str(file)))
+    assert source is not None
+    assert source["path"] == str(file)
+
+
+def test_a_name_may_be_bytes_that_are_no_text(tmp_path: Path) -> None:
+    file = os.fsencode(tmp_path) + b"/\xff.png"
+    Image.new("RGB", (2, 1)).save(tmp_path / "a.png")
+    shutil.copy(os.fsencode(tmp_path / "a.png"), file)
+    assert cs.open_image(file).shape == (1, 3, 1, 2)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------ its source
+
+
+def test_source_names_the_file_and_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (2, 2)).save("a.png")
+    digest = hashlib.sha256(Path("a.png").read_bytes()).hexdigest()
+    expected = {"path": str(tmp_path / "a.png"), "sha256": digest}
+    assert images.source(cs.open_image("a.png")) == expected
+    assert images.source(cs.open_image(Path("./a.png"))) == expected
+
+
+def test_what_was_made_of_an_image_has_no_source(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    image = cs.open_image(tmp_path / "a.png")
+    assert images.source(image) is not None
+    assert images.source(image * 0.5) is None
+    assert images.source(image[:, :, :1]) is None
+    image[..., 0] = 1.0  # the file no longer tells what this tensor holds
+    assert images.source(image) is None
+
+
+@pytest.mark.parametrize("name", images.SAMPLES)
+def test_samples(name: str) -> None:
+    image = cs.open_image(f"sample:{name}")
+    assert image.shape[:2] == (1, 3)
+    assert image.std() > 0.1
+    source = images.source(image)
+    assert source is not None
+    assert source["path"] == f"sample:{name}"
+
+
+def test_unknown_sample_names_the_nearest() -> None:
+    with pytest.raises(
+        cs.ConvscopeError, match=r"unknown sample 'chelsee'; did you mean 'chelsea'"
+    ):
+        cs.open_image("sample:chelsee")
+
+
+# ------------------------------------------------------------------------------- writing
+
+
+def gradient(width: int = 16, height: int = 9) -> Image.Image:
+    ramp = np.linspace(0, 255, width, dtype=np.uint8)
+    return Image.fromarray(np.repeat(np.tile(ramp, (height, 1))[..., None], 3, 2))
+
+
+@pytest.mark.parametrize("suffix", ["png", "PNG", "jpg", "jpeg", "webp", "gif"])
+def test_recipe_comes_back(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"a.{suffix}"
+    assert pictures.save_pictures(target, [gradient()], RECIPE) == target
+    assert pictures.read_recipe(target) == RECIPE
+    beside = {"a.png", "a.PNG"} if suffix.lower() == "png" else {target.name, f"{target.name}.json"}
+    assert {p.name for p in tmp_path.iterdir()} <= beside
+    with Image.open(target) as picture:
+        assert picture.size == (16, 9)
+        difference = np.abs(np.asarray(picture.convert("RGB"), int) - np.asarray(gradient(), int))
+    assert difference.mean() < (4 if suffix.lower() != "png" else 1e-9)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_several_pictures_are_an_animation(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.new("RGB", (8, 8), (value, 0, 0)) for value in (0, 120, 250)]
+    pictures.save_pictures(tmp_path / f"a.{suffix}", frames, RECIPE, milliseconds=70)
+    assert pictures.read_recipe(tmp_path / f"a.{suffix}") == RECIPE
+    with Image.open(tmp_path / f"a.{suffix}") as picture:
+        for i, value in enumerate((0, 120, 250)):
+            picture.seek(i)
+            assert abs(int(np.asarray(picture.convert("RGB"))[4, 4, 0]) - value) < 4
+        picture.load()
+        assert picture.info["duration"] == 1500  # the last one stays
+        assert picture.info["loop"] == 0
+
+
+def film(path: Path) -> tuple[Any, list[np.ndarray[Any, Any]]]:
+    """A film's stream and its frames as RGB."""
+    import av
+
+    with av.open(str(path)) as opened:
+        stream = opened.streams.video[0]
+        return stream, [frame.to_ndarray(format="rgb24") for frame in opened.decode(stream)]
+
+
+def test_a_film_plays_everywhere(tmp_path: Path) -> None:
+    colours = [(200, 30, 60), (20, 180, 90), (250, 250, 250)]
+    frames = [Image.new("RGB", (31, 45), colour) for colour in colours]
+    pictures.save_pictures(tmp_path / "a.mp4", frames, RECIPE)
+    assert pictures.read_recipe(tmp_path / "a.mp4") == RECIPE
+    stream, shown = film(tmp_path / "a.mp4")
+    context = stream.codec_context
+    assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+    assert (stream.width % 2, stream.height % 2) == (0, 0)
+    assert abs(stream.width - 31) == abs(stream.height - 45) == 1
+    assert stream.average_rate == 25
+    assert len(shown) == 3 + 25  # the last one stays for a second
+    for picture, colour in zip(shown, [*colours, *colours[2:] * 25], strict=True):
+        assert np.abs(picture[20, 15].astype(int) - colour).max() <= 4
+    # Index first, so that it plays while it loads.
+    content = (tmp_path / "a.mp4").read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
+
+
+def test_the_brightness_in_a_film_is_that_of_the_standard_it_names(tmp_path: Path) -> None:
+    import av
+
+    pictures.save_pictures(tmp_path / "a.mp4", [Image.new("RGB", (32, 32), (200, 30, 60))], RECIPE)
+    with av.open(str(tmp_path / "a.mp4")) as opened:
+        first = next(opened.decode(video=0))
+        assert opened.streams.video[0].codec_context.colorspace == 1
+    # ITU-R BT.709: 16 to 235 for 0.2126 R + 0.7152 G + 0.0722 B; by BT.601 it would be 88.
+    expected = 16 + 219 * (0.2126 * 200 + 0.7152 * 30 + 0.0722 * 60) / 255
+    assert abs(int(first.to_ndarray(format="yuv420p")[8, 8]) - expected) <= 1.5
+
+
+def test_a_film_is_no_larger_than_players_take(tmp_path: Path) -> None:
+    pictures.save_pictures(tmp_path / "a.mp4", [Image.new("RGB", (3000, 2001))], RECIPE)
+    stream, _ = film(tmp_path / "a.mp4")
+    assert (stream.width, stream.height) == (1920, 1280)
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_frames_of_several_sizes_get_that_of_the_last(tmp_path: Path, kind: str) -> None:
+    half = Image.new("RGB", (16, 12), "white")
+    half.paste((255, 0, 0), (0, 0, 8, 12))
+    pictures.save_pictures(tmp_path / f"a.{kind}", [half, Image.new("RGB", (32, 24))], RECIPE)
+    if kind == "mp4":
+        first = film(tmp_path / "a.mp4")[1][0]
+    else:
+        with Image.open(tmp_path / "a.gif") as picture:
+            first = np.asarray(picture.convert("RGB"))
+    assert first.shape == (24, 32, 3)
+    assert np.abs(first[12, 6].astype(int) - (255, 0, 0)).max() <= 6
+    assert np.abs(first[12, 26].astype(int) - 255).max() <= 6
+
+
+def test_without_pyav_a_film_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
+    with pytest.raises(cs.ConvscopeError, match=r"need PyAV; pip install 'convscope\[video\]'"):
+        pictures.check_writable(tmp_path / "a.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_sidecar_does_not_hide_the_recipe_in_a_png(tmp_path: Path) -> None:
+    pictures.save_pictures(tmp_path / "a.png", [gradient()], RECIPE)
+    (tmp_path / "a.png.json").write_text('{"labels": []}')
+    assert pictures.read_recipe(tmp_path / "a.png") == RECIPE
+
+
+def test_files_get_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    pictures.save_pictures(tmp_path / "a.jpg", [gradient()], RECIPE)
+    usual = (tmp_path / "usual").stat().st_mode
+    assert (tmp_path / "a.jpg").stat().st_mode == usual
+    assert (tmp_path / "a.jpg.json").stat().st_mode == usual
+
+
+def fail(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("broken", ["PIL.Image.Image.save", "convscope.files.pictures._write_text"])
+def test_failure_in_the_middle_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    target = tmp_path / "a.jpg"
+    pictures.save_pictures(target, [gradient()], RECIPE)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    monkeypatch.setattr(broken, fail)
+    with pytest.raises(cs.ConvscopeError, match=r"cannot write .*No space left"):
+        pictures.save_pictures(target, [gradient(30, 30)], {"technique": "other"})
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path: Path) -> None:
+    target = tmp_path / "a.png"
+    pictures.save_pictures(target, [gradient()], RECIPE)
+    before = target.read_bytes()
+    with target.open("rb") as reader:
+        pictures.save_pictures(target, [gradient(300, 300)], RECIPE)
+        assert reader.read() == before
+    assert target.read_bytes() != before
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    def write(file: Path) -> None:
+        file.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        atomic.write_file(tmp_path / "a.html", write)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.xyz", "a", "a.pdf", ".png", "a.html"])
+def test_unknown_format_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(cs.ConvscopeError, match=r"end it in \.png, \.jpg, \.webp, \.gif or \.mp4"):
+        pictures.save_pictures(tmp_path / name, [gradient()], RECIPE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_size_that_the_format_has_not(tmp_path: Path) -> None:
+    with pytest.raises(cs.ConvscopeError, match="WebP limit"):
+        pictures.save_pictures(tmp_path / "a.webp", [Image.new("RGB", (17_000, 2))], RECIPE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def missing_folder(folder: Path) -> Path:
+    return folder / "missing" / "a.png"
+
+
+def file_in_place_of_a_folder(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "a.png"
+
+
+def folder_of_that_name(folder: Path) -> Path:
+    (folder / "a.png").mkdir()
+    return folder / "a.png"
+
+
+@pytest.mark.parametrize("make", [missing_folder, file_in_place_of_a_folder, folder_of_that_name])
+def test_a_place_that_cannot_be_written_is_known_before_the_work(tmp_path: Path, make: Any) -> None:
+    target = make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for check in (
+        lambda: pictures.check_writable(target),
+        lambda: pictures.save_pictures(target, [gradient()], RECIPE),
+    ):
+        with pytest.raises(cs.ConvscopeError) as raised:
+            check()
+        assert "a.png" in str(raised.value)
+        assert ".convscope-" not in str(raised.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mkstemp(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkstemp", mkstemp)
+    with pytest.raises(cs.ConvscopeError, match=r"cannot write .*a\.png \(Permission denied\)"):
+        pictures.check_writable(tmp_path / "a.png")
+
+
+def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "old.png").write_text("old")
+    for name in ("old.png", "new.png", "new.gif"):
+        pictures.check_writable(tmp_path / name)
+    pictures.check_writable(tmp_path / "new.html", picture=False)
+    with pytest.raises(cs.ConvscopeError, match=r"cannot write new\.html: end it in"):
+        pictures.check_writable(tmp_path / "new.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["old.png"]
+    assert (tmp_path / "old.png").read_text() == "old"
+
+
+# -------------------------------------------------------------------------- reading recipes
+
+
+def test_a_picture_without_recipe(tmp_path: Path) -> None:
+    gradient().save(tmp_path / "a.png")
+    gradient().save(tmp_path / "a.jpg")
+    (tmp_path / "a.txt").write_text("no picture at all")
+    for name in ("a.png", "a.jpg", "a.txt"):
+        with pytest.raises(cs.ConvscopeError, match="carries no recipe"):
+            pictures.read_recipe(tmp_path / name)
+    with pytest.raises(cs.ConvscopeError, match="no picture at"):
+        pictures.read_recipe(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "\xff", "1e999999]"])
+def test_a_damaged_recipe(tmp_path: Path, text: str) -> None:
+    gradient().save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(cs.ConvscopeError, match=r"recipe of a\.jpg cannot be read"):
+        pictures.read_recipe(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("value", [[], 3, "saliency", None, {"name": "x"}])
+def test_json_that_is_no_recipe(tmp_path: Path, value: object) -> None:
+    gradient().save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg.json").write_text(json.dumps(value))
+    with pytest.raises(cs.ConvscopeError, match="carries no recipe"):
+        pictures.read_recipe(tmp_path / "a.jpg")

@@ -1,0 +1,68 @@
+"""Options with which every technique is quick. A new technique needs a row here."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import convscope as cs
+from tests.helpers.collections import paint
+
+# Options with which a technique is quick on the default network and on `Own` (3 classes, 32 px).
+# Where it takes a seed, the options must be such that chance shows in the picture.
+# INDEX stands for an index of a few pictures that the network at hand has made.
+INDEX = "INDEX"
+ROWS: dict[str, dict[str, Any]] = {
+    "activations": {"most": 4},
+    "cam": {"target": 1},
+    "class_image": {"target": 1, "steps": 2, "size": 32},
+    "classes": {"index": INDEX, "most": 2, "count": 2},
+    "compare": {"methods": ("saliency", "gradcam", "input_x_gradient")},
+    "deconv": {"target": "blocks:3", "samples": 2, "noise": 0.5},
+    "deepdream": {"steps": 1, "octaves": 2, "zoom": 1.2},
+    "filters": {"most": 4},
+    "gradcam": {"layer": ("blocks.0", "blocks")},
+    "gradcam_plus_plus": {},
+    "guided": {"target": 1, "samples": 2},
+    "guided_gradcam": {"target": 1, "samples": 2, "noise": 0.5},
+    "input_x_gradient": {"target": 1},
+    "integrated_gradients": {"target": 1, "steps": 4, "batch": 2},
+    "intermediate": {"samples": 2, "noise": 0.5, "most": 2},
+    "invert": {"layer": "blocks.0", "steps": 2, "size": 32},
+    "ladder": {"target": 1, "steps": 2},
+    "layercam": {"target": 2},
+    "map": {"index": INDEX, "sample": 6},
+    "neighbors": {"index": INDEX, "count": 3},
+    "neuron_image": {"target": "blocks", "most": 2, "steps": 2, "size": 32},
+    "occlusion": {"patch": 30, "stride": 30, "fill": "noise", "batch": 16},
+    "patches": {"index": INDEX, "count": 2, "most": 2},
+    "predict": {"top": 3},
+    "random_occlusion": {"count": 8, "batch": 4},
+    "saliency": {"target": 1},
+    "scorecam": {"layer": "blocks.0", "batch": 8},
+    "segment": {"methods": ("smoothgrad",), "iterations": 1},
+    "smoothgrad": {"samples": 2, "noise": 0.5},
+}
+
+
+@cache
+def _collection() -> Path:
+    """Ten pictures of two classes, in a folder that goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="convscope-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for seed in range(10):
+        paint(folder / "pictures" / f"class {seed % 2}" / f"{seed}.png", seed)
+    return folder
+
+
+def indexed(net: cs.Network) -> str:
+    """Where the network's index of the collection lies, made when it is first asked for."""
+    place = _collection() / net.digest[:16]
+    if not (place / "done.json").exists():
+        cs.index(net, _collection() / "pictures", place, top=2, workers=0).result()
+    return os.fspath(place)

@@ -1,0 +1,141 @@
+"""Every way to write an activation is found for what it is, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from convscope.network import activation_calls
+from convscope.network.activation_calls import Nonlinearity
+
+X = torch.tensor([-9.0, -3.5, -1.5, -0.5, 0.25, 0.75, 1.5, 2.5, 3.5, 5.5, 6.5, 9.0]).double()
+
+
+class Watching(TorchFunctionMode):
+    """Notes every activation that `find` recognises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Nonlinearity] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        met = activation_calls.find(func, args, kwargs or {})
+        if met is not None:
+            self.found.append(met)
+        return func(*args, **(kwargs or {}))
+
+
+def found(function: Callable[[Tensor], Tensor], x: Tensor) -> list[Nonlinearity]:
+    with Watching() as mode:
+        function(x)
+    met: list[Nonlinearity] = mode.found
+    return met
+
+
+# Each: how it is written, its name, whether it overwrites its input.
+PIECEWISE: list[tuple[Callable[[Tensor], Tensor], str, bool]] = [
+    (F.relu, "ReLU", False),
+    (torch.relu, "ReLU", False),
+    (torch.relu_, "ReLU", True),
+    (lambda x: x.relu(), "ReLU", False),
+    (lambda x: x.relu_(), "ReLU", True),
+    (lambda x: F.relu(x, True), "ReLU", True),
+    (lambda x: F.relu(input=x, inplace=True), "ReLU", True),
+    (nn.ReLU(), "ReLU", False),
+    (nn.ReLU(inplace=True), "ReLU", True),
+    (nn.ReLU6(), "ReLU6", False),
+    (nn.ReLU6(inplace=True), "ReLU6", True),
+    (F.relu6, "ReLU6", False),
+    (nn.Hardtanh(0, 6), "ReLU6", False),
+    (nn.Hardtanh(), "Hardtanh", False),
+    (nn.Hardtanh(-2, 3, inplace=True), "Hardtanh", True),
+    (lambda x: F.hardtanh(x, -2.0, 3.0), "Hardtanh", False),
+    (lambda x: F.hardtanh_(x, -2.0, 3.0), "Hardtanh", True),
+    (nn.LeakyReLU(), "LeakyReLU", False),
+    (nn.LeakyReLU(0.3, inplace=True), "LeakyReLU", True),
+    (lambda x: F.leaky_relu(x, 0.3), "LeakyReLU", False),
+    (lambda x: F.leaky_relu(x, negative_slope=0.3, inplace=True), "LeakyReLU", True),
+    (lambda x: F.leaky_relu_(x, 0.3), "LeakyReLU", True),
+    (lambda x: x.clamp(min=0), "clamp", False),
+    (lambda x: x.clamp(0), "clamp", False),
+    (lambda x: x.clamp(0, 3), "clamp", False),
+    (lambda x: x.clamp_(-1, 3), "clamp", True),
+    (lambda x: torch.clamp(x, min=0, max=3), "clamp", False),
+    (lambda x: torch.clip(x, 0, 3), "clamp", False),
+    (lambda x: x.clip_(0, 3), "clamp", True),
+    (lambda x: torch.clamp_min(x, 0), "clamp", False),
+    (lambda x: x.clamp_min_(0), "clamp", True),
+]
+
+
+@pytest.mark.parametrize(("function", "name", "inplace"), PIECEWISE)
+def test_piecewise_linear(function: Callable[[Tensor], Tensor], name: str, inplace: bool) -> None:
+    x = X.clone()
+    (met,) = found(function, x)
+    assert (met.name, met.inplace, met.piecewise) == (name, inplace, True)
+    assert met.input is x
+    assert torch.equal(x, X) != inplace
+
+    # `apply` computes the same and leaves its argument alone.
+    again = X.clone()
+    assert torch.equal(met.apply(again), function(X.clone()))
+    assert torch.equal(again, X)
+
+    # The bounds say what the slope is: measured by differences, which are exact between kinks.
+    measured = (function(X + 0.01) - function(X - 0.01)) / 0.02
+    low = -float("inf") if met.low is None else met.low
+    high = float("inf") if met.high is None else met.high
+    inside = (low < X) & (high > X)
+    assert torch.allclose(measured, torch.where(inside, 1.0, met.slope).double(), atol=1e-9)
+
+
+SMOOTH: list[tuple[Callable[[Tensor], Tensor], str, bool]] = [
+    (nn.SiLU(), "SiLU", False),
+    (nn.SiLU(inplace=True), "SiLU", True),
+    (nn.GELU(), "GELU", False),
+    (nn.ELU(inplace=True), "ELU", True),
+    (F.elu_, "ELU", True),
+    (nn.SELU(), "SELU", False),
+    (nn.CELU(), "CELU", False),
+    (nn.Mish(), "Mish", False),
+    (nn.Softplus(), "Softplus", False),
+    (nn.Hardswish(inplace=True), "Hardswish", True),
+    (nn.Hardsigmoid(), "Hardsigmoid", False),
+    (nn.PReLU(dtype=torch.float64), "PReLU", False),
+    (nn.Sigmoid(), "Sigmoid", False),
+    (torch.sigmoid_, "Sigmoid", True),
+    (nn.Tanh(), "Tanh", False),
+    (lambda x: x.tanh_(), "Tanh", True),
+]
+
+
+@pytest.mark.parametrize(("function", "name", "inplace"), SMOOTH)
+def test_smooth(function: Callable[[Tensor], Tensor], name: str, inplace: bool) -> None:
+    (met,) = found(function, X.clone())
+    assert (met.name, met.inplace, met.piecewise) == (name, inplace, False)
+    with torch.no_grad():
+        assert torch.equal(met.apply(X), function(X.clone()))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.clamp_min(1e-6),  # guards a division
+        lambda x: x.clamp(min=1e-12),
+        lambda x: x.clamp(max=1),
+        lambda x: x.clamp(max=0),
+        lambda x: torch.clamp(x, X, X + 1),
+        lambda x: x.abs(),
+        lambda x: x + 1,
+        lambda x: F.dropout(x, training=False),
+        lambda x: x.softmax(0),
+    ],
+)
+def test_no_activation(function: Callable[[Tensor], Tensor]) -> None:
+    assert found(function, X.clone()) == []

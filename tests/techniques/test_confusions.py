@@ -1,0 +1,172 @@
+"""Confusions of a labelled collection, against counts by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import convscope as cs
+from convscope.types.panels import Bars, Grid
+from tests.helpers.collections import Make
+
+LABELS = ["red", "green", "blue"]
+
+
+def told(result: cs.Result) -> Any:
+    """The figures, of whatever types they are."""
+    return result.figures
+
+
+class Colours(nn.Module):
+    """Scores are the mean of each colour; so is the code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flat = nn.Flatten()
+        self.head = nn.Linear(3, 3, bias=False)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.eye(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.head(self.flat(self.pool(x)))
+        return result
+
+
+@pytest.fixture
+def colours() -> cs.Network:
+    return cs.Network(Colours(), mean=[0.0] * 3, std=[1.0] * 3, input_size=16, labels=LABELS)
+
+
+# Folder, name and colour of each picture.
+PICTURES = [
+    ("red", "a", (200, 10, 0)),
+    ("red", "b", (220, 0, 10)),
+    ("red", "wrong", (10, 210, 0)),
+    ("green", "a", (0, 250, 10)),
+    ("green", "b", (20, 190, 0)),
+    ("blue", "a", (0, 10, 230)),
+    ("blue", "wrong", (90, 200, 10)),
+    ("blue", "surely wrong", (0, 255, 0)),
+]
+
+
+@pytest.fixture
+def painted(tmp_path: Path) -> Path:
+    folder = tmp_path / "painted"
+    for label, name, colour in PICTURES:
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), colour).save(folder / label / f"{name}.png")
+    return folder
+
+
+def test_by_the_networks_own_answers(colours: cs.Network, painted: Path, make: Make) -> None:
+    index = make(net=colours, folder=painted)
+    result = cs.classes(colours, index=str(index.path)).result()
+    figures = result.figures
+    assert figures["by"] == "network"
+    assert figures["accuracy"] == 5 / 8
+    assert figures["accuracy of five"] == 1.0
+    assert figures["right"] == {"blue": 1 / 3, "green": 1.0, "red": 2 / 3}
+    assert figures["confused"] == [
+        {"label": "blue", "taken for": "green", "images": 2},
+        {"label": "red", "taken for": "green", "images": 1},
+    ]
+    means = {label: [] for label in sorted(LABELS)}  # type: dict[str, list[np.ndarray]]
+    for label, _, colour in PICTURES:
+        means[label].append(np.array(colour) / 255)
+    expected = [np.mean(values, 0) for values in means.values()]
+    np.testing.assert_allclose(result.arrays["means"], expected, atol=1e-3)
+    assert result.arrays["images"].tolist() == [3, 2, 3]
+    grid, bars = result._frame.panels
+    assert isinstance(grid, Grid)
+    assert isinstance(bars, Bars)
+    assert grid.rows == ("blue as green (2)", "red as green (1)")
+    assert grid.columns == 2 + 1 + 4
+    # The surest mistake comes first, and right of the gap what is typical of green.
+    first, second = grid.tiles[0], grid.tiles[1]
+    assert first[0].mean() < 0.05 < 0.2 < second[0].mean()
+    assert (grid.tiles[2] == 1).all()
+    assert (grid.tiles[3][1] > 0.7).all()
+    assert bars.names == ("blue", "red", "green")
+
+
+@pytest.mark.parametrize("folders", [("0", "1", "2"), ("RED", "Green", "blue")])
+def test_labels_may_be_numbers_and_names_in_any_case(
+    colours: cs.Network, painted: Path, make: Make, folders: tuple[str, ...]
+) -> None:
+    for label, name in zip(LABELS, folders, strict=True):
+        (painted / label).rename(painted / f"{name} ")
+        (painted / f"{name} ").rename(painted / name)
+    index = make(net=colours, folder=painted)
+    figures = cs.classes(colours, index=str(index.path)).result().figures
+    assert (figures["by"], figures["accuracy"]) == ("network", 5 / 8)
+
+
+def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
+    """Of classes that the network does not have, each image left out of its own class's mean."""
+    index = make()
+    result = cs.classes(own, index=str(index.path)).result()
+    labels = index.images["label"].to_pylist()
+    codes = np.asarray(index.codes, np.float64)
+    confused: Counter[tuple[str, str]] = Counter()
+    labelled = [i for i, label in enumerate(labels) if label]
+    for i in labelled:
+        likeness = {}
+        for label in ("class 0", "class 1"):
+            mean = codes[[j for j in labelled if labels[j] == label and j != i]].mean(0)
+            likeness[label] = codes[i] @ mean / np.linalg.norm(codes[i]) / np.linalg.norm(mean)
+        confused[labels[i], max(likeness, key=lambda name: likeness[name])] += 1
+    assert told(result)["by"] == "codes"
+    assert told(result)["images"] == len(labelled) == 20
+    assert {(c["label"], c["taken for"]): c["images"] for c in told(result)["confused"]} == {
+        pair: n for pair, n in confused.items() if pair[0] != pair[1]
+    }
+    right = sum(n for pair, n in confused.items() if pair[0] == pair[1])
+    assert told(result)["accuracy"] == right / 20
+
+
+def test_precision_of_neighbours_beside_pixels_and_chance(
+    colours: cs.Network, painted: Path, make: Make
+) -> None:
+    index = make(net=colours, folder=painted)
+    found = told(cs.classes(colours, index=str(index.path)).result())["precision@5"]
+    assert set(found) == {"codes", "pixels", "chance"}
+    same = {"red": 2, "green": 1, "blue": 2}
+    chance = np.mean([same[label] / 7 for label, *_ in PICTURES])
+    assert found["chance"] == pytest.approx(chance)
+
+
+def test_nothing_confused(colours: cs.Network, painted: Path, make: Make) -> None:
+    for name in ("red/wrong", "blue/wrong", "blue/surely wrong"):
+        (painted / f"{name}.png").unlink()
+    index = make(net=colours, folder=painted)
+    result = cs.classes(colours, index=str(index.path)).result()
+    assert (told(result)["accuracy"], told(result)["confused"]) == (1.0, [])
+    grid = result._frame.panels[0]
+    assert isinstance(grid, Grid)
+    assert grid.rows == ("blue", "green", "red")
+    assert min(result.picture.size) > 100
+
+
+def test_what_is_refused(colours: cs.Network, own: cs.Network, make: Make, tmp_path: Path) -> None:
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    Image.new("RGB", (16, 16)).save(loose / "a.png")
+    index = make(net=colours, folder=loose)
+    with pytest.raises(cs.ConvscopeError, match="has 0 labels: put the images of a class into"):
+        cs.classes(colours, index=str(index.path)).result()
+    index = make("other")
+    with pytest.raises(cs.ConvscopeError, match="none of the labels is a class of Own"):
+        cs.classes(own, index=str(index.path), by="network").result()
+
+
+def test_folders_called_by_wordnet_ids(net: cs.Network) -> None:
+    assert net.target("n02123045").channel == net.target("tabby").channel == 281

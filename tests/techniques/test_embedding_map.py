@@ -1,0 +1,85 @@
+"""Maps: the places of a layout, as tiles; kept in the index. (Layouts: tests/dataset.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import convscope as cs
+from convscope.collection.layout import kept
+from convscope.collection.layout.methods import layout
+from convscope.types.panels import Mosaic
+from tests.helpers.collections import Make
+
+
+def panel(result: cs.Result) -> Mosaic:
+    (found,) = result._frame.panels
+    assert isinstance(found, Mosaic)
+    return found
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne", "isomap"])
+def test_places_are_those_of_the_layout(own: cs.Network, make: Make, method: Any) -> None:
+    index = make()
+    result = cs.map(own, index=str(index.path), method=method).result()
+    direct = layout(index.codes, method)
+    np.testing.assert_array_equal(result.arrays["places"], direct.places)
+    assert result.figures["trustworthiness"] == direct.trustworthiness
+    assert result.figures["recall"] == direct.recall
+    assert f"trustworthiness {direct.trustworthiness:.2f}" in panel(result).caption
+    assert len(panel(result).tiles) == 23
+
+
+def test_a_grid_has_each_image_once(own: cs.Network, make: Make) -> None:
+    index = make()
+    shown = panel(cs.map(own, index=str(index.path), show="grid").result())
+    assert shown.size == (5.0, 5.0)
+    assert len(torch.unique(shown.places, dim=0)) == 23
+    assert len(torch.unique(shown.tiles.flatten(1), dim=0)) == 23
+
+
+def test_the_nearest_grid_is_full(own: cs.Network, make: Make) -> None:
+    index = make()
+    shown = panel(cs.map(own, index=str(index.path), show="nearest", side=6).result())
+    assert (shown.size, len(shown.tiles)) == ((6.0, 6.0), 36)
+
+
+def test_at_most_so_many_are_drawn(own: cs.Network, make: Make) -> None:
+    index = make()
+    result = cs.map(own, index=str(index.path), most=7).result()
+    assert len(panel(result).tiles) == 7
+    assert "7 of 23 images drawn" in panel(result).caption
+    assert result.arrays["places"].shape == (23, 2)
+
+
+def test_a_map_is_worked_out_once(
+    own: cs.Network, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make()
+    first = kept.laid_out(index, "pca")
+    monkeypatch.setattr(kept, "layout", None)
+    again = kept.laid_out(index, "pca")
+    np.testing.assert_array_equal(first.places, again.places)
+    assert {**vars(first), "places": 0} == {**vars(again), "places": 0}
+    with pytest.raises(TypeError):
+        kept.laid_out(index, "pca", seed=1)
+    monkeypatch.undo()
+    (file,) = index.path.glob("maps/*.npz")
+    file.write_bytes(b"damaged")
+    np.testing.assert_array_equal(kept.laid_out(index, "pca").places, first.places)
+
+
+def test_where_the_index_cannot_be_written(
+    own: cs.Network, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Path:
+        raise cs.ConvscopeError("cannot write")
+
+    monkeypatch.setattr(kept, "write_file", refuse)
+    index = make()
+    assert kept.laid_out(index, "pca").places.shape == (23, 2)
+    assert not list(index.path.glob("maps/*"))

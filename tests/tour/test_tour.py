@@ -1,0 +1,256 @@
+"""The tour's page: complete, self-contained, readable in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import convscope as cs
+from convscope.cli import main
+from convscope.runs import registry
+from convscope.tour.tour import Tour
+from tests.helpers.rows import indexed
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def walk(
+    net: cs.Network, photo: Tensor, path: str, folder: Path, **options: Any
+) -> tuple[Tour, Path]:
+    """A tour with short climbs."""
+    tour = Tour(net, photo, path, **options)
+    for stop in tour.stops:
+        if stop.run is not None:
+            quick = {"steps": 2, "count": 16, "samples": 2}
+            short = {word: value for word, value in quick.items() if word in stop.options}
+            if stop.technique.name == "occlusion":
+                short = {"stride": 56}
+            image = photo if stop.technique.takes_image else None
+            run = stop.technique.run(net, image, **{**stop.options, **short})
+            tour.visit(stop, cs.check(run) if stop.check else run)
+    return tour, tour.save(folder / "report.html")
+
+
+@pytest.fixture(scope="module")
+def page(
+    net: cs.Network, photo: Tensor, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Tour, Path]:
+    return walk(net, photo, "sample:chelsea", tmp_path_factory.mktemp("tour"))
+
+
+class Links(HTMLParser):
+    """Everything the page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [v for k, v in attrs if v and (k in ("src", "srcset") or tag == "link")]
+
+
+def test_every_technique_is_on_the_tour(
+    net: cs.Network, photo: Tensor, page: tuple[Tour, Path]
+) -> None:
+    """As a stop of its own or in the comparison; what takes long, on the full tour only."""
+
+    def shown(tour: Tour) -> set[str]:
+        compared = {name for stop in tour.stops for name in stop.options.get("methods", ())}
+        return {stop.technique.name for stop in tour.stops} | compared
+
+    of_collections = {
+        name for name in registry.names() if "index" in registry.get(name).model.model_fields
+    }
+    everything = set(registry.names()) - of_collections
+    assert shown(page[0]) == everything - {"scorecam"}
+    assert shown(Tour(net, photo, "x.jpg", full=True)) == everything
+    # Classes are of labelled collections only.
+    assert shown(Tour(net, photo, "x.jpg", index="index")) == (
+        everything | of_collections - {"classes"}
+    ) - {"scorecam"}
+    assert {stop.technique.name for stop in page[0].stops if stop.check} == {"gradcam", "guided"}
+
+
+def test_page_needs_nothing_else(page: tuple[Tour, Path]) -> None:
+    text = page[1].read_text(encoding="utf-8")
+    parser = Links()
+    parser.feed(text)
+    assert len(parser.fetched) == len(page[0].stops)
+    assert all(link.startswith("data:image/webp;base64,") for link in parser.fetched)
+    assert "script" not in parser.tags
+    assert "url(" not in text
+    assert "@import" not in text
+    for link in parser.fetched:
+        picture = Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2])))
+        picture.load()
+        assert picture.getextrema() != ((255, 255),) * 3  # something is drawn
+
+
+def test_commands_reproduce_the_pictures(
+    page: tuple[Tour, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("predict", "saliency", "deconv", "gradcam", "compare")
+    cheap = [s for s in page[0].stops if s.technique.name in names and not s.check]
+    assert len(cheap) == 5
+    for stop in cheap:
+        program, *words = shlex.split(stop.command)
+        assert program == "convscope"
+        with pytest.raises(SystemExit) as ended:
+            main.main(words)
+        assert ended.value.code == 0
+        assert stop.run is not None
+        made = Image.open(tmp_path / words[-1])
+        assert made.tobytes() == stop.run.result().picture.tobytes()
+
+
+def test_a_tour_with_a_collection(net: cs.Network, photo: Tensor, tmp_path: Path) -> None:
+    made = indexed(net)
+    tour = Tour(net, photo, "sample:chelsea", index=made)
+    tour.stops = [stop for stop in tour.stops if "index" in stop.options]
+    for stop in tour.stops:
+        assert stop.run is not None
+        tour.visit(stop, stop.run)
+        assert f"--index {made}" in stop.command
+    assert not [stop.refusal for stop in tour.stops if stop.refusal]
+    page = tour.save(tmp_path / "report.html").read_text(encoding="utf-8")
+    for title in ("Which photographs excite its units?", "What is like it?"):
+        assert title in page
+
+
+def test_an_index_of_another_network_is_refused_before_the_work(
+    own: cs.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["tour", "-o", str(tmp_path / "x.html"), "--index", indexed(own)]
+    with pytest.raises(SystemExit) as ended:
+        main.main(words)
+    assert ended.value.code == 2
+    assert "was made by Own, not efficientnet_lite0" in capsys.readouterr().err
+
+
+def test_network_without_what_a_stop_needs(photo: Tensor, tmp_path: Path) -> None:
+    """No ReLU and no classes: the stops that need them say so, the others stand."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.SiLU(), nn.Conv2d(4, 6, 3, stride=2), nn.SiLU()
+    )
+    net = cs.Network(module, mean=(0.5,) * 3, std=(0.5,) * 3, input_size=64)
+    tour, path = walk(net, photo, "cat.jpg", tmp_path)
+    refused = {stop.title: stop.refusal for stop in tour.stops if stop.refusal}
+    assert "no class scores" in refused["What does it say?"]
+    assert any("ReLU" in reason for reason in refused.values())
+    shown = [stop.technique.name for stop in tour.stops if not stop.refusal]
+    assert {"filters", "activations", "deepdream"} <= set(shown)
+    assert path.read_text(encoding="utf-8").count("Not for this network") == len(refused)
+
+
+def test_names_from_outside_are_escaped(net: cs.Network, photo: Tensor, tmp_path: Path) -> None:
+    tour = Tour(net, photo, "<script>alert(1)</script>.jpg")
+    for stop in tour.stops:
+        stop.refusal = "<b>no</b>"
+    text = tour.save(tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "<b>no" not in text
+
+
+def test_full_takes_more_steps(net: cs.Network, photo: Tensor) -> None:
+    quick, full = (
+        {s.title: s.options for s in Tour(net, photo, "x.jpg", full=f).stops} for f in (False, True)
+    )
+    climbs = [title for title, options in quick.items() if "steps" in options]
+    assert climbs
+    # Without a number it is the technique's own, which is meant for good pictures.
+    most = {title: full[title].get("steps", math.inf) for title in climbs}
+    assert all(most[title] > quick[title]["steps"] for title in climbs)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking"
+    with playwright.sync_playwright() as driver:
+        yield driver.chromium.launch(executable_path=CHROMIUM, args=flags.split())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_page_in_a_browser(browser: Any, page: tuple[Tour, Path], width: int, scheme: str) -> None:
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    requests: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.goto(page[1].as_uri())
+    assert complaints == []
+    assert [r for r in requests if not r.startswith("data:")] == [page[1].as_uri()]
+    widths = tab.evaluate("[...document.images].map(i => i.complete ? i.naturalWidth : 0)")
+    assert len(widths) == len(page[0].stops)
+    assert min(widths) > 200
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    ground, ink = (
+        _brightness(tab.evaluate(f"getComputedStyle(document.body).{name}"))
+        for name in ("backgroundColor", "color")
+    )
+    assert (ground > ink) == (scheme == "light")
+    assert abs(ground - ink) > 150
+    for anchor in tab.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash)"):
+        assert tab.query_selector(f"[id='{anchor[1:]}']") is not None
+    tab.close()
+
+
+def test_page_on_paper(browser: Any, page: tuple[Tour, Path]) -> None:
+    tab = browser.new_page()
+    tab.goto(page[1].as_uri())
+    tab.emulate_media(media="print")
+    assert not tab.is_visible("nav")
+    sheets = tab.pdf(format="A4").count(b"/Type /Page\n")
+    assert 4 <= sheets <= len(page[0].stops)
+    tab.close()
+
+
+def _brightness(colour: str) -> float:
+    return sum(float(c) for c in re.findall(r"[\d.]+", colour)[:3]) / 3
+
+
+def test_unwritable_page_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["tour", "sample:coffee", "-o", str(tmp_path / "missing" / "r.html")])
+    assert ended.value.code == 2
+    assert "no folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["r.txt", "r.png", "r"])
+def test_another_ending_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["tour", "sample:coffee", "-o", str(tmp_path / name)])
+    assert ended.value.code == 2
+    assert f"a tour is a page that ends in .html, not {name}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seed_state_is_left_alone(net: cs.Network, photo: Tensor) -> None:
+    before = torch.get_rng_state()
+    Tour(net, photo, "x.jpg", seed=3)
+    assert torch.equal(before, torch.get_rng_state())
