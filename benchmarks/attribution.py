@@ -28,8 +28,8 @@ NETWORKS = {"efficientnet_lite0": "bn2", "timm/resnet50": "layer4"}
 BATCH = 16
 
 
-class Normalised(nn.Module):
-    """The user's own module behind the same normalisation, which is what the peer is given."""
+class Normalized(nn.Module):
+    """The user's own module behind the same normalization, which is what the peer is given."""
 
     def __init__(self, module: nn.Module, net: cs.Network) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def rows() -> Iterator[Row]:
     for name, layer in NETWORKS.items():
         pretrained = not name.startswith("timm/")
         net = cs.load(name, pretrained=pretrained, device="cpu")
-        peer = Normalised(build(name, pretrained)[0], net).eval()
+        peer = Normalized(build(name, pretrained)[0], net).eval()
         short = name.rpartition("/")[2]
         last = peer.module.get_submodule(layer)
         large = short == "resnet50"
@@ -98,11 +98,11 @@ def rows() -> Iterator[Row]:
                 perturbations_per_eval=BATCH,
             )
             what = f"occlusion, stride {stride}"
-            yield row(what, 1, hiding, 4, patch=32, stride=stride, fill="grey")
+            yield row(what, 1, hiding, 4, patch=32, stride=stride, fill="gray")
         yield from _cams(row, peer, last, large)
 
 
-def _cams(row: Callable[..., Row], peer: Normalised, last: nn.Module, large: bool) -> Iterator[Row]:
+def _cams(row: Callable[..., Row], peer: Normalized, last: nn.Module, large: bool) -> Iterator[Row]:
     import pytorch_grad_cam as peers
     import torchcam.methods as others
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -137,6 +137,6 @@ def _captum(method: Any, **options: Any) -> Callable[[Tensor], object]:
 def _images(net: cs.Network, count: int) -> Tensor:
     """One photograph, or several images of noise: only of Score-CAM does the time depend on it."""
     if count == 1:
-        return net.fit(cs.open_image("sample:chelsea"))
+        return net.preprocess(cs.open_image("sample:chelsea"))
     chance = torch.Generator().manual_seed(0)
     return torch.rand(count, 3, *net.input_size, generator=chance)

@@ -15,7 +15,7 @@ from convscope.ascent.recipe import Recipe
 from convscope.network.zoo import build
 from convscope.vocabulary.objectives import Objective
 from convscope.vocabulary.optimizers import adam, sgd
-from convscope.vocabulary.priors import wander
+from convscope.vocabulary.priors import random_affine
 from convscope.vocabulary.starts import Start, fourier, photo
 
 STEPS = 8  # a round; both set up once for them
@@ -74,8 +74,8 @@ def _recipe(objective: Objective, *, start: Start, rule: str, views: bool) -> Re
         start=start,
         objective=objective - 600 * cs.tv() if views else objective,
         rule=rule,
-        priors=(wander(),) if views else (),
-        optimiser=adam(0.05) if views else sgd(0.1),
+        priors=(random_affine(),) if views else (),
+        optimizer=adam(0.05) if views else sgd(0.1),
         steps=STEPS,
     )
 
@@ -87,7 +87,7 @@ def _lucent(model: torch.nn.Module, objective: str, *, views: bool = True) -> ob
     return render.render_vis(
         model,
         objective,
-        lambda: param.image(224, batch=8, fft=views, decorrelate=views),
+        lambda: param.image(224, batch_size=8, fft=views, decorrelate=views),
         None if views else lambda parameters: torch.optim.SGD(parameters, lr=0.1),
         None if views else [],
         (STEPS,),

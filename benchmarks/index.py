@@ -45,7 +45,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--most", type=int, default=GROWING[-1], help="images, with --memory")
+    parser.add_argument("--limit", type=int, default=GROWING[-1], help="images, with --memory")
     parser.add_argument("--alone", choices=_WORKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     with _photographs(options.folder) as folder:
@@ -147,8 +147,8 @@ def _decoding(net: cs.Network, folder: Path) -> Iterator[Batch]:
     shards = manifest.Manifest(()).updated(files, settings.shard).shards
     engine = make.make("plain", None, None, None, "cpu")
     assert isinstance(engine, plain.Plain)
-    looker = Extract(net, settings).looker(folder.resolve())
-    return batches(looker, shards, settings.batch, engine.workers)
+    decoder = Extract(net, settings).decoder(folder.resolve())
+    return batches(decoder, shards, settings.batch_size, engine.workers)
 
 
 def _grow(folder: Path, counts: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""t-SNE of codes against scikit-learn's, in time and in what the map keeps of neighbours.
+"""t-SNE of embeddings against scikit-learn's, in time and in what the map keeps of neighbors.
 
     python -m benchmarks.maps --count 20000
 
@@ -16,27 +16,31 @@ import numpy as np
 from convscope.collection.layout import methods
 from convscope.types import Array
 
-WIDTH = 1280  # of the default network's codes
+WIDTH = 1280  # of the default network's embeddings
 CLUSTERS, FREEDOM = 200, 10  # kinds of image, and in how many ways those of a kind differ
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.maps", description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000, help="codes")
+    parser.add_argument("--count", type=int, default=20_000, help="embeddings")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    codes = synthetic(options.count)
+    embeddings = synthetic(options.count)
     rows = np.arange(options.count)
     begun = time.perf_counter()
-    known = methods._axes(codes, rows, methods.COMPONENTS, 0)(codes, rows)
-    print(f"{options.count:,} codes of {WIDTH}; PCA to {known.shape[1]}: {_since(begun):.1f} s")
+    known = methods._axes(embeddings, rows, methods.COMPONENTS, 0)(embeddings, rows)
+    print(
+        f"{options.count:,} embeddings of {WIDTH}; PCA to {known.shape[1]}: {_since(begun):.1f} s"
+    )
     seconds: dict[str, list[float]] = {"convscope": [], "scikit-learn": []}
     for round_ in range(options.rounds):
         for name in list(seconds)[:: 1 if round_ % 2 else -1]:  # the order changes
             begun = time.perf_counter()
             places = {"convscope": _ours, "scikit-learn": _theirs}[name](known)
             seconds[name].append(_since(begun))
-            judged = [methods._judge(codes, places, seed) for seed in range(5)]  # 2,000 codes each
+            judged = [
+                methods._judge(embeddings, places, seed) for seed in range(5)
+            ]  # 2,000 embeddings each
             trust, recall = np.mean(judged, axis=0)
             print(
                 f"{name:13} {seconds[name][-1]:7.1f} s, trustworthiness {trust:.4f},"
@@ -47,15 +51,15 @@ def main() -> None:
 
 
 def synthetic(count: int) -> Array:
-    """Codes (count, 1280) float16 as after a ReLU: clusters, each with ways of its own to vary."""
+    """Embeddings (count, 1280) float16 as after a ReLU: clusters, each with ways of its own to vary."""
     chance = np.random.default_rng(0)
-    centres = chance.standard_normal((CLUSTERS, WIDTH))
+    centers = chance.standard_normal((CLUSTERS, WIDTH))
     ways = chance.standard_normal((CLUSTERS, FREEDOM, WIDTH)) / np.sqrt(FREEDOM)
-    codes = np.empty((count, WIDTH), np.float16)
+    embeddings = np.empty((count, WIDTH), np.float16)
     for row, kind in enumerate(chance.integers(CLUSTERS, size=count)):
         own = chance.standard_normal(FREEDOM) @ ways[kind] + 0.5 * chance.standard_normal(WIDTH)
-        codes[row] = np.maximum(centres[kind] + own, 0)
-    return codes
+        embeddings[row] = np.maximum(centers[kind] + own, 0)
+    return embeddings
 
 
 def _ours(known: Array) -> Array:

@@ -1,7 +1,7 @@
-"""Nearest codes among a million: `python -m benchmarks.search [--count N] [--dimensions D]`.
+"""Nearest embeddings among a million: `python -m benchmarks.search [--count N] [--dimensions D]`.
 
-The codes look like a network's: rectified mixtures of few latent numbers, in thousands of clusters,
-with noise on each. Queries are codes with more noise, other than those that the indexes were
+The embeddings look like a network's: rectified mixtures of few latent numbers, in thousands of clusters,
+with noise on each. Queries are embeddings with more noise, other than those that the indexes were
 adjusted to. Every search has a process of its own, so that its peak memory is its own.
 """
 
@@ -22,13 +22,13 @@ import numpy as np
 import torch
 
 from convscope.collection.search.approximate import Approximate, recall
-from convscope.collection.search.exact import Metric, Neighbours, exact
+from convscope.collection.search.exact import Metric, Neighbors, exact
 from convscope.collection.search.faiss import Faiss
 from convscope.collection.search.lance import Lance
 from convscope.types import Array
 
 LATENT, CLUSTERS = 48, 5000
-NEIGHBOURS = 10
+NEIGHBORS = 10
 QUERIES = 200
 ROUNDS = 9
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--dimensions", type=int, default=1280)
-    parser.add_argument("--folder", type=Path, help="keep the codes and indexes here")
+    parser.add_argument("--folder", type=Path, help="keep the embeddings and indexes here")
     parser.add_argument("--metric", choices=("cosine", "l2"), default="cosine")
     parser.add_argument("--alone", choices=ALONE, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -49,7 +49,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         print(f"{options.count} x {options.dimensions} float16, {options.metric},", end=" ")
         print(f"{torch.get_num_threads()} threads", flush=True)
-        _make(folder / "codes.npy", options.count, options.dimensions)
+        _make(folder / "embeddings.npy", options.count, options.dimensions)
         for name in ALONE:
             command = [sys.executable, "-m", "benchmarks.search", "--alone", name]
             command += ["--folder", str(folder), "--metric", options.metric]
@@ -61,25 +61,27 @@ def _make(file: Path, count: int, dimensions: int) -> None:
         return
     chance = torch.Generator().manual_seed(0)
     mixture = torch.randn(LATENT, dimensions, generator=chance) / LATENT**0.5
-    centres = torch.randn(CLUSTERS, LATENT, generator=chance)
+    centers = torch.randn(CLUSTERS, LATENT, generator=chance)
     bias = torch.randn(dimensions, generator=chance) / 2 - 0.5
-    codes = np.lib.format.open_memmap(file, "w+", np.float16, (count, dimensions))
+    embeddings = np.lib.format.open_memmap(file, "w+", np.float16, (count, dimensions))
     for begin in range(0, count, 20_000):
         size = min(20_000, count - begin)
         cluster = torch.randint(CLUSTERS, (size,), generator=chance)
-        latent = centres[cluster] + torch.randn(size, LATENT, generator=chance) / 2
+        latent = centers[cluster] + torch.randn(size, LATENT, generator=chance) / 2
         noise = torch.randn(size, dimensions, generator=chance) / 10
-        codes[begin : begin + size] = (latent @ mixture + bias + noise).relu().half().numpy()
-    codes.flush()
+        embeddings[begin : begin + size] = (latent @ mixture + bias + noise).relu().half().numpy()
+    embeddings.flush()
 
 
 def _open(folder: Path) -> tuple[Array, Array]:
-    """The codes, and queries that are none of them."""
-    codes = np.load(folder / "codes.npy", mmap_mode="r")
+    """The embeddings, and queries that are none of them."""
+    embeddings = np.load(folder / "embeddings.npy", mmap_mode="r")
     chance = np.random.default_rng(1)
-    near = codes[np.sort(chance.choice(len(codes), min(QUERIES, len(codes)), replace=False))]
+    near = embeddings[
+        np.sort(chance.choice(len(embeddings), min(QUERIES, len(embeddings)), replace=False))
+    ]
     noise = chance.standard_normal(near.shape, np.float32)
-    return codes, np.maximum(near + 0.3 * near.std(dtype=np.float32) * noise, 0)
+    return embeddings, np.maximum(near + 0.3 * near.std(dtype=np.float32) * noise, 0)
 
 
 def _floor(folder: Path, metric: Metric) -> None:
@@ -87,7 +89,7 @@ def _floor(folder: Path, metric: Metric) -> None:
     buffer = bytearray(2**22)
 
     def read() -> None:
-        with (folder / "codes.npy").open("rb", buffering=0) as file:
+        with (folder / "embeddings.npy").open("rb", buffering=0) as file:
             while file.readinto(buffer):
                 pass
 
@@ -96,13 +98,13 @@ def _floor(folder: Path, metric: Metric) -> None:
 
 
 def _exact(folder: Path, metric: Metric) -> None:
-    codes, queries = _open(folder)
-    exact(codes, queries[:1], NEIGHBOURS, metric)
+    embeddings, queries = _open(folder)
+    exact(embeddings, queries[:1], NEIGHBORS, metric)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the mark starts anew here
-    one = _median(lambda: exact(codes, queries[:1], NEIGHBOURS, metric), ROUNDS)
+    one = _median(lambda: exact(embeddings, queries[:1], NEIGHBORS, metric), ROUNDS)
     peak = _peak()
     begun = time.perf_counter()
-    truth = exact(codes, queries, NEIGHBOURS, metric)
+    truth = exact(embeddings, queries, NEIGHBORS, metric)
     many = (time.perf_counter() - begun) / len(queries)
     np.savez(folder / "truth.npz", rows=truth.rows, distances=truth.distances, seconds=one)
     print(f"exact   {one * 1000:8.1f} ms for one query, peak {peak:.0f} MiB;", end=" ")
@@ -110,27 +112,27 @@ def _exact(folder: Path, metric: Metric) -> None:
 
 
 def _faiss(folder: Path, metric: Metric) -> None:
-    codes, queries = _open(folder)
-    _report(Faiss.open_or_build(codes, folder, metric=metric, key="0"), folder, queries)
+    embeddings, queries = _open(folder)
+    _report(Faiss.open_or_build(embeddings, folder, metric=metric, key="0"), folder, queries)
 
 
 def _lance(folder: Path, metric: Metric) -> None:
-    codes, queries = _open(folder)
-    _report(Lance.open_or_build(codes, folder, metric=metric, key="0"), folder, queries)
+    embeddings, queries = _open(folder)
+    _report(Lance.open_or_build(embeddings, folder, metric=metric, key="0"), folder, queries)
 
 
 def _report(index: Approximate, folder: Path, queries: Array) -> None:
     building = _peak()
     with np.load(folder / "truth.npz") as kept:
-        truth, seconds = Neighbours(kept["rows"], kept["distances"]), float(kept["seconds"])
-    found = recall(index.search(queries, NEIGHBOURS), truth)
-    times = [_median(lambda q=query: index.search(q[None], NEIGHBOURS), 1) for query in queries]  # type: ignore[misc]
+        truth, seconds = Neighbors(kept["rows"], kept["distances"]), float(kept["seconds"])
+    found = recall(index.search(queries, NEIGHBORS), truth)
+    times = [_median(lambda q=query: index.search(q[None], NEIGHBORS), 1) for query in queries]  # type: ignore[misc]
     one = statistics.median(times)
     size = sum(path.stat().st_size for path in index.home.rglob("*") if path.is_file())
     print(
         f"{index.name:8}{one * 1000:8.1f} ms for one query, {seconds / one:.0f} x exact;", end=" "
     )
-    print(f"recall@{NEIGHBOURS} {found:.3f} (said {index.recall:.3f}); {index.effort};", end=" ")
+    print(f"recall@{NEIGHBORS} {found:.3f} (said {index.recall:.3f}); {index.effort};", end=" ")
     print(
         f"built in {index.seconds:.0f} s, peak {building:.0f} MiB; {size / 2**20:.0f} MiB on disk"
     )

@@ -35,7 +35,7 @@ def photo() -> Tensor:
 @pytest.fixture(scope="session")
 def seen(net: cs.Network, photo: Tensor) -> Tensor:
     """What the default network sees of it, (1, 3, 224, 224)."""
-    return net.fit(photo)
+    return net.preprocess(photo)
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def sample_folder() -> Path:
     """Photographs whose names begin with their class index; tests skip where there are none."""
     folder = SHARED / "data" / "imagenet-sample"
     if not folder.is_dir():
-        pytest.skip(f"no labelled photographs at {folder} (set CONVSCOPE_SHARED)")
+        pytest.skip(f"no labeled photographs at {folder} (set CONVSCOPE_SHARED)")
     return folder
 
 
@@ -77,7 +77,7 @@ def make(photos: Path, own: cs.Network, tmp_path: Path) -> Make:
     """Index the pictures in shards of 5 and batches of 2; options win over these."""
 
     def run(name: str = "index", **options: object) -> cs.Index:
-        words = {"shard": 5, "batch": 2, "top": 3, "workers": 0, **options}
+        words = {"shard": 5, "batch_size": 2, "top": 3, "workers": 0, **options}
         net = words.pop("net", own)
         folder = words.pop("folder", photos)
         return cs.index(net, folder, tmp_path / name, **words).result()  # type: ignore[arg-type]

@@ -89,7 +89,7 @@ def test_the_technique_in_contributing_works(
     assert f"plot_{written.name}.py" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     result = written.run(own, own_photo, target=1).result()
     gradient = cs.saliency(own, own_photo, target=1).result().gradient
-    seen = own.fit(own_photo)[0].numpy()
+    seen = own.preprocess(own_photo)[0].numpy()
     assert result.heatmap is not None
     np.testing.assert_allclose(result.heatmap, (gradient * seen).sum(0), rtol=1e-5, atol=1e-7)
     assert min(result.picture.size) > 100

@@ -44,7 +44,7 @@ def saved(net: cs.Network, photo_file: Path) -> Path:
 
 def rewrite(file: Path, **changes: Any) -> Path:
     """The same picture with another recipe; a change to None takes the entry away."""
-    recipe = pictures.read_recipe(file) | changes
+    recipe = pictures.read_provenance(file) | changes
     recipe = {name: value for name, value in recipe.items() if name not in changes or value}
     with Image.open(file) as picture:
         return pictures.save_pictures(file, [picture.copy()], recipe)
@@ -53,8 +53,8 @@ def rewrite(file: Path, **changes: Any) -> Path:
 def test_it_comes_back_as_it_was_asked_for(saved: Path) -> None:
     run = replay.remake(saved)
     assert run.technique == "predict"
-    assert run.recipe == pictures.read_recipe(saved)
-    assert len(run.result().figures["predictions"]) == 2  # type: ignore[arg-type]
+    assert run.provenance == pictures.read_provenance(saved)
+    assert len(run.result().summary["predictions"]) == 2  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "gif", "webp"])
@@ -69,12 +69,12 @@ def test_other_formats_replay_from_their_sidecar(
 
 def test_a_sample_is_found_wherever_the_package_is(net: cs.Network, tmp_path: Path) -> None:
     file = cs.predict(net, cs.open_image("sample:chelsea")).save(tmp_path / "a.png")
-    assert replay.remake(file).recipe["image"] == pictures.read_recipe(file)["image"]
+    assert replay.remake(file).provenance["image"] == pictures.read_provenance(file)["image"]
 
 
 def test_random_weights_come_back_the_same(tmp_path: Path) -> None:
     untrained = zoo.load("efficientnet_lite0", pretrained=False, device="cpu")
-    first = cs.filters(untrained, most=4)
+    first = cs.filters(untrained, limit=4)
     again = replay.remake(first.save(tmp_path / "a.png"))
     assert (again.result().arrays["weights"] == first.result().arrays["weights"]).all()
 
@@ -88,7 +88,7 @@ def test_a_missing_photograph(saved: Path, photo_file: Path) -> None:
 def test_a_photograph_that_moved(saved: Path, photo_file: Path) -> None:
     moved = photo_file.rename(photo_file.with_name("moved.png"))
     run = replay.remake(saved, image=str(moved))
-    source = run.recipe["image"]
+    source = run.provenance["image"]
     assert isinstance(source, dict)
     assert source["path"] == str(moved)
     assert run.result().picture.tobytes() == Image.open(saved).tobytes()
@@ -128,7 +128,7 @@ def test_a_checkpoint_is_loaded_again(net: cs.Network, tmp_path: Path) -> None:
         module.get_parameter("conv_stem.weight").fill_(0.25)
     torch.save(module.state_dict(), tmp_path / "mine.pt")
     mine = zoo.load("efficientnet_lite0", checkpoint=tmp_path / "mine.pt", device="cpu")
-    file = cs.filters(mine, most=2).save(tmp_path / "a.png")
+    file = cs.filters(mine, limit=2).save(tmp_path / "a.png")
     assert (replay.remake(file).result().arrays["weights"] == 0.25).all()
     (tmp_path / "mine.pt").unlink()
     load.cache_clear()
@@ -167,25 +167,25 @@ def test_a_recipe_that_was_tampered_with(
 
 def test_a_recipe_from_another_machine_can_run_on_this_device(saved: Path) -> None:
     file = rewrite(saved, device="cuda:7")
-    assert replay.remake(file, device="cpu").recipe["device"] == "cpu"
+    assert replay.remake(file, device="cpu").provenance["device"] == "cpu"
 
 
 def test_the_recipe_is_plain_json_in_the_picture(saved: Path) -> None:
     with Image.open(saved) as picture:
         recipe = json.loads(picture.info["convscope"])
-    assert recipe == pictures.read_recipe(saved)
+    assert recipe == pictures.read_provenance(saved)
     copied = shutil.copy(saved, saved.with_name("renamed.jpg"))  # a PNG, whatever its name
-    assert pictures.read_recipe(copied) == recipe
+    assert pictures.read_provenance(copied) == recipe
 
 
 # --------------------------------------------------------------------------- recipes of one's own
 
 ASCENT = {
-    "start": "fourier(image=net.fit(image))",
-    "objective": "activation('blocks.1:3') - 3 * match('blocks.1', net.fit('sample:coffee'))",
+    "start": "fourier(image=net.preprocess(image))",
+    "objective": "activation('blocks.1:3') - 3 * match('blocks.1', net.preprocess('sample:coffee'))",
     "rule": "redirected",
     "priors": ["jitter(9)"],
-    "optimiser": "adam(0.1)",
+    "optimizer": "adam(0.1)",
     "steps": 2,
 }
 
@@ -199,7 +199,7 @@ def ascended(net: cs.Network, photo_file: Path) -> Path:
 
 def test_a_recipe_of_ones_own_comes_back(ascended: Path) -> None:
     run = replay.remake(ascended)
-    assert run.recipe == pictures.read_recipe(ascended)
+    assert run.provenance == pictures.read_provenance(ascended)
     again = run.save(ascended.with_name("again.png"))
     assert again.read_bytes() == ascended.read_bytes()
 
@@ -209,11 +209,11 @@ def test_a_recipe_composed_in_python_comes_back(
 ) -> None:
     photograph = cs.open_image(photo_file)
     recipe = cs.Recipe(
-        start=cs.starts.photo(net.fit(photograph)),
+        start=cs.starts.photo(net.preprocess(photograph)),
         objective=cs.activation("blocks.1") - 0.5 * cs.tv(),
         rule=cs.rules.redirected(0.3),
-        priors=(cs.priors.ball(net.fit(photograph), 0.5), cs.priors.box()),
-        optimiser=cs.optimizers.sign(8 / 255),
+        priors=(cs.priors.project_to_ball(net.preprocess(photograph), 0.5), cs.priors.clamp()),
+        optimizer=cs.optimizers.sign(8 / 255),
         steps=2,
     )
     first = cs.ascend(net, recipe, photograph).save(tmp_path / "a.png")
@@ -230,7 +230,7 @@ def test_a_recipe_of_what_was_not_kept(net: cs.Network, seen: Tensor, tmp_path: 
 
 
 def test_another_photograph_within_a_recipe(ascended: Path) -> None:
-    parameters = pictures.read_recipe(ascended)["parameters"]
+    parameters = pictures.read_provenance(ascended)["parameters"]
     parameters["recipe"]["files"]["sample:coffee"] = "0" * 64
     rewrite(ascended, parameters=parameters)
     with pytest.raises(cs.ConvscopeError, match=r"^objective: sample:coffee is not, or no longer"):
@@ -251,7 +251,7 @@ def test_a_recipe_of_ones_own_that_was_tampered_with(
     ascended: Path, parameters: dict[str, Any], message: str
 ) -> None:
     with Image.open(ascended) as picture:
-        recipe = pictures.read_recipe(ascended) | {"parameters": parameters}
+        recipe = pictures.read_provenance(ascended) | {"parameters": parameters}
         pictures.save_pictures(ascended, [picture.copy()], recipe)
     with pytest.raises(cs.ConvscopeError, match=message):
         replay.remake(ascended)

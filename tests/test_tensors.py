@@ -14,37 +14,37 @@ def values(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_colours_there_and_back() -> None:
+def test_colors_there_and_back() -> None:
     image = values(2, 3, 5, 7)
-    there = tensors.correlate_colours(image)
-    assert torch.allclose(tensors.decorrelate_colours(there), image, atol=1e-12)
+    there = tensors.correlate_colors(image)
+    assert torch.allclose(tensors.decorrelate_colors(there), image, atol=1e-12)
     assert torch.allclose(
-        tensors.correlate_colours(tensors.decorrelate_colours(image)), image, atol=1e-12
+        tensors.correlate_colors(tensors.decorrelate_colors(image)), image, atol=1e-12
     )
     assert not torch.allclose(there, image)
 
 
-def test_colour_matrix_by_hand() -> None:
+def test_color_matrix_by_hand() -> None:
     matrix = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
     matrix /= np.sqrt(0.26**2 + 0.27**2 + 0.27**2)
-    ours = tensors.colour_matrix(torch.zeros((), dtype=torch.float64))
+    ours = tensors.color_matrix(torch.zeros((), dtype=torch.float64))
     np.testing.assert_allclose(ours, matrix, rtol=1e-12)
     pixel = np.array([0.3, -0.2, 0.5])
-    rgb = tensors.correlate_colours(torch.tensor(pixel).view(1, 3, 1, 1))
+    rgb = tensors.correlate_colors(torch.tensor(pixel).view(1, 3, 1, 1))
     np.testing.assert_allclose(rgb.flatten(), matrix @ pixel, rtol=1e-12)
 
 
 def test_bounded_by_hand_and_back() -> None:
-    colour = values(2, 3, 4, 5) * 3
-    matrix = tensors.colour_matrix(colour).numpy()
-    expected = 1 / (1 + np.exp(-np.einsum("rc,nchw->nrhw", matrix, colour.numpy())))
-    np.testing.assert_allclose(tensors.bounded(colour), expected, rtol=1e-12)
-    assert torch.allclose(tensors.unbounded(tensors.bounded(colour)), colour, atol=1e-9)
-    for channels in (1, 4):  # no colours to mix
-        grey = values(1, channels, 4, 5)
-        expected = 1 / (1 + np.exp(-grey.numpy()))
-        np.testing.assert_allclose(tensors.bounded(grey), expected, rtol=1e-12)
-        assert torch.allclose(tensors.unbounded(tensors.bounded(grey)), grey, atol=1e-12)
+    color = values(2, 3, 4, 5) * 3
+    matrix = tensors.color_matrix(color).numpy()
+    expected = 1 / (1 + np.exp(-np.einsum("rc,nchw->nrhw", matrix, color.numpy())))
+    np.testing.assert_allclose(tensors.bounded(color), expected, rtol=1e-12)
+    assert torch.allclose(tensors.unbounded(tensors.bounded(color)), color, atol=1e-9)
+    for channels in (1, 4):  # no colors to mix
+        gray = values(1, channels, 4, 5)
+        expected = 1 / (1 + np.exp(-gray.numpy()))
+        np.testing.assert_allclose(tensors.bounded(gray), expected, rtol=1e-12)
+        assert torch.allclose(tensors.unbounded(tensors.bounded(gray)), gray, atol=1e-12)
 
 
 @pytest.mark.parametrize("margin", [1e-3, 0.05])

@@ -23,7 +23,7 @@ from convscope.runs import registry
 from convscope.runs.recipe_text import WORDS
 from convscope.runs.registry import Technique
 
-VOCABULARY = ("starts", "objectives", "rules", "priors", "optimisers")
+VOCABULARY = ("starts", "objectives", "rules", "priors", "optimizers")
 COMMANDS = ("tour", "index", "export", "ascend", "replay", "layers", "models", "doctor")
 
 

@@ -27,7 +27,7 @@ cs.activations(net, cat, layer="bn1")
 
 # %%
 # The first layer keeps the photograph's detail. Some channels draw its edges in one direction or
-# another, some answer to brightness or to a colour, and one or two to little but the pupils.
+# another, some answer to brightness or to a color, and one or two to little but the pupils.
 #
 # Deep inside, a map has 14 x 14 places, each of which sees much of the photograph. Most of the
 # layer is silent, and some of what is left lies on the parts of a cat: both eyes, the nose, the
@@ -39,6 +39,6 @@ deep
 # %%
 # How much of the layer was silent, and how many channels were dead for this photograph:
 
-figures = deep.result().figures
-print(f"{figures['silent']:.0%} of the values are zero")
-print(f"{figures['dead']} of {figures['channels']} channels are dead")
+summary = deep.result().summary
+print(f"{summary['silent']:.0%} of the values are zero")
+print(f"{summary['dead']} of {summary['channels']} channels are dead")

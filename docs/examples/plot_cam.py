@@ -32,6 +32,6 @@ runs
 
 for run in runs:
     result = run.result()
-    target = net.target(result.figures["target"])
+    target = net.target(result.summary["target"])
     mean = result.arrays["bn2"].mean() + float(net.parameter("classifier", "bias")[target.channel])
     print(f"{target}: mean and bias {mean:.2f}, score {result.score:.2f}")

@@ -4,7 +4,7 @@ Class image
 
 What the network would most like to see, climbed from noise until a score is high.
 
-**How to read it.** No photograph goes in: every shape and colour comes from the weights. What
+**How to read it.** No photograph goes in: every shape and color comes from the weights. What
 appears is what raises the score of the class, so parts that are typical may come several times,
 and things that usually stand beside it come along: water under a flamingo, smoke over a volcano.
 

@@ -4,7 +4,7 @@ Comparison
 
 What several methods say about several targets, in one picture.
 
-**How to read it.** A row is a target, a column a method. Down a column colours mean the same
+**How to read it.** A row is a target, a column a method. Down a column colors mean the same
 numbers, up to the one below the tile, so that what looks stronger is stronger; from one column to
 the next they do not. The bars are rank correlations of the first row's map with the least alike
 other one: near 1, the method draws the same whatever it is asked, and explains neither.
@@ -23,7 +23,7 @@ import torch
 import convscope as cs
 
 net = cs.load()
-cat, coffee = (net.fit(cs.open_image(f"sample:{name}")) for name in ("chelsea", "coffee"))
+cat, coffee = (net.preprocess(cs.open_image(f"sample:{name}")) for name in ("chelsea", "coffee"))
 both = torch.cat([cat[..., 40:152], coffee[..., 56:168]], 3)
 run = cs.compare(net, both, targets=("tiger cat", "espresso"))
 run

@@ -63,5 +63,5 @@ guided = cs.deepdream(net, coffee, guide="sample:chelsea").result().picture
 # ``pip install 'convscope[video]'``), or on the command line
 # ``convscope deepdream cup.jpg --frames 250 -o zoom.mp4``.
 
-zoom = list(cs.deepdream(net, net.fit(coffee), frames=31))
+zoom = list(cs.deepdream(net, net.preprocess(coffee), frames=31))
 zoom[::10]

@@ -29,8 +29,8 @@ astronaut = cs.open_image("sample:astronaut")
 # %%
 # Each target has its own place, also the space shuttle, which the network finds improbable:
 
-ranked = [one.label for one in net.predict(astronaut, top=net.classes)]
-print(f"number {ranked.index('space shuttle') + 1} of {net.classes}")
+ranked = [one.label for one in net.predict(astronaut, top=net.num_classes)]
+print(f"number {ranked.index('space shuttle') + 1} of {net.num_classes}")
 
 # %%
 # A thin thing, in the layer's own places. The strongest lie left and right of the rocket, on the
@@ -52,6 +52,6 @@ cs.gradcam(net, astronaut, target="football helmet", layer=layers)
 
 import torch
 
-pair = torch.cat([net.fit(astronaut), net.fit(rocket)])
+pair = torch.cat([net.preprocess(astronaut), net.preprocess(rocket)])
 result = cs.gradcam(net, pair, target=("space shuttle", "missile")).result()
-print(result.heatmap.shape, result.figures["score"])
+print(result.heatmap.shape, result.summary["score"])

@@ -24,7 +24,7 @@ import torch
 import convscope as cs
 
 net = cs.load()
-cup = torch.nn.functional.interpolate(net.fit(cs.open_image("sample:coffee")), (112, 112))
+cup = torch.nn.functional.interpolate(net.preprocess(cs.open_image("sample:coffee")), (112, 112))
 photo = torch.full((1, 3, 224, 224), 0.5)
 photo[..., 56:168, :] = torch.cat([cup, cup.flip(3)], 3)
 [run(net, photo, target="espresso") for run in (cs.gradcam_plus_plus, cs.gradcam)]

@@ -4,9 +4,9 @@ Guided Grad-CAM
 
 The crisp details of guided backpropagation, where Grad-CAM finds the target.
 
-**How to read it.** :doc:`Guided backpropagation <plot_guided>` shows details but hardly depends on
+**How to read it.** :doc:`Guided backpropagation <plot_guided_backprop>` shows details but hardly depends on
 the target, :doc:`Grad-CAM <plot_gradcam>` finds the target but no detail; this is their product.
-It is shown around grey, in the colours that would raise the score; grey is zero.
+It is shown around gray, in the colors that would raise the score; gray is zero.
 
 **Its limits.** Where the picture is comes from Grad-CAM, with its 7 x 7 places; the details in it
 are those of guided backpropagation, which draws what is there, not what counts: within the bright
@@ -32,7 +32,7 @@ runs
 
 import numpy as np
 
-alone = [cs.guided(net, astronaut, target=name, samples=16) for name in targets]
+alone = [cs.guided_backprop(net, astronaut, target=name, samples=16) for name in targets]
 for what, pair in (("Guided Grad-CAM", runs), ("guided backpropagation", alone)):
     gradients = [run.result().gradient.ravel() for run in pair]
     print(f"{what}: correlation {np.corrcoef(*gradients)[0, 1]:.2f}")

@@ -5,7 +5,7 @@ Input times gradient
 How much each pixel would add to a score, if the network were linear.
 
 **How to read it.** The gradient of the score at a pixel times how far the pixel is from the
-baseline, summed over the colours: red speaks for the target, blue against it. The baseline, by
+baseline, summed over the colors: red speaks for the target, blue against it. The baseline, by
 default the mean of the training images, is what counts as nothing. Left is the map as it is, right
 the same on the photograph, smoothed over 4 pixels.
 
@@ -38,7 +38,7 @@ runs
 
 import torch
 
-seen = net.fit(coffee)
+seen = net.preprocess(coffee)
 espresso = net.target("espresso").channel
 for run, level in zip(runs, (net.mean[0], 0.0), strict=True):
     nothing = torch.full_like(seen, level)

@@ -54,5 +54,5 @@ for steps in (10, 25, 50):
     for baseline in ("blur", "black"):
         options = {"target": "football helmet", "steps": steps, "baseline": baseline}
         run = cs.integrated_gradients(net, astronaut, **options)
-        gaps.append(run.result().figures["gap"])
+        gaps.append(run.result().summary["gap"])
     print(f"{steps} steps: {gaps[0]:+.2f} {gaps[1]:+.2f}")

@@ -5,8 +5,8 @@ Intermediate features
 Which pixels drive a unit in the middle of the network, by three ways back.
 
 **How to read it.** Four pictures are one unit. First the patch of the photograph that the unit
-sees; grey is beyond the photograph's border. Then what in the patch raises the unit, drawn around
-grey in the colours that would raise it: the gradient as it is (``plain``), by the deconvnet, which
+sees; gray is beyond the photograph's border. Then what in the patch raises the unit, drawn around
+gray in the colors that would raise it: the gradient as it is (``plain``), by the deconvnet, which
 keeps at every ReLU what is positive on the way back, and by guided backpropagation, which moreover
 keeps it only where the unit was active. Below the patch stands the unit's name: channel, row and
 column. The channels are those that stand out most on this photograph, each at its strongest place.
@@ -38,7 +38,7 @@ cs.intermediate(net, cat)
 # Further up, units see most of the photograph, and those that stand out have all found the same
 # thing. What they follow in it is a whole eye:
 
-cs.intermediate(net, cat, target="blocks.4.1.bn1.pre", most=4)
+cs.intermediate(net, cat, target="blocks.4.1.bn1.pre", limit=4)
 
 # %%
 # On another photograph, other channels stand out: they follow rims, the handle, the spoon.

@@ -8,7 +8,7 @@ One class climbed in every way that was found over the years, side by side.
 only are kept from growing (2014) become noise that the network is surer of than of any photograph.
 Jitter and a faint blur (the CS231n course) let shapes of a few pixels survive, a strong blur
 (2015) larger ones. Fourier coefficients whose image is turned, scaled and shifted (2017) bring
-colours, parts and fur; and where the strength of every frequency is given, as photographs have it,
+colors, parts and fur; and where the strength of every frequency is given, as photographs have it,
 and only places can be chosen (2023), one thing stands in the middle of a scene. The number is the
 class's score for the image as it is.
 

@@ -32,6 +32,6 @@ cs.layercam(net, rocket, target="missile", layer="blocks.4.2.bn2")
 # brightest on the sky beside the rocket. In those before it LayerCAM is on the rocket and the
 # towers, Grad-CAM on lights and bits of both.
 
-seen = net.fit(rocket)
+seen = net.preprocess(rocket)
 layers = ("blocks.2.1.bn2", "blocks.3.2.bn2", "blocks.4.2.bn2", "bn2")
 [run(net, seen, target="missile", layer=layers) for run in (cs.layercam, cs.gradcam)]

@@ -1,10 +1,10 @@
 """
-Nearest neighbours
-==================
+Nearest neighbors
+=================
 
 The photographs of a collection that are nearest to another one: to the network, and by pixels.
 
-**How to read it.** Left is the photograph that is asked about. The upper row has those whose codes
+**How to read it.** Left is the photograph that is asked about. The upper row has those whose embeddings
 are nearest to its own; a code is the answer of the layer that the network reads its classes off.
 The lower row has those that are nearest pixel by pixel. Where the upper row shows the same kind of
 thing in other poses, light and places, the network has learned to see past these. The lower row
@@ -41,14 +41,14 @@ cs.neighbors(net, part, index=index)
 # In numbers: how many of the five nearest belong to the same photograph, over all parts, and how
 # many would by chance.
 
-for name, share in cs.classes(net, index=index).result().figures["precision@5"].items():
+for name, share in cs.confusions(net, index=index).result().summary["precision@5"].items():
     print(f"{name:8}{share:6.1%}")
 
 # %%
-# Of a million codes an exact search takes about a second. ``search="faiss"`` and ``search="lance"``
-# build an approximate index when they are first asked for, keep it beside the codes and tell how
+# Of a million embeddings an exact search takes about a second. ``search="faiss"`` and ``search="lance"``
+# build an approximate index when they are first asked for, keep it beside the embeddings and tell how
 # many of the true ten nearest it finds. LanceDB also understands conditions in SQL:
 
 found = cs.neighbors(net, part, index=index, search="lance", where="label != 'flower'", count=3)
-for one in found.result().figures["code"]:
+for one in found.result().summary["embedding"]:
     print(one["path"], one["distance"])

@@ -5,7 +5,7 @@ Neuron image
 What a channel or a neuron inside the network most wants to see, climbed from noise.
 
 **How to read it.** Each image is what raises the mean of one channel's map as far as the climb got;
-the number is that mean, before the activation. Early channels want strokes, colours and weaves,
+the number is that mean, before the activation. Early channels want strokes, colors and weaves,
 middle ones textures and shapes, deep ones parts of things. The image says what the channel answers
 to, in the network's own words; photographs that make it answer (see :doc:`intermediate features
 <plot_intermediate>`) tell whether that is also what it is used for.
@@ -24,18 +24,18 @@ it is done here.
 import convscope as cs
 
 net = cs.load()
-cs.neuron_image(net, target="blocks.3.2.bn1", most=12, steps=96)
+cs.neuron_image(net, target="blocks.3.2.bn1", limit=12, steps=96)
 
 # %%
 # One layer's first twelve channels: scales, cells, weaves, grooves. The same a good deal earlier:
 
-cs.neuron_image(net, target="blocks.1.1.bn1", most=6, steps=64)
+cs.neuron_image(net, target="blocks.1.1.bn1", limit=6, steps=64)
 
 # %%
 # And deeper, where parts of animals begin to show. The one that is crossed out is dead: it gives
 # every image the same.
 
-cs.neuron_image(net, target="blocks.5.3.bn1", most=6, steps=96)
+cs.neuron_image(net, target="blocks.5.3.bn1", limit=6, steps=96)
 
 # %%
 # What excites a channel, left, and what silences it, right. On the page on :doc:`activation maps

@@ -6,7 +6,7 @@ How much a score falls when a part of the photograph is hidden.
 
 **How to read it.** A square slides over what the network sees and blurs what is below it; the score
 is read at every position. A place is red where the score was lower while the place was hidden, by
-the number on the colour bar, on average over all squares that hid it: it speaks for the target. It
+the number on the color bar, on average over all squares that hid it: it speaks for the target. It
 is blue where the score was higher. Nothing is derived: these are the network's own answers to
 changed photographs. The score of a class is its logit; ``score="probability"`` maps its softmax.
 
@@ -36,9 +36,9 @@ cs.occlusion(net, astronaut, target="football helmet")
 # coarser.
 
 shuttle = cs.occlusion(net, astronaut, target="space shuttle", stride=28)
-figures = shuttle.result().figures
-print(f"score {figures['score']:.2f}; while a place is hidden, on average")
-print(f"{-figures['most']:+.2f} to {-figures['least']:+.2f}")
+summary = shuttle.result().summary
+print(f"score {summary['score']:.2f}; while a place is hidden, on average")
+print(f"{-summary['highest']:+.2f} to {-summary['lowest']:+.2f}")
 shuttle
 
 # %%

@@ -6,8 +6,8 @@ The parts of many photographs that excite a channel most, and what of them does.
 
 **How to read it.** A row is a channel, its strongest photographs first; the number below a patch is
 the channel's answer there. What a row has in common is what the channel looks for: a direction of
-edges, a colour, a texture, and deeper a part of a thing. A patch is exactly what the unit sees (its
-receptive field), so whatever explains the answer is in the picture. Plain grey lies beyond the
+edges, a color, a texture, and deeper a part of a thing. A patch is exactly what the unit sees (its
+receptive field), so whatever explains the answer is in the picture. Plain gray lies beyond the
 border of what the network saw: many units answer to the border itself.
 
 **Its limits.** Of the photographs that there are, the nine best may be far from what the channel
@@ -30,32 +30,32 @@ import convscope as cs
 net = cs.load()
 folder = photographs()
 index = cs.index(net, folder, folder.with_name("parts-index")).result()
-cs.patches(net, index=index, target="blocks.1", most=8)
+cs.patches(net, index=index, target="blocks.1", limit=8)
 
 # %%
 # The collection is small: parts of thirteen photographs. Early channels find plenty in it all the
-# same. Some look for edges in one direction, some for a colour or for two side by side. What each
+# same. Some look for edges in one direction, some for a color or for two side by side. What each
 # answers to least is often its opposite:
 
-cs.patches(net, index=index, target="blocks.1", most=4, extreme="both")
+cs.patches(net, index=index, target="blocks.1", limit=4, extreme="both")
 
 # %%
 # Deeper, a unit sees 67 of 224 pixels a side: textures and parts of things.
 
-cs.patches(net, index=index, target="blocks.2", most=6)
+cs.patches(net, index=index, target="blocks.2", limit=6)
 
 # %%
 # These units see everything, and are cut to where their channel answers.
 
-cs.patches(net, index=index, target="blocks.4", most=6, show="mask")
+cs.patches(net, index=index, target="blocks.4", limit=6, show="mask")
 
 # %%
 # Guided backpropagation to the same unit tells which details of a patch excite it.
 
-cs.patches(net, index=index, target="blocks.2", most=4, count=5, show="guided")
+cs.patches(net, index=index, target="blocks.2", limit=4, count=5, show="guided")
 
 # %%
 # Where the strongest of the first of these lies, in pixels of its photograph:
 
 found = cs.patches(net, index=index, target="blocks.2:0", count=1).result()
-print(found.figures["patches"]["blocks.2:0 most"][0])
+print(found.summary["patches"]["blocks.2:0 most"][0])

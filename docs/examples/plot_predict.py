@@ -10,7 +10,7 @@ scores of all its classes (1,000 for ImageNet), made to sum to one.
 
 **Its limits.** A classifier must choose among the classes that it knows: a photograph of anything
 else gets one of their names all the same. The probabilities rank the classes of one photograph;
-they are not measured frequencies of being right. Small or off-centre things may be cut away.
+they are not measured frequencies of being right. Small or off-center things may be cut away.
 
 **Paper.** Krizhevsky, Sutskever and Hinton 2012, `ImageNet Classification with Deep Convolutional
 Neural Networks

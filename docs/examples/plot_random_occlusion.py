@@ -4,7 +4,7 @@ Random occlusion
 
 What hiding random parts of the photograph does to a score, and what it can do without.
 
-**How to read it.** Each mask hides a random half of the photograph behind grey. The map shows the
+**How to read it.** Each mask hides a random half of the photograph behind gray. The map shows the
 mean probability while a pixel was visible less the mean while it was hidden: red places raise it,
 blue ones lower it. On the right are the masks under which the probability was highest and lowest,
 each with what the network then took the photograph for.
@@ -36,5 +36,5 @@ import numpy as np
 
 result = run.result()
 other = cs.random_occlusion(net, coffee, target="espresso", count=256, seed=1).result()
-print(f"on top under {result.figures['kept']:.0%} of the masks")
+print(f"on top under {result.summary['kept']:.0%} of the masks")
 print(f"correlation {np.corrcoef(result.heatmap.ravel(), other.heatmap.ravel())[0, 1]:.2f}")

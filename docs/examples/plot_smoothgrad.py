@@ -5,7 +5,7 @@ SmoothGrad
 The saliency map averaged over noisy copies of the photograph, so that it flickers less.
 
 **How to read it.** As a :doc:`saliency map <plot_saliency>`: the largest absolute value over the
-colours of the mean gradient. Left is the map as it is, right the same on the photograph, smoothed
+colors of the mean gradient. Left is the map as it is, right the same on the photograph, smoothed
 over 4 pixels. What stays in the mean is what the network is sensitive to in most of the copies.
 
 **Its limits.** It is the map of noisy photographs, not of this one. Noise of 0.15 (of the way from
@@ -38,7 +38,7 @@ from scipy.ndimage import gaussian_filter
 maps = [gaussian_filter(run.result().heatmap, 4).ravel() for run in (smooth, plain)]
 print(f"correlation {np.corrcoef(*maps)[0, 1]:.2f}")
 
-seen = net.fit(coffee)
+seen = net.preprocess(coffee)
 noise = torch.randn(16, *seen.shape[1:], generator=torch.Generator().manual_seed(0))
 espresso = net.target("espresso").channel
 for images in (seen, seen + 0.15 * noise):

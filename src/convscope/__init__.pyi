@@ -28,12 +28,12 @@ from .techniques.cams import scorecam as scorecam
 from .techniques.class_image import class_image as class_image
 from .techniques.class_image import ladder as ladder
 from .techniques.compare import compare as compare
-from .techniques.confusions import classes as classes
+from .techniques.confusions import confusions as confusions
 from .techniques.deepdream import deepdream as deepdream
-from .techniques.embedding_map import map as map
+from .techniques.embedding_map import embedding_map as embedding_map
 from .techniques.filters import filters as filters
-from .techniques.gradients import deconv as deconv
-from .techniques.gradients import guided as guided
+from .techniques.gradients import deconvnet as deconvnet
+from .techniques.gradients import guided_backprop as guided_backprop
 from .techniques.gradients import input_x_gradient as input_x_gradient
 from .techniques.gradients import integrated_gradients as integrated_gradients
 from .techniques.gradients import saliency as saliency

@@ -28,7 +28,7 @@ class _Photo(BaseModel):
     sha256: str
 
 
-class _Recipe(BaseModel):
+class _Provenance(BaseModel):
     """What `Run.recipe` holds, as far as it is needed to run again."""
 
     technique: str
@@ -55,35 +55,35 @@ def remake(
     """
     name = Path(picture).name
     try:
-        recipe = _Recipe.model_validate(pictures.read_recipe(picture))
+        provenance = _Provenance.model_validate(pictures.read_provenance(picture))
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise ConvscopeError(f"the recipe of {name} is damaged, at {where!r}") from error
-    network = recipe.network
+    network = provenance.network
     if network.own:
         raise ConvscopeError(
             f"{name} was made with a network of your own ({network.name}), which its recipe"
             " cannot load; run the technique in Python"
         )
-    ascended = recipe.technique == ASCEND
-    begin = _ascend if ascended else registry.get(recipe.technique).run
-    photo = _photo(recipe, name, image) if recipe.takes_image else None
+    ascended = provenance.technique == ASCEND
+    begin = _ascend if ascended else registry.get(provenance.technique).run
+    photo = _photo(provenance, name, image) if provenance.takes_image else None
     net = load(
         network.name,
         pretrained=network.pretrained,
         checkpoint=network.checkpoint,
-        device=device or recipe.device,
+        device=device or provenance.device,
     )
-    run = begin(net, photo, **recipe.parameters)
-    return run if recipe.checked is None else check(run, seed=recipe.checked)
+    run = begin(net, photo, **provenance.parameters)
+    return run if provenance.checked is None else check(run, seed=provenance.checked)
 
 
 def _ascend(net: Network, photo: Tensor | None, **parameters: Any) -> Run:
     return ascend(net, image=photo, **options.validated(ASCEND, Options, parameters))
 
 
-def _photo(recipe: _Recipe, name: str, path: str | None) -> Tensor:
-    known = recipe.image
+def _photo(provenance: _Provenance, name: str, path: str | None) -> Tensor:
+    known = provenance.image
     where = known.path if path is None and known else path
     if where is None:
         raise ConvscopeError(f"{name} does not know its photograph; give --image")

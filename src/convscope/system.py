@@ -28,17 +28,17 @@ def in_threads(count: int) -> Iterator[None]:
 T = TypeVar("T")
 
 
-def batched(count: int, most: int, work: Callable[[slice], T]) -> Iterator[list[tuple[slice, T]]]:
-    """`work` on items 0 to `count`, at most `most` at a time: a list for each such part.
+def batched(count: int, limit: int, work: Callable[[slice], T]) -> Iterator[list[tuple[slice, T]]]:
+    """`work` on items 0 to `count`, at most `limit` at a time: a list for each such part.
 
     Where memory does not suffice the part is halved, and the list has several entries.
 
     Raises:
         ConvscopeError: memory does not suffice for one item alone.
     """
-    size = most
-    for begin in range(0, count, most):
-        end, at = min(begin + most, count), begin
+    size = limit
+    for begin in range(0, count, limit):
+        end, at = min(begin + limit, count), begin
         done: list[tuple[slice, T]] = []
         while at < end:
             part = slice(at, min(at + size, end))

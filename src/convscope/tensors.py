@@ -1,4 +1,4 @@
-"""Tensor arithmetic that several rooms need: colour, Fourier images, blur, total variation."""
+"""Tensor arithmetic that several rooms need: color, Fourier images, blur, total variation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Correlation of natural images' colours (Olah, Mordvintsev & Schubert 2017): columns are the
+# Correlation of natural images' colors (Olah, Mordvintsev & Schubert 2017): columns are the
 # directions in which photographs vary most, each scaled by how much.
-COLOUR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+COLOR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
 
 def all_finite(values: Tensor) -> bool:
@@ -18,35 +18,35 @@ def all_finite(values: Tensor) -> bool:
     return values.numel() == 0 or bool(torch.stack(values.aminmax()).isfinite().all())
 
 
-def colour_matrix(like: Tensor) -> Tensor:
-    """(3, 3): decorrelated colour to RGB, over its largest column norm."""
-    matrix = torch.tensor(COLOUR_DIRECTIONS, dtype=like.dtype, device=like.device)
+def color_matrix(like: Tensor) -> Tensor:
+    """(3, 3): decorrelated color to RGB, over its largest column norm."""
+    matrix = torch.tensor(COLOR_DIRECTIONS, dtype=like.dtype, device=like.device)
     largest: Tensor = torch.linalg.vector_norm(matrix, dim=0).max()
     return matrix / largest
 
 
-def correlate_colours(image: Tensor) -> Tensor:
-    """Decorrelated colours (N, 3, H, W) to RGB, without the sigmoid."""
-    rgb: Tensor = torch.einsum("rc,nchw->nrhw", colour_matrix(image), image)
+def correlate_colors(image: Tensor) -> Tensor:
+    """Decorrelated colors (N, 3, H, W) to RGB, without the sigmoid."""
+    rgb: Tensor = torch.einsum("rc,nchw->nrhw", color_matrix(image), image)
     return rgb
 
 
-def decorrelate_colours(image: Tensor) -> Tensor:
-    """The inverse of `correlate_colours`."""
-    inverse = torch.linalg.inv(colour_matrix(image))
-    colours: Tensor = torch.einsum("cr,nrhw->nchw", inverse, image)
-    return colours
+def decorrelate_colors(image: Tensor) -> Tensor:
+    """The inverse of `correlate_colors`."""
+    inverse = torch.linalg.inv(color_matrix(image))
+    colors: Tensor = torch.einsum("cr,nrhw->nchw", inverse, image)
+    return colors
 
 
 def bounded(values: Tensor) -> Tensor:
     """Decorrelated values (N, C, H, W) of any size as an image in [0, 1]."""
-    return torch.sigmoid(correlate_colours(values) if values.shape[1] == 3 else values)
+    return torch.sigmoid(correlate_colors(values) if values.shape[1] == 3 else values)
 
 
 def unbounded(image: Tensor, margin: float = 1e-3) -> Tensor:
     """The inverse of `bounded`, of pixels at least `margin` from 0 and 1."""
     values = torch.logit(image, eps=margin)
-    return decorrelate_colours(values) if values.shape[1] == 3 else values
+    return decorrelate_colors(values) if values.shape[1] == 3 else values
 
 
 def frequencies(height: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -66,7 +66,7 @@ def fourier_scale(
 
 
 def gaussian_kernel(sigma: float, like: Tensor) -> Tensor:
-    """A normalised one-dimensional Gaussian out to three sigma."""
+    """A normalized one-dimensional Gaussian out to three sigma."""
     reach = max(1, math.ceil(3 * sigma))
     offsets = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
@@ -130,10 +130,10 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size, mode="bicubic", antialias=True, align_corners=False)
 
 
-def around_grey(values: Tensor, clip: float = 0.99, gamma: float = 0.7) -> Tensor:
-    """Signed values (C, H, W) as a picture: grey is zero, full colour the quantile `clip` of |v|.
+def around_gray(values: Tensor, clip: float = 0.99, gamma: float = 0.7) -> Tensor:
+    """Signed values (C, H, W) as a picture: gray is zero, full color the quantile `clip` of |v|.
 
-    Strides leave a chequerboard of single pixels in gradients; the mean over 2 x 2 takes it away.
+    Strides leave a checkerboard of single pixels in gradients; the mean over 2 x 2 takes it away.
     """
     soft = F.avg_pool2d(values[None], 2, stride=1)[0]
     sizes = soft.abs().flatten()

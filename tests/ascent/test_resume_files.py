@@ -20,16 +20,16 @@ from convscope.errors import ConvscopeError
 from convscope.types.frames import Ascent
 from convscope.vocabulary import optimizers, priors, starts
 from convscope.vocabulary.objectives import logit
-from convscope.vocabulary.optimizers import Optimiser
+from convscope.vocabulary.optimizers import Optimizer
 from convscope.vocabulary.priors import Prior
 from tests.helpers import toys
 from tests.helpers.networks import own_network, own_photograph
 
 STEPS = 4
 RUN = {"technique": "toy"}
-OPTIMISERS: list[Optimiser] = [
+OPTIMIZERS: list[Optimizer] = [
     optimizers.sgd(0.1, momentum=0.9),
-    optimizers.adam(0.05, fall=0.7),
+    optimizers.adam(0.05, lr_decay=0.7),
     optimizers.nadam(0.05),
     optimizers.sign(0.02),
     optimizers.lbfgs(),
@@ -40,7 +40,7 @@ STARTS = [
     starts.fourier(sigma=0.3),
     starts.maco(),
 ]
-CHANCE = (priors.jitter(3), priors.speckle(0.1))
+CHANCE = (priors.jitter(3), priors.gaussian_noise(0.1))
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def place(tmp_path: Path) -> Path:
 
 
 def steps(start: starts.Start | None = None, **words: Any) -> Generator[Ascent, None, None]:
-    net = toys.network(toys.randomised(toys.Residual()), 12)
-    settings = {"optimiser": optimizers.adam(), "steps": STEPS, "priors": CHANCE, **words}
+    net = toys.network(toys.randomized(toys.Residual()), 12)
+    settings = {"optimizer": optimizers.adam(), "steps": STEPS, "priors": CHANCE, **words}
     yield from climb(
         net, Recipe(start=start or starts.noise(0.1), objective=logit(1), **settings), seed=3
     )
@@ -81,12 +81,12 @@ def same(one: Ascent, other: Ascent) -> None:
 
 
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: type(start).__name__)
-@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: type(one).__name__)
 def test_a_climb_goes_on_as_if_never_stopped(
-    start: starts.Start, optimiser: Optimiser, place: Path
+    start: starts.Start, optimizer: Optimizer, place: Path
 ) -> None:
-    words: dict[str, Any] = {"optimiser": optimiser}
-    if isinstance(optimiser, optimizers.lbfgs):
+    words: dict[str, Any] = {"optimizer": optimizer}
+    if isinstance(optimizer, optimizers.lbfgs):
         words["priors"] = ()
     whole = list(steps(start, **words))
     for after in range(1, STEPS + 1):
@@ -187,13 +187,13 @@ def several() -> dict[str, cs.Run]:
 @pytest.mark.parametrize("name", several())
 def test_runs_of_several_climbs(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worked: list[int] = []
-    before = resume_files.Climb.before
+    before = resume_files.ResumeFile.before
 
-    def note(self: resume_files.Climb, step: int, *rest: Any) -> None:
+    def note(self: resume_files.ResumeFile, step: int, *rest: Any) -> None:
         worked.append(step)
         before(self, step, *rest)
 
-    monkeypatch.setattr(resume_files.Climb, "before", note)
+    monkeypatch.setattr(resume_files.ResumeFile, "before", note)
     whole = list(several()[name])
     all_work = len(worked)
     for after in range(1, len(whole) + 1):
@@ -204,7 +204,7 @@ def test_runs_of_several_climbs(name: str, place: Path, monkeypatch: pytest.Monk
         last, expected = rest[-1], whole[-1]
         assert (last.step, last.steps) == (expected.step, expected.steps)
         assert (last.image == expected.image).all()
-        assert last.figures == expected.figures
+        assert last.summary == expected.summary
         assert not place.exists()
 
 
@@ -242,7 +242,7 @@ def test_without_resuming_it_begins_anew(place: Path) -> None:
     assert [f.step for f in found] == list(range(1, STEPS + 1))
 
 
-@pytest.mark.parametrize("words", [{"optimiser": None}, {"steps": 1}])
+@pytest.mark.parametrize("words", [{"optimizer": None}, {"steps": 1}])
 def test_what_has_no_way_behind_it_keeps_nothing(words: dict[str, Any], place: Path) -> None:
     stop(lambda: steps(**words), place, 1)
     assert not place.exists()

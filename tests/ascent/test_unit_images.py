@@ -13,7 +13,7 @@ import convscope as cs
 from convscope.ascent import unit_images
 from convscope.ascent.loop import climb
 from convscope.ascent.recipe import Recipe
-from convscope.ascent.unit_images import Subject
+from convscope.ascent.unit_images import Goal
 from convscope.types.frames import Ascent, Frame
 from convscope.types.panels import Picture
 from convscope.types.targets import Target
@@ -24,8 +24,8 @@ from tests.helpers import toys
 STEPS = 3
 
 
-class Colours(nn.Module):
-    """Its three scores are an image's mean colours."""
+class Colors(nn.Module):
+    """Its three scores are an image's mean colors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,19 +36,19 @@ class Colours(nn.Module):
         return out
 
 
-def colours() -> cs.Network:
-    return toys.plain_network(Colours(), 4)
+def colors() -> cs.Network:
+    return toys.plain_network(Colors(), 4)
 
 
-def subjects(*classes: int) -> list[Subject]:
-    return [Subject(Target("", c, label=f"colour {c}"), logit(c)) for c in classes]
+def goals(*classes: int) -> list[Goal]:
+    return [Goal(Target("", c, label=f"color {c}"), logit(c)) for c in classes]
 
 
-def recipe(objective: Objective, part: Sequence[Subject]) -> Recipe:
+def recipe(objective: Objective, part: Sequence[Goal]) -> Recipe:
     return Recipe(
         start=starts.noise(0.1, count=len(part)),
         objective=objective,
-        optimiser=optimizers.sgd(0.1),
+        optimizer=optimizers.sgd(0.1),
         steps=STEPS,
     )
 
@@ -57,13 +57,13 @@ Climbs = Callable[[Callable[[int, int], float]], list[tuple[Recipe, int]]]
 
 
 def shade(job: int, step: int) -> float:
-    """The grey of an image of `by_hand`."""
+    """The gray of an image of `by_hand`."""
     return (10 * job + step) / 1000
 
 
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> Climbs:
-    """Climbs whose images are flat greys, a shade of its own for each job and step, and whose
+    """Climbs whose images are flat grays, a shade of its own for each job and step, and whose
     scores are made up; gives the recipes and seeds that were climbed."""
 
     def install(score: Callable[[int, int], float]) -> list[tuple[Recipe, int]]:
@@ -79,8 +79,8 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> Climbs:
             rows: list[Tensor] = []
             for step in range(1, plan.steps + 1):
                 rows.append(torch.tensor([float(score(job, step)) for job in numbers]))
-                greys = torch.tensor([shade(job, step) for job in numbers])
-                image = greys.view(-1, 1, 1, 1).expand(-1, 3, 4, 4).clone()
+                grays = torch.tensor([shade(job, step) for job in numbers])
+                image = grays.view(-1, 1, 1, 1).expand(-1, 3, 4, 4).clone()
                 yield Ascent(
                     image=image,
                     gradient=image,
@@ -96,7 +96,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> Climbs:
     return install
 
 
-def greys(frame: Frame) -> list[float]:
+def grays(frame: Frame) -> list[float]:
     assert frame.image is not None
     assert (frame.image == frame.image[:, :1, :1, :1]).all()
     return [round(v, 6) for v in frame.image[:, 0, 0, 0].tolist()]
@@ -104,8 +104,8 @@ def greys(frame: Frame) -> list[float]:
 
 def test_subjects_in_order_in_batches(by_hand: Climbs) -> None:
     begun = by_hand(lambda job, step: 100 * job + step)
-    wanted = subjects(2, 0, 1, 2, 0)
-    frames = list(unit_images.portraits(colours(), wanted, recipe, batch=2, seed=7))
+    wanted = goals(2, 0, 1, 2, 0)
+    frames = list(unit_images.climb_goals(colors(), wanted, recipe, batch_size=2, seed=7))
     objectives = [plan.objective for plan, _ in begun]
     assert objectives == [
         each((logit(2), logit(0))), each((logit(1), logit(2))), each((logit(0),)),
@@ -117,7 +117,7 @@ def test_subjects_in_order_in_batches(by_hand: Climbs) -> None:
         done, now = 2 * batch, min(2 * batch + 2, 5)
         expected = [shade(job, STEPS) for job in range(done)]
         expected += [shade(job, step + 1) for job in range(done, now)]
-        assert greys(frame) == pytest.approx(expected + [0.5] * (5 - now))
+        assert grays(frame) == pytest.approx(expected + [0.5] * (5 - now))
         assert frame.score is not None
         if frame.step < 9:
             # The mean over the steps so far; none of what is not begun.
@@ -126,7 +126,7 @@ def test_subjects_in_order_in_batches(by_hand: Climbs) -> None:
             assert frame.score[:now].tolist() == pytest.approx(means)
             assert frame.score[now:].isnan().all()
         assert [panel.caption for panel in frame.panels if isinstance(panel, Picture)] == [
-            "colour 2", "colour 0", "colour 1", "colour 2", "colour 0",
+            "color 2", "color 0", "color 1", "color 2", "color 0",
         ]  # fmt: skip
         for i, panel in enumerate(frame.panels):
             assert isinstance(panel, Picture)
@@ -140,14 +140,14 @@ def test_the_best_try_is_kept(by_hand: Climbs) -> None:
     # Three tries each of three subjects, in batches of four, that part a subject's tries.
     given = [3.0, 5.0, 4.0, -2.0, -3.0, -1.0, 0.5, 0.2, 0.9]
     begun = by_hand(lambda job, step: given[job] * step)
-    frames = list(unit_images.portraits(colours(), subjects(0, 1, 2), recipe, tries=3, batch=4))
+    frames = list(unit_images.climb_goals(colors(), goals(0, 1, 2), recipe, tries=3, batch_size=4))
     climbed = [plan.objective for plan, _ in begun]
     assert [tuple(one.target for one in batch.objectives) for batch in climbed] == [  # type: ignore[attr-defined]
         (0, 0, 0, 1), (1, 1, 2, 2), (2,),
     ]  # fmt: skip
     table = 2 * torch.tensor(given).view(3, 3)  # the mean of steps 1 to 3
     assert torch.allclose(frames[-1].arrays["tries"], table)
-    kept = [greys(frames[step - 1]) for step in (3, 6, 9)]
+    kept = [grays(frames[step - 1]) for step in (3, 6, 9)]
     best = [shade(job, STEPS) for job in (1, 3, 5, 8)]
     assert kept[0] == pytest.approx([best[0], best[1], 0.5])
     assert kept[1] == pytest.approx([best[0], best[2], shade(6, STEPS)])
@@ -168,10 +168,10 @@ def test_the_last_sixteen_steps_count(by_hand: Climbs, monkeypatch: pytest.Monke
         lambda step: 9.0 * (step == 20),
     ]
     by_hand(lambda job, step: given[job](step))
-    frames = list(unit_images.portraits(colours(), subjects(0), recipe, tries=3))
+    frames = list(unit_images.climb_goals(colors(), goals(0), recipe, tries=3))
     assert frames[-1].arrays["tries"].tolist() == [[1.0, 2.0, 9 / 16]]
-    assert greys(frames[-1]) == pytest.approx([shade(1, 20)])
-    assert greys(frames[3]) == pytest.approx([shade(0, 4)])
+    assert grays(frames[-1]) == pytest.approx([shade(1, 20)])
+    assert grays(frames[3]) == pytest.approx([shade(0, 4)])
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,12 @@ def test_the_last_sixteen_steps_count(by_hand: Climbs, monkeypatch: pytest.Monke
 )
 def test_batches_are_filled(by_hand: Climbs, count: int, tries: int, sizes: list[int]) -> None:
     begun = by_hand(lambda job, step: float(job % 5))
-    last = list(unit_images.portraits(colours(), subjects(*[0] * count), recipe, tries=tries))[-1]
+    last = list(unit_images.climb_goals(colors(), goals(*[0] * count), recipe, tries=tries))[-1]
     counts = [plan.start.count for plan, _ in begun]  # type: ignore[attr-defined]
     assert counts == sizes
     # The highest score is 4: that of every fifth, and of equals the first is kept.
     best = {5: [5 * i + 4 for i in range(count)], 1: list(range(count)), 17: [4]}[tries]
-    assert greys(last) == pytest.approx([shade(job, STEPS) for job in best])
+    assert grays(last) == pytest.approx([shade(job, STEPS) for job in best])
     assert last.steps == STEPS * len(sizes)
 
 
@@ -192,24 +192,24 @@ def test_batches_are_filled(by_hand: Climbs, count: int, tries: int, sizes: list
 
 
 def residual() -> tuple[cs.Network, nn.Module]:
-    module = toys.randomised(toys.Residual()).eval()
+    module = toys.randomized(toys.Residual()).eval()
     return toys.network(module, 12), module
 
 
 def test_one_portrait_is_the_climb() -> None:
     net, module = residual()
-    subject = Subject(Target("", 1), logit(1) - 5 * tv())
+    goal = Goal(Target("", 1), logit(1) - 5 * tv())
 
-    def noisy(objective: Objective, part: Sequence[Subject]) -> Recipe:
+    def noisy(objective: Objective, part: Sequence[Goal]) -> Recipe:
         return Recipe(
             start=starts.fourier(sigma=0.3, count=len(part)),
             objective=objective,
-            optimiser=optimizers.adam(),
+            optimizer=optimizers.adam(),
             steps=4,
         )
 
-    found = list(unit_images.portraits(net, [subject], noisy, seed=5))
-    expected = list(climb(net, noisy(each((subject.objective,)), [subject]), 5))
+    found = list(unit_images.climb_goals(net, [goal], noisy, seed=5))
+    expected = list(climb(net, noisy(each((goal.objective,)), [goal]), 5))
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.image is not None
         assert torch.equal(ours.image, theirs.image)
@@ -217,7 +217,7 @@ def test_one_portrait_is_the_climb() -> None:
     assert last.image is not None
     assert last.score is not None
     with torch.no_grad():
-        logits = module(toys.normalised(last.image))
+        logits = module(toys.normalized(last.image))
     across, down = (torch.diff(last.image, dim=d).square().sum() for d in (-1, -2))
     by_hand = logits[0, 1] - 5 * (across + down) / last.image.numel()
     assert last.score.item() == pytest.approx(by_hand.item(), rel=1e-4)
@@ -227,7 +227,7 @@ def test_the_score_of_many_is_read_in_batches(monkeypatch: pytest.MonkeyPatch) -
     net, module = residual()
     images = toys.images(37, 12)
     wanted = [
-        Subject(Target("", i % 5), logit(i % 5) if i % 2 else activation("layer1.conv1:3"))
+        Goal(Target("", i % 5), logit(i % 5) if i % 2 else activation("layer1.conv1:3"))
         for i in range(37)
     ]
     counts: list[int] = []
@@ -242,7 +242,7 @@ def test_the_score_of_many_is_read_in_batches(monkeypatch: pytest.MonkeyPatch) -
     found = unit_images.score(net, wanted, images)
     assert counts == [16, 16, 5]
     with toys.recording(module) as layers, torch.no_grad():
-        module(toys.normalised(images))
+        module(toys.normalized(images))
     for i in range(37):
         mean = layers["layer1.conv1"][i, 3].mean()
         expected = layers[""][i, i % 5] if i % 2 else mean

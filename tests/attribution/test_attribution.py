@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope.attribution import gradients
-from convscope.attribution.baselines import filled
+from convscope.attribution.baselines import baseline_images
 from convscope.attribution.gradients import chances, noisy
 from convscope.attribution.panels import map_panels
 from convscope.attribution.question import ask
@@ -28,10 +28,10 @@ from tests.helpers.networks import own_network
 
 # Quick, and where it matters such that chance and batches play their part.
 OPTIONS: dict[str, dict[str, Any]] = {
-    "guided": {"samples": 3, "noise": 0.3},
+    "guided_backprop": {"samples": 3, "noise": 0.3},
     "guided_gradcam": {"samples": 3, "noise": 0.3},
     "integrated_gradients": {"steps": 5},
-    "occlusion": {"patch": 12, "stride": 10, "fill": "noise"},
+    "occlusion": {"patch": 12, "stride": 10, "baseline": "noise"},
     "random_occlusion": {"count": 7},
     "smoothgrad": {"samples": 5, "noise": 0.3},
 }
@@ -59,7 +59,7 @@ def assert_same(one: cs.Result, other: cs.Result, error: float = 1e-4) -> None:
         expected = numbers(other)[name]
         largest = np.abs(expected).max()
         np.testing.assert_allclose(value, expected, rtol=error, atol=error * largest, err_msg=name)
-    assert str(one.figures.get("target")) == str(other.figures.get("target"))
+    assert str(one.summary.get("target")) == str(other.summary.get("target"))
 
 
 # --------------------------------------------------------------------------- many at a time
@@ -69,7 +69,7 @@ def assert_same(one: cs.Result, other: cs.Result, error: float = 1e-4) -> None:
 def test_the_size_of_batches_does_not_matter(name: str, four: Tensor) -> None:
     net = own_network(dtype=torch.float64)
     images = four[:1] if name in ONE_AT_A_TIME else four
-    one, two, many = (run(name, net, images, target=1, batch=b) for b in (1, 2, 64))
+    one, two, many = (run(name, net, images, target=1, batch_size=b) for b in (1, 2, 64))
     assert_same(one, many, 1e-9)
     assert_same(two, many, 1e-9)
 
@@ -103,8 +103,8 @@ def test_several_images_are_explained_as_each_alone(name: str, four: Tensor) -> 
     net = own_network(dtype=torch.float64)
     targets = (2, 0, 2, 1)
     together = run(name, net, four, target=targets)
-    assert together.figures["target"] == [f"class {t}" for t in targets]
-    assert len(together.figures["score"]) == 4  # type: ignore[arg-type]
+    assert together.summary["target"] == [f"class {t}" for t in targets]
+    assert len(together.summary["score"]) == 4  # type: ignore[arg-type]
     together.picture.load()
     for i, target in enumerate(targets):
         alone = run(name, net, four[i : i + 1], target=target)
@@ -128,7 +128,7 @@ def test_images_may_ask_about_units_of_different_layers(name: str, four: Tensor)
         options = {"layer": "stem"}
     targets = ("blocks:3", 1, "blocks:5@2,3", "blocks:3")
     together = run(name, net, four, target=targets, **options)
-    assert together.figures["target"] == ["blocks:3", "class 1", "blocks:5@2,3", "blocks:3"]
+    assert together.summary["target"] == ["blocks:3", "class 1", "blocks:5@2,3", "blocks:3"]
     alone = run(name, net, four[2:3], target="blocks:5@2,3", **options)
     kind = "gradient" if alone.heatmap is None else "heatmap"
     expected = getattr(alone, kind)
@@ -183,14 +183,14 @@ class Maps(nn.Module):
 
 @pytest.mark.parametrize("name", methods.names())
 def test_a_network_without_classes_wants_a_target(name: str) -> None:
-    net, image = toys.network(toys.randomised(Maps()), 32), toys.images(1, 32)
-    if name != "deconv":  # it takes a layer by itself
+    net, image = toys.network(toys.randomized(Maps()), 32), toys.images(1, 32)
+    if name != "deconvnet":  # it takes a layer by itself
         with pytest.raises(cs.ConvscopeError, match=r"gives no class scores .* name a layer"):
             run(name, net, image)
     if name == "cam":
         return
     options: dict[str, Any] = {"score": "logit"} if name == "random_occlusion" else {}
-    assert run(name, net, image, target="act:2", **options).figures["target"] == "act:2"
+    assert run(name, net, image, target="act:2", **options).summary["target"] == "act:2"
 
 
 class Overflowing(nn.Module):
@@ -207,7 +207,7 @@ class Overflowing(nn.Module):
 
 @pytest.mark.parametrize("name", methods.names())
 def test_a_score_that_is_not_finite_is_an_error(name: str) -> None:
-    net = toys.plain_network(toys.randomised(Overflowing()), 32)
+    net = toys.plain_network(toys.randomized(Overflowing()), 32)
     dark = run(name, net, torch.full((1, 3, 32, 32), 0.2), target=1)
     assert np.isfinite(dark.score)  # type: ignore[arg-type]
     message = "the score is not finite" if name != "cam" else "does not classify by the mean"
@@ -247,7 +247,7 @@ def test_the_top_class_is_settled_by_the_photo(own: cs.Network, four: Tensor) ->
     assert settled.settled() is settled
     half = settled[1:3]
     assert half.units == settled.units[1:3]
-    assert torch.equal(half.seen, settled.seen[1:3])
+    assert torch.equal(half.inputs, settled.inputs[1:3])
     mixed = ask(own, four, ("blocks:3", 1, 2, 0)).settled()
     assert mixed.units[0] == Target("blocks", 3)
 
@@ -258,32 +258,32 @@ def test_the_top_class_is_settled_by_the_photo(own: cs.Network, four: Tensor) ->
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_that_say_nothing(channels: int) -> None:
     net = own_network(channels, torch.float64)
-    seen = net.fit(toys.images(2, 32).double())
+    seen = net.preprocess(toys.images(2, 32).double())
     expected = {
         "mean": np.full(seen.shape, 0.5),
         "image": np.broadcast_to(seen.numpy().mean((2, 3), keepdims=True), seen.shape),
-        "grey": np.full(seen.shape, 0.5),
+        "gray": np.full(seen.shape, 0.5),
         "black": np.zeros(seen.shape),
         # A sixteenth of the image's side, out to three deviations.
         "blur": gaussian_filter(seen.numpy(), (0, 0, 2, 2), mode="nearest", truncate=3),
     }
-    for fill, values in expected.items():
-        np.testing.assert_allclose(filled(net, seen, fill), values, rtol=1e-9)
-    with pytest.raises(cs.ConvscopeError, match="unknown fill 'gray'; did you mean 'grey'"):
-        filled(net, seen, "gray")
+    for baseline, values in expected.items():
+        np.testing.assert_allclose(baseline_images(net, seen, baseline), values, rtol=1e-9)
+    with pytest.raises(cs.ConvscopeError, match="unknown baseline 'grey'; did you mean 'gray'"):
+        baseline_images(net, seen, "grey")
 
 
 def test_the_mean_is_the_training_images() -> None:
     net = toys.network(toys.Residual())
-    found = filled(net, toys.images(2), "mean")
+    found = baseline_images(net, toys.images(2), "mean")
     torch.testing.assert_close(found[1, :, 3, 4], torch.tensor(toys.MEAN))
 
 
 def test_noise_to_hide_with(own: cs.Network) -> None:
     seen = toys.images(3, 32)
-    found = filled(own, seen, "noise", seed=4)
-    assert torch.equal(found, filled(own, seen, "noise", seed=4))
-    assert not torch.equal(found, filled(own, seen, "noise", seed=5))
+    found = baseline_images(own, seen, "noise", seed=4)
+    assert torch.equal(found, baseline_images(own, seen, "noise", seed=4))
+    assert not torch.equal(found, baseline_images(own, seen, "noise", seed=5))
     assert torch.equal(found[0], found[2]), "each image is hidden as it would be alone"
     assert 0 <= float(found.min()) < 0.01
     assert 0.99 < float(found.max()) <= 1

@@ -26,7 +26,7 @@ from rich.console import Console
 
 import convscope as cs
 from convscope.cli import doctor, main
-from convscope.files import images, pictures
+from convscope.files import pictures
 from convscope.network import zoo
 from convscope.runs.run import Run, save_run
 from convscope.types.frames import Frame
@@ -60,7 +60,7 @@ def files(folder: Path) -> set[str]:
 def test_the_picture_is_named_after_technique_and_photograph(here: Path, shell: Shell) -> None:
     assert shell.works("predict", "my photo.png") == "predict-my photo.png\n"
     assert shell.works("predict", "sample:coffee") == "predict-coffee.png\n"
-    assert shell.works("filters", "--most", "2") == "filters.png\n"
+    assert shell.works("filters", "--limit", "2") == "filters.png\n"
     assert files(here) == {"predict-my photo.png", "predict-coffee.png", "filters.png"}
 
 
@@ -68,7 +68,7 @@ def test_options_and_recipe(here: Path, shell: Shell) -> None:
     shell.works("class_image", "--target", "volcano", "--steps", "2", "--size", "32", "--seed", "9")
     with Image.open("class_image.png") as picture:
         assert picture.size == (32, 32)
-    parameters = pictures.read_recipe("class_image.png")["parameters"]
+    parameters = pictures.read_provenance("class_image.png")["parameters"]
     assert parameters == {
         "target": "volcano", "preset": "lucid", "tries": 1, "steps": 2, "size": 32, "rule": None,
         "seed": 9,
@@ -79,7 +79,7 @@ def test_an_option_may_be_given_several_times(here: Path, shell: Shell) -> None:
     words = ["--target", "volcano", "--target", "1", "--preset", "maco", "--steps", "1"]
     told = json.loads(shell.works("class_image", *words, "--size", "32", "--json"))
     assert told["target"] == ["volcano", "goldfish"]
-    assert pictures.read_recipe("class_image.png")["parameters"]["target"] == ["volcano", "1"]
+    assert pictures.read_provenance("class_image.png")["parameters"]["target"] == ["volcano", "1"]
 
 
 def test_the_command_does_what_the_python_call_does(
@@ -107,7 +107,7 @@ def test_a_gif_holds_the_whole_run(here: Path, shell: Shell) -> None:
 
 
 def test_replay(here: Path, shell: Shell) -> None:
-    shell.works("guided", "my photo.png", "-o", "a.png")
+    shell.works("guided_backprop", "my photo.png", "-o", "a.png")
     assert shell.works("replay", "a.png") == "a-replay.png\n"
     assert Image.open("a-replay.png").tobytes() == Image.open("a.png").tobytes()
     Path("my photo.png").rename("other name.png")
@@ -123,10 +123,10 @@ start = "fourier(sigma=1, size=32)"
 objective = "logit('volcano') - 3 * tv()"
 rule = "redirected"
 priors = ["jitter(4)"]
-optimiser = "adam(0.1)"
+optimizer = "adam(0.1)"
 steps = 3
 """
-ON_PHOTO = RECIPE.replace("sigma=1, size=32", "image=net.fit(image)")
+ON_PHOTO = RECIPE.replace("sigma=1, size=32", "image=net.preprocess(image)")
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_ascend_does_what_the_python_call_does(
     assert shell.works("ascend", "on photo.toml", "my photo.png") == "on photo-my photo.png\n"
     run = cs.ascend(net, "on photo.toml", cs.open_image("my photo.png"))
     assert Image.open("on photo-my photo.png").tobytes() == run.result().picture.tobytes()
-    assert pictures.read_recipe("on photo-my photo.png") == run.recipe
+    assert pictures.read_provenance("on photo-my photo.png") == run.provenance
     assert shell.works("replay", "on photo-my photo.png", "-o", "b.png") == "b.png\n"
     assert Image.open("b.png").tobytes() == run.result().picture.tobytes()
 
@@ -159,7 +159,7 @@ def test_ascend_has_the_usual_options(recipes: Path, shell: Shell, net: cs.Netwo
     with Image.open("a.gif") as picture:
         assert getattr(picture, "n_frames", 1) == 3
     shell.works("ascend", "lava.toml", "-o", "b.png", "--random-weights", "--device", "cpu")
-    network = pictures.read_recipe("b.png")["network"]
+    network = pictures.read_provenance("b.png")["network"]
     assert network == {"name": "efficientnet_lite0", "pretrained": False, "checkpoint": None}
 
 
@@ -206,7 +206,7 @@ def test_a_wrong_recipe_costs_no_network(
 
     monkeypatch.setattr("convscope.network.load", load)
     (recipes / "bad.toml").write_text(RECIPE.replace("adam(0.1)", "adam('x')"))
-    assert "adam: rate" in shell.fails("ascend", "bad.toml")
+    assert "adam: lr" in shell.fails("ascend", "bad.toml")
     assert "needs a photograph" in shell.fails("ascend", "on photo.toml")
 
 
@@ -354,7 +354,7 @@ BAD_WORDS = [
     (["replay", "nothing.png"], r"no picture at nothing\.png"),
     (["replay", "my photo.png"], r"carries no recipe"),
     (["layers", "--model", "nosuch"], r"unknown network 'nosuch'"),
-    (["guided", "my photo.png", "--model", "timm/test_convnext", "--random-weights"],
+    (["guided_backprop", "my photo.png", "--model", "timm/test_convnext", "--random-weights"],
      r"no ReLU, ReLU6, LeakyReLU"),
 ]  # fmt: skip
 
@@ -433,7 +433,7 @@ def test_an_error_before_the_work_costs_no_work(
 
     monkeypatch.setattr("convscope.network.load", load)
     for words in (["-o", "nowhere/a.png"], ["-o", "a.xyz"], ["--target", "1", "--samples", "0"]):
-        shell.fails("guided", "my photo.png", *words)
+        shell.fails("guided_backprop", "my photo.png", *words)
     shell.fails("predict", "nothing.png")
 
 

@@ -26,7 +26,7 @@ from tests.helpers.collections import paint
 from tests.helpers.networks import own_network
 from tests.helpers.shell import Shell
 
-_index = partial(cs.index, shard=3, batch=2, top=2, workers=0)
+_index = partial(cs.index, shard=3, batch_size=2, top=2, workers=0)
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def test_index(shell: Shell) -> None:
 def test_what_was_left_out_is_told(shell: Shell) -> None:
     for i in range(7):
         (Path("photos") / f"bad{i}.png").touch()
-    code, out, err = index(shell)
-    assert (code, out) == (0, "photos-index\n")
+    embedding, out, err = index(shell)
+    assert (embedding, out) == (0, "photos-index\n")
     lines = err.splitlines()
     assert lines[0] == "left out: bad0.png: bad0.png is empty"
     assert lines[5] == "and 2 more; convscope index --info photos-index --json"
@@ -93,8 +93,8 @@ def test_info(shell: Shell) -> None:
 
 def test_an_index_knows_its_network(shell: Shell) -> None:
     index(shell, "--model", "timm/nonesuch")
-    shell.works("patches", "--index", "photos-index", "--count", "2", "--most", "1")
-    recipe = pictures.read_recipe("patches.png")
+    shell.works("patches", "--index", "photos-index", "--count", "2", "--limit", "1")
+    recipe = pictures.read_provenance("patches.png")
     assert recipe["network"]["name"] == "timm/nonesuch"
     assert recipe["parameters"]["index"] == str(Path("photos-index").resolve())
     assert index(shell)[0] == 0, "the same command goes on, with the index's own network"
@@ -105,7 +105,7 @@ def test_an_index_knows_its_network(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["patches", "--most", "2"], ["neighbors", "photos/a/0.png"], ["map"], ["classes"]],
+    [["patches", "--limit", "2"], ["neighbors", "photos/a/0.png"], ["map"], ["confusions"]],
     ids=lambda words: words[0],
 )
 def test_techniques(shell: Shell, words: list[str]) -> None:
@@ -118,14 +118,14 @@ def test_techniques(shell: Shell, words: list[str]) -> None:
     shell.works("replay", picture)
 
 
-def test_neighbours_of_a_folder_of_queries(shell: Shell) -> None:
+def test_neighbors_of_a_folder_of_queries(shell: Shell) -> None:
     index(shell)
-    code, out, err = shell("neighbors", "photos/a", "--index", "photos-index", "-o", "near")
-    assert (code, out, err) == (0, "near\n", "pictures: 5 made\n")
+    embedding, out, err = shell("neighbors", "photos/a", "--index", "photos-index", "-o", "near")
+    assert (embedding, out, err) == (0, "near\n", "pictures: 5 made\n")
     assert {p.name for p in Path("near").iterdir()} == {f"{i}.png.png" for i in (0, 2, 4, 6, 8)}
 
 
-@pytest.mark.parametrize("words", [["patches"], ["map"], ["classes"], ["neighbors", "a.png"]])
+@pytest.mark.parametrize("words", [["patches"], ["map"], ["confusions"], ["neighbors", "a.png"]])
 def test_no_index(shell: Shell, words: list[str]) -> None:
     paint(Path("a.png"), 0)
     told = shell.fails(*words, "--index", "nowhere")
@@ -163,7 +163,7 @@ def test_export(shell: Shell) -> None:
     shell.works("export", "photos-index", "-o", "projector")
     assert (Path("projector") / "projector_config.pbtxt").exists()
     shell.works("export", "photos-index", "-o", "folder.d", "--to", "projector")
-    assert (Path("folder.d") / "codes.bytes").stat().st_size == 10 * 12 * 4
+    assert (Path("folder.d") / "embeddings.bytes").stat().st_size == 10 * 12 * 4
 
 
 def test_an_ending_that_says_nothing(shell: Shell) -> None:
@@ -194,8 +194,8 @@ def test_ctrl_c_keeps_what_is_done(shell: Shell, monkeypatch: pytest.MonkeyPatch
 
     with monkeypatch.context() as patch:
         broken_off(patch, 7, interrupt)
-        code, out, err = index(shell, "--shard", "3", "--batch", "1")
-    assert (code, out) == (130, "")
+        embedding, out, err = index(shell, "--shard", "3", "--batch-size", "1")
+    assert (embedding, out) == (130, "")
     assert err == "stopped; what is done is kept in photos-index, and the same command goes on\n"
     assert len(list(Path("photos-index/shards").glob("*.json"))) == 2
     told = shell.fails("index", "--info", "photos-index")
@@ -206,8 +206,8 @@ def test_ctrl_c_keeps_what_is_done(shell: Shell, monkeypatch: pytest.MonkeyPatch
 def test_what_is_damaged_is_told_and_mended(shell: Shell) -> None:
     index(shell, "--shard", "3")
     (Path("photos-index") / "shards" / "000001-images.parquet").write_bytes(b"")
-    code, _, err = index(shell)
-    assert code == 0
+    embedding, _, err = index(shell)
+    assert embedding == 0
     assert err.splitlines()[0] == (
         "photos-index/shards/000001-*.parquet was damaged, and is made anew"
     )
@@ -223,7 +223,7 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "errors", Console(file=shown, force_terminal=True, width=120))
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     with pytest.raises(SystemExit):
-        main.main(["index", "photos", "--workers", "0", "--batch", "1"])
+        main.main(["index", "photos", "--workers", "0", "--batch-size", "1"])
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
     assert re.search(r"index .*10/10", text)
     assert "images a second" in text

@@ -49,7 +49,7 @@ def test_one_goes_on_where_the_other_was_broken_off(
     ray: Any, own: cs.Network, photos: Path, make: Make, tmp_path: Path
 ) -> None:
     make("plain")
-    part = cs.index(own, photos, tmp_path / "mixed", shard=5, batch=2, top=3, workers=0)
+    part = cs.index(own, photos, tmp_path / "mixed", shard=5, batch_size=2, top=3, workers=0)
     for progress in part:
         if progress.done >= 11:
             break
@@ -64,7 +64,7 @@ def test_an_actor_that_is_killed_loses_nothing(
     make("plain", shard=2)
     killed: list[int] = []
     indexing = cs.index(
-        own, photos, tmp_path / "hurt", shard=2, batch=2, top=3, engine="ray", actors=1
+        own, photos, tmp_path / "hurt", shard=2, batch_size=2, top=3, engine="ray", actors=1
     )
     for progress in indexing:
         if progress.done >= 2 and len(killed) < 2:

@@ -32,11 +32,11 @@ ODD = ["plain.jpg", "a\tb\nc\rd\u2028e\x00f.jpg", "caf\udce9.jpg", '<b>"quotes"\
 
 def thumbnail(i: int) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (64, 64), colour_of(i)).save(buffer, "PNG")
+    Image.new("RGB", (64, 64), color_of(i)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def colour_of(i: int) -> tuple[int, int, int]:
+def color_of(i: int) -> tuple[int, int, int]:
     return i * 53 % 256, i * 97 % 256, i * 151 % 256
 
 
@@ -49,12 +49,14 @@ def columns(count: int = 11) -> Columns:
         labels=[None if i == 2 else f"kind {i % 3}\t" for i in range(count)],
         predictions=[None if i == 1 else f"says\n{i}" for i in range(count)],
         probabilities=np.where(np.arange(count) == 1, np.nan, chance.uniform(size=count)),
-        codes=np.maximum(chance.standard_normal((count, 7)), 0).astype(np.float16),
+        embeddings=np.maximum(chance.standard_normal((count, 7)), 0).astype(np.float16),
     )
 
 
 def bare(count: int = 11) -> Columns:
-    return replace(columns(count), labels=None, predictions=None, probabilities=None, codes=None)
+    return replace(
+        columns(count), labels=None, predictions=None, probabilities=None, embeddings=None
+    )
 
 
 def written(words: Sequence[str]) -> list[str]:
@@ -114,11 +116,11 @@ def test_projector_by_its_rules(tmp_path: Path, count: int) -> None:
     folder = write_projector(tmp_path / "logs", given)
     words = config(folder)
     rows, width = (int(word) for word in words["tensor_shape"])
-    codes = np.fromfile(folder / words["tensor_path"][0], "<f4").reshape(rows, width)
-    assert given.codes is not None
-    np.testing.assert_allclose(codes, given.codes.astype("f4"), rtol=4e-5, atol=1e-40)
+    embeddings = np.fromfile(folder / words["tensor_path"][0], "<f4").reshape(rows, width)
+    assert given.embeddings is not None
+    np.testing.assert_allclose(embeddings, given.embeddings.astype("f4"), rtol=4e-5, atol=1e-40)
     with pytest.raises(UnicodeDecodeError):  # by which TensorBoard knows that this is no text
-        (folder / "codes.bytes").read_text("utf-8")
+        (folder / "embeddings.bytes").read_text("utf-8")
     # The page splits at "\n" and "\t"; the server, in Python, at all ends of line it knows.
     text = (folder / words["metadata_path"][0]).read_text("utf-8")
     assert text.endswith("\n")
@@ -138,12 +140,12 @@ def test_projector_by_its_rules(tmp_path: Path, count: int) -> None:
     for i in range(count):
         row, column = divmod(i, sprite.width // across)
         at = column * across + across // 2, row * down + down // 2
-        assert sprite.getpixel(at) == colour_of(i)
+        assert sprite.getpixel(at) == color_of(i)
 
 
 def test_codes_that_are_all_zero_are_no_text_either(tmp_path: Path) -> None:
-    given = replace(columns(3), codes=np.zeros((3, 4), np.float16))
-    data = (write_projector(tmp_path / "logs", given) / "codes.bytes").read_bytes()
+    given = replace(columns(3), embeddings=np.zeros((3, 4), np.float16))
+    data = (write_projector(tmp_path / "logs", given) / "embeddings.bytes").read_bytes()
     with pytest.raises(UnicodeDecodeError):
         data.decode("utf-8")
     assert np.frombuffer(data, "<f4").max() < 1e-40
@@ -161,8 +163,8 @@ def test_thumbnails_get_smaller_where_there_are_many(
         write_projector(tmp_path / "other", columns())
 
 
-def test_projector_needs_codes(tmp_path: Path) -> None:
-    with pytest.raises(cs.ConvscopeError, match="the projector needs the codes"):
+def test_projector_needs_embeddings(tmp_path: Path) -> None:
+    with pytest.raises(cs.ConvscopeError, match="the projector needs the embeddings"):
         write_projector(tmp_path / "logs", bare())
 
 
@@ -190,10 +192,10 @@ def test_fiftyone_by_its_rules(tmp_path: Path) -> None:
         "label": "says\n3",
         "confidence": float(given.probabilities[3]),
     }
-    assert given.codes is not None
-    for sample, code in zip(samples, given.codes, strict=True):
+    assert given.embeddings is not None
+    for sample, embedding in zip(samples, given.embeddings, strict=True):
         data = zlib.decompress(base64.b64decode(sample["embedding"]["$binary"]["base64"]))
-        np.testing.assert_array_equal(np.load(io.BytesIO(data)), code)
+        np.testing.assert_array_equal(np.load(io.BytesIO(data)), embedding)
 
 
 def test_fiftyone_of_what_is_known_only(tmp_path: Path) -> None:

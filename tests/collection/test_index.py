@@ -97,11 +97,11 @@ def test_what_is_in_it(own: cs.Network, make: Make, photos: Path) -> None:
         chances = own.logits(photo)[0].softmax(0)
         assert row["classes"] == chances.argsort(descending=True).tolist()
         np.testing.assert_allclose(row["probabilities"], sorted(chances, reverse=True), atol=1e-5)
-        code = own.read(photo, {"doubled"})["doubled"][0].mean((1, 2))
-        np.testing.assert_allclose(index.codes[i], code, rtol=2e-3, atol=1e-3)
-        assert index.said(i) == f"class {row['classes'][0]}"
+        embedding = own.read(photo, {"doubled"})["doubled"][0].mean((1, 2))
+        np.testing.assert_allclose(index.embeddings[i], embedding, rtol=2e-3, atol=1e-3)
+        assert index.prediction(i) == f"class {row['classes'][0]}"
         assert torch.equal(index.photo(i), photo)
-    assert index.codes.dtype == np.float16
+    assert index.embeddings.dtype == np.float16
     assert index.pixels.shape == (23, 3 * 32 * 32)
 
 
@@ -110,7 +110,7 @@ def test_thumbnails_and_pixels_show_what_the_network_sees(own: cs.Network, make:
     rows = [22, 0, 7, 7]
     for row, thumbnail in zip(rows, index.thumbnails(rows), strict=True):
         (shown,) = images.decoded([thumbnail])
-        seen = own.fit(index.photo(row))
+        seen = own.preprocess(index.photo(row))
         small = torch.nn.functional.interpolate(seen, (24, 24), mode="area")[0]
         assert shown.shape == (3, 24, 24)
         together = np.corrcoef(shown.flatten(), small.flatten())[0, 1]
@@ -131,18 +131,18 @@ def test_codes_of_every_kind_of_network() -> None:
             return result
 
     pool, flat = nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    for layers, code, width in (
+    for layers, embedding, width in (
         ((pool, flat, nn.Linear(6, 3)), "head.1", 6),
         ((nn.Conv2d(6, 3, 1), pool, flat), "head.1", 3),  # nothing else has one number a channel
         ((pool, flat, nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)), "head.3", 5),
     ):
         net = cs.Network(Head(*layers), mean=[0.5] * 3, std=[0.5] * 3, input_size=16)
-        assert default_layers.code(net) == code
-        assert net.shape(code)[0] == width
+        assert default_layers.embedding(net) == embedding
+        assert net.shape(embedding)[0] == width
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_and_double_networks(make: Make, channels: int) -> None:
+def test_gray_and_double_networks(make: Make, channels: int) -> None:
     dtype = torch.float64 if channels == 1 else torch.float32
     net = own_network(channels=channels, dtype=dtype)
     check_extremes(net, make(net=net))
@@ -165,7 +165,7 @@ def test_layers_of_ones_own_choice(own: cs.Network, make: Make) -> None:
         ({"layers": ["nosuch"]}, "unknown layer 'nosuch'"),
         ({"layers": ["stem.pre"]}, "does not end in an activation"),
         ({"top": 0}, "top is 1 to 1000, not 0"),
-        ({"batch": 0}, "batch is 1"),
+        ({"batch_size": 0}, "batch_size is 1"),
         ({"shard": 0}, "shard is 1"),
         ({"thumbnail": 2}, "thumbnail is 8"),
         ({"threads": 0}, "threads is 1"),
@@ -193,7 +193,7 @@ def test_bad_images_are_listed_and_the_others_taken_in(
     (photos / "strip.png").symlink_to("/dev/null")
     Image.new("L", (20_000, 4_000)).save(photos / "bomb.png")
     index = make()
-    reasons = {one.path: one.reason for one in index.refused}
+    reasons = {one.path: one.reason for one in index.unreadable}
     assert reasons.keys() == {
         "cut.png", "empty.png", "text.jpg", "strip.png", "bomb.png",
     }  # fmt: skip
@@ -210,8 +210,8 @@ def test_a_collection_of_bad_images_only(tmp_path: Path, make: Make) -> None:
     folder.mkdir()
     (folder / "a.png").touch()
     index = make(folder=folder)
-    assert (len(index), len(index.refused), dict(index.channels)) == (0, 1, {})
-    assert index.codes.shape == (0, 12)
+    assert (len(index), len(index.unreadable), dict(index.channels)) == (0, 1, {})
+    assert index.embeddings.shape == (0, 12)
 
 
 def test_copies(own: cs.Network, make: Make, photos: Path) -> None:
@@ -252,7 +252,7 @@ def test_images_that_the_network_has_no_answer_to(photos: Path, make: Make) -> N
     white = photos / "class 0" / "white.png"
     Image.new("RGB", (40, 40), "white").save(white)
     index = make(net=net)
-    assert [(one.path, one.reason) for one in index.refused] == [
+    assert [(one.path, one.reason) for one in index.unreadable] == [
         ("class 0/white.png", "the network gives NaN or infinity")
     ]
     assert len(index) == 23
@@ -316,7 +316,7 @@ def write_calls(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> 
 
 
 def _index(photos: Path, output: Path, workers: int = 0) -> None:
-    cs.index(own_network(), photos, output, shard=5, batch=2, top=3, workers=workers).result()
+    cs.index(own_network(), photos, output, shard=5, batch_size=2, top=3, workers=workers).result()
 
 
 def _killed_at(photos: Path, output: Path, step: int, ready: Any) -> None:
@@ -355,7 +355,9 @@ def test_killed_before_each_file_is_in_place(make: Make, photos: Path, tmp_path:
 
 
 def _slowly(photos: Path, output: Path, workers: int, ready: Any) -> None:
-    indexing = cs.index(own_network(), photos, output, shard=5, batch=2, top=3, workers=workers)
+    indexing = cs.index(
+        own_network(), photos, output, shard=5, batch_size=2, top=3, workers=workers
+    )
     for _ in indexing:
         ready.set()
 
@@ -379,7 +381,7 @@ def test_broken_off_and_gone_on_with(
     own: cs.Network, make: Make, photos: Path, tmp_path: Path
 ) -> None:
     make("whole")
-    indexing = cs.index(own, photos, tmp_path / "part", shard=5, batch=2, top=3, workers=0)
+    indexing = cs.index(own, photos, tmp_path / "part", shard=5, batch_size=2, top=3, workers=0)
     for progress in indexing:
         if progress.done >= 11:
             break
@@ -462,8 +464,14 @@ def contents(index: Index) -> dict[str, Any]:
         total = np.round(found.total, 6).tolist()
         counts = found.positive.tolist(), found.histogram.tolist(), found.images
         tops[layer, "numbers"] = counts, total
-    codes = {path: code.tolist() for path, code in zip(paths, index.codes, strict=True)}
-    return {"tops": tops, "codes": codes, "refused": sorted(map(str, index.refused))}
+    embeddings = {
+        path: embedding.tolist() for path, embedding in zip(paths, index.embeddings, strict=True)
+    }
+    return {
+        "tops": tops,
+        "embeddings": embeddings,
+        "unreadable": sorted(map(str, index.unreadable)),
+    }
 
 
 def test_an_update_gives_what_a_new_index_would(
@@ -621,7 +629,7 @@ def test_where_files_cannot_be_locked(make: Make, monkeypatch: pytest.MonkeyPatc
 
 
 def test_nor_do_two_threads(make: Make, own: cs.Network, photos: Path, tmp_path: Path) -> None:
-    first = iter(cs.index(own, photos, tmp_path / "index", shard=5, batch=2, top=3, workers=0))
+    first = iter(cs.index(own, photos, tmp_path / "index", shard=5, batch_size=2, top=3, workers=0))
     next(first)
     with pytest.raises(cs.ConvscopeError, match="another process is writing to"):
         make()
@@ -634,12 +642,12 @@ def test_reading_needs_no_right_to_write(make: Make) -> None:
     index = make()
     before = {p: p.stat().st_mtime_ns for p in index.path.rglob("*")}
     found = cs.open_index(index.path)
-    assert (len(found.images), len(found.channels), found.codes.shape) == (23, 2, (23, 12))
+    assert (len(found.images), len(found.channels), found.embeddings.shape) == (23, 2, (23, 12))
     assert before == {p: p.stat().st_mtime_ns for p in index.path.rglob("*")}
 
 
 def test_memory_runs_short(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make("whole", batch=4)
+    make("whole", batch_size=4)
     real = cs.Network.activations
 
     def short(self: cs.Network, image: Tensor, *words: Any, **options: Any) -> Any:
@@ -648,9 +656,9 @@ def test_memory_runs_short(make: Make, tmp_path: Path, monkeypatch: pytest.Monke
         return real(self, image, *words, **options)
 
     monkeypatch.setattr(cs.Network, "activations", short)
-    make("short", batch=4)
+    make("short", batch_size=4)
     one, other = (cs.open_index(tmp_path / name) for name in ("whole", "short"))
-    np.testing.assert_allclose(one.codes, other.codes, atol=1e-2)
+    np.testing.assert_allclose(one.embeddings, other.embeddings, atol=1e-2)
     np.testing.assert_array_equal(
         one.channels["doubled"].top.rows, other.channels["doubled"].top.rows
     )
@@ -659,7 +667,7 @@ def test_memory_runs_short(make: Make, tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_tables_open_with_anything_that_reads_parquet(make: Make) -> None:
     index = make()
     table = pq.read_table(min(index.path.glob("shards/*-images.parquet")))
-    assert str(table.schema.field("code").type.value_type) == "halffloat"
+    assert str(table.schema.field("embedding").type.value_type) == "halffloat"
     channels = pq.read_table(index.path / "channels.parquet")
     assert len(channels) == 8 + 12
     assert channels["top_row"].to_pylist()[0] == index.channels["norm"].top.rows[0].tolist()

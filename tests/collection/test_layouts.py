@@ -1,4 +1,4 @@
-"""Maps of codes: what they keep, what they say of themselves, and that a seed is a promise."""
+"""Maps of embeddings: what they keep, what they say of themselves, and that a seed is a promise."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from convscope.types import Array
 
 
 def clusters(count: int, kinds: int = 4, width: int = 40, seed: int = 0) -> tuple[Array, Array]:
-    """Codes far apart unless of one kind, and their kinds."""
+    """Embeddings far apart unless of one kind, and their kinds."""
     chance = np.random.default_rng(seed)
-    centres = 10 * chance.standard_normal((kinds, width))
+    centers = 10 * chance.standard_normal((kinds, width))
     kind = np.arange(count) % kinds
-    return (centres[kind] + chance.standard_normal((count, width))).astype(np.float16), kind
+    return (centers[kind] + chance.standard_normal((count, width))).astype(np.float16), kind
 
 
-def lay(codes: Array, method: str, **options: int) -> Layout:
+def lay(embeddings: Array, method: str, **options: int) -> Layout:
     if method == "umap":
         pytest.importorskip("umap")
-    return layout(codes, method, **options)
+    return layout(embeddings, method, **options)
 
 
 def nearest(values: Array, count: int) -> list[set[int]]:
@@ -43,8 +43,8 @@ def nearest(values: Array, count: int) -> list[set[int]]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_images_of_a_kind_lie_together(method: str) -> None:
-    codes, kind = clusters(120)
-    found = lay(codes, method)
+    embeddings, kind = clusters(120)
+    found = lay(embeddings, method)
     assert found.places.shape == (120, 2)
     assert found.places.dtype == np.float32
     assert found.embedded == 120
@@ -55,10 +55,10 @@ def test_images_of_a_kind_lie_together(method: str) -> None:
 @pytest.mark.filterwarnings("ignore:invalid value")  # scikit-learn, of one row
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30), (500, 20), (6, 1), (1, 5)])
 def test_pca_is_scikit_learns(shape: tuple[int, int]) -> None:
-    codes = np.random.default_rng(1).standard_normal(shape).astype(np.float16)
+    embeddings = np.random.default_rng(1).standard_normal(shape).astype(np.float16)
     most = min(2, *shape)
-    expected = PCA(most).fit_transform(codes.astype(np.float64))
-    found = layout(codes, "pca").places
+    expected = PCA(most).fit_transform(embeddings.astype(np.float64))
+    found = layout(embeddings, "pca").places
     for axis in range(most):  # an axis is known but for its sign
         mine, theirs = found[:, axis], expected[:, axis]
         sign = np.sign(mine @ theirs) or 1
@@ -67,24 +67,24 @@ def test_pca_is_scikit_learns(shape: tuple[int, int]) -> None:
 
 
 def test_pca_in_blocks_is_pca_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes, _ = clusters(90)
-    whole = layout(codes, "pca").places
+    embeddings, _ = clusters(90)
+    whole = layout(embeddings, "pca").places
     monkeypatch.setattr(methods, "BLOCK", 7)
-    np.testing.assert_allclose(layout(codes, "pca").places, whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layout(embeddings, "pca").places, whole, rtol=1e-4, atol=1e-4)
 
 
 def test_wide_codes_get_axes_from_some_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes, kind = clusters(200, width=60)
+    embeddings, kind = clusters(200, width=60)
     monkeypatch.setattr(methods, "LARGEST", 50)
-    found = layout(codes, "pca").places
+    found = layout(embeddings, "pca").places
     same = [kind[list(near)] == kind[i] for i, near in enumerate(nearest(found, 10))]
     assert np.mean(same) > 0.9
 
 
 @pytest.mark.parametrize("method", ["tsne", "isomap", "umap"])
 def test_others_are_placed_among_a_sample(method: str) -> None:
-    codes, kind = clusters(300)
-    found = lay(codes, method, sample=100)
+    embeddings, kind = clusters(300)
+    found = lay(embeddings, method, sample=100)
     assert found.embedded == 100
     assert "100 images laid out, the others placed among them" in found.notes
     same = [kind[list(near)] == kind[i] for i, near in enumerate(nearest(found.places, 5))]
@@ -93,13 +93,13 @@ def test_others_are_placed_among_a_sample(method: str) -> None:
 
 
 def test_a_map_tells_how_far_to_believe_it() -> None:
-    codes, _ = clusters(60)
-    found = layout(codes, "tsne")
-    there, here = nearest(codes, 10), nearest(found.places, 10)
+    embeddings, _ = clusters(60)
+    found = layout(embeddings, "tsne")
+    there, here = nearest(embeddings, 10), nearest(found.places, 10)
     shares = [len(a & b) / 10 for a, b in zip(there, here, strict=True)]
     assert found.recall == pytest.approx(np.mean(shares), abs=1e-9)
     # Venna and Kaski: by how many ranks beyond the tenth those are, who should not be near.
-    ranks = pairwise_distances(codes.astype(np.float64))
+    ranks = pairwise_distances(embeddings.astype(np.float64))
     np.fill_diagonal(ranks, np.inf)
     ranks = ranks.argsort(1).argsort(1) + 1
     beyond = sum(max(0, ranks[i, j] - 10) for i, near in enumerate(here) for j in near)
@@ -116,8 +116,8 @@ def test_what_is_flat_already_is_kept() -> None:
 
 def test_many_are_judged_by_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "JUDGED", 50)
-    codes, _ = clusters(200)
-    found = layout(codes, "pca")
+    embeddings, _ = clusters(200)
+    found = layout(embeddings, "pca")
     assert "trustworthiness and recall are those of 50 images at random" in found.notes
     assert found.trustworthiness > 0.8
 
@@ -128,17 +128,17 @@ def test_many_are_judged_by_some(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_few_and_equal_images(
     method: str, count: int, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    codes = np.random.default_rng(0).standard_normal((count, 64)).astype(np.float16)
-    codes = {
-        "different": codes,
-        "the same": codes[:1].repeat(count, 0),
-        "zero": 0 * codes,
-        "copies": np.concatenate([codes[: count // 2 + 1]] * 2)[:count],
-        "narrow": codes[:, :1],
+    embeddings = np.random.default_rng(0).standard_normal((count, 64)).astype(np.float16)
+    embeddings = {
+        "different": embeddings,
+        "the same": embeddings[:1].repeat(count, 0),
+        "zero": 0 * embeddings,
+        "copies": np.concatenate([embeddings[: count // 2 + 1]] * 2)[:count],
+        "narrow": embeddings[:, :1],
     }[kind]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = lay(codes, method)
+        found = lay(embeddings, method)
     assert np.isfinite(found.places).all()
     assert 0 <= found.recall <= 1
     assert 0 <= found.trustworthiness <= 1 + 1e-9
@@ -150,36 +150,43 @@ def test_few_and_equal_images(
 
 
 def test_perplexity_is_lowered_for_few() -> None:
-    codes, _ = clusters(31)
-    assert layout(codes, "tsne").notes == ("perplexity 10, for 31 images are few",)
-    assert layout(codes, "tsne", perplexity=5).notes == ()
+    embeddings, _ = clusters(31)
+    assert layout(embeddings, "tsne").notes == ("perplexity 10, for 31 images are few",)
+    assert layout(embeddings, "tsne", perplexity=5).notes == ()
 
 
 SCRIPT = """
 import sys
 import numpy as np
 from convscope.collection.layout.methods import layout
-codes = np.load(sys.argv[1])
+embeddings = np.load(sys.argv[1])
 for method in sys.argv[3:]:
-    np.save(f"{sys.argv[2]}/{method}.npy", layout(codes, method, sample=150, seed=3).places)
+    np.save(f"{sys.argv[2]}/{method}.npy", layout(embeddings, method, sample=150, seed=3).places)
 """
 
 
 def test_a_seed_is_a_map_whatever_the_process_and_its_threads(tmp_path: Path) -> None:
-    codes, _ = clusters(200)
+    embeddings, _ = clusters(200)
     methods = [m for m in METHODS if m != "umap"]
-    np.save(tmp_path / "codes.npy", codes)
-    words = [sys.executable, "-c", SCRIPT, str(tmp_path / "codes.npy"), str(tmp_path), *methods]
+    np.save(tmp_path / "embeddings.npy", embeddings)
+    words = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        str(tmp_path / "embeddings.npy"),
+        str(tmp_path),
+        *methods,
+    ]
     subprocess.run(words, check=True)
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
         for method in methods:
-            found = layout(codes, method, sample=150, seed=3).places
+            found = layout(embeddings, method, sample=150, seed=3).places
             np.testing.assert_array_equal(found, np.load(tmp_path / f"{method}.npy"))
     finally:
         torch.set_num_threads(threads)
-    other = layout(codes, "tsne", sample=150, seed=4).places
+    other = layout(embeddings, "tsne", sample=150, seed=4).places
     assert not np.array_equal(other, np.load(tmp_path / "tsne.npy"))
 
 
@@ -199,44 +206,44 @@ def test_many_threads_on_the_grid_of_large_maps() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_world_and_the_codes_are_left_alone(method: str) -> None:
-    codes, _ = clusters(60)
+    embeddings, _ = clusters(60)
     if method == "umap":
         pytest.importorskip("umap")
-    kept = codes.copy()
-    codes.flags.writeable = False
+    kept = embeddings.copy()
+    embeddings.flags.writeable = False
     threads = torch.get_num_threads()
     before = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
-    first, again = layout(codes, method, sample=40), layout(codes, method, sample=40)
+    first, again = layout(embeddings, method, sample=40), layout(embeddings, method, sample=40)
     after = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
     assert before == after
     assert torch.get_num_threads() == threads
-    np.testing.assert_array_equal(codes, kept)
+    np.testing.assert_array_equal(embeddings, kept)
     np.testing.assert_array_equal(first.places, again.places)
 
 
 def test_codes_on_disk(tmp_path: Path) -> None:
-    codes, _ = clusters(100)
-    np.save(tmp_path / "codes.npy", codes)
-    mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
-    np.testing.assert_array_equal(layout(mapped, "tsne").places, layout(codes, "tsne").places)
+    embeddings, _ = clusters(100)
+    np.save(tmp_path / "embeddings.npy", embeddings)
+    mapped = np.load(tmp_path / "embeddings.npy", mmap_mode="r")
+    np.testing.assert_array_equal(layout(mapped, "tsne").places, layout(embeddings, "tsne").places)
 
 
 def test_what_cannot_be_laid_out() -> None:
-    codes, _ = clusters(20)
+    embeddings, _ = clusters(20)
     with pytest.raises(cs.ConvscopeError, match="unknown method of layout 'tsen'; did you mean"):
-        layout(codes, "tsen")
-    with pytest.raises(cs.ConvscopeError, match=r"codes must be .*not \(0, 4\)"):
+        layout(embeddings, "tsen")
+    with pytest.raises(cs.ConvscopeError, match=r"embeddings must be .*not \(0, 4\)"):
         layout(np.zeros((0, 4), np.float16))
-    with pytest.raises(cs.ConvscopeError, match=r"codes must be .*not \(3,\)"):
+    with pytest.raises(cs.ConvscopeError, match=r"embeddings must be .*not \(3,\)"):
         layout(np.zeros(3, np.float16))
     with pytest.raises(cs.ConvscopeError, match="perplexity must be at least 1, not 0"):
-        layout(codes, perplexity=0)
+        layout(embeddings, perplexity=0)
     with pytest.raises(cs.ConvscopeError, match="sample must be at least 5, not 2"):
-        layout(codes, sample=2)
-    codes[7, 3] = np.nan
+        layout(embeddings, sample=2)
+    embeddings[7, 3] = np.nan
     for method in ("pca", "tsne"):
-        with pytest.raises(cs.ConvscopeError, match="the code of image 7 is not finite"):
-            layout(codes, method)
+        with pytest.raises(cs.ConvscopeError, match="the embedding of image 7 is not finite"):
+            layout(embeddings, method)
 
 
 def test_umap_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,13 +32,13 @@ HOSTILE = [
 ]
 
 
-def thumbnail(colour: tuple[int, int, int], side: int = 48) -> bytes:
+def thumbnail(color: tuple[int, int, int], side: int = 48) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(buffer, "JPEG")
+    Image.new("RGB", (side, side), color).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def colour_of(i: int) -> tuple[int, int, int]:
+def color_of(i: int) -> tuple[int, int, int]:
     return 40 + i * 53 % 200, 40 + i * 97 % 200, 40 + i * 151 % 200
 
 
@@ -53,12 +53,12 @@ def made(**options: Any) -> str:
         "title": "Holidays </title><script>globalThis.caught = 5</script>",
         "labels": LABELS,
         "predictions": [f"tench, {i}%" for i in range(COUNT)],
-        "figures": {"trustworthiness": 0.75, "<i>": "<b>"},
+        "summary": {"trustworthiness": 0.75, "<i>": "<b>"},
         "notes": ["<u>sampled</u>"],
         "grid": unique_grid(PLACES),
         **options,
     }
-    return page.page(PLACES, [thumbnail(colour_of(i)) for i in range(COUNT)], NAMES, **given)
+    return page.page(PLACES, [thumbnail(color_of(i)) for i in range(COUNT)], NAMES, **given)
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +95,17 @@ def test_names_come_through_as_they_are() -> None:
 
 @pytest.mark.parametrize(("count", "native", "side"), [(3, 48, 48), (3, 500, 128), (3, 20, 32)])
 def test_thumbnails_lie_on_sheets_in_their_order(count: int, native: int, side: int) -> None:
-    files = [thumbnail(colour_of(i), native) for i in range(count)]
+    files = [thumbnail(color_of(i), native) for i in range(count)]
     data = data_of(page.page(PLACES[:count], files, NAMES[:count], title=""))
     assert data["tile"] == side
     assert data["across"] == 2048 // side
     (sheet,) = data["sheets"]
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet))).convert("RGB"), int)
-    colours = np.frombuffer(base64.b64decode(data["colours"]), np.uint8).reshape(-1, 3)
+    colors = np.frombuffer(base64.b64decode(data["colors"]), np.uint8).reshape(-1, 3)
     for i in range(count):
         middle = picture[side // 2, i * side + side // 2]
-        assert np.abs(middle - colour_of(i)).max() <= 8
-        assert np.abs(colours[i].astype(int) - colour_of(i)).max() <= 3
+        assert np.abs(middle - color_of(i)).max() <= 8
+        assert np.abs(colors[i].astype(int) - color_of(i)).max() <= 3
 
 
 def test_many_thumbnails_are_smaller_and_on_several_sheets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,10 +196,10 @@ def test_an_image_under_the_pointer_is_named(tab: Any) -> None:
     assert tab.inner_text("#label") == "kind 3"
     assert tab.inner_text("#says") == "network: tench, 33%"
     x, y = middle(tab)
-    assert np.abs(pixels(tab)[y, x] - colour_of(33)).max() <= 8
+    assert np.abs(pixels(tab)[y, x] - color_of(33)).max() <= 8
     box = tab.locator("#card canvas").bounding_box()
     shown = pixels(tab)[round(box["y"] + 100), round(box["x"] + 100)]
-    assert np.abs(shown - colour_of(33)).max() <= 8
+    assert np.abs(shown - color_of(33)).max() <= 8
 
 
 def test_hostile_names_are_words(tab: Any) -> None:
@@ -273,7 +273,7 @@ def test_the_grid_shows_each_image_by_itself(tab: Any) -> None:
     for row, column in np.argwhere(grid != EMPTY)[[0, 7, 25, 40, -1]]:
         across = round(x + (column + 0.5 - columns / 2) * cell)
         down = round(y + (row + 0.5 - rows / 2) * cell)
-        assert np.abs(picture[down, across] - colour_of(int(grid[row, column]))).max() <= 8
+        assert np.abs(picture[down, across] - color_of(int(grid[row, column]))).max() <= 8
         tab.mouse.move(across, down)
         assert tab.evaluate("document.getElementById('says').textContent").endswith(
             f" {grid[row, column]}%"
@@ -311,7 +311,7 @@ def test_touch(browser: Any, file: Path) -> None:
 
 
 def test_without_labels_and_grid(browser: Any, tmp_path: Path) -> None:
-    page = made(labels=None, predictions=None, grid=None, figures=None, notes=())
+    page = made(labels=None, predictions=None, grid=None, summary=None, notes=())
     (tmp_path / "map.html").write_text(page, encoding="utf-8")
     tab = browser.new_page(viewport={"width": 1100, "height": 800})
     tab.goto((tmp_path / "map.html").as_uri())

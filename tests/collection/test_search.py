@@ -1,4 +1,4 @@
-"""Neighbours against brute force in float64, and indexes that are built, kept, and built again."""
+"""Neighbors against brute force in float64, and indexes that are built, kept, and built again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import convscope as cs
 from convscope.collection.search import approximate
 from convscope.collection.search.exact import (
     Metric,
-    Neighbours,
+    Neighbors,
     exact,
     precision,
 )
@@ -29,26 +29,26 @@ from convscope.types import Array
 METRICS: tuple[Metric, ...] = ("cosine", "l2")
 
 
-def brute(codes: Array, query: Array, metric: Metric) -> Array:
-    """Every distance in float64, one code at a time."""
+def brute(embeddings: Array, query: Array, metric: Metric) -> Array:
+    """Every distance in float64, one embedding at a time."""
     q = query.astype(np.float64)
     found: list[float] = []
-    for code in codes.astype(np.float64):
+    for embedding in embeddings.astype(np.float64):
         if metric == "l2":
-            found.append(float(np.linalg.norm(code - q)))
+            found.append(float(np.linalg.norm(embedding - q)))
             continue
-        lengths = np.linalg.norm(code) * np.linalg.norm(q)
-        found.append(1 - float(code @ q) / float(lengths) if lengths else 1.0)
+        lengths = np.linalg.norm(embedding) * np.linalg.norm(q)
+        found.append(1 - float(embedding @ q) / float(lengths) if lengths else 1.0)
     return np.array(found)
 
 
-def agrees(found: Neighbours, codes: Array, queries: Array, count: int, metric: Metric) -> None:
+def agrees(found: Neighbors, embeddings: Array, queries: Array, count: int, metric: Metric) -> None:
     """The rows may differ from the oracle's only where both are as near, to float64's rounding."""
-    assert found.rows.shape == found.distances.shape == (len(queries), min(count, len(codes)))
+    assert found.rows.shape == found.distances.shape == (len(queries), min(count, len(embeddings)))
     assert found.rows.dtype.name == "int64"
     assert found.distances.dtype.name == "float32"
     for query, rows, distances in zip(queries, found.rows, found.distances, strict=True):
-        every = brute(codes, query, metric)
+        every = brute(embeddings, query, metric)
         nearest = np.sort(every)[: len(rows)]
         assert len(set(rows)) == len(rows)
         np.testing.assert_allclose(every[rows], nearest, rtol=1e-9, atol=1e-11)
@@ -61,14 +61,14 @@ def random(rows: int, dimensions: int, seed: int = 0) -> Array:
 
 def clustered(rows: int, dimensions: int = 32, seed: int = 0) -> Array:
     chance = np.random.default_rng(seed)
-    centres = 3 * chance.standard_normal((60, dimensions))
+    centers = 3 * chance.standard_normal((60, dimensions))
     noise = chance.standard_normal((rows, dimensions))
-    return (centres[chance.integers(60, size=rows)] + noise).astype(np.float16)
+    return (centers[chance.integers(60, size=rows)] + noise).astype(np.float16)
 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a few codes are several blocks, and a few queries several parts."""
+    """So that a few embeddings are several blocks, and a few queries several parts."""
     monkeypatch.setattr("convscope.collection.search.exact.BLOCK", 64)
     monkeypatch.setattr("convscope.collection.search.exact.PRODUCTS", 24)
 
@@ -76,13 +76,13 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 # Exact search.
 
 
-def test_neighbours_by_hand() -> None:
-    codes = np.array([[3, 4], [1, 0], [0, 2], [-1, 0]], np.float32)
+def test_neighbors_by_hand() -> None:
+    embeddings = np.array([[3, 4], [1, 0], [0, 2], [-1, 0]], np.float32)
     queries = np.array([[2, 0]], np.float32)
-    found = exact(codes, queries, 4, "cosine")
+    found = exact(embeddings, queries, 4, "cosine")
     assert found.rows.tolist() == [[1, 0, 2, 3]]
     np.testing.assert_allclose(found.distances, [[0, 0.4, 1, 2]], atol=1e-7)
-    found = exact(codes, queries, 3, "l2")
+    found = exact(embeddings, queries, 3, "l2")
     assert found.rows.tolist() == [[1, 2, 3]]
     np.testing.assert_allclose(found.distances, [[1, 8**0.5, 3]])
 
@@ -91,15 +91,15 @@ def test_neighbours_by_hand() -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "uint8"])
 @pytest.mark.usefixtures("small_blocks")
 def test_agrees_with_brute_force(metric: Metric, dtype: str) -> None:
-    codes = (random(203, 9).astype(np.float32) * 40 + 100).clip(0, 255).astype(dtype)
+    embeddings = (random(203, 9).astype(np.float32) * 40 + 100).clip(0, 255).astype(dtype)
     queries = random(7, 9, seed=1).astype(np.float32) * 40 + 100
-    agrees(exact(codes, queries, 12, metric), codes, queries, 12, metric)
+    agrees(exact(embeddings, queries, 12, metric), embeddings, queries, 12, metric)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_agrees_in_one_block(metric: Metric) -> None:
-    codes, queries = random(3000, 48), random(4, 48, seed=1).astype(np.float32)
-    agrees(exact(codes, queries, 10, metric), codes, queries, 10, metric)
+    embeddings, queries = random(3000, 48), random(4, 48, seed=1).astype(np.float32)
+    agrees(exact(embeddings, queries, 10, metric), embeddings, queries, 10, metric)
 
 
 @settings(max_examples=60, deadline=None)
@@ -115,13 +115,13 @@ def test_ties_come_in_the_order_of_rows(data: st.DataObject) -> None:
         flat = st.lists(numbers, min_size=height * dimensions, max_size=height * dimensions)
         return np.array(data.draw(flat), np.float32).reshape(height, dimensions)
 
-    codes, queries = matrix(rows).astype(np.float16), matrix(asked)
+    embeddings, queries = matrix(rows).astype(np.float16), matrix(asked)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("convscope.collection.search.exact.BLOCK", block)
         for metric in METRICS:
-            found = exact(codes, queries, count, metric)
+            found = exact(embeddings, queries, count, metric)
             for query, its_rows in zip(queries, found.rows, strict=True):
-                every = np.round(brute(codes, query, metric), 12)
+                every = np.round(brute(embeddings, query, metric), 12)
                 order = sorted(range(rows), key=lambda row: (every[row], row))
                 assert its_rows.tolist() == order[:count]
 
@@ -130,63 +130,63 @@ def test_near_duplicates_come_in_the_right_order() -> None:
     """Far from the origin, where a^2 - 2ab + b^2 in float32 has no digit of these distances."""
     base = np.full((1, 64), 1000, np.float32)
     offsets = np.random.default_rng(0).permutation(400).astype(np.float32)
-    codes = np.repeat(base, 400, 0)
-    codes[:, 0] += offsets / 1024
-    found = exact(codes, base, 50, "l2")
+    embeddings = np.repeat(base, 400, 0)
+    embeddings[:, 0] += offsets / 1024
+    found = exact(embeddings, base, 50, "l2")
     assert offsets[found.rows[0]].tolist() == list(range(50))
     np.testing.assert_allclose(found.distances[0], np.arange(50) / 1024, rtol=1e-6)
 
 
 def test_a_code_and_twice_that_code_are_as_near() -> None:
-    code = np.random.default_rng(0).random(100, np.float32)
-    codes = np.stack([code * factor for factor in (4, 1, 2, 8)] + [code + 1])
-    found = exact(codes, code[None], 4, "cosine")
+    embedding = np.random.default_rng(0).random(100, np.float32)
+    embeddings = np.stack([embedding * factor for factor in (4, 1, 2, 8)] + [embedding + 1])
+    found = exact(embeddings, embedding[None], 4, "cosine")
     assert found.rows.tolist() == [[0, 1, 2, 3]]
     assert found.distances.tolist() == [[0, 0, 0, 0]]
 
 
 def test_zeros_are_at_distance_one() -> None:
-    codes = np.array([[-1, 0], [0, 0], [1, 0]], np.float16)
-    found = exact(codes, np.array([[1, 0], [0, 0]], np.float32), 3, "cosine")
+    embeddings = np.array([[-1, 0], [0, 0], [1, 0]], np.float16)
+    found = exact(embeddings, np.array([[1, 0], [0, 0]], np.float32), 3, "cosine")
     assert found.rows.tolist() == [[2, 1, 0], [0, 1, 2]]
     assert found.distances.tolist() == [[0, 1, 2], [1, 1, 1]]
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_query_has_the_same_answer_alone_and_among_others() -> None:
-    codes, queries = random(500, 8), random(9, 8, seed=1).astype(np.float32)
+    embeddings, queries = random(500, 8), random(9, 8, seed=1).astype(np.float32)
     for metric in METRICS:
-        together = exact(codes, queries, 6, metric)
-        alone = [exact(codes, query[None], 6, metric) for query in queries]
+        together = exact(embeddings, queries, 6, metric)
+        alone = [exact(embeddings, query[None], 6, metric) for query in queries]
         np.testing.assert_array_equal(together.rows, np.concatenate([a.rows for a in alone]))
         distances = np.concatenate([a.distances for a in alone])
         np.testing.assert_array_equal(together.distances, distances)
 
 
-def test_no_more_neighbours_than_codes() -> None:
-    codes = random(3, 5)
-    assert exact(codes, codes.astype(np.float32), 10).rows.shape == (3, 3)
-    assert exact(codes, codes[:0].astype(np.float32), 2).rows.shape == (0, 2)
-    assert exact(codes[:0], codes.astype(np.float32), 2).rows.shape == (3, 0)
+def test_no_more_neighbors_than_embeddings() -> None:
+    embeddings = random(3, 5)
+    assert exact(embeddings, embeddings.astype(np.float32), 10).rows.shape == (3, 3)
+    assert exact(embeddings, embeddings[:0].astype(np.float32), 2).rows.shape == (0, 2)
+    assert exact(embeddings[:0], embeddings.astype(np.float32), 2).rows.shape == (3, 0)
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_rows_are_left_out() -> None:
-    codes, queries = random(90, 6), random(3, 6, seed=1).astype(np.float32)
+    embeddings, queries = random(90, 6), random(3, 6, seed=1).astype(np.float32)
     without = np.array([*range(10, 40), 3, 3, 89])
     left = np.setdiff1d(np.arange(90), without)
     for metric in METRICS:
-        found = exact(codes, queries, 8, metric, without=without)
-        among = exact(codes[left], queries, 8, metric)
+        found = exact(embeddings, queries, 8, metric, without=without)
+        among = exact(embeddings[left], queries, 8, metric)
         np.testing.assert_array_equal(found.rows, left[among.rows])
         np.testing.assert_array_equal(found.distances, among.distances)
-    assert exact(codes, queries, 80, without=without).rows.shape == (3, len(left))
-    assert exact(codes, queries, 80, without=range(90)).rows.shape == (3, 0)
+    assert exact(embeddings, queries, 80, without=without).rows.shape == (3, len(left))
+    assert exact(embeddings, queries, 80, without=range(90)).rows.shape == (3, 0)
 
 
 def test_all_but_ones_own_row() -> None:
-    codes = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float16)
-    found = exact(codes, codes.astype(np.float32), 2).besides(np.arange(4))
+    embeddings = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], np.float16)
+    found = exact(embeddings, embeddings.astype(np.float32), 2).besides(np.arange(4))
     # Of row 2 the two nearest are 0 and 1, for duplicates come in order: the second goes.
     assert found.rows.tolist() == [[1], [0], [0], [0]]
     assert found.distances.tolist() == [[0], [0], [0], [1]]
@@ -197,17 +197,21 @@ def test_a_mapped_file_is_read_and_left_as_it_is(
     tmp_path: Path, mode: Any, recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convscope.collection.search.exact.BLOCK", 100 * 33)
-    codes, queries = random(1000, 33), random(2, 33, seed=1).astype(np.float32)
-    np.save(tmp_path / "codes.npy", codes)
-    bytes_before = (tmp_path / "codes.npy").read_bytes()
-    mapped = np.load(tmp_path / "codes.npy", mmap_mode=mode)
+    embeddings, queries = random(1000, 33), random(2, 33, seed=1).astype(np.float32)
+    np.save(tmp_path / "embeddings.npy", embeddings)
+    bytes_before = (tmp_path / "embeddings.npy").read_bytes()
+    mapped = np.load(tmp_path / "embeddings.npy", mmap_mode=mode)
     if mode == "c":  # what was written to such a map is in memory only
-        mapped[5] = codes[5] = 7
-    for view, same in ((mapped, codes), (mapped[101:], codes[101:]), (mapped[::2], codes[::2])):
+        mapped[5] = embeddings[5] = 7
+    for view, same in (
+        (mapped, embeddings),
+        (mapped[101:], embeddings[101:]),
+        (mapped[::2], embeddings[::2]),
+    ):
         found, other = exact(view, queries, 5), exact(same, queries, 5)
         np.testing.assert_array_equal(found.rows, other.rows)
-    np.testing.assert_array_equal(mapped, codes)
-    assert (tmp_path / "codes.npy").read_bytes() == bytes_before
+    np.testing.assert_array_equal(mapped, embeddings)
+    assert (tmp_path / "embeddings.npy").read_bytes() == bytes_before
     assert not recwarn.list
 
 
@@ -222,13 +226,13 @@ def test_a_mapped_file_does_not_stay_in_memory(tmp_path: Path) -> None:
 import re
 import numpy as np
 from convscope.collection.search.exact import exact
-codes = np.load({str(tmp_path / "c.npy")!r}, mmap_mode="r")
+embeddings = np.load({str(tmp_path / "c.npy")!r}, mmap_mode="r")
 query = np.ones((1, 1000), np.float32)
-exact(codes[:5_000], query, 3)
+exact(embeddings[:5_000], query, 3)
 open("/proc/self/clear_refs", "w").write("5")
 status = lambda name: int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = status("VmRSS")
-exact(codes, query, 3)
+exact(embeddings, query, 3)
 print(status("VmHWM") - before)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -236,22 +240,28 @@ print(status("VmHWM") - before)
 
 
 @pytest.mark.parametrize(
-    ("codes", "queries", "count", "metric", "says"),
+    ("embeddings", "queries", "count", "metric", "says"),
     [
-        (random(4, 3), np.ones((1, 2)), 1, "cosine", "the codes have 3 numbers each"),
+        (random(4, 3), np.ones((1, 2)), 1, "cosine", "the embeddings have 3 numbers each"),
         (random(4, 3), np.ones(3), 1, "cosine", r"so queries are \(Q, 3\), not \(3,\)"),
         (random(4, 3), np.ones((1, 3)), 0, "cosine", "at least one"),
         (random(4, 3), np.ones((1, 3)), 1, "dot", "'cosine' and 'l2'"),
         (random(4, 3), np.full((1, 3), np.nan), 1, "l2", "the query is not finite"),
         (random(4, 3).astype(int), np.ones((1, 3)), 1, "l2", "not .* of int64"),
-        (np.array([[1], [np.inf]], np.float16), np.ones((1, 1)), 1, "l2", "code 1 is not finite"),
+        (
+            np.array([[1], [np.inf]], np.float16),
+            np.ones((1, 1)),
+            1,
+            "l2",
+            "embedding 1 is not finite",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_in_a_line(
-    codes: Array, queries: Array, count: int, metric: Any, says: str
+    embeddings: Array, queries: Array, count: int, metric: Any, says: str
 ) -> None:
     with pytest.raises(cs.ConvscopeError, match=says) as caught:
-        exact(codes, queries, count, metric)
+        exact(embeddings, queries, count, metric)
     assert "\n" not in str(caught.value)
 
 
@@ -259,16 +269,16 @@ def test_what_does_not_fit_is_said_in_a_line(
 
 
 def test_precision_by_hand() -> None:
-    """On a line: a a b . b, where the one without a label is nobody's neighbour."""
-    codes = np.array([[0], [1], [3], [3.5], [4.5]], np.float32)
+    """On a line: a a b . b, where the one without a label is nobody's neighbor."""
+    embeddings = np.array([[0], [1], [3], [3.5], [4.5]], np.float32)
     labels = ["a", "a", "b", None, "b"]
-    found = precision(codes, labels, count=1, metric="l2")
+    found = precision(embeddings, labels, count=1, metric="l2")
     assert tuple(found) == pytest.approx((1, 1 / 3))
-    # Two neighbours: a has a b; a has a b; b has b a (at 1.5 and 2); b has b a.
-    found = precision(codes, labels, count=2, metric="l2")
+    # Two neighbors: a has a b; a has a b; b has b a (at 1.5 and 2); b has b a.
+    found = precision(embeddings, labels, count=2, metric="l2")
     assert tuple(found) == pytest.approx((1 / 2, 1 / 3))
     # All three others, though five are asked for: chance itself.
-    assert precision(codes, labels, count=5, metric="l2").precision == pytest.approx(1 / 3)
+    assert precision(embeddings, labels, count=5, metric="l2").precision == pytest.approx(1 / 3)
 
 
 def test_precision_of_what_has_no_order_is_chance() -> None:
@@ -283,7 +293,7 @@ def test_precision_of_what_has_no_order_is_chance() -> None:
 
 
 def test_precision_needs_labels() -> None:
-    with pytest.raises(cs.ConvscopeError, match="4 codes, but 3 labels"):
+    with pytest.raises(cs.ConvscopeError, match="4 embeddings, but 3 labels"):
         precision(random(4, 2), ["a"] * 3)
     with pytest.raises(cs.ConvscopeError, match="two rows"):
         precision(random(4, 2), ["a", None, None, None])
@@ -314,7 +324,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An index proper even of few codes."""
+    """An index proper even of few embeddings."""
     monkeypatch.setattr("convscope.collection.search.faiss.FEW", 1000)
     monkeypatch.setattr("convscope.collection.search.lance.FEW", 1000)
     monkeypatch.setattr(approximate, "SAMPLE", 100)
@@ -325,15 +335,15 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_few_codes_are_searched_exactly(
     kind: Any, metric: Metric, dtype: str, tmp_path: Path
 ) -> None:
-    codes = (random(300, 9).astype(np.float32) * 40 + 100).clip(0, 255).astype(dtype)
+    embeddings = (random(300, 9).astype(np.float32) * 40 + 100).clip(0, 255).astype(dtype)
     queries = random(5, 9, seed=1).astype(np.float32) * 40 + 100
-    index = kind.open_or_build(codes, tmp_path, metric=metric, key="k")
+    index = kind.open_or_build(embeddings, tmp_path, metric=metric, key="k")
     assert (index.recall, index.cells) == (1, 1)
-    found, truth = index.search(queries, 7), exact(codes, queries, 7, metric)
+    found, truth = index.search(queries, 7), exact(embeddings, queries, 7, metric)
     np.testing.assert_array_equal(found.rows, truth.rows)
     np.testing.assert_array_equal(found.distances, truth.distances)
     assert index.search(queries, 1000).rows.shape == (5, 300)
-    with pytest.raises(cs.ConvscopeError, match="the codes have 9 numbers each"):
+    with pytest.raises(cs.ConvscopeError, match="the embeddings have 9 numbers each"):
         index.search(queries[:, :8], 2)
 
 
@@ -343,17 +353,17 @@ def test_few_codes_are_searched_exactly(
 def test_many_codes_are_found_as_often_as_said(
     kind: Any, metric: Metric, dimensions: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    codes = clustered(6000, dimensions)
-    index = kind.open_or_build(codes, tmp_path, metric=metric, key="k")
+    embeddings = clustered(6000, dimensions)
+    index = kind.open_or_build(embeddings, tmp_path, metric=metric, key="k")
     assert index.cells == 64
     noise = random(200, dimensions, seed=2).astype(np.float32) / 4
-    queries = codes[::30].astype(np.float32) + noise
-    found, truth = index.search(queries, 10), exact(codes, queries, 10, metric)
+    queries = embeddings[::30].astype(np.float32) + noise
+    found, truth = index.search(queries, 10), exact(embeddings, queries, 10, metric)
     hits = [len({*a} & {*b}) for a, b in zip(found.rows, truth.rows, strict=True)]
     assert np.mean(hits) / 10 >= 0.95
     assert index.recall >= approximate.AIM
     for query, rows, distances in zip(queries, found.rows, found.distances, strict=True):
-        np.testing.assert_allclose(distances, brute(codes[rows], query, metric), rtol=1e-5)
+        np.testing.assert_allclose(distances, brute(embeddings[rows], query, metric), rtol=1e-5)
         assert (np.diff(distances) >= 0).all()
     assert index.search(queries[:2], 5999).rows.min() >= 0
     assert capfd.readouterr() == ("", "")
@@ -361,60 +371,60 @@ def test_many_codes_are_found_as_often_as_said(
 
 @pytest.mark.usefixtures("few")
 def test_recall_is_measured(kind: Any, tmp_path: Path) -> None:
-    """Without any order in them the codes of one cell of 64 are no neighbours of each other."""
-    codes = random(3000, 32)
-    index = kind.open_or_build(codes, tmp_path, key="k")
+    """Without any order in them the embeddings of one cell of 64 are no neighbors of each other."""
+    embeddings = random(3000, 32)
+    index = kind.open_or_build(embeddings, tmp_path, key="k")
     assert index.effort.cells > 8
     assert index.recall >= approximate.AIM
     queries = random(100, 32, seed=3).astype(np.float32)
-    truth = exact(codes, queries, 10)
+    truth = exact(embeddings, queries, 10)
     assert approximate.recall(index.search(queries, 10), truth) >= 0.95
     index.effort = approximate.Effort(1, 10)
     assert approximate.recall(index.search(queries, 10), truth) < 0.6
 
 
 def test_recall_by_hand() -> None:
-    truth = Neighbours(np.array([[1, 2], [3, 4]]), np.array([[0.1, 0.2], [0.1, 0.1]], np.float32))
+    truth = Neighbors(np.array([[1, 2], [3, 4]]), np.array([[0.1, 0.2], [0.1, 0.1]], np.float32))
     # 9 is as near as 4; of the first query one is missing.
-    found = Neighbours(np.array([[1, 5], [9, 3]]), np.array([[0.1, 0.3], [0.1, 0.1]], np.float32))
+    found = Neighbors(np.array([[1, 5], [9, 3]]), np.array([[0.1, 0.3], [0.1, 0.1]], np.float32))
     assert approximate.recall(found, truth) == 0.75
     assert approximate.recall(truth, truth) == 1
 
 
-def test_a_zero_query_and_zero_codes(kind: Any, tmp_path: Path) -> None:
-    codes = random(50, 8)
-    codes[[4, 30]] = 0
-    index = kind.open_or_build(codes, tmp_path, metric="cosine", key="k")
+def test_a_zero_query_and_zero_embeddings(kind: Any, tmp_path: Path) -> None:
+    embeddings = random(50, 8)
+    embeddings[[4, 30]] = 0
+    index = kind.open_or_build(embeddings, tmp_path, metric="cosine", key="k")
     queries = np.zeros((2, 8), np.float32)
-    queries[1] = codes[7]
-    found, truth = index.search(queries, 50), exact(codes, queries, 50)
+    queries[1] = embeddings[7]
+    found, truth = index.search(queries, 50), exact(embeddings, queries, 50)
     np.testing.assert_array_equal(found.rows, truth.rows)
     assert found.distances[0].tolist() == [1] * 50
 
 
 def test_an_index_is_built_once(kind: Any, tmp_path: Path, built: list[Path]) -> None:
-    codes = random(60, 8)
-    first = kind.open_or_build(codes, tmp_path / "new" / "folder", key="k")
-    again = kind.open_or_build(codes, tmp_path / "new" / "folder", key="k")
+    embeddings = random(60, 8)
+    first = kind.open_or_build(embeddings, tmp_path / "new" / "folder", key="k")
+    again = kind.open_or_build(embeddings, tmp_path / "new" / "folder", key="k")
     assert len(built) == 1
     assert (first.recall, first.seconds) == (again.recall, again.seconds)
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [kind.name]
 
 
 @pytest.mark.parametrize(
-    ("what", "value"), [("key", "other"), ("metric", "l2"), ("format", -1), ("codes", [1])]
+    ("what", "value"), [("key", "other"), ("metric", "l2"), ("format", -1), ("embeddings", [1])]
 )
 def test_an_index_of_other_codes_is_built_anew(
     kind: Any, what: str, value: object, tmp_path: Path, built: list[Path]
 ) -> None:
-    codes = random(60, 8)
-    index = kind.open_or_build(codes, tmp_path, key="k")
+    embeddings = random(60, 8)
+    index = kind.open_or_build(embeddings, tmp_path, key="k")
     about = json.loads((index.home / "about.json").read_text("utf-8"))
     (index.home / "about.json").write_text(json.dumps(about | {what: value}), "utf-8")
-    index = kind.open_or_build(codes, tmp_path, key="k")
+    index = kind.open_or_build(embeddings, tmp_path, key="k")
     assert len(built) == 2
-    assert index.search(codes[:3].astype(np.float32), 1).rows.tolist() == [[0], [1], [2]]
-    kind.open_or_build(codes[:50], tmp_path, key="k")
+    assert index.search(embeddings[:3].astype(np.float32), 1).rows.tolist() == [[0], [1], [2]]
+    kind.open_or_build(embeddings[:50], tmp_path, key="k")
     assert len(built) == 3
 
 
@@ -422,8 +432,8 @@ def test_an_index_of_other_codes_is_built_anew(
 def test_a_damaged_index_is_built_anew(
     kind: Any, damage: str, tmp_path: Path, built: list[Path]
 ) -> None:
-    codes = random(60, 8)
-    index = kind.open_or_build(codes, tmp_path, key="k")
+    embeddings = random(60, 8)
+    index = kind.open_or_build(embeddings, tmp_path, key="k")
     files = [path for path in index.home.rglob("*") if path.is_file() and path.name != "about.json"]
     largest = max(files, key=lambda path: path.stat().st_size)
     size = largest.stat().st_size
@@ -437,24 +447,24 @@ def test_a_damaged_index_is_built_anew(
         (index.home / "about.json").write_text("{", "utf-8")
     else:
         (index.home / "strange").write_text("", "utf-8")
-    index = kind.open_or_build(codes, tmp_path, key="k")
+    index = kind.open_or_build(embeddings, tmp_path, key="k")
     assert len(built) == 2
-    assert index.search(codes[:3].astype(np.float32), 1).rows.tolist() == [[0], [1], [2]]
+    assert index.search(embeddings[:3].astype(np.float32), 1).rows.tolist() == [[0], [1], [2]]
 
 
 @pytest.mark.parametrize("before", [False, True])
 def test_an_interrupted_build_leaves_nothing(
     kind: Any, before: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    codes = random(60, 8)
+    embeddings = random(60, 8)
     if before:
-        kind.open_or_build(codes, tmp_path, key="old")
+        kind.open_or_build(embeddings, tmp_path, key="old")
     with monkeypatch.context() as patch:
         patch.setattr(approximate.Approximate, "_calibrate", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            kind.open_or_build(codes, tmp_path, key="k")
+            kind.open_or_build(embeddings, tmp_path, key="k")
     assert [path.name for path in tmp_path.iterdir()] == ([kind.name] if before else [])
-    assert kind.open_or_build(codes, tmp_path, key="k").recall == 1
+    assert kind.open_or_build(embeddings, tmp_path, key="k").recall == 1
 
 
 def _interrupt(self: object) -> None:
@@ -477,17 +487,17 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_nothing_to_search(kind: Any, tmp_path: Path) -> None:
-    with pytest.raises(cs.ConvscopeError, match="no codes"):
+    with pytest.raises(cs.ConvscopeError, match="no embeddings"):
         kind.open_or_build(random(0, 8), tmp_path, key="k")
 
 
 @pytest.mark.parametrize("total", [60, 1500])
 @pytest.mark.usefixtures("few")
 def test_codes_that_are_not_finite(kind: Any, total: int, tmp_path: Path) -> None:
-    codes = random(total, 64)
-    codes[31, 2] = np.nan
+    embeddings = random(total, 64)
+    embeddings[31, 2] = np.nan
     with pytest.raises(cs.ConvscopeError, match="not finite"):
-        kind.open_or_build(codes, tmp_path, key="k")
+        kind.open_or_build(embeddings, tmp_path, key="k")
     assert not list(tmp_path.iterdir())
 
 
@@ -497,11 +507,14 @@ def test_codes_that_are_not_finite(kind: Any, total: int, tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Array, Lance]]:
     pytest.importorskip("lancedb")
-    codes = clustered(6000, 64)
+    embeddings = clustered(6000, 64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("convscope.collection.search.lance.FEW", 1000)
         folder = tmp_path_factory.mktemp("table")
-        yield codes, Lance.open_or_build(codes, folder, columns(6000), metric="l2", key="k")
+        yield (
+            embeddings,
+            Lance.open_or_build(embeddings, folder, columns(6000), metric="l2", key="k"),
+        )
 
 
 def columns(total: int, size: int = 700) -> Iterator[Any]:
@@ -532,10 +545,10 @@ def test_a_filter_leaves_what_meets_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("convscope.collection.search.lance.FILTERED", filtered)
-    codes, index = table
-    queries = codes[::150] + random(40, 64, seed=3).astype(np.float32) / 4
+    embeddings, index = table
+    queries = embeddings[::150] + random(40, 64, seed=3).astype(np.float32) / 4
     left = np.array([row for row in range(6000) if meets(row)], int)
-    truth = exact(codes[left], queries, 10, "l2") if len(left) else None
+    truth = exact(embeddings[left], queries, 10, "l2") if len(left) else None
     found = index.search(queries, 10, where=where)
     assert found.rows.shape == (40, min(10, len(left)))
     assert set(found.rows.ravel()) <= set(left)
@@ -547,10 +560,10 @@ def test_a_filter_leaves_what_meets_it(
 @pytest.mark.parametrize(
     ("where", "says"),
     [
-        ("colour = 'red'", "No field named colour"),
+        ("color = 'red'", "No field named color"),
         ("label = ", "Error parsing"),
         ("label", "boolean"),
-        ("width = 1; DROP TABLE codes", "cannot filter by"),
+        ("width = 1; DROP TABLE embeddings", "cannot filter by"),
         ("width = 1 LIMIT 3", "cannot filter by"),
         ("", "cannot filter by ''"),
     ],
@@ -562,26 +575,29 @@ def test_a_filter_that_is_no_sql(table: tuple[Array, Lance], where: str, says: s
     assert "/" not in str(caught.value)
 
 
-def test_columns_have_a_row_for_every_code(tmp_path: Path) -> None:
+def test_columns_have_a_row_for_every_embedding(tmp_path: Path) -> None:
     pytest.importorskip("lancedb")
-    codes = random(30, 8)
-    for total, says in ((29, "30 codes, but only 29 rows"), (31, "30 codes, but more rows")):
+    embeddings = random(30, 8)
+    for total, says in (
+        (29, "30 embeddings, but only 29 rows"),
+        (31, "30 embeddings, but more rows"),
+    ):
         with pytest.raises(cs.ConvscopeError, match=says):
-            Lance.open_or_build(codes, tmp_path, columns(total, 8), key="k")
+            Lance.open_or_build(embeddings, tmp_path, columns(total, 8), key="k")
     renamed = (batch.rename_columns(["label", "row"]) for batch in columns(30))
     with pytest.raises(cs.ConvscopeError, match="has 'row' already"):
-        Lance.open_or_build(codes, tmp_path, renamed, key="k")
+        Lance.open_or_build(embeddings, tmp_path, renamed, key="k")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_table_is_anyones_to_read(table: tuple[Array, Lance]) -> None:
     import lancedb
 
-    codes, index = table
-    read = lancedb.connect(str(index.home)).open_table("codes").to_arrow()
+    embeddings, index = table
+    read = lancedb.connect(str(index.home)).open_table("embeddings").to_arrow()
     assert read.schema.names == ["row", "label", "width", "vector"]
     assert read["row"].to_pylist() == read["width"].to_pylist() == list(range(6000))
-    np.testing.assert_array_equal(read["vector"][77].as_py(), codes[77])
+    np.testing.assert_array_equal(read["vector"][77].as_py(), embeddings[77])
 
 
 def test_importing_is_light() -> None:

@@ -193,7 +193,7 @@ def test_one_pixel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
-def test_grey_is_repeated(tmp_path: Path, mode: str) -> None:
+def test_gray_is_repeated(tmp_path: Path, mode: str) -> None:
     image = Image.fromarray(np.array([[0, 255, 255]], np.uint8)).convert(mode)
     image.save(tmp_path / "a.png")
     np.testing.assert_array_equal(opened(tmp_path / "a.png"), [[[0] * 3, [1] * 3, [1] * 3]])
@@ -205,8 +205,8 @@ def test_transparency_lies_on_white(
     tmp_path: Path, mode: str, pixel: tuple[int, ...], alpha: int
 ) -> None:
     Image.new(mode, (2, 2), (*pixel, alpha)).save(tmp_path / "a.png")
-    colour = np.array(pixel * (3 // len(pixel))) / 255
-    expected = colour * alpha / 255 + (255 - alpha) / 255
+    color = np.array(pixel * (3 // len(pixel))) / 255
+    expected = color * alpha / 255 + (255 - alpha) / 255
     np.testing.assert_allclose(opened(tmp_path / "a.png")[1, 1], expected, atol=1e-6)
 
 
@@ -218,7 +218,7 @@ def test_palette(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "gif"])
-def test_transparent_colour_of_a_palette_lies_on_white(tmp_path: Path, kind: str) -> None:
+def test_transparent_color_of_a_palette_lies_on_white(tmp_path: Path, kind: str) -> None:
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
     image.save(tmp_path / f"a.{kind}", transparency=1)
@@ -235,10 +235,10 @@ def test_cmyk_subtracts_its_inks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["png", "tif"])
 def test_sixteen_bits_keep_their_precision(tmp_path: Path, kind: str) -> None:
-    grey = np.array([[0, 1, 257, 40_000, 65_535]], np.uint16)
-    Image.fromarray(grey).save(tmp_path / f"a.{kind}")
+    gray = np.array([[0, 1, 257, 40_000, 65_535]], np.uint16)
+    Image.fromarray(gray).save(tmp_path / f"a.{kind}")
     found = opened(tmp_path / f"a.{kind}")
-    np.testing.assert_allclose(found[..., 1], grey / 65_535, rtol=1e-6)
+    np.testing.assert_allclose(found[..., 1], gray / 65_535, rtol=1e-6)
     np.testing.assert_array_equal(found[..., 0], found[..., 2])
 
 
@@ -257,14 +257,14 @@ def test_thirty_two_bits_keep_what_is_beyond_sixteen(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_floats(tmp_path: Path) -> None:
-    def grey(values: list[float]) -> Array:
+    def gray(values: list[float]) -> Array:
         Image.fromarray(np.array([values], np.float32)).save(tmp_path / "a.tif")
         return opened(tmp_path / "a.tif")[0, :, 0]
 
-    np.testing.assert_allclose(grey([-1, 0, 0.25, 1]), [0, 0, 0.25, 1])
-    np.testing.assert_allclose(grey([0, 1, 4]), [0, 0.25, 1])
-    np.testing.assert_allclose(grey([np.nan, np.inf, 0.5]), [0, 0, 0.5])
-    np.testing.assert_allclose(grey([np.nan, np.nan]), [0, 0])
+    np.testing.assert_allclose(gray([-1, 0, 0.25, 1]), [0, 0, 0.25, 1])
+    np.testing.assert_allclose(gray([0, 1, 4]), [0, 0.25, 1])
+    np.testing.assert_allclose(gray([np.nan, np.inf, 0.5]), [0, 0, 0.5])
+    np.testing.assert_allclose(gray([np.nan, np.nan]), [0, 0])
 
 
 # How each EXIF orientation is stored, from the standard's own words: row 0 of the file is the
@@ -373,7 +373,7 @@ def gradient(width: int = 16, height: int = 9) -> Image.Image:
 def test_recipe_comes_back(tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"a.{suffix}"
     assert pictures.save_pictures(target, [gradient()], RECIPE) == target
-    assert pictures.read_recipe(target) == RECIPE
+    assert pictures.read_provenance(target) == RECIPE
     beside = {"a.png", "a.PNG"} if suffix.lower() == "png" else {target.name, f"{target.name}.json"}
     assert {p.name for p in tmp_path.iterdir()} <= beside
     with Image.open(target) as picture:
@@ -386,7 +386,7 @@ def test_recipe_comes_back(tmp_path: Path, suffix: str) -> None:
 def test_several_pictures_are_an_animation(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (8, 8), (value, 0, 0)) for value in (0, 120, 250)]
     pictures.save_pictures(tmp_path / f"a.{suffix}", frames, RECIPE, milliseconds=70)
-    assert pictures.read_recipe(tmp_path / f"a.{suffix}") == RECIPE
+    assert pictures.read_provenance(tmp_path / f"a.{suffix}") == RECIPE
     with Image.open(tmp_path / f"a.{suffix}") as picture:
         for i, value in enumerate((0, 120, 250)):
             picture.seek(i)
@@ -406,10 +406,10 @@ def film(path: Path) -> tuple[Any, list[np.ndarray[Any, Any]]]:
 
 
 def test_a_film_plays_everywhere(tmp_path: Path) -> None:
-    colours = [(200, 30, 60), (20, 180, 90), (250, 250, 250)]
-    frames = [Image.new("RGB", (31, 45), colour) for colour in colours]
+    colors = [(200, 30, 60), (20, 180, 90), (250, 250, 250)]
+    frames = [Image.new("RGB", (31, 45), color) for color in colors]
     pictures.save_pictures(tmp_path / "a.mp4", frames, RECIPE)
-    assert pictures.read_recipe(tmp_path / "a.mp4") == RECIPE
+    assert pictures.read_provenance(tmp_path / "a.mp4") == RECIPE
     stream, shown = film(tmp_path / "a.mp4")
     context = stream.codec_context
     assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
@@ -417,8 +417,8 @@ def test_a_film_plays_everywhere(tmp_path: Path) -> None:
     assert abs(stream.width - 31) == abs(stream.height - 45) == 1
     assert stream.average_rate == 25
     assert len(shown) == 3 + 25  # the last one stays for a second
-    for picture, colour in zip(shown, [*colours, *colours[2:] * 25], strict=True):
-        assert np.abs(picture[20, 15].astype(int) - colour).max() <= 4
+    for picture, color in zip(shown, [*colors, *colors[2:] * 25], strict=True):
+        assert np.abs(picture[20, 15].astype(int) - color).max() <= 4
     # Index first, so that it plays while it loads.
     content = (tmp_path / "a.mp4").read_bytes()
     assert 0 < content.index(b"moov") < content.index(b"mdat")
@@ -469,7 +469,7 @@ def test_without_pyav_a_film_is_refused_before_the_work(
 def test_a_foreign_sidecar_does_not_hide_the_recipe_in_a_png(tmp_path: Path) -> None:
     pictures.save_pictures(tmp_path / "a.png", [gradient()], RECIPE)
     (tmp_path / "a.png.json").write_text('{"labels": []}')
-    assert pictures.read_recipe(tmp_path / "a.png") == RECIPE
+    assert pictures.read_provenance(tmp_path / "a.png") == RECIPE
 
 
 def test_files_get_the_usual_permissions(tmp_path: Path) -> None:
@@ -588,9 +588,9 @@ def test_a_picture_without_recipe(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("no picture at all")
     for name in ("a.png", "a.jpg", "a.txt"):
         with pytest.raises(cs.ConvscopeError, match="carries no recipe"):
-            pictures.read_recipe(tmp_path / name)
+            pictures.read_provenance(tmp_path / name)
     with pytest.raises(cs.ConvscopeError, match="no picture at"):
-        pictures.read_recipe(tmp_path / "b.png")
+        pictures.read_provenance(tmp_path / "b.png")
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "\xff", "1e999999]"])
@@ -598,7 +598,7 @@ def test_a_damaged_recipe(tmp_path: Path, text: str) -> None:
     gradient().save(tmp_path / "a.jpg")
     (tmp_path / "a.jpg.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(cs.ConvscopeError, match=r"recipe of a\.jpg cannot be read"):
-        pictures.read_recipe(tmp_path / "a.jpg")
+        pictures.read_provenance(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("value", [[], 3, "saliency", None, {"name": "x"}])
@@ -606,4 +606,4 @@ def test_json_that_is_no_recipe(tmp_path: Path, value: object) -> None:
     gradient().save(tmp_path / "a.jpg")
     (tmp_path / "a.jpg.json").write_text(json.dumps(value))
     with pytest.raises(cs.ConvscopeError, match="carries no recipe"):
-        pictures.read_recipe(tmp_path / "a.jpg")
+        pictures.read_provenance(tmp_path / "a.jpg")

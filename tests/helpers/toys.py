@@ -94,7 +94,7 @@ class Residual(nn.Module):
 
 
 class Dense(nn.Module):
-    """Pre-activation, concatenation, normalisation of concatenated maps: as in a DenseNet."""
+    """Pre-activation, concatenation, normalization of concatenated maps: as in a DenseNet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Dense(nn.Module):
 
 
 class Reused(nn.Module):
-    """One convolution and one normalisation, both called three times; functional activations."""
+    """One convolution and one normalization, both called three times; functional activations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,8 +146,8 @@ class Linear(nn.Module):
         return out
 
 
-def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Random weights, and normalisations whose statistics and scales are far from one and zero."""
+def randomized(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Random weights, and normalizations whose statistics and scales are far from one and zero."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -173,18 +173,18 @@ def network(module: nn.Module, size: int = 16) -> cs.Network:
 
 
 def plain_network(module: nn.Module, size: int, channels: int = 3) -> cs.Network:
-    """The module as a Network that does not normalise."""
+    """The module as a Network that does not normalize."""
     return cs.Network(module, mean=(0.0,) * channels, std=(1.0,) * channels, input_size=size)
 
 
 def linear() -> tuple[cs.Network, Tensor]:
     """The network in float64 and the weights (1, 3, 5, 5) of its score 1."""
-    module = randomised(Linear()).double()
+    module = randomized(Linear()).double()
     weight = module.fc.weight.detach()[1].view(1, 3, 5, 5)  # type: ignore
     return plain_network(module, 5), weight
 
 
-def normalised(images: Tensor) -> Tensor:
+def normalized(images: Tensor) -> Tensor:
     """What `network` feeds its module."""
     mean, std = (torch.tensor(v, dtype=images.dtype).view(1, -1, 1, 1) for v in (MEAN, STD))
     return (images - mean) / std

@@ -18,7 +18,7 @@ X = torch.tensor([-9.0, -3.5, -1.5, -0.5, 0.25, 0.75, 1.5, 2.5, 3.5, 5.5, 6.5, 9
 
 
 class Watching(TorchFunctionMode):
-    """Notes every activation that `find` recognises."""
+    """Notes every activation that `find` recognizes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -28,12 +28,12 @@ from tests.helpers import toys
 
 
 def resnet() -> nn.Module:
-    return toys.randomised(zoo.build("torchvision/resnet18", pretrained=False)[0])
+    return toys.randomized(zoo.build("torchvision/resnet18", pretrained=False)[0])
 
 
 def timm_resnet() -> nn.Module:
-    """Before the activation and with it: its normalisations hold theirs inside (BatchNormAct2d)."""
-    return toys.randomised(zoo.build("timm/resnetv2_18", pretrained=False)[0])
+    """Before the activation and with it: its normalizations hold theirs inside (BatchNormAct2d)."""
+    return toys.randomized(zoo.build("timm/resnetv2_18", pretrained=False)[0])
 
 
 def lite() -> nn.Module:
@@ -48,11 +48,11 @@ def lite() -> nn.Module:
 def test_every_layer_is_what_the_users_module_gives(make: Any, size: int) -> None:
     module = make().eval().double()  # in float64 a mistake stands out from rounding
     if size == 16:
-        toys.randomised(module)
+        toys.randomized(module)
     net = toys.network(module, size)
     images = toys.images(2, size).double()
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(images))
+        module(toys.normalized(images))
     names = [name for name in own if name]
     assert {layer.name for layer in net.layers} <= set(names)
     together = net.read(images, names)
@@ -63,7 +63,7 @@ def test_every_layer_is_what_the_users_module_gives(make: Any, size: int) -> Non
         assert toys.relative(together[name], own[name]) < 1e-11, name
 
 
-def test_activations_inside_normalisations() -> None:
+def test_activations_inside_normalizations() -> None:
     class Inside(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -79,11 +79,11 @@ def test_activations_inside_normalisations() -> None:
             return out
 
     zoo._timm()
-    module = toys.randomised(Inside()).eval()
+    module = toys.randomized(Inside()).eval()
     net = toys.network(module)
     assert {p.conv for p in net._prepared.pairs} == {"conv1", "conv2"}
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     for name in (n for n in own if n):
         assert toys.relative(net.read(toys.images(), {name})[name], own[name]) < 1e-6, name
     pre = net.read(toys.images(), {"bn1.pre", "bn2.pre"})
@@ -128,10 +128,10 @@ class Wrapped(nn.Module):
 
 
 def test_before_the_activation() -> None:
-    module = toys.randomised(Pres()).eval().double()
+    module = toys.randomized(Pres()).eval().double()
     net = toys.network(module)
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images().double()))
+        module(toys.normalized(toys.images().double()))
     expected = {
         "one.pre": own["one.1"],
         "one.2.pre": own["one.1"],
@@ -156,10 +156,10 @@ def test_before_the_activation() -> None:
 
 
 def test_before_the_activation_of_a_reused_module() -> None:
-    module = toys.randomised(toys.Residual()).eval()
+    module = toys.randomized(toys.Residual()).eval()
     net = toys.network(module)
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     summed = own["layer1.bn2"] + own["layer1.down"]
     for name in ("layer1.pre", "layer1.relu.pre"):
         value = net.read(toys.images(), {name})[name]
@@ -182,7 +182,7 @@ def test_before_an_activation_whose_input_is_changed_later() -> None:
     module = Later().eval()
     net = toys.network(module)
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     values = net.read(toys.images(), {"act.pre", "conv", ""})
     assert toys.relative(values["act.pre"], own["conv"]) < 1e-6
     assert toys.relative(values["conv"], own["conv"]) < 1e-6
@@ -222,7 +222,7 @@ def test_reading_stops_at_the_deepest() -> None:
 
 @pytest.mark.parametrize("name", ["stem.0", "pool", "layer1.bn2", "layer1.pre", "layer2", "fc"])
 def test_truncated_gradient_is_the_full_gradient(name: str) -> None:
-    module = toys.randomised(toys.Residual()).eval().double()
+    module = toys.randomized(toys.Residual()).eval().double()
     net = toys.network(module)
     image = toys.images().double()
     frame = next(climb(net, Recipe(start=starts.photo(image), objective=objectives.energy(name))))
@@ -232,12 +232,12 @@ def test_truncated_gradient_is_the_full_gradient(name: str) -> None:
     handle = module.get_submodule(layer).register_forward_hook(
         lambda _m, _a, out: kept.append(out.clone())
     )
-    module(toys.normalised(leaf))
+    module(toys.normalized(leaf))
     handle.remove()
     value = kept[0]
     if name == "layer1.pre":
         block: Any = module.layer1
-        value = value + block.down(module.pool(module.stem(toys.normalised(leaf))))  # type: ignore
+        value = value + block.down(module.pool(module.stem(toys.normalized(leaf))))  # type: ignore
     score = 0.5 * value.flatten(1).square().mean(1)
     (expected,) = torch.autograd.grad(score.sum(), leaf)
     assert toys.relative(frame.score, score.detach()) < 1e-12
@@ -254,7 +254,7 @@ def slopes_by_autograd(module: nn.Module, image: Tensor, name: str) -> tuple[Ten
         return out.clone()  # what follows may change it in place
 
     handle = module.get_submodule(name).register_forward_hook(keep)
-    module(toys.normalised(image.clone().requires_grad_()))[:, 1].sum().backward()
+    module(toys.normalized(image.clone().requires_grad_()))[:, 1].sum().backward()
     handle.remove()
     assert kept[-1].grad is not None
     return kept[-1].detach(), kept[-1].grad
@@ -272,7 +272,7 @@ LEAVES: dict[str, tuple[Any, tuple[str, ...]]] = {
 def test_gradients_begin_at_the_layers_that_are_read(kind: str) -> None:
     """Whatever changes them in place: slopes are true, and nothing below them has any."""
     make, names = LEAVES[kind]
-    module = toys.randomised(make()).eval().double()
+    module = toys.randomized(make()).eval().double()
     net, image = toys.network(module), toys.images().double()
     for name in names:
         value, slope = slopes_by_autograd(module, image, name)
@@ -292,7 +292,7 @@ def test_gradients_begin_at_the_layers_that_are_read(kind: str) -> None:
 def test_gradients_begin_before_an_activation() -> None:
     """Behind a ReLU the slope is that of what comes out, where anything does."""
     for make, names in ((toys.Residual, ("layer1", "layer2")), (Pres, ("one",))):
-        module = toys.randomised(make()).eval().double()
+        module = toys.randomized(make()).eval().double()
         net, image = toys.network(module), toys.images().double()
         for name in names:
             found = net.activations(image, {f"{name}.pre", ""}, leaves=True)
@@ -305,7 +305,7 @@ def test_gradients_begin_before_an_activation() -> None:
 
 
 def test_nothing_below_the_layers_is_kept() -> None:
-    net, image = toys.network(toys.randomised(toys.Residual())), toys.images()
+    net, image = toys.network(toys.randomized(toys.Residual())), toys.images()
     saved: list[int] = []
 
     def count(tensor: Tensor) -> Tensor:
@@ -345,22 +345,22 @@ class HeadFirst(nn.Module):
 
 
 def test_a_network_forgets_from_the_output_down() -> None:
-    net = toys.network(toys.randomised(HeadFirst(), seed=3))
+    net = toys.network(toys.randomized(HeadFirst(), seed=3))
     order = ["head", "last", "norm", "first"]
-    assert changed(net, net.randomised(0)) == {"head"}
+    assert changed(net, net.randomized(0)) == {"head"}
     for part, count in ((0.2, 1), (0.4, 2), (0.6, 3)):
-        assert changed(net, net.randomised(part)) == set(order[:count])
-    assert changed(net, net.randomised(1)) == {*order, "unused"}
+        assert changed(net, net.randomized(part)) == set(order[:count])
+    assert changed(net, net.randomized(1)) == {*order, "unused"}
 
 
 def test_what_is_forgotten_is_as_before_training() -> None:
-    """Deviations of sqrt(2 / fan-in), no biases, normalisations that do nothing."""
-    module = toys.randomised(
+    """Deviations of sqrt(2 / fan-in), no biases, normalizations that do nothing."""
+    module = toys.randomized(
         nn.Sequential(nn.Conv2d(3, 64, 5), nn.BatchNorm2d(64), nn.Conv2d(64, 64, 3))
     )
     before = {name: value.clone() for name, value in module.state_dict().items()}
     net = toys.network(module)
-    other = net.randomised(1)
+    other = net.randomized(1)
     values = other._prepared.plain.state_dict()
     for name, fan in (("0", 75), ("2", 576)):
         assert float(values[f"{name}.weight"].std()) == pytest.approx((2 / fan) ** 0.5, rel=0.03)
@@ -373,18 +373,18 @@ def test_what_is_forgotten_is_as_before_training() -> None:
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name])
     assert changed(net, toys.network(module)) == set()
-    assert changed(other, net.randomised(1)) == set()
-    assert changed(other, net.randomised(1, seed=1)) == {"0", "2"}
+    assert changed(other, net.randomized(1)) == set()
+    assert changed(other, net.randomized(1, seed=1)) == {"0", "2"}
 
 
 def test_a_random_network_is_otherwise_the_same() -> None:
     labels = [f"name {i}, other {i}" for i in range(5)]
-    module = toys.randomised(toys.Residual())
+    module = toys.randomized(toys.Residual())
     net = cs.Network(
         module, mean=toys.MEAN, std=toys.STD, input_size=(16, 20), labels=labels, crop=0.9,
         interpolation="bilinear", name="mine",
     )  # fmt: skip
-    other = net.randomised(0.5)
+    other = net.randomized(0.5)
     for field in (
         "mean",
         "std",
@@ -422,12 +422,12 @@ class Mixing(nn.Module):
 
 
 def test_a_transformer_forgets_its_attention_and_its_token_last() -> None:
-    net = toys.network(toys.randomised(Mixing(), seed=3))
-    assert changed(net, net.randomised(0)) == {"head"}
-    half = changed(net, net.randomised(0.5))
+    net = toys.network(toys.randomized(Mixing(), seed=3))
+    assert changed(net, net.randomized(0)) == {"head"}
+    half = changed(net, net.randomized(0.5))
     assert half > {"head"}
     assert not half & {"", "patches"}
-    whole = net.randomised(1)
+    whole = net.randomized(1)
     attention = {"block.0", "block.0.out_proj"}
     assert changed(net, whole) == {"", "patches", "block.1", "head", *attention}
     values = whole._prepared.plain.state_dict()
@@ -449,7 +449,7 @@ def test_saliency_of_the_default_network_is_autograd_on_timms(
 
 
 def test_threads_read_what_one_thread_reads() -> None:
-    net = toys.network(toys.randomised(toys.Residual()))
+    net = toys.network(toys.randomized(toys.Residual()))
     names = ["stem.0", "layer1.conv1", "layer1.pre", "layer2", "fc", ""]
     expected = {name: net.read(toys.images(), {name})[name] for name in names}
     wrong: list[str] = []
@@ -522,7 +522,7 @@ def test_reading_nothing_and_one_name() -> None:
 
 
 def ramp(height: int, width: int) -> Tensor:
-    """Rows in the first channel, columns in the second, of pixel centres, over the size."""
+    """Rows in the first channel, columns in the second, of pixel centers, over the size."""
     rows = ((torch.arange(height) + 0.5) / height).view(-1, 1).expand(height, width)
     columns = ((torch.arange(width) + 0.5) / width).view(1, -1).expand(height, width)
     return torch.stack([rows, columns, torch.zeros_like(rows)])[None]
@@ -556,22 +556,22 @@ def test_box_is_what_fit_shows(
 ) -> None:
     net = fitting(input_size, crop)
     image = ramp(*size)
-    fitted = net.fit(image)
+    fitted = net.preprocess(image)
     assert fitted.shape == (1, 3, *net.input_size)
-    assert torch.equal(net.fit(fitted), fitted)
+    assert torch.equal(net.preprocess(fitted), fitted)
     box = net.box(image)
     assert -1e-6 <= box.top < box.top + box.height <= size[0] + 1e-6
     assert -1e-6 <= box.left < box.left + box.width <= size[1] + 1e-6
     if min(size) < 5:
         return
-    # Away from the border a ramp stays a ramp: pixel centres lie evenly within the box.
+    # Away from the border a ramp stays a ramp: pixel centers lie evenly within the box.
     for axis, (start, length) in enumerate([(box.top, box.height), (box.left, box.width)]):
         pixels = net.input_size[axis]
         line = fitted[0, axis].mean(1 - axis) * size[axis]
-        centres = start + length * (torch.arange(pixels) + 0.5) / pixels
+        centers = start + length * (torch.arange(pixels) + 0.5) / pixels
         margin = max(1.0, length / pixels)
-        inside = (centres > margin) & (centres < size[axis] - margin)
-        assert torch.allclose(line[inside], centres[inside], atol=0.1 * margin)
+        inside = (centers > margin) & (centers < size[axis] - margin)
+        assert torch.allclose(line[inside], centers[inside], atol=0.1 * margin)
         assert inside.any()
 
 
@@ -584,19 +584,19 @@ def test_fit_is_torchvisions_preset(size: tuple[int, int], interpolation: str) -
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     resized = transforms.resize(image, [64], transforms.InterpolationMode(interpolation))
     expected = transforms.center_crop(resized.clamp(0, 1), [56, 56])
-    assert torch.allclose(net.fit(image), expected, atol=1e-6)
+    assert torch.allclose(net.preprocess(image), expected, atol=1e-6)
 
 
 def test_a_crop_given_as_a_quotient_is_exact() -> None:
     for size, resize in [(224, 232), (224, 256), (240, 255), (288, 320), (380, 384), (32, 93)]:
         image = torch.zeros(1, 3, resize, resize)
-        assert fitting(size, size / resize).fitting.resized(image)[0] == (resize, resize)
+        assert fitting(size, size / resize).preprocessing.resized(image)[0] == (resize, resize)
 
 
 def test_fit_is_differentiable() -> None:
     net = fitting(32, 0.875)
     image = torch.rand(1, 3, 50, 70).requires_grad_()
-    (gradient,) = torch.autograd.grad(net.fit(image).sum(), image)
+    (gradient,) = torch.autograd.grad(net.preprocess(image).sum(), image)
     box = net.box(image.detach())
     assert gradient[0, :, 0].eq(0).all()
     assert gradient[0, :, :, : int(box.left) - 2].eq(0).all()
@@ -613,18 +613,18 @@ def test_channels() -> None:
             out: Tensor = self.keep(x * 1).mean((2, 3))
             return out
 
-    grey = cs.Network(Sum(), mean=(0.25,), std=(0.5,), input_size=4)
-    colour = torch.tensor([1.0, 0.5, 0.25]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    gray = cs.Network(Sum(), mean=(0.25,), std=(0.5,), input_size=4)
+    color = torch.tensor([1.0, 0.5, 0.25]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     luminance = 0.299 * 1 + 0.587 * 0.5 + 0.114 * 0.25
-    assert grey.read(colour, {""})[""].item() == pytest.approx((luminance - 0.25) / 0.5, rel=1e-6)
+    assert gray.read(color, {""})[""].item() == pytest.approx((luminance - 0.25) / 0.5, rel=1e-6)
     one = torch.full((1, 1, 4, 4), 0.75)
-    assert grey.read(one, {""})[""].item() == pytest.approx(1.0)
+    assert gray.read(one, {""})[""].item() == pytest.approx(1.0)
     assert toys.plain_network(Sum(), 4).read(one, {""})[""].tolist() == [[0.75] * 3]
     five = cs.Network(Sum(), mean=(0.0,) * 5, std=(1.0,) * 5, input_size=4)
     assert five.read(torch.ones(2, 5, 4, 4), {""})[""].tolist() == [[1.0] * 5] * 2
     for wrong in (torch.rand(1, 2, 4, 4), torch.rand(1, 4, 4, 4)):
         with pytest.raises(ConvscopeError, match="takes 5 channels, not"):
-            five.fit(wrong)
+            five.preprocess(wrong)
     strange: list[Any] = [
         torch.rand(3, 4, 4),
         torch.ones(1, 3, 4, 4, dtype=torch.uint8),
@@ -632,7 +632,7 @@ def test_channels() -> None:
     ]
     for image in strange:
         with pytest.raises(ConvscopeError, match="images are float tensors"):
-            five.fit(image)
+            five.preprocess(image)
 
 
 @pytest.mark.parametrize(
@@ -662,11 +662,11 @@ def test_what_a_network_refuses(changed: dict[str, Any], message: str) -> None:
 
 
 def test_predict_is_the_softmax() -> None:
-    module = toys.randomised(toys.Residual()).eval()
+    module = toys.randomized(toys.Residual()).eval()
     labels = ["a, first", "b", "c", "d", "e"]
     net = cs.Network(module, mean=toys.MEAN, std=toys.STD, input_size=16, labels=labels)
     with torch.no_grad():
-        logits = module(toys.normalised(toys.images(1)))[0].double().numpy()
+        logits = module(toys.normalized(toys.images(1)))[0].double().numpy()
     probabilities = np.exp(logits) / np.exp(logits).sum()
     rows = net.predict(toys.images(1), top=9)
     assert [row.index for row in rows] == list(np.argsort(-probabilities))
@@ -684,7 +684,7 @@ def accuracy(net: cs.Network, files: list[Path]) -> float:
     right = 0
     for start in range(0, len(files), 10):
         some = files[start : start + 10]
-        batch = torch.cat([net.fit(cs.open_image(file)) for file in some])
+        batch = torch.cat([net.preprocess(cs.open_image(file)) for file in some])
         truth = [int(file.name.split("_")[0]) for file in some]
         right += sum(int(a == b) for a, b in zip(net.logits(batch).argmax(1), truth, strict=True))
     return right / len(files)
@@ -786,7 +786,7 @@ def test_layers() -> None:
     net = toys.network(toys.Residual())
     layers = {layer.name: layer for layer in net.layers}
     assert layers["layer1.conv1"].shape == (8, 8, 8)
-    assert layers["layer1.conv1"].parameters == 8 * 6 * 9
+    assert layers["layer1.conv1"].num_parameters == 8 * 6 * 9
     assert layers["layer1.conv1"].leaf
     assert not layers["layer1"].leaf
     assert layers["layer1"].activation == "ReLU"
@@ -794,16 +794,16 @@ def test_layers() -> None:
     assert not layers["fc"].spatial
     assert net.shape("") == (5,)
     assert net.shape("layer2.pre") == (10, 4, 4)
-    assert net.classes == 5
+    assert net.num_classes == 5
     assert net.activation_names == ("ReLU",)
     assert [layer.name for layer in net.stages] == ["stem", "layer1", "layer2"]
-    assert net.parameters == sum(p.numel() for p in toys.Residual().parameters())
+    assert net.num_parameters == sum(p.numel() for p in toys.Residual().parameters())
     with pytest.raises(ConvscopeError, match="unknown layer 'layer3'; did you mean"):
         net.layer("layer3")
 
 
 def test_parameters_are_the_users() -> None:
-    module = toys.randomised(toys.Residual())
+    module = toys.randomized(toys.Residual())
     net = toys.network(module)
     for name in ("layer1.conv1", "stem.0"):
         ours, theirs = net.parameter(name), module.get_submodule(name).weight
@@ -816,7 +816,7 @@ def test_parameters_are_the_users() -> None:
 
 def test_a_strip_too_narrow_to_enlarge_is_refused(net: cs.Network) -> None:
     with pytest.raises(ConvscopeError, match="2 x 6000 is too narrow"):
-        net.fit(torch.zeros(1, 3, 2, 6000))
+        net.preprocess(torch.zeros(1, 3, 2, 6000))
 
 
 def test_a_size_that_the_module_refuses() -> None:

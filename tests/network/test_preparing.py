@@ -33,7 +33,7 @@ TOYS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("make", TOYS.values(), ids=TOYS)
 def test_untouched(make: Callable[[], nn.Module]) -> None:
-    module = toys.randomised(make()).train()
+    module = toys.randomized(make()).train()
     module.register_forward_hook(lambda *_: None)
     next(module.parameters()).requires_grad_(False)
     for parameter in list(module.parameters())[1:]:
@@ -67,7 +67,7 @@ def test_untouched(make: Callable[[], nn.Module]) -> None:
 
 
 def test_the_network_does_not_follow_later_changes() -> None:
-    module = toys.randomised(toys.Residual())
+    module = toys.randomized(toys.Residual())
     net = toys.network(module)
     before = net.logits(toys.images())
     with torch.no_grad():
@@ -82,12 +82,12 @@ def test_the_network_does_not_follow_later_changes() -> None:
 @pytest.mark.parametrize("make", TOYS.values(), ids=TOYS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_same_output(make: Callable[[], nn.Module], dtype: torch.dtype) -> None:
-    module = toys.randomised(make()).eval().to(dtype)
+    module = toys.randomized(make()).eval().to(dtype)
     net = toys.network(module)
     assert net.dtype == dtype
     images = toys.images(4)
     with torch.no_grad():
-        expected = module(toys.normalised(images.to(dtype)))
+        expected = module(toys.normalized(images.to(dtype)))
     assert toys.relative(net.logits(images), expected) < (1e-6 if dtype == torch.float32 else 1e-14)
 
 
@@ -96,7 +96,7 @@ def test_default_network_folds_exactly(net: cs.Network, seen: Tensor) -> None:
     module.eval()
     with torch.no_grad():
         single = module((seen - 0.5) / 0.5)
-    assert len(net._prepared.pairs) == 49  # one a normalisation
+    assert len(net._prepared.pairs) == 49  # one a normalization
     assert net.notes == ()
     assert toys.relative(net.logits(seen), single) < 1e-6
 
@@ -110,7 +110,7 @@ def test_default_network_folds_exactly(net: cs.Network, seen: Tensor) -> None:
 
 
 def test_folds_what_it_can() -> None:
-    net = toys.network(toys.randomised(toys.Residual()))
+    net = toys.network(toys.randomized(toys.Residual()))
     assert len(net._prepared.pairs) == 7
     folded = net._prepared.variant()
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
@@ -124,7 +124,7 @@ def test_folds_what_it_can() -> None:
 
 
 class Shared(nn.Module):
-    """One weight in two convolutions, each with a normalisation of its own."""
+    """One weight in two convolutions, each with a normalization of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class Shared(nn.Module):
 
 
 class AlsoElsewhere(nn.Module):
-    """The convolution's output goes around its normalisation too."""
+    """The convolution's output goes around its normalization too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class TwiceUsedWeight(AlsoElsewhere):
 
 
 class NormElsewhere(AlsoElsewhere):
-    """The normalisation is used again, behind no convolution."""
+    """The normalization is used again, behind no convolution."""
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.bn(self.bn(self.conv(x)).relu()).mean((2, 3))
@@ -184,7 +184,7 @@ class NormElsewhere(AlsoElsewhere):
 
 
 class NormRead(AlsoElsewhere):
-    """The module reads its normalisation's own numbers."""
+    """The module reads its normalization's own numbers."""
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = (self.bn(self.conv(x)) * self.bn.weight.abs().sum()).mean((2, 3))
@@ -192,7 +192,7 @@ class NormRead(AlsoElsewhere):
 
 
 class ShiftedBetween(AlsoElsewhere):
-    """The convolution's output is changed in place before it is normalised."""
+    """The convolution's output is changed in place before it is normalized."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
@@ -236,13 +236,13 @@ def batch_statistics() -> nn.Module:
     ],
 )
 def test_what_must_not_be_folded(make: Callable[[], nn.Module]) -> None:
-    module = toys.randomised(make()).eval()
+    module = toys.randomized(make()).eval()
     net = toys.network(module)
     assert not net._prepared.pairs
     assert any("not folded" in note for note in net.notes)
     images = toys.images()
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(images))
+        module(toys.normalized(images))
     values = net.read(images, {name for name in own if name})
     for name, value in values.items():
         assert toys.relative(value, own[name]) < 1e-6, name
@@ -253,12 +253,12 @@ def test_what_must_not_be_folded(make: Callable[[], nn.Module]) -> None:
     [Shared, AlsoElsewhere, OutputToo, OnTheFly, TwiceUsedWeight, NormElsewhere, ShiftedBetween],
 )
 def test_one_pair_that_cannot_fold_does_not_stop_the_others(make: Callable[[], nn.Module]) -> None:
-    module = toys.randomised(nn.Sequential(toys.Block(3, 3), make())).eval()
+    module = toys.randomized(nn.Sequential(toys.Block(3, 3), make())).eval()
     net = toys.network(module)
     assert {pair.conv for pair in net._prepared.pairs} == {"0.conv1", "0.conv2", "0.down.0"}
     assert net.notes == ()
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     last = "1" if make is not OutputToo else "1.bn"
     assert toys.relative(net.read(toys.images(), {last})[last], own[last]) < 1e-6
 
@@ -278,11 +278,11 @@ def test_a_wrapped_convolution_keeps_its_meaning() -> None:
     module = nn.Sequential(
         wrapped, nn.Dropout(), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(784, 2)
     )
-    toys.randomised(module).eval()
+    toys.randomized(module).eval()
     net = toys.network(module)
     assert len(net._prepared.pairs) == 1
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     for name in ("0", "0.inner", "0.inner.0", "0.inner.1", "1", "2", "3"):
         assert toys.relative(net.read(toys.images(), {name})[name], own[name]) < 1e-6, name
     together = net.read(toys.images(), {"0", "2"})
@@ -307,11 +307,11 @@ class SideEffects(nn.Module):
 
 
 def test_in_place_side_effects_are_kept() -> None:
-    module = toys.randomised(SideEffects()).eval()
+    module = toys.randomized(SideEffects()).eval()
     net = toys.network(module)
     assert any("in-place" in note for note in net.notes)
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     names = {"conv", "bn", "relu"}
     for name, value in net.read(toys.images(), names).items():
         assert toys.relative(value, own[name]) < 1e-6, name
@@ -333,19 +333,19 @@ class Lenet(nn.Module):
 
 
 def test_view_works() -> None:
-    module = toys.randomised(Lenet()).eval()
+    module = toys.randomized(Lenet()).eval()
     net = toys.network(module)
     assert any("channels_last" in note for note in net.notes)
     assert len(net._prepared.pairs) == 1
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     assert toys.relative(net.logits(toys.images()), own[""]) < 1e-6
     assert toys.relative(net.read(toys.images(), {"conv"})["conv"], own["conv"]) < 1e-6
     ours = next(
         climb(net, Recipe(start=starts.photo(toys.images()), objective=objectives.logit(0)))
     )
     leaf = toys.images().requires_grad_()
-    (theirs,) = torch.autograd.grad(module(toys.normalised(leaf))[:, 0].sum(), leaf)
+    (theirs,) = torch.autograd.grad(module(toys.normalized(leaf))[:, 0].sum(), leaf)
     assert toys.relative(ours.gradient, theirs) < 1e-5
 
 
@@ -356,14 +356,14 @@ def test_the_layout_of_the_default_network_is_the_fast_one(net: cs.Network) -> N
 
 
 def test_a_hook_of_the_users_stays_part_of_the_module() -> None:
-    module = toys.randomised(toys.Residual()).eval()
+    module = toys.randomized(toys.Residual()).eval()
     seen: list[Tensor] = []
     module.layer1.bn1.register_forward_hook(lambda _m, _a, out: 2 * out)  # type: ignore
     module.layer2.conv2.register_forward_hook(  # type: ignore
         lambda _m, _a, out: seen.append(out.detach().clone())
     )
     with torch.no_grad():
-        expected = module(toys.normalised(toys.images()))
+        expected = module(toys.normalized(toys.images()))
     net = toys.network(module)
     assert len(net._prepared.pairs) == 5
     raw = seen[0]
@@ -403,14 +403,14 @@ class Answer:
     ],
 )
 def test_outputs_that_are_no_tensor(pack: Callable[..., Any], folds: bool) -> None:
-    module = toys.randomised(Several(pack)).eval()
+    module = toys.randomized(Several(pack)).eval()
     net = toys.network(module)
     assert bool(net._prepared.pairs) == folds
     assert bool(net.notes) != folds
     with toys.recording(module) as own, torch.no_grad():
-        module(toys.normalised(toys.images()))
+        module(toys.normalized(toys.images()))
     assert toys.relative(net.read(toys.images(), {"bn"})["bn"], own["bn"]) < 1e-6
-    assert net.classes is None
+    assert net.num_classes is None
     for fails in (lambda: net.predict(toys.images(1)), lambda: net.target(3)):
         with pytest.raises(ConvscopeError, match="gives no class scores"):
             fails()
@@ -455,12 +455,12 @@ def test_a_module_that_kept_what_it_computed_can_be_copied() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_full(dtype: torch.dtype) -> None:
-    module = toys.randomised(toys.Residual()).eval().to(dtype)
+    module = toys.randomized(toys.Residual()).eval().to(dtype)
     net = toys.network(module)
     assert net.dtype == torch.float32
     assert next(module.parameters()).dtype == dtype
     with torch.no_grad():
-        expected = copy.deepcopy(module).float()(toys.normalised(toys.images()))
+        expected = copy.deepcopy(module).float()(toys.normalized(toys.images()))
     assert toys.relative(net.logits(toys.images()), expected) < 1e-6
 
 
@@ -534,7 +534,7 @@ def test_activations_work_in_place_again_where_no_gradient_is_needed() -> None:
         module.register_forward_hook(lambda m, *_: used.append(m.relu.inplace))
     output = net.read(image, {""})[""]
     also = net.read(image, {"", "doubled"})[""]
-    seen = net.fit(image).requires_grad_()
+    seen = net.preprocess(image).requires_grad_()
     graded = net.activations(seen, {""})[""]
     assert used == [True, True, False]
     torch.testing.assert_close(output, also, rtol=1e-6, atol=1e-7)

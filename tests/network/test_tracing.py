@@ -390,6 +390,6 @@ def test_pairs() -> None:
         *((f"layer{i}.conv{j}", f"layer{i}.bn{j}") for i in (1, 2) for j in (1, 2)),
         *((f"layer{i}.down.0", f"layer{i}.down.1") for i in (1, 2)),
     }
-    # Of the dense toy only what a normalisation alone reads: nothing, as all maps are kept.
+    # Of the dense toy only what a normalization alone reads: nothing, as all maps are kept.
     assert pairs(toys.Dense()) == set()
     assert pairs(toys.Reused()) == set()

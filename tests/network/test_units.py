@@ -38,7 +38,7 @@ def test_the_strongest_against_the_usual(own: cs.Network) -> None:
 
 
 def test_places_far_apart_go_first_and_no_place_counts_twice(own: cs.Network) -> None:
-    # In order of strength: a peak, the same place, a neighbour (2 pixels on), one far away.
+    # In order of strength: a peak, the same place, a neighbor (2 pixels on), one far away.
     values = maps((8.0, 8, 8), (0.9, 8, 8), (0.7, 8, 9), (0.5, 8, 12))
     assert named(outstanding(own, LAYER, values, 1)) == ["0@8,8"]
     assert named(outstanding(own, LAYER, values, 2)) == ["0@8,8", "3@8,12"]

@@ -26,14 +26,14 @@ def test_the_default_network(net: cs.Network, photo: Tensor) -> None:
     assert net.name == "efficientnet_lite0"
     assert (net.mean, net.std) == ((0.5,) * 3, (0.5,) * 3)
     assert (net.input_size, net.crop, net.interpolation) == ((224, 224), 0.875, "bicubic")
-    assert net.classes == len(net.labels) == 1000
+    assert net.num_classes == len(net.labels) == 1000
     known = {0: "tench", 281: "tabby", 207: "golden retriever", 934: "hotdog", 999: "toilet tissue"}
     assert {i: net.labels[i] for i in known} == known
     assert net.target("tabby").channel == 281
     assert net.target("tabby cat").channel == 281
     assert net.predict(photo, 1)[0].index in range(281, 286)  # the domestic cats
     assert net.source == {"name": "efficientnet_lite0", "pretrained": True, "checkpoint": None}
-    assert net.parameters == 4_652_008
+    assert net.num_parameters == 4_652_008
 
 
 def test_lite1(photo: Tensor) -> None:
@@ -165,7 +165,7 @@ WAYS: dict[str, Callable[[dict[str, Any], Path], Path]] = {
 
 @pytest.mark.parametrize("save", WAYS.values(), ids=WAYS)
 def test_round_trip(save: Callable[[dict[str, Any], Path], Path], tmp_path: Path) -> None:
-    trained, fresh = toys.randomised(toys.Residual()), toys.randomised(toys.Residual(), seed=1)
+    trained, fresh = toys.randomized(toys.Residual()), toys.randomized(toys.Residual(), seed=1)
     path = save(trained.state_dict(), tmp_path / "weights")
     checkpoints.load_checkpoint(fresh, path)
     assert list(fresh.state_dict()) == list(trained.state_dict())

@@ -1,4 +1,4 @@
-"""From numbers to colours and figures."""
+"""From numbers to colors and figures."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _MAP = torch.randn(9, 7, generator=torch.Generator().manual_seed(0))
 _RGB = torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(0))
 
 
-def colour(name: mpl.colors.Colormap, fraction: float) -> tuple[int, int, int]:
-    """A colour map's entry, by hand: 256 entries over [0, 1]."""
+def color(name: mpl.colors.Colormap, fraction: float) -> tuple[int, int, int]:
+    """A color map's entry, by hand: 256 entries over [0, 1]."""
     red, green, blue, _ = name(min(255, int(fraction * 256)))
     return int(red * 255 + 0.5), int(green * 255 + 0.5), int(blue * 255 + 0.5)
 
@@ -68,7 +68,7 @@ def test_bytes_are_rounded_and_bounded() -> None:
     np.testing.assert_array_equal(to_bytes(torch.tensor([[[0.2]]])), [[[51, 51, 51]]])
 
 
-# ---------------------------------------------------------------------------------- colours
+# ---------------------------------------------------------------------------------- colors
 
 
 def painted(values: Tensor, **options: Any) -> Array:
@@ -77,18 +77,18 @@ def painted(values: Tensor, **options: Any) -> Array:
 
 def test_a_map_goes_from_its_least_to_its_largest() -> None:
     found = painted(torch.tensor([[5.0, 7.5], [6.25, 10.0]]))
-    expected = [[colour(MAGMA, 0), colour(MAGMA, 0.5)], [colour(MAGMA, 0.25), colour(MAGMA, 1)]]
+    expected = [[color(MAGMA, 0), color(MAGMA, 0.5)], [color(MAGMA, 0.25), color(MAGMA, 1)]]
     assert close(found, expected)
 
 
 def test_a_map_that_begins_near_zero_begins_at_zero() -> None:
-    assert close(painted(torch.tensor([[1.0, 10.0]]))[0, 0], colour(MAGMA, 0.1))
+    assert close(painted(torch.tensor([[1.0, 10.0]]))[0, 0], color(MAGMA, 0.1))
 
 
 @pytest.mark.parametrize("scale", [1e-40, 1e-6, 1.0, 1e6])
-def test_a_signed_map_is_centred_on_zero(scale: float) -> None:
+def test_a_signed_map_is_centered_on_zero(scale: float) -> None:
     found = painted(scale * torch.tensor([[-1.0, 0.0, 2.0, 4.0]]), signed=True)
-    expected = [colour(RED_BLUE, f) for f in (0.375, 0.5, 0.75, 1)]
+    expected = [color(RED_BLUE, f) for f in (0.375, 0.5, 0.75, 1)]
     assert close(found, [expected])
     assert found[0, 0, 2] > found[0, 0, 0], "negative is blue"
     assert found[0, 3, 0] > found[0, 3, 2], "positive is red"
@@ -97,16 +97,16 @@ def test_a_signed_map_is_centred_on_zero(scale: float) -> None:
 def test_clip_saturates_from_its_quantile_on() -> None:
     values = torch.arange(101.0).view(1, -1)
     found = painted(values, clip=0.5)
-    assert close(found[0, 25], colour(MAGMA, 0.5))
-    assert close(found[0, 50:], colour(MAGMA, 1))
+    assert close(found[0, 25], color(MAGMA, 0.5))
+    assert close(found[0, 50:], color(MAGMA, 1))
 
 
-def test_top_is_where_colours_saturate_whatever_clip_says() -> None:
+def test_top_is_where_colors_saturate_whatever_clip_says() -> None:
     values = torch.tensor([[-3.0, 1.0, 2.0, 4.0, 9.0]])
     found = painted(values, top=4.0, clip=0.1)
-    assert close(found[0], [colour(MAGMA, f) for f in (0, 0.25, 0.5, 1, 1)])
+    assert close(found[0], [color(MAGMA, f) for f in (0, 0.25, 0.5, 1, 1)])
     found = painted(values, signed=True, top=4.0, clip=0.1)
-    assert close(found[0], [colour(RED_BLUE, f) for f in (0.125, 0.625, 0.75, 1, 1)])
+    assert close(found[0], [color(RED_BLUE, f) for f in (0.125, 0.625, 0.75, 1, 1)])
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -116,7 +116,7 @@ def test_the_top_of_maps_that_are_all_zero_is_one(signed: bool) -> None:
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("value", [0.0, 3.0, -3.0])
-def test_a_map_of_one_value_has_one_colour(signed: bool, value: float) -> None:
+def test_a_map_of_one_value_has_one_color(signed: bool, value: float) -> None:
     found = painted(torch.full((3, 3), value), signed=signed)
     assert len(np.unique(found.reshape(-1, 3), axis=0)) == 1
 
@@ -172,9 +172,9 @@ def test_an_overlay_covers_by_strength() -> None:
     photo = torch.full((3, 4, 4), 1.0)
     found = covered(torch.tensor([0.0, 0.5, 0.5, 1.0]).expand(4, 4), photo)
     assert close(found[0, 0], round(0.85 * 255)), "nothing there: the lightened photo alone"
-    strong = [0.15 * 0.85 * 255 + 0.85 * c for c in colour(MAGMA, 1)]
+    strong = [0.15 * 0.85 * 255 + 0.85 * c for c in color(MAGMA, 1)]
     assert close(found[0, -1], np.round(strong))
-    half = [0.575 * 0.85 * 255 + 0.425 * c for c in colour(MAGMA, 0.5)]
+    half = [0.575 * 0.85 * 255 + 0.425 * c for c in color(MAGMA, 0.5)]
     assert close(found[0, 1], np.round(half))
 
 
@@ -198,15 +198,15 @@ def test_a_map_of_zeros_leaves_the_photo_as_it_is(signed: bool) -> None:
     assert close(found, expected[..., None])
 
 
-def test_the_colours_beside_an_overlay_are_those_that_it_has_on_middle_grey() -> None:
-    grey = 255 * (0.15 + 0.7 * 0.5)
+def test_the_colors_beside_an_overlay_are_those_that_it_has_on_middle_gray() -> None:
+    gray = 255 * (0.15 + 0.7 * 0.5)
     signed = ramp(signed=True, over_photo=True)[:, 0]
     assert close(signed[0], np.round([0.15 * 127.5 + 0.85 * c for c in RED]))
     assert close(signed[-1], np.round([0.15 * 127.5 + 0.85 * c for c in BLUE]))
     assert close(signed[[127, 128]], round(127.5), within=3)
     unsigned = ramp(signed=False, over_photo=True)[:, 0]
-    assert close(unsigned[-1], round(grey), within=1)
-    assert close(unsigned[0], np.round([0.15 * 127.5 + 0.85 * c for c in colour(MAGMA, 1)]))
+    assert close(unsigned[-1], round(gray), within=1)
+    assert close(unsigned[0], np.round([0.15 * 127.5 + 0.85 * c for c in color(MAGMA, 1)]))
 
 
 # -------------------------------------------------------------------------------- figures
@@ -223,20 +223,20 @@ def test_nothing_to_show() -> None:
 
 
 def blocks(picture: Image.Image, wanted: tuple[int, int, int]) -> tuple[int, int, int, int]:
-    """First and last row and column of the pixels of a colour."""
+    """First and last row and column of the pixels of a color."""
     mask = np.abs(np.asarray(picture, int) - wanted).max(2) <= 2
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
     assert len(rows), f"no pixel of {wanted}"
     return rows[0], rows[-1], columns[0], columns[-1]
 
 
-COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)]
+COLORS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)]
 
 
 def test_tiles_lie_in_rows_in_their_order() -> None:
-    tiles = torch.tensor(COLOURS).view(5, 3, 1, 1).expand(-1, -1, 20, 20) / 255
+    tiles = torch.tensor(COLORS).view(5, 3, 1, 1).expand(-1, -1, 20, 20) / 255
     picture = draw((Grid(tiles, columns=2, low=0.0, high=1.0),))
-    found = [blocks(picture, c) for c in COLOURS]
+    found = [blocks(picture, c) for c in COLORS]
     for i, (top, bottom, left, right) in enumerate(found):
         assert abs((bottom - top) - (right - left)) <= 2, "a square stays one"
         if i % 2:
@@ -357,23 +357,23 @@ def test_negative_bars_are_seen() -> None:
     assert lengths.max() / lengths[lengths > 3].min() == pytest.approx(2, rel=0.05)
 
 
-# ------------------------------------------------------------------------------ colour bars
+# ------------------------------------------------------------------------------ color bars
 
 
 def bar_of(picture: Image.Image) -> Array:
-    """The pixels of the colour bar: the first thing right of a map that is wide and not white."""
+    """The pixels of the color bar: the first thing right of a map that is wide and not white."""
     pixels = np.asarray(picture, int)
     inked = inky(pixels).sum(0) > pixels.shape[0] / 2
     starts, ends = (np.flatnonzero(np.diff(inked.astype(int)) == d) + 1 for d in (1, -1))
     return pixels[:, starts[1] : ends[1]]
 
 
-def test_the_bar_beside_a_map_has_its_colours() -> None:
+def test_the_bar_beside_a_map_has_its_colors() -> None:
     bar = bar_of(draw((HeatMap(torch.linspace(0, 1, 100).view(10, 10), "units"),)))
     inked = np.flatnonzero(inky(bar).all(1))
     for fraction in (0.25, 0.5, 0.75):
         row = round(inked[-1] + (inked[0] - inked[-1]) * fraction)
-        assert np.abs(bar[row] - colour(MAGMA, fraction)).max() <= 6
+        assert np.abs(bar[row] - color(MAGMA, fraction)).max() <= 6
 
 
 @pytest.mark.parametrize(
@@ -415,9 +415,9 @@ def test_marks_of_the_bar_are_at_their_values() -> None:
     )
     right += bar.shape[1]
     marks = np.flatnonzero((picture[:, right + 2] < 220).any(1))
-    centres = [group.mean() for group in np.split(marks, np.flatnonzero(np.diff(marks) > 1) + 1)]
+    centers = [group.mean() for group in np.split(marks, np.flatnonzero(np.diff(marks) > 1) + 1)]
     expected = [inked[0] + (inked[-1] - inked[0]) * f for f in (0, 0.25, 0.5, 0.75, 1)]  # 4 to -4
-    assert centres == pytest.approx(expected, abs=2)
+    assert centers == pytest.approx(expected, abs=2)
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def constant(value: float, height: int = 20, width: int = 20, **options: Any) ->
 def test_maps_of_a_sheet_lie_in_rows_and_share_a_scale_by_their_top() -> None:
     values = (0.2, 0.4, 0.6, 0.8, 1.0)
     picture = draw((Sheet(tuple(constant(v, top=1.0) for v in values), columns=2),))
-    found = [blocks(picture, colour(MAGMA, v)) for v in values]
+    found = [blocks(picture, color(MAGMA, v)) for v in values]
     for i, (top, bottom, left, right) in enumerate(found):
         assert abs((bottom - top) - (right - left)) <= 2
         column = found[i % 2]
@@ -518,8 +518,8 @@ def test_photographs_decide_the_shape_of_a_tile_and_no_map_is_stretched() -> Non
     shade = round(255 * 0.85)
     a, b, c = (
         blocks(picture, (shade, shade, shade)),
-        blocks(picture, colour(MAGMA, 0.5)),
-        blocks(picture, colour(MAGMA, 0.75)),
+        blocks(picture, color(MAGMA, 0.5)),
+        blocks(picture, color(MAGMA, 0.75)),
     )
     for (top, bottom, left, right), ratio in ((a, 2), (b, 1), (c, 1 / 3)):
         assert (right - left + 1) / (bottom - top + 1) == pytest.approx(ratio, abs=0.03)
@@ -585,7 +585,7 @@ PALE = (241, 241, 241)
 
 
 def mosaic(places: list[tuple[float, float]], size: tuple[float, float], side: int = 40) -> Array:
-    tiles = torch.tensor(COLOURS[: len(places)]).view(-1, 3, 1, 1) / 255
+    tiles = torch.tensor(COLORS[: len(places)]).view(-1, 3, 1, 1) / 255
     panel = Mosaic(tiles.expand(-1, -1, side, side), torch.tensor(places), size)
     return np.asarray(draw((panel,)), int)
 
@@ -593,12 +593,12 @@ def mosaic(places: list[tuple[float, float]], size: tuple[float, float], side: i
 def test_tiles_of_a_mosaic_lie_where_they_belong_the_later_ones_on_top() -> None:
     picture = mosaic([(1.0, 1.0), (1.5, 1.25), (4.0, 3.0)], (5, 4))
     (top, _, left, _), second, third = (
-        blocks(Image.fromarray(picture.astype(np.uint8)), c) for c in COLOURS[:3]
+        blocks(Image.fromarray(picture.astype(np.uint8)), c) for c in COLORS[:3]
     )
     assert (top, left) == pytest.approx((59, 59), abs=1), "a margin, half a tile, a white rim"
     assert second == (top + 20, top + 20 + 77, left + 40, left + 40 + 77), "whole: 80 less 2"
     assert third == (top + 160, top + 160 + 77, left + 240, left + 240 + 77)
-    assert (picture[top + 40, left + 38] == COLOURS[0]).all()
+    assert (picture[top + 40, left + 38] == COLORS[0]).all()
     assert (picture[top + 40, left + 39] == 255).all(), "the rim of the upper tile"
     assert (picture[top + 200, left] == PALE).all()
     assert picture.shape == (4 * 80 + 36, 5 * 80 + 36, 3)
@@ -614,11 +614,11 @@ def test_a_mosaic_is_large_but_its_tiles_are_enlarged_only_twice() -> None:
 def test_what_of_a_mosaic_is_beyond_its_canvas_is_cut_off() -> None:
     corners = [(0.0, 0.0), (2.0, 0.0), (0.0, 2.0), (2.0, 2.0), (-9.0, 1.0)]
     picture = Image.fromarray(mosaic(corners, (2, 2)).astype(np.uint8))
-    for (x, y), c in zip(corners[:4], COLOURS[:4], strict=True):
+    for (x, y), c in zip(corners[:4], COLORS[:4], strict=True):
         top, bottom, left, right = blocks(picture, c)
         assert (bottom - top, right - left) == (38, 38)
         assert (left < 20, top < 20) == (x == 0, y == 0)
-    assert (np.asarray(picture)[18:-18, 18:-18] != COLOURS[4]).any(2).all()
+    assert (np.asarray(picture)[18:-18, 18:-18] != COLORS[4]).any(2).all()
 
 
 def test_tiles_of_a_mosaic_are_shrunk_smoothly() -> None:
@@ -626,7 +626,7 @@ def test_tiles_of_a_mosaic_are_shrunk_smoothly() -> None:
     tiles = board.float().expand(1, 3, -1, -1)
     picture = np.asarray(draw((Mosaic(tiles, torch.tensor([[5.0, 5.0]]), (100, 100)),)), int)
     inner = picture[18 + 94 : 18 + 106, 18 + 94 : 18 + 106]
-    assert np.abs(inner - 127).max() < 30, "grey, for a pixel is several squares"
+    assert np.abs(inner - 127).max() < 30, "gray, for a pixel is several squares"
 
 
 # ----------------------------------------------------------------------------------- curves
@@ -647,9 +647,9 @@ def curves(**options: Any) -> Array:
 
 def floor_of(picture: Array) -> tuple[int, int, int]:
     """Row, and first and last column, of the line below a plot."""
-    grey = inked(picture, FAINT, 40)
-    row = int(np.argmax(grey.sum(1)))
-    columns = np.flatnonzero(grey[row])
+    gray = inked(picture, FAINT, 40)
+    row = int(np.argmax(gray.sum(1)))
+    columns = np.flatnonzero(gray[row])
     line = max(np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1), key=len)
     return row, line[0], line[-1]
 
@@ -668,9 +668,9 @@ def test_a_curve_goes_through_its_values_from_zero() -> None:
 
 def test_values_below_zero_are_seen_and_zero_is_a_line() -> None:
     picture = curves(lines={"a": (-3.0, -3.0), "b": (1.0, 1.0)})
-    grey = inked(picture, FAINT, 40).sum(1)
+    gray = inked(picture, FAINT, 40).sum(1)
     rows = [np.flatnonzero(inked(picture, c).sum(1) > 300).mean() for c in (ACCENT, VERMILION)]
-    zero = np.flatnonzero(grey > 300)
+    zero = np.flatnonzero(gray > 300)
     zero = zero[(zero > rows[1]) & (zero < rows[0])].mean()
     assert (rows[0] - zero) / (zero - rows[1]) == pytest.approx(3, rel=0.03)
 
@@ -705,7 +705,7 @@ def test_nan_leaves_a_gap_and_a_lone_value_is_a_dot() -> None:
     assert seen(2.97, 3.03).all()
 
 
-def test_what_is_faint_is_grey_and_dashed() -> None:
+def test_what_is_faint_is_gray_and_dashed() -> None:
     lines = {"a": (1.0, 1.0), "chance": (0.5, 0.5)}
 
     def strokes(wanted: tuple[int, int, int], **options: Any) -> int:
@@ -724,7 +724,7 @@ def test_what_is_faint_is_grey_and_dashed() -> None:
 VERMILION = (0xD5, 0x5E, 0x00)
 
 
-def test_names_stand_beside_the_ends_in_their_colours() -> None:
+def test_names_stand_beside_the_ends_in_their_colors() -> None:
     picture = curves(lines={"first": (0.0, 1.0), "second": (1.0, 0.2)})
     floor, _, right = floor_of(picture)
     beside = picture[: floor - 10, right + 8 :]

@@ -74,7 +74,7 @@ def darkroom(monkeypatch: pytest.MonkeyPatch) -> Darkroom:
         brightness = round(float(image[0, 0, 0, 0] * 255))
         room.before(brightness)
         room.served.append(brightness)
-        yield Frame(panels=(Picture(image[0] * by),), figures={"brightness": brightness})
+        yield Frame(panels=(Picture(image[0] * by),), summary={"brightness": brightness})
 
     return room
 
@@ -277,7 +277,7 @@ def test_the_picture_is_that_of_a_single_photograph(
     assert row == {"image": "photos/a.png", **single, "picture": "again/a.png.png"}
     run = cs.saliency(own_network(), cs.open_image("photos/a.png"), target="1")
     assert Image.open("out/a.png.png").tobytes() == run.result().picture.tobytes()
-    assert pictures.read_recipe("out/a.png.png") == run.recipe
+    assert pictures.read_provenance("out/a.png.png") == run.provenance
 
 
 def test_a_picture_of_a_folder_can_be_replayed(
@@ -421,7 +421,9 @@ def test_what_may_not_differ(photos: Path, darkroom: Darkroom, shell: Shell, nam
 
 def rewrite(picture: Path, changes: dict[str, Any]) -> None:
     with Image.open(picture) as opened:
-        pictures.save_pictures(picture, [opened.copy()], pictures.read_recipe(picture) | changes)
+        pictures.save_pictures(
+            picture, [opened.copy()], pictures.read_provenance(picture) | changes
+        )
 
 
 @pytest.mark.parametrize("content", ["", "no image", "plain", "half"])

@@ -19,13 +19,13 @@ from convscope.files import pictures
 from convscope.types.panels import Grid, Picture, SignedPicture
 from convscope.vocabulary.objectives import logit, tv
 from convscope.vocabulary.optimizers import adam, sign
-from convscope.vocabulary.priors import wander
+from convscope.vocabulary.priors import random_affine
 from convscope.vocabulary.starts import fourier, photo
 from tests.helpers import toys
 from tests.helpers.networks import own_network
 
-GREY = {"start": "noise(0, size=32)", "objective": "logit(1)", "optimiser": "sgd(0.1)", "steps": 3}
-CHANCE = GREY | {
+GRAY = {"start": "noise(0, size=32)", "objective": "logit(1)", "optimizer": "sgd(0.1)", "steps": 3}
+CHANCE = GRAY | {
     "start": "fourier(sigma=1, size=32)",
     "rule": "redirected",
     "priors": ["jitter(4)"],
@@ -43,7 +43,7 @@ def frames(run: cs.Run) -> list[bytes]:
 def test_it_goes_straight_up_a_linear_score() -> None:
     net, weight = toys.linear()
     image = toys.images(1, 5).double()
-    texts = {"start": "photo(image)", "objective": "2 * logit(1)", "optimiser": "sgd(0.1)"}
+    texts = {"start": "photo(image)", "objective": "2 * logit(1)", "optimizer": "sgd(0.1)"}
     results = list(cs.ascend(net, texts | {"steps": 4}, image))
     first = 2 * float(net.logits(image)[0, 1])
     # A step of 0.1 along 2 w makes the score grow by 0.1 |2 w|^2.
@@ -55,22 +55,22 @@ def test_it_goes_straight_up_a_linear_score() -> None:
         np.testing.assert_allclose(result.image, moved.permute(0, 2, 3, 1), rtol=1e-12)
         assert result.score == pytest.approx(scores[k - 1], rel=1e-12)
         np.testing.assert_allclose(result.arrays["scores"][:, 0], scores[:k], rtol=1e-12)
-        assert result.figures == {"score": result.score, "steps": k}
-        json.dumps(dict(result.figures))
+        assert result.summary == {"score": result.score, "steps": k}
+        json.dumps(dict(result.summary))
 
 
 @pytest.mark.parametrize(
     "net",
     [own_network(), own_network(channels=1), own_network(dtype=torch.float64)],
-    ids=["colour", "grey", "double"],
+    ids=["color", "gray", "double"],
 )
 def test_any_network(net: cs.Network, own_photo: Tensor) -> None:
-    texts = CHANCE | {"start": "fourier(image=net.fit(image))"}
+    texts = CHANCE | {"start": "fourier(image=net.preprocess(image))"}
     result = cs.ascend(net, texts, own_photo).result()
     assert result.image is not None
     assert result.image.shape == (1, 32, 32, len(net.mean))
     assert result.picture.size == (32, 32)
-    assert cs.ascend(net, GREY).result().picture.mode == "RGB"
+    assert cs.ascend(net, GRAY).result().picture.mode == "RGB"
     looked = cs.ascend(net, {"start": "photo(image)", "objective": "logit(1)"}, own_photo)
     assert min(looked.result().picture.size) > 50
 
@@ -79,7 +79,7 @@ def test_the_same_seed_the_same_picture(own: cs.Network) -> None:
     run = cs.ascend(own, CHANCE)
     assert frames(run) == frames(run) == frames(cs.ascend(own, CHANCE, seed=0))
     assert frames(run)[-1] != frames(cs.ascend(own, CHANCE, seed=1))[-1]
-    assert run.recipe["parameters"]["seed"] == 0  # type: ignore[index]
+    assert run.provenance["parameters"]["seed"] == 0  # type: ignore[index]
 
 
 def test_a_file_a_mapping_and_a_value_are_one_recipe(own: cs.Network, tmp_path: Path) -> None:
@@ -87,16 +87,16 @@ def test_a_file_a_mapping_and_a_value_are_one_recipe(own: cs.Network, tmp_path: 
         "start": "fourier(size=32)",
         "objective": "logit(1) - 3 * tv()",
         "rule": "redirected",
-        "priors": ["wander()"],
-        "optimiser": "adam(0.05)",
+        "priors": ["random_affine()"],
+        "optimizer": "adam(0.05)",
         "steps": 2,
     }
     value = cs.Recipe(
         start=fourier(size=32),
         objective=logit(1) - 3 * tv(),
         rule="redirected",
-        priors=(wander(),),
-        optimiser=adam(0.05),
+        priors=(random_affine(),),
+        optimizer=adam(0.05),
         steps=2,
     )
     (tmp_path / "a.json").write_text(json.dumps(texts))
@@ -104,7 +104,7 @@ def test_a_file_a_mapping_and_a_value_are_one_recipe(own: cs.Network, tmp_path: 
     (tmp_path / "a.toml").write_text("\n".join(lines))
     runs = [cs.ascend(own, one) for one in (value, texts, tmp_path / "a.json")]
     runs.append(cs.ascend(own, str(tmp_path / "a.toml")))
-    assert all(run.recipe == runs[0].recipe for run in runs)
+    assert all(run.provenance == runs[0].provenance for run in runs)
     assert all(frames(run) == frames(runs[0]) for run in runs)
     image = runs[0].result().image
     assert image is not None
@@ -136,7 +136,7 @@ def test_several_images_are_a_grid_with_their_scores(own: cs.Network) -> None:
     assert (panel.low, panel.high) == (0, 1), "as they are, not stretched"
     assert isinstance(result.score, np.ndarray)
     assert panel.captions == tuple(f"{score:.4g}" for score in result.score)
-    assert result.figures["score"] == result.score.tolist()
+    assert result.summary["score"] == result.score.tolist()
     assert result.score[0] != result.score[1]
     assert result.arrays["scores"].shape == (3, 2)
 
@@ -154,7 +154,7 @@ def test_a_gradient_that_is_not_followed_is_shown(own: cs.Network, own_photo: Te
     for panel, values in ((gradient, expected[0]), (mirrored, expected[1])):
         assert isinstance(panel, SignedPicture)
         torch.testing.assert_close(panel.values, values)
-    assert result.figures["score"] == pytest.approx(score.tolist())
+    assert result.summary["score"] == pytest.approx(score.tolist())
     assert result.arrays == {}
 
 
@@ -166,17 +166,17 @@ def test_a_saved_picture_carries_the_recipe_and_the_photograph(
 ) -> None:
     Image.effect_mandelbrot((40, 32), (-2, -1, 1, 1), 30).save(tmp_path / "photo.png")
     image = cs.open_image(tmp_path / "photo.png")
-    value = cs.Recipe(start=photo(own.fit(image)), objective=logit(1), optimiser=sign(0.5))
+    value = cs.Recipe(start=photo(own.preprocess(image)), objective=logit(1), optimizer=sign(0.5))
     run = cs.ascend(own, value, image, seed=7)
     assert run.technique == "ascend"
-    carried = pictures.read_recipe(run.save(tmp_path / "out.png"))
+    carried = pictures.read_provenance(run.save(tmp_path / "out.png"))
     assert carried["parameters"] == {
         "recipe": {
-            "start": "photo(image=net.fit(image))",
+            "start": "photo(image=net.preprocess(image))",
             "objective": "logit(target=1)",
             "rule": "plain",
             "priors": [],
-            "optimiser": "sign(rate=0.5)",
+            "optimizer": "sign(lr=0.5)",
             "steps": 1,
         },
         "seed": 7,
@@ -187,7 +187,7 @@ def test_a_saved_picture_carries_the_recipe_and_the_photograph(
 
 def test_the_photograph_is_untouched(own: cs.Network, own_photo: Tensor) -> None:
     photograph = own_photo.clone().requires_grad_()
-    cs.ascend(own, GREY | {"start": "fourier(image=image)"}, photograph).result()
+    cs.ascend(own, GRAY | {"start": "fourier(image=image)"}, photograph).result()
     assert torch.equal(photograph, own_photo)
     assert photograph.grad is None
 
@@ -216,14 +216,14 @@ def test_a_recipe_of_the_documentation_is_on_its_page(file: Path, net: cs.Networ
 @pytest.mark.parametrize(
     ("recipe", "image", "seed", "message"),
     [
-        (GREY | {"start": "photo(image)"}, None, 0, r"^start: the recipe needs a photograph"),
-        (GREY, torch.rand(1, 3, 8, 8), 0, r"no use for a photograph"),
-        (GREY, torch.rand(1, 3, 8, 8) * 9, 0, r"images hold RGB in \[0, 1\]"),
-        (GREY, None, -1, r"^ascend: seed: .* equal to 0, not -1$"),
-        (GREY, None, "x", r"^ascend: seed: .* not 'x'$"),
-        (GREY | {"objective": "logit(3)"}, None, 0, r"no class 3: Own has 0 to 2"),
+        (GRAY | {"start": "photo(image)"}, None, 0, r"^start: the recipe needs a photograph"),
+        (GRAY, torch.rand(1, 3, 8, 8), 0, r"no use for a photograph"),
+        (GRAY, torch.rand(1, 3, 8, 8) * 9, 0, r"images hold RGB in \[0, 1\]"),
+        (GRAY, None, -1, r"^ascend: seed: .* equal to 0, not -1$"),
+        (GRAY, None, "x", r"^ascend: seed: .* not 'x'$"),
+        (GRAY | {"objective": "logit(3)"}, None, 0, r"no class 3: Own has 0 to 2"),
         (
-            GREY | {"start": "fourier()", "priors": ["box()"]},
+            GRAY | {"start": "fourier()", "priors": ["clamp()"]},
             None,
             0,
             r"fourier has none to change",
@@ -240,4 +240,4 @@ def test_errors(
 
 def test_no_network() -> None:
     with pytest.raises(cs.ConvscopeError, match=r"^ascend needs a Network first"):
-        cs.ascend(GREY, GREY)  # type: ignore[arg-type]
+        cs.ascend(GRAY, GRAY)  # type: ignore[arg-type]

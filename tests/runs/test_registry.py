@@ -29,19 +29,19 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     monkeypatch.setattr(catalog, "_added", dict(catalog._added))
 
-    @cs.technique(title="Posterise", paper="Nobody 2024", url="https://example.org/posterise")
-    def posterise(
+    @cs.technique(title="Posterize", paper="Nobody 2024", url="https://example.org/posterize")
+    def posterize(
         net: cs.Network,
         image: Tensor,
         *,
-        levels: Annotated[int, Field(ge=2, le=256, description="shades of each colour")] = 4,
+        levels: Annotated[int, Field(ge=2, le=256, description="shades of each color")] = 4,
         mix: Annotated[float, Field(gt=0, le=1, description="how much of it")] = 1.0,
         by: Annotated[Literal["round", "floor"], Field(description="which shade")] = "round",
         target: cs.TargetName = None,
         tag: Annotated[str, Field(description="has no default")],
         seed: cs.Seed = 0,
     ) -> Iterator[Frame]:
-        """The photograph in few colours.
+        """The photograph in few colors.
 
         For the sake of this test.
         """
@@ -53,10 +53,10 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
                 step=step,
                 steps=2,
                 image=shown,
-                figures={"tag": tag},
+                summary={"tag": tag},
             )
 
-    return posterise
+    return posterize
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_new_technique_is_a_python_call(toy: Toy, own: cs.Network, photo_file:
     found = run.result().image
     assert found is not None
     torch.testing.assert_close(torch.from_numpy(found).permute(0, 3, 1, 2), expected)
-    assert run.recipe["parameters"] == {
+    assert run.provenance["parameters"] == {
         "levels": 2, "mix": 1.0, "by": "round", "target": None, "tag": "x", "seed": 0,
     }  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_a_new_technique_is_a_command(
     out = photo_file.with_name("out.png")
     with pytest.raises(SystemExit) as done:
         main.main(
-            ["posterise", str(photo_file), "--tag", "x", "--levels", "2", "-o", str(out), "--json"]
+            ["posterize", str(photo_file), "--tag", "x", "--levels", "2", "-o", str(out), "--json"]
         )
     assert done.value.code == 0
     assert json.loads(capsys.readouterr().out) == {"picture": str(out), "tag": "x"}
@@ -97,29 +97,29 @@ def test_a_new_technique_is_a_command(
 
 
 def test_a_new_technique_is_in_the_help(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["--help"], ["posterise", "--help"]):
+    for words in (["--help"], ["posterize", "--help"]):
         with pytest.raises(SystemExit) as done:
             main.main(words)
         assert done.value.code == 0
         text = " ".join(capsys.readouterr().out.split())
-        assert "The photograph in few colours." in text
-    assert "shades of each colour" in text
+        assert "The photograph in few colors." in text
+    assert "shades of each color" in text
     assert "[default: 4]" in text
-    assert "https://example.org/posterise" in text
+    assert "https://example.org/posterize" in text
     assert re.search(r"--tag STR has no default *\[required\]", text)
 
 
 def test_a_new_technique_is_found_by_name(toy: Toy) -> None:
-    entry = registry.get("posterise")
-    assert "posterise" in registry.names()
-    assert (entry.title, entry.paper) == ("Posterise", "Nobody 2024")
-    assert entry.summary == "The photograph in few colours."
+    entry = registry.get("posterize")
+    assert "posterize" in registry.names()
+    assert (entry.title, entry.paper) == ("Posterize", "Nobody 2024")
+    assert entry.summary == "The photograph in few colors."
     assert entry.description == "For the sake of this test."
     assert entry.takes_image
 
 
 def test_schema(toy: Toy) -> None:
-    schema = registry.get("posterise").schema()
+    schema = registry.get("posterize").schema()
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["tag"]
@@ -127,7 +127,7 @@ def test_schema(toy: Toy) -> None:
     assert list(properties) == ["levels", "mix", "by", "target", "tag", "seed"]
     levels = {k: properties["levels"][k] for k in ("type", "minimum", "maximum", "default")}
     assert levels == {"type": "integer", "minimum": 2, "maximum": 256, "default": 4}
-    assert properties["levels"]["description"] == "shades of each colour"
+    assert properties["levels"]["description"] == "shades of each color"
     assert properties["mix"]["exclusiveMinimum"] == 0
     assert properties["by"]["enum"] == ["round", "floor"]
     assert {kind["type"] for kind in properties["target"]["anyOf"]} == {"string", "integer", "null"}
@@ -138,7 +138,7 @@ def test_schema(toy: Toy) -> None:
 
 
 def test_defaults_complete_the_parameters(toy: Toy) -> None:
-    checked = registry.get("posterise").validate({"tag": "x", "levels": 7})
+    checked = registry.get("posterize").validate({"tag": "x", "levels": 7})
     assert checked == {
         "levels": 7, "mix": 1.0, "by": "round", "target": None, "tag": "x", "seed": 0,
     }  # fmt: skip
@@ -147,28 +147,28 @@ def test_defaults_complete_the_parameters(toy: Toy) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"levels": 1}, r"posterise: levels: .*greater than or equal to 2, not 1"),
-        ({"levels": 257}, r"posterise: levels: .*less than or equal to 256, not 257"),
-        ({"levels": 2.5}, r"posterise: levels: .*integer"),
-        ({"levels": "many"}, r"posterise: levels: .*integer.*not 'many'"),
-        ({"mix": 0}, r"posterise: mix: .*greater than 0"),
-        ({"mix": float("nan")}, r"posterise: mix"),
-        ({"mix": float("inf")}, r"posterise: mix"),
-        ({"by": "ceil"}, r"posterise: by: .*'round' or 'floor', not 'ceil'"),
-        ({"tag": 3}, r"posterise: tag: .*string, not 3"),
-        ({"target": [1]}, r"posterise: target: .*not \[1\]"),
-        ({"seed": -1}, r"posterise: seed"),
-        ({"seed": 2**63}, r"posterise: seed"),
-        ({"level": 3}, r"unknown option of posterise 'level'; did you mean 'levels'\?"),
+        ({"levels": 1}, r"posterize: levels: .*greater than or equal to 2, not 1"),
+        ({"levels": 257}, r"posterize: levels: .*less than or equal to 256, not 257"),
+        ({"levels": 2.5}, r"posterize: levels: .*integer"),
+        ({"levels": "many"}, r"posterize: levels: .*integer.*not 'many'"),
+        ({"mix": 0}, r"posterize: mix: .*greater than 0"),
+        ({"mix": float("nan")}, r"posterize: mix"),
+        ({"mix": float("inf")}, r"posterize: mix"),
+        ({"by": "ceil"}, r"posterize: by: .*'round' or 'floor', not 'ceil'"),
+        ({"tag": 3}, r"posterize: tag: .*string, not 3"),
+        ({"target": [1]}, r"posterize: target: .*not \[1\]"),
+        ({"seed": -1}, r"posterize: seed"),
+        ({"seed": 2**63}, r"posterize: seed"),
+        ({"level": 3}, r"unknown option of posterize 'level'; did you mean 'levels'\?"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(toy: Toy, options: dict[str, Any], message: str) -> None:
     with pytest.raises(cs.ConvscopeError, match=message):
-        registry.get("posterise").validate({"tag": "x", **options})
+        registry.get("posterize").validate({"tag": "x", **options})
 
 
 def test_what_has_no_default_is_asked_for(toy: Toy, own: cs.Network, own_photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match=r"^posterise: tag: field required$"):
+    with pytest.raises(cs.ConvscopeError, match=r"^posterize: tag: field required$"):
         toy(own, own_photo)
 
 
@@ -200,5 +200,5 @@ def test_unknown_technique_names_the_nearest() -> None:
 
 
 def test_the_wrapped_function_still_is_what_was_written(toy: Toy) -> None:
-    assert toy.__name__ == "posterise"
-    assert (toy.__doc__ or "").startswith("The photograph in few colours.")
+    assert toy.__name__ == "posterize"
+    assert (toy.__doc__ or "").startswith("The photograph in few colors.")

@@ -22,18 +22,18 @@ from convscope.types.frames import Frame
 from convscope.types.panels import Picture
 
 
-def grey(value: float) -> Tensor:
+def gray(value: float) -> Tensor:
     return torch.full((1, 3, 8, 8), value)
 
 
 def counting(steps: int, fail_at: int = 0) -> Any:
-    """Frames whose picture is as grey as they are late."""
+    """Frames whose picture is as gray as they are late."""
 
     def begin() -> Iterator[Frame]:
         for step in range(1, steps + 1):
             if step == fail_at:
                 raise cs.ConvscopeError("enough")
-            image = grey(step / steps)
+            image = gray(step / steps)
             yield Frame(panels=(Picture(image[0]),), image=image, step=step, steps=steps)
 
     return begin
@@ -131,7 +131,7 @@ def test_an_error_on_the_way_reaches_the_caller(own: cs.Network, tmp_path: Path)
 
 
 def levels(file: Path) -> list[int]:
-    """The grey of each frame of an animation."""
+    """The gray of each frame of an animation."""
     with Image.open(file) as picture:
         found = []
         for i in range(getattr(picture, "n_frames", 1)):
@@ -150,13 +150,13 @@ def test_an_animation_holds_every_step_of_a_short_run(
 
 
 def test_a_long_run_is_thinned_evenly_and_keeps_its_ends(own: cs.Network, tmp_path: Path) -> None:
-    file = save_run(run_of(counting(51), own), tmp_path / "a.gif", most=6)
+    file = save_run(run_of(counting(51), own), tmp_path / "a.gif", limit=6)
     expected = [round(255 * step / 51) for step in (1, 11, 21, 31, 41, 51)]
     assert np.abs(np.subtract(levels(file), expected)).max() <= 2
 
 
 def test_what_is_left_of_a_long_run_is_evenly_spaced(own: cs.Network, tmp_path: Path) -> None:
-    file = save_run(run_of(counting(20), own), tmp_path / "a.gif", most=12)
+    file = save_run(run_of(counting(20), own), tmp_path / "a.gif", limit=12)
     expected = [round(255 * step / 20) for step in (1, *range(2, 21, 2))]
     assert np.abs(np.subtract(levels(file), expected)).max() <= 2
 
@@ -165,7 +165,7 @@ def test_a_film_holds_every_step(own: cs.Network, tmp_path: Path) -> None:
     import av
 
     file = run_of(counting(70), own).save(tmp_path / "a.mp4")
-    assert pictures.read_recipe(file)["technique"] == "counting"
+    assert pictures.read_provenance(file)["technique"] == "counting"
     with av.open(str(file)) as opened:
         found = [int(frame.to_ndarray(format="gray8")[4, 4]) for frame in opened.decode(video=0)]
     expected = [255 * min(step, 70) / 70 for step in range(1, 70 + 26)]
@@ -175,7 +175,7 @@ def test_a_film_holds_every_step(own: cs.Network, tmp_path: Path) -> None:
 def test_a_run_broken_off_ends_with_its_last_frame(own: cs.Network, tmp_path: Path) -> None:
     steps = iter(run_of(counting(51), own))
     first = [next(steps) for _ in range(14)]
-    file = save_run(first, tmp_path / "a.gif", most=6)
+    file = save_run(first, tmp_path / "a.gif", limit=6)
     expected = [round(255 * step / 51) for step in (1, 11, 14)]
     assert np.abs(np.subtract(levels(file), expected)).max() <= 2
 
@@ -201,7 +201,7 @@ def test_a_folder_that_is_not_there(own: cs.Network, tmp_path: Path) -> None:
 def test_recipe_says_where_everything_came_from(own: cs.Network, tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "photo.png")
     photo = cs.open_image(tmp_path / "photo.png")
-    recipe = run_of(counting(1), own, photo, rate=0.5).recipe
+    recipe = run_of(counting(1), own, photo, rate=0.5).provenance
     assert recipe["technique"] == "counting"
     assert recipe["parameters"] == {"rate": 0.5}
     assert recipe["network"] == {"name": "Own", "own": True}
@@ -212,14 +212,14 @@ def test_recipe_says_where_everything_came_from(own: cs.Network, tmp_path: Path)
 
 
 def test_an_image_of_unknown_origin(own: cs.Network, own_photo: Tensor) -> None:
-    recipe = run_of(counting(1), own, own_photo).recipe
+    recipe = run_of(counting(1), own, own_photo).provenance
     assert (recipe["image"], recipe["takes_image"]) == (None, True)
-    recipe = run_of(counting(1), own).recipe
+    recipe = run_of(counting(1), own).provenance
     assert (recipe["image"], recipe["takes_image"]) == (None, False)
 
 
 def test_a_loaded_network_is_known_by_how_it_was_loaded(net: cs.Network) -> None:
-    recipe = run_of(counting(1), net).recipe
+    recipe = run_of(counting(1), net).provenance
     expected = {"name": "efficientnet_lite0", "pretrained": True, "checkpoint": None}
     assert recipe["network"] == expected
 

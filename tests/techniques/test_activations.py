@@ -57,14 +57,14 @@ def test_what_is_shown_of_known_channels(shades: cs.Network, ramp: Tensor) -> No
     torch.testing.assert_close(grid.tiles[:, 0], values[[2, 0, 3, 1]])
     assert grid.captions == ("2", "0", "3", "1")
     assert grid.marked == {2, 3}, "the two that say the same everywhere, by their place"
-    assert frame.figures["dead"] == 2
-    assert frame.figures["channels"] == 4
-    assert frame.figures["silent"] == pytest.approx(17 / 64)  # a map, and a pixel of the bright one
-    assert frame.figures["strongest"] == [2, 0, 3, 1]
+    assert frame.summary["dead"] == 2
+    assert frame.summary["channels"] == 4
+    assert frame.summary["silent"] == pytest.approx(17 / 64)  # a map, and a pixel of the bright one
+    assert frame.summary["strongest"] == [2, 0, 3, 1]
 
 
 def test_as_they_are(shades: cs.Network, ramp: Tensor) -> None:
-    frame, grid = look(shades, ramp, layer="relu", sort="index", most=2)
+    frame, grid = look(shades, ramp, layer="relu", sort="index", limit=2)
     assert isinstance(grid, Grid)
     assert grid.captions == ("0", "1")
     assert grid.marked == {1}
@@ -75,7 +75,7 @@ def test_scales(shades: cs.Network, ramp: Tensor) -> None:
     _, grid = look(shades, ramp, layer="relu")
     assert isinstance(grid, Grid)
     assert (grid.low, grid.high) == (None, None)
-    _, grid = look(shades, ramp, layer="relu", scale="layer", most=1)
+    _, grid = look(shades, ramp, layer="relu", scale="layer", limit=1)
     assert isinstance(grid, Grid)
     assert (grid.low, grid.high) == (0, 1.875)
 
@@ -93,7 +93,7 @@ def test_values_are_those_of_the_users_own_module(
     module.relu.inplace = False
     module.get_submodule(layer).register_forward_hook(lambda m, i, o: found.append(o.clone()))
     with torch.no_grad():
-        module((own.fit(own_photo) - 0.5) / 0.25)
+        module((own.preprocess(own_photo) - 0.5) / 0.25)
     frame, _ = look(own, own_photo, layer=layer)
     torch.testing.assert_close(frame.arrays["activations"], found[-1][0], rtol=1e-4, atol=1e-5)
 
@@ -108,7 +108,7 @@ def test_a_code_is_drawn_as_bars(own: cs.Network, own_photo: Tensor) -> None:
 
 
 def test_without_a_layer_the_first_activation(own: cs.Network, own_photo: Tensor) -> None:
-    assert look(own, own_photo)[0].figures["layer"] == "relu"
+    assert look(own, own_photo)[0].summary["layer"] == "relu"
 
 
 def test_one_photograph_at_a_time(own: cs.Network, own_photo: Tensor) -> None:

@@ -97,7 +97,7 @@ class Quadratic(nn.Module):
 
 @pytest.fixture
 def quadratic() -> Quadratic:
-    return toys.randomised(Quadratic(), seed=2).double()  # type: ignore[return-value]
+    return toys.randomized(Quadratic(), seed=2).double()  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def slopes_of(
 
 def normal(image: Tensor) -> np.ndarray[Any, Any]:
     """What `toys.network` feeds its module of one image, as (3, H, W)."""
-    found: np.ndarray[Any, Any] = toys.normalised(image)[0].numpy()
+    found: np.ndarray[Any, Any] = toys.normalized(image)[0].numpy()
     return found
 
 
@@ -188,7 +188,7 @@ def test_layercam_and_gradcam_by_their_formulas(
 
 
 def linear_weights(small: int, large: int) -> np.ndarray[Any, Any]:
-    """(large, small): linear interpolation between the centres of pixels."""
+    """(large, small): linear interpolation between the centers of pixels."""
     found = np.zeros((large, small))
     for i in range(large):
         at = min(max((i + 0.5) * small / large - 0.5, 0.0), small - 1.0)
@@ -230,14 +230,14 @@ def test_scorecam_hides_and_never_brightens(
         return plain(image, *args, **kwargs)
 
     monkeypatch.setattr(own, "activations", watched)
-    frames = list(cs.scorecam(own, own_photo, target=1, layer="stem", batch=3))
+    frames = list(cs.scorecam(own, own_photo, target=1, layer="stem", batch_size=3))
     assert [frame.step for frame in frames] == [1, 2, 3]  # 8 channels
-    seen, grey = own.fit(own_photo), 0.5
+    seen, gray = own.preprocess(own_photo), 0.5
     masked = [image for image in shown if len(image) in (2, 3)]
     assert sum(map(len, masked)) == 8
     for images in masked:
-        assert (images >= seen.clamp(max=grey) - 1e-6).all()
-        assert (images <= seen.clamp(min=grey) + 1e-6).all()
+        assert (images >= seen.clamp(max=gray) - 1e-6).all()
+        assert (images <= seen.clamp(min=gray) + 1e-6).all()
 
 
 # -------------------------------------------------------------------- what the maps promise
@@ -248,7 +248,7 @@ def test_scorecam_hides_and_never_brightens(
 def test_the_mean_of_a_cam_and_the_bias_are_the_logit(
     make: Callable[[], nn.Module], target: int
 ) -> None:
-    module = toys.randomised(make())
+    module = toys.randomized(make())
     net, image = toys.network(module), toys.images(1)
     result = cs.cam(net, image, target=target).result()
     (found,) = result.arrays.values()
@@ -280,7 +280,7 @@ class Convolved(nn.Module):
 
 
 def test_a_classifier_written_as_a_convolution() -> None:
-    net, image = toys.network(toys.randomised(Convolved())), toys.images(1)
+    net, image = toys.network(toys.randomized(Convolved())), toys.images(1)
     found = cs.cam(net, image, target=3).result().arrays["conv"]
     assert found.mean() == pytest.approx(float(net.logits(image)[0, 3]), rel=1e-4)
 
@@ -288,7 +288,7 @@ def test_a_classifier_written_as_a_convolution() -> None:
 @pytest.mark.parametrize("target", range(5))
 def test_gradcam_is_cam_where_the_head_is_a_mean(target: int) -> None:
     """Its weights are those of the classifier, over the number of places."""
-    net, image = toys.network(toys.randomised(toys.Residual())), toys.images(1)
+    net, image = toys.network(toys.randomized(toys.Residual())), toys.images(1)
     cam = cs.cam(net, image, target=target).result()
     gradcam = cs.gradcam(net, image, target=target, signed=True).result()
     (layer,) = cam.arrays
@@ -327,7 +327,7 @@ HEADLESS: dict[str, tuple[Callable[[], nn.Module], str]] = {
 def test_a_network_with_another_head_has_no_cam(kind: str) -> None:
     make, message = HEADLESS[kind]
     channels, size = (1, 4) if kind == "dense" else (3, 16)
-    module = toys.randomised(make())
+    module = toys.randomized(make())
     net = cs.Network(module, mean=[0.5] * channels, std=[0.5] * channels, input_size=size)
     with pytest.raises(cs.ConvscopeError, match=message) as raised:
         cs.cam(net, torch.rand(1, channels, size, size)).result()
@@ -387,7 +387,7 @@ def test_the_score_and_its_class_come_from_the_same_pass(own: cs.Network) -> Non
     for name in ("gradcam", "gradcam_plus_plus", "layercam", "guided_gradcam"):
         free = registry.get(name).run(own, images).result()
         named = registry.get(name).run(own, images, target=tuple(tops)).result()
-        assert free.figures == named.figures
+        assert free.summary == named.summary
         for layer, found in free.arrays.items():
             np.testing.assert_allclose(found, named.arrays[layer], rtol=1e-5, atol=1e-7)
 
@@ -457,7 +457,7 @@ class Cut(nn.Module):
 
 @pytest.mark.parametrize("name", ["gradcam", "guided_gradcam"])
 def test_a_layer_that_no_gradient_reaches(name: str) -> None:
-    net = toys.network(toys.randomised(Cut()))
+    net = toys.network(toys.randomized(Cut()))
     with pytest.raises(cs.ConvscopeError, match="does not depend on layer 'act': name one above"):
         registry.get(name).run(net, toys.images(1), target=1).result()
 
@@ -466,7 +466,7 @@ def test_a_target_below_the_output(own: cs.Network, own_photo: Tensor) -> None:
     """Of a channel, at a layer below: the gradient of its strongest unit."""
     module = Own().eval()
     module.relu.inplace = False
-    values = module.stem((own.fit(own_photo) - 0.5) / 0.25).detach().requires_grad_()
+    values = module.stem((own.preprocess(own_photo) - 0.5) / 0.25).detach().requires_grad_()
     score = module.blocks(module.relu(module.norm(values)))[0, 3].max()
     (slopes,) = torch.autograd.grad(score, values)
     expected = (slopes.mean((2, 3), keepdim=True) * values).sum(1).relu()[0]
@@ -478,7 +478,7 @@ def test_a_target_below_the_output(own: cs.Network, own_photo: Tensor) -> None:
 @pytest.mark.parametrize(("size", "extra"), [((16, 16), 1), ((16, 24), 1), ((24, 16), 3)])
 def test_a_network_with_tokens(size: tuple[int, int], extra: int) -> None:
     """Of the last tokens only the class's counts: the deepest layer whose patches do is taken."""
-    module = toys.randomised(Tokens(extra=extra))
+    module = toys.randomized(Tokens(extra=extra))
     net = cs.Network(module, mean=[0.5] * 3, std=[0.25] * 3, input_size=size)
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     with toys.recording(module) as found:
@@ -518,18 +518,18 @@ def test_a_network_with_tokens(size: tuple[int, int], extra: int) -> None:
 
 def test_tokens_that_make_no_grid_of_the_photos_shape() -> None:
     """Two rows of eight patches of a square photo: only the user can know."""
-    module = toys.randomised(Tokens())
+    module = toys.randomized(Tokens())
     module.patches = nn.Conv2d(3, 6, (8, 2), stride=(8, 2))
-    net, image = toys.network(toys.randomised(module)), toys.images(1)
+    net, image = toys.network(toys.randomized(module)), toys.images(1)
     told = cs.gradcam(net, image, target=2, layer=("one",), tokens=(2, 8)).result()
     assert told.arrays["one"].shape == (1, 2, 8)
 
 
 def test_a_layer_with_its_channels_last() -> None:
-    module = toys.randomised(Last())
+    module = toys.randomized(Last())
     net, image = toys.network(module), toys.images(1)
     with toys.recording(module) as found:
-        module(toys.normalised(image))
+        module(toys.normalized(image))
     maps = found["norm"][0]
     assert maps.shape == (4, 4, 6)
     # The slope of the mean of relu(maps) is the weight of the head where a unit is active.
@@ -586,7 +586,7 @@ def test_figures_name_the_target_its_score_and_the_layer(
 ) -> None:
     logits = own.logits(own_photo)[0]
     for name in [*CAMS, "guided_gradcam"]:
-        figures = registry.get(name).run(own, own_photo, target=2).result().figures
-        assert figures["target"] == "class 2"
-        assert figures["score"] == pytest.approx(float(logits[2]), rel=1e-5)
-        assert figures["layer"] == "doubled"
+        summary = registry.get(name).run(own, own_photo, target=2).result().summary
+        assert summary["target"] == "class 2"
+        assert summary["score"] == pytest.approx(float(logits[2]), rel=1e-5)
+        assert summary["layer"] == "doubled"

@@ -1,6 +1,6 @@
 """Attributions against captum's, on the default network and a photograph: two programs, one number.
 
-Captum works on the user's own module, unfolded, which it sees behind the normalisation.
+Captum works on the user's own module, unfolded, which it sees behind the normalization.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU")
 
 
 class Whole(nn.Module):
-    """A module with its normalisation in front."""
+    """A module with its normalization in front."""
 
     def __init__(self, module: nn.Module, mean: float, std: float) -> None:
         super().__init__()
@@ -55,10 +55,10 @@ def assert_close(ours: Any, theirs: Tensor) -> None:
 
 
 THEIRS: dict[str, Callable[[Whole, Tensor], Tensor]] = {
-    # By pixel and colour; the map takes the largest colour.
+    # By pixel and color; the map takes the largest color.
     "saliency": lambda f, x: captum.attr.Saliency(f).attribute(x, TABBY)[0].amax(0),
     "input_x_gradient": lambda f, x: captum.attr.InputXGradient(f).attribute(x, TABBY)[0].sum(0),
-    # Each of the three colours of a pixel has the whole share of the pixel.
+    # Each of the three colors of a pixel has the whole share of the pixel.
     "occlusion": lambda f, x: captum.attr.Occlusion(f).attribute(
         x, (3, 56, 56), (3, 28, 28), 0.5, TABBY, perturbations_per_eval=7
     )[0, 0],
@@ -66,7 +66,7 @@ THEIRS: dict[str, Callable[[Whole, Tensor], Tensor]] = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "saliency": {},
     "input_x_gradient": {"baseline": "black"},
-    "occlusion": {"patch": 56, "stride": 28, "fill": "grey"},
+    "occlusion": {"patch": 56, "stride": 28, "baseline": "gray"},
 }
 
 
@@ -87,7 +87,7 @@ def test_integrated_gradients_are_those_of_captum(
     small = cs.Network(double.module, mean=net.mean, std=net.std, input_size=64)
     theirs = captum.attr.IntegratedGradients(double)
     options: Any = {"n_steps": 50, "method": "gausslegendre", "internal_batch_size": 10}
-    expected = theirs.attribute(small.fit(photo), 0.0, TABBY, **options)[0].sum(0)
+    expected = theirs.attribute(small.preprocess(photo), 0.0, TABBY, **options)[0].sum(0)
     options = {"target": TABBY, "steps": 50, "baseline": "black"}
     result = cs.integrated_gradients(small, photo, **options).result()
     assert_close(result.heatmap, expected)
@@ -122,7 +122,7 @@ class Plain(nn.Module):
 @pytest.mark.parametrize("layer", ["two", "three"])
 @pytest.mark.parametrize("target", [1, 2])
 def test_guided_gradcam_is_that_of_captum(layer: str, target: int) -> None:
-    module = toys.randomised(Plain(), seed=3).eval()
+    module = toys.randomized(Plain(), seed=3).eval()
     image = toys.images(1, 32)
     net = cs.Network(module, mean=(0.4,) * 3, std=(0.25,) * 3, input_size=32)
     whole = Whole(module, 0.4, 0.25)
@@ -147,7 +147,11 @@ def test_smoothgrad_converges_to_what_captums_noise_tunnel_converges_to(own: cs.
     tunnel = captum.attr.NoiseTunnel(captum.attr.Saliency(whole))
     many: dict[str, Any] = {"nt_type": "smoothgrad", "nt_samples": 600, "stdevs": 0.1, "target": 1}
     pairs = [tunnel.attribute(image, abs=False, **many)[0].numpy() for _ in range(2)]
-    ours = cs.smoothgrad(own, image, target=1, samples=600, noise=0.1, batch=100).result().gradient
+    ours = (
+        cs.smoothgrad(own, image, target=1, samples=600, noise=0.1, batch_size=100)
+        .result()
+        .gradient
+    )
     apart = np.linalg.norm(pairs[0] - pairs[1])
     assert apart < 0.3 * np.linalg.norm(pairs[0])
     assert all(np.linalg.norm(ours - theirs) < 1.2 * apart for theirs in pairs)

@@ -36,9 +36,9 @@ def test_the_score_climbs(preset: Any, channels: int) -> None:
     first, last = (own.logits(images(run[i])).diagonal() for i in (0, -1))
     assert (last - first).mean() > 0.05
     # The quoted score is that of the image as it is.
-    assert run[-1].figures["score"] == pytest.approx(last.tolist(), rel=1e-5)
-    assert run[-1].figures["target"] == ["class 0", "class 1", "class 2"]
-    assert run[-1].figures["preset"] == preset
+    assert run[-1].summary["score"] == pytest.approx(last.tolist(), rel=1e-5)
+    assert run[-1].summary["target"] == ["class 0", "class 1", "class 2"]
+    assert run[-1].summary["preset"] == preset
     assert [panel.caption for panel in run[-1]._frame.panels if isinstance(panel, Picture)] == [
         "class 0", "class 1", "class 2",
     ]  # fmt: skip
@@ -47,30 +47,36 @@ def test_the_score_climbs(preset: Any, channels: int) -> None:
 def test_the_default_network_knows_what_it_drew(net: cs.Network) -> None:
     result = cs.class_image(net, target="volcano", steps=32, size=96).result()
     assert "volcano" in [p.label for p in net.predict(images(result), 5)]
-    assert result.figures["target"] == "volcano"
+    assert result.summary["target"] == "volcano"
 
 
-# What each preset says of itself: start, priors, optimiser, rule, and what it pulls against.
+# What each preset says of itself: start, priors, optimizer, rule, and what it pulls against.
 SAID: dict[str, tuple[type, list[type], type, str, set[str]]] = {
     "simonyan": (starts.zeros, [], optimizers.sgd, "plain", {"l2"}),
     "cs231n": (starts.noise, [priors.jitter, priors.blur], optimizers.sgd, "plain", {"l2"}),
     "yosinski": (starts.noise, [priors.decay, priors.blur], optimizers.sgd, "plain", set()),
-    "lucid": (starts.fourier, [priors.wander], optimizers.adam, "redirected", {"tv"}),
-    "maco": (starts.maco, [priors.wander, priors.speckle], optimizers.adam, "redirected", set()),
+    "lucid": (starts.fourier, [priors.random_affine], optimizers.adam, "redirected", {"tv"}),
+    "maco": (
+        starts.maco,
+        [priors.random_affine, priors.gaussian_noise],
+        optimizers.adam,
+        "redirected",
+        set(),
+    ),
 }
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_is_what_it_says(preset: str) -> None:
-    start, kinds, optimiser, rule, against = SAID[preset]
+    start, kinds, optimizer, rule, against = SAID[preset]
     recipe: Recipe = module._PRESETS[preset](logit(1), 3, 20)
     assert isinstance(recipe.start, start)
     assert (recipe.start.count, recipe.start.size) == (3, 20)  # type: ignore[attr-defined]
     acting = [
-        one for one in recipe.priors if not isinstance(one, priors.unit_gradient | priors.box)
+        one for one in recipe.priors if not isinstance(one, priors.unit_gradient | priors.clamp)
     ]
     assert [type(one) for one in acting] == kinds
-    assert isinstance(recipe.optimiser, optimiser)
+    assert isinstance(recipe.optimizer, optimizer)
     assert getattr(recipe.rule, "name", recipe.rule) == rule
     terms = recipe.objective.terms if isinstance(recipe.objective, weighted) else ((1.0, logit(1)),)
     assert terms[0] == (1.0, logit(1))
@@ -128,15 +134,15 @@ def test_the_best_of_several_tries(own: cs.Network) -> None:
     best = [i * 3 + int(row.argmax()) for i, row in enumerate(tries)]
     assert torch.equal(images(run[-1]), images(alone[-1])[best])
     assert alone[-1].arrays["tries"].ravel().tolist() == tries.ravel().tolist()
-    scores = alone[-1].figures["score"]
+    scores = alone[-1].summary["score"]
     assert isinstance(scores, list)
-    assert run[-1].figures["score"] == [scores[i] for i in best]
+    assert run[-1].summary["score"] == [scores[i] for i in best]
 
 
 def test_several_classes_go_their_own_ways(own: cs.Network) -> None:
     result = cs.class_image(own, target=(1, "1", 0), preset="simonyan", steps=5).result()
     one, same, other = images(result)
-    assert torch.allclose(one, same, atol=1e-5)  # from one grey to one class
+    assert torch.allclose(one, same, atol=1e-5)  # from one gray to one class
     assert not torch.allclose(one, other, atol=1e-2)
 
 
@@ -174,15 +180,15 @@ def test_the_ladder_is_every_preset_in_order(own: cs.Network) -> None:
     run = list(cs.ladder(own, target=1, steps=3, seed=4))
     assert [(r.step, r.steps) for r in run] == [(i, 15) for i in range(1, 16)]
     last = run[-1]
-    scores = last.figures["score"]
+    scores = last.summary["score"]
     assert isinstance(scores, dict)
     assert list(scores) == list(PRESETS)
     for i, preset in enumerate(PRESETS):
         alone = cs.class_image(own, target=1, preset=preset, steps=3, seed=4).result()
         assert torch.equal(images(last)[i], images(alone)[0])
-        assert scores[preset] == alone.figures["score"]
+        assert scores[preset] == alone.summary["score"]
         assert grid(last).captions[i] == f"{preset}: {scores[preset]:.1f}"
-        # Those to come are grey, and without a score.
+        # Those to come are gray, and without a score.
         at = run[3 * i]
         assert grid(at).captions[i + 1 :] == PRESETS[i + 1 :]
         assert (images(at)[i + 1 :] == 0.5).all()

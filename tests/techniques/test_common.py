@@ -113,7 +113,7 @@ def test_an_attribution_maps_a_photograph_for_a_target(looking: Technique, own: 
     assert looking.takes_image
     assert "target" in looking.model.model_fields
     result = start(looking, own, own_photograph(), target=2).result()
-    assert result.figures["target"] == "class 2"
+    assert result.summary["target"] == "class 2"
     maps = [array for array in (result.heatmap, result.gradient) if array is not None]
     assert all(array.shape[-2:] == own.input_size for array in maps)
     assert maps, "by a heat map or a gradient"
@@ -130,7 +130,7 @@ def test_numbers_are_bounded(technique: Technique) -> None:
                 assert {"maximum", "exclusiveMaximum"} & set(kind), f"{name} has no upper bound"
 
 
-def test_it_is_public_and_in_the_catalogue(technique: Technique) -> None:
+def test_it_is_public_and_in_the_catalog(technique: Technique) -> None:
     public = getattr(cs, technique.name)
     assert public.__wrapped__ is technique.function
     assert technique.name in dir(cs)
@@ -148,7 +148,7 @@ def test_it_is_public_and_in_the_catalogue(technique: Technique) -> None:
 @pytest.mark.parametrize(
     "net",
     [own_network(), own_network(channels=1), own_network(dtype=torch.float64)],
-    ids=["colour", "grey", "double"],
+    ids=["color", "gray", "double"],
 )
 def test_numbers_are_finite_and_of_the_shapes_promised(
     technique: Technique, net: cs.Network
@@ -171,8 +171,8 @@ def test_numbers_are_finite_and_of_the_shapes_promised(
     for name, array in result.arrays.items():
         assert isinstance(array, np.ndarray)
         assert np.isfinite(array).all(), name
-    assert result.figures, "something to quote"
-    json.dumps(dict(result.figures), allow_nan=False)
+    assert result.summary, "something to quote"
+    json.dumps(dict(result.summary), allow_nan=False)
     assert min(result.picture.size) >= 16
     assert result.picture.mode == "RGB"
 
@@ -201,7 +201,7 @@ def test_a_flat_photograph_is_handled_or_refused(
     else:
         for array in (result.gradient, result.heatmap):
             assert array is None or np.isfinite(array).all()
-        json.dumps(dict(result.figures), allow_nan=False)
+        json.dumps(dict(result.summary), allow_nan=False)
         assert min(result.picture.size) > 0
 
 
@@ -363,7 +363,7 @@ def test_save_show_and_notebook(
     file = run.save(tmp_path / "a.png")
     with Image.open(file) as picture:
         assert hashlib.sha256(picture.tobytes()).hexdigest() == _alone(technique.name)
-    recipe = pictures.read_recipe(file)
+    recipe = pictures.read_provenance(file)
     assert recipe["technique"] == technique.name
     expected = technique.validate(row(technique, own))
     assert recipe["parameters"] == json.loads(json.dumps(expected))
@@ -404,7 +404,7 @@ BAD_IMAGES: dict[str, Any] = {
     "list": [own_photograph(), own_photograph()],
     "channels last": own_photograph().permute(0, 2, 3, 1),
     "five channels": torch.zeros(1, 5, 40, 48),
-    "normalised": (own_photograph() - 0.45) / 0.22,
+    "normalized": (own_photograph() - 0.45) / 0.22,
     "up to 255": own_photograph() * 255,
     "NaN": own_photograph().where(own_photograph() < 0.5, torch.nan),
     "infinity": own_photograph().where(own_photograph() < 0.5, torch.inf),
@@ -451,7 +451,7 @@ def test_replay_makes_the_same_pixels(
     again = replay.remake(file).save(tmp_path / "again.png")
     with Image.open(file) as old, Image.open(again) as new:
         assert old.tobytes() == new.tobytes()
-    assert pictures.read_recipe(file) == pictures.read_recipe(again)
+    assert pictures.read_provenance(file) == pictures.read_provenance(again)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from convscope.types.frames import Frame
 from convscope.types.panels import Bars, HeatMap, Picture, Sheet
 from tests.helpers import toys
 
-QUICK: dict[str, Any] = {"methods": ("saliency", "gradcam", "guided")}
+QUICK: dict[str, Any] = {"methods": ("saliency", "gradcam", "guided_backprop")}
 
 
 def frames(net: cs.Network, photo: Tensor, **options: Any) -> list[Frame]:
@@ -34,8 +34,8 @@ def test_a_row_is_a_target_and_a_column_a_method(own: cs.Network, own_photo: Ten
     table = sheet(frame)
     assert table.columns == 3
     assert table.rows == ("class 1", "head:2", "class 0")
-    assert list(frame.arrays) == ["saliency", "gradcam", "guided"]
-    assert frame.figures["targets"] == ["class 1", "head:2", "class 0"]
+    assert list(frame.arrays) == ["saliency", "gradcam", "guided_backprop"]
+    assert frame.summary["targets"] == ["class 1", "head:2", "class 0"]
     for row, target in enumerate(targets):
         for column, method in enumerate(frame.arrays):
             alone = methods.attribute(own, own_photo, method, target)
@@ -64,24 +64,24 @@ def test_how_alike_the_rows_are(own: cs.Network, own_photo: Tensor) -> None:
     """Of the first row and the one least like it."""
     frame = frames(own, own_photo, targets=(0, 1, 2))[-1]
     (bars,) = [panel for panel in frame.panels if isinstance(panel, Bars)]
-    alike: Any = frame.figures["alike"]
+    alike: Any = frame.summary["alike"]
     for method, maps in frame.arrays.items():
         expected = min(methods.similarity(maps[0], other) for other in maps[1:])
         assert alike[method] == pytest.approx(expected)
     assert bars.values == tuple(alike.values())
     assert bars.names == ("Saliency map", "Grad-CAM", "Guided backpropagation")
     same = frames(own, own_photo, targets=(1, 1))[-1]
-    assert list(same.figures["alike"].values()) == pytest.approx([1, 1, 1])  # type: ignore[attr-defined]
+    assert list(same.summary["alike"].values()) == pytest.approx([1, 1, 1])  # type: ignore[attr-defined]
 
 
 def test_without_targets_the_two_top_classes(own: cs.Network, own_photo: Tensor) -> None:
     top = [one.label for one in own.predict(own_photo, 2)]
-    assert frames(own, own_photo)[-1].figures["targets"] == top
+    assert frames(own, own_photo)[-1].summary["targets"] == top
 
 
 def test_one_target_has_nothing_to_be_like(own: cs.Network, own_photo: Tensor) -> None:
     frame = frames(own, own_photo, targets=("blocks:3",))[-1]
-    assert frame.figures["alike"] == {}
+    assert frame.summary["alike"] == {}
     assert not any(isinstance(panel, Bars) for panel in frame.panels)
 
 
@@ -99,7 +99,7 @@ def test_what_is_refused_is_told_and_the_rest_is_shown(own_photo: Tensor) -> Non
     run = cs.compare(net, toys.TOY_IMAGE / 16, methods=wanted)
     result = run.result()
     assert list(result.arrays) == ["saliency", "gradcam"]
-    refused: Any = result.figures["refused"]
+    refused: Any = result.summary["refused"]
     assert list(refused) == ["cam", "predict", "occlusion"]
     assert "there is more than a mean" in refused["cam"]
     assert "predict is no attribution" in refused["predict"]
@@ -134,7 +134,7 @@ def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> 
 
 def test_all_methods_at_once(own: cs.Network, own_photo: Tensor) -> None:
     result = cs.compare(own, own_photo, methods=tuple(methods.names()), targets=(0, 2)).result()
-    assert list(result.figures["refused"]) == ["occlusion"]  # type: ignore[call-overload]
+    assert list(result.summary["refused"]) == ["occlusion"]  # type: ignore[call-overload]
     assert set(result.arrays) == set(methods.names()) - {"occlusion"}
     assert all(np.isfinite(maps).all() for maps in result.arrays.values())
     assert min(result.picture.size) > 100

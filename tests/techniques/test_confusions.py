@@ -1,4 +1,4 @@
-"""Confusions of a labelled collection, against counts by hand."""
+"""Confusions of a labeled collection, against counts by hand."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LABELS = ["red", "green", "blue"]
 
 def told(result: cs.Result) -> Any:
     """The figures, of whatever types they are."""
-    return result.figures
+    return result.summary
 
 
-class Colours(nn.Module):
-    """Scores are the mean of each colour; so is the code."""
+class Colors(nn.Module):
+    """Scores are the mean of each color; so is the embedding."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,11 +41,11 @@ class Colours(nn.Module):
 
 
 @pytest.fixture
-def colours() -> cs.Network:
-    return cs.Network(Colours(), mean=[0.0] * 3, std=[1.0] * 3, input_size=16, labels=LABELS)
+def colors() -> cs.Network:
+    return cs.Network(Colors(), mean=[0.0] * 3, std=[1.0] * 3, input_size=16, labels=LABELS)
 
 
-# Folder, name and colour of each picture.
+# Folder, name and color of each picture.
 PICTURES = [
     ("red", "a", (200, 10, 0)),
     ("red", "b", (220, 0, 10)),
@@ -61,27 +61,27 @@ PICTURES = [
 @pytest.fixture
 def painted(tmp_path: Path) -> Path:
     folder = tmp_path / "painted"
-    for label, name, colour in PICTURES:
+    for label, name, color in PICTURES:
         (folder / label).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 16), colour).save(folder / label / f"{name}.png")
+        Image.new("RGB", (16, 16), color).save(folder / label / f"{name}.png")
     return folder
 
 
-def test_by_the_networks_own_answers(colours: cs.Network, painted: Path, make: Make) -> None:
-    index = make(net=colours, folder=painted)
-    result = cs.classes(colours, index=str(index.path)).result()
-    figures = result.figures
-    assert figures["by"] == "network"
-    assert figures["accuracy"] == 5 / 8
-    assert figures["accuracy of five"] == 1.0
-    assert figures["right"] == {"blue": 1 / 3, "green": 1.0, "red": 2 / 3}
-    assert figures["confused"] == [
+def test_by_the_networks_own_answers(colors: cs.Network, painted: Path, make: Make) -> None:
+    index = make(net=colors, folder=painted)
+    result = cs.confusions(colors, index=str(index.path)).result()
+    summary = result.summary
+    assert summary["by"] == "network"
+    assert summary["accuracy"] == 5 / 8
+    assert summary["accuracy of five"] == 1.0
+    assert summary["right"] == {"blue": 1 / 3, "green": 1.0, "red": 2 / 3}
+    assert summary["confused"] == [
         {"label": "blue", "taken for": "green", "images": 2},
         {"label": "red", "taken for": "green", "images": 1},
     ]
     means = {label: [] for label in sorted(LABELS)}  # type: dict[str, list[np.ndarray]]
-    for label, _, colour in PICTURES:
-        means[label].append(np.array(colour) / 255)
+    for label, _, color in PICTURES:
+        means[label].append(np.array(color) / 255)
     expected = [np.mean(values, 0) for values in means.values()]
     np.testing.assert_allclose(result.arrays["means"], expected, atol=1e-3)
     assert result.arrays["images"].tolist() == [3, 2, 3]
@@ -100,32 +100,34 @@ def test_by_the_networks_own_answers(colours: cs.Network, painted: Path, make: M
 
 @pytest.mark.parametrize("folders", [("0", "1", "2"), ("RED", "Green", "blue")])
 def test_labels_may_be_numbers_and_names_in_any_case(
-    colours: cs.Network, painted: Path, make: Make, folders: tuple[str, ...]
+    colors: cs.Network, painted: Path, make: Make, folders: tuple[str, ...]
 ) -> None:
     for label, name in zip(LABELS, folders, strict=True):
         (painted / label).rename(painted / f"{name} ")
         (painted / f"{name} ").rename(painted / name)
-    index = make(net=colours, folder=painted)
-    figures = cs.classes(colours, index=str(index.path)).result().figures
-    assert (figures["by"], figures["accuracy"]) == ("network", 5 / 8)
+    index = make(net=colors, folder=painted)
+    summary = cs.confusions(colors, index=str(index.path)).result().summary
+    assert (summary["by"], summary["accuracy"]) == ("network", 5 / 8)
 
 
 def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
     """Of classes that the network does not have, each image left out of its own class's mean."""
     index = make()
-    result = cs.classes(own, index=str(index.path)).result()
+    result = cs.confusions(own, index=str(index.path)).result()
     labels = index.images["label"].to_pylist()
-    codes = np.asarray(index.codes, np.float64)
+    embeddings = np.asarray(index.embeddings, np.float64)
     confused: Counter[tuple[str, str]] = Counter()
-    labelled = [i for i, label in enumerate(labels) if label]
-    for i in labelled:
+    labeled = [i for i, label in enumerate(labels) if label]
+    for i in labeled:
         likeness = {}
         for label in ("class 0", "class 1"):
-            mean = codes[[j for j in labelled if labels[j] == label and j != i]].mean(0)
-            likeness[label] = codes[i] @ mean / np.linalg.norm(codes[i]) / np.linalg.norm(mean)
+            mean = embeddings[[j for j in labeled if labels[j] == label and j != i]].mean(0)
+            likeness[label] = (
+                embeddings[i] @ mean / np.linalg.norm(embeddings[i]) / np.linalg.norm(mean)
+            )
         confused[labels[i], max(likeness, key=lambda name: likeness[name])] += 1
-    assert told(result)["by"] == "codes"
-    assert told(result)["images"] == len(labelled) == 20
+    assert told(result)["by"] == "embeddings"
+    assert told(result)["images"] == len(labeled) == 20
     assert {(c["label"], c["taken for"]): c["images"] for c in told(result)["confused"]} == {
         pair: n for pair, n in confused.items() if pair[0] != pair[1]
     }
@@ -133,22 +135,22 @@ def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
     assert told(result)["accuracy"] == right / 20
 
 
-def test_precision_of_neighbours_beside_pixels_and_chance(
-    colours: cs.Network, painted: Path, make: Make
+def test_precision_of_neighbors_beside_pixels_and_chance(
+    colors: cs.Network, painted: Path, make: Make
 ) -> None:
-    index = make(net=colours, folder=painted)
-    found = told(cs.classes(colours, index=str(index.path)).result())["precision@5"]
-    assert set(found) == {"codes", "pixels", "chance"}
+    index = make(net=colors, folder=painted)
+    found = told(cs.confusions(colors, index=str(index.path)).result())["precision@5"]
+    assert set(found) == {"embeddings", "pixels", "chance"}
     same = {"red": 2, "green": 1, "blue": 2}
     chance = np.mean([same[label] / 7 for label, *_ in PICTURES])
     assert found["chance"] == pytest.approx(chance)
 
 
-def test_nothing_confused(colours: cs.Network, painted: Path, make: Make) -> None:
+def test_nothing_confused(colors: cs.Network, painted: Path, make: Make) -> None:
     for name in ("red/wrong", "blue/wrong", "blue/surely wrong"):
         (painted / f"{name}.png").unlink()
-    index = make(net=colours, folder=painted)
-    result = cs.classes(colours, index=str(index.path)).result()
+    index = make(net=colors, folder=painted)
+    result = cs.confusions(colors, index=str(index.path)).result()
     assert (told(result)["accuracy"], told(result)["confused"]) == (1.0, [])
     grid = result._frame.panels[0]
     assert isinstance(grid, Grid)
@@ -156,16 +158,16 @@ def test_nothing_confused(colours: cs.Network, painted: Path, make: Make) -> Non
     assert min(result.picture.size) > 100
 
 
-def test_what_is_refused(colours: cs.Network, own: cs.Network, make: Make, tmp_path: Path) -> None:
+def test_what_is_refused(colors: cs.Network, own: cs.Network, make: Make, tmp_path: Path) -> None:
     loose = tmp_path / "loose"
     loose.mkdir()
     Image.new("RGB", (16, 16)).save(loose / "a.png")
-    index = make(net=colours, folder=loose)
+    index = make(net=colors, folder=loose)
     with pytest.raises(cs.ConvscopeError, match="has 0 labels: put the images of a class into"):
-        cs.classes(colours, index=str(index.path)).result()
+        cs.confusions(colors, index=str(index.path)).result()
     index = make("other")
     with pytest.raises(cs.ConvscopeError, match="none of the labels is a class of Own"):
-        cs.classes(own, index=str(index.path), by="network").result()
+        cs.confusions(own, index=str(index.path), by="network").result()
 
 
 def test_folders_called_by_wordnet_ids(net: cs.Network) -> None:

@@ -73,7 +73,7 @@ def test_octaves_grow_by_the_zoom_up_to_the_photographs_own_size(
     # 60 x 80, over 1.25 and over 1.5625: 38.4 x 51.2.
     assert sizes == [(38, 51)] * 2 + [(48, 64)] * 2 + [(60, 80)] * 2
     assert [r.step for r in frames] == [1, 2, 3, 4, 5, 6]
-    assert [r.figures["octave"] for r in frames] == [1, 1, 2, 2, 3, 3]
+    assert [r.summary["octave"] for r in frames] == [1, 1, 2, 2, 3, 3]
 
 
 def test_detail_is_carried_up(own: cs.Network, soft: Tensor) -> None:
@@ -87,7 +87,7 @@ def test_detail_is_carried_up(own: cs.Network, soft: Tensor) -> None:
     assert float((image(large) - carried).abs().mean()) == pytest.approx(RATE, rel=1e-3)
 
 
-def test_colours_stay_colours(own: cs.Network) -> None:
+def test_colors_stay_colors(own: cs.Network) -> None:
     photo = (own_photograph(60, 80) * 3 - 1).clamp(0, 1)  # much black, much white
     for result in cs.deepdream(own, photo, octaves=1, steps=3, rate=0.2):
         assert 0 <= image(result).min() <= image(result).max() <= 1
@@ -146,7 +146,7 @@ def test_the_gradient_of_two_layers_is_the_sum_of_their_relative_ones(own: cs.Ne
     found = cs.deepdream(own, photo, layer=("relu.pre*0.5", "blocks*2"), **options).result()
     assert isinstance(found.gradient, np.ndarray)
     np.testing.assert_allclose(found.gradient, expected, rtol=1e-3, atol=1e-5 * expected.max())
-    assert found.figures["layer"] == "relu.pre*0.5, blocks*2"
+    assert found.summary["layer"] == "relu.pre*0.5, blocks*2"
 
 
 @pytest.mark.usefixtures("still")
@@ -184,7 +184,7 @@ def test_silent_units_pass_a_tenth_of_the_gradient_unless_plain(soft: Tensor) ->
     body.add_module("one", one)
     body.add_module("act", nn.ReLU())
     body.add_module("two", nn.Conv2d(4, 4, 3))
-    net = toys.plain_network(toys.randomised(body), 16)
+    net = toys.plain_network(toys.randomized(body), 16)
     nn.init.constant_(one.bias, -100.0)  # type: ignore[arg-type]
     silent = toys.plain_network(body, 16)
     options: dict[str, Any] = {"layer": "two", "octaves": 1, "steps": 1}
@@ -245,11 +245,11 @@ def test_a_guide_is_a_file_or_an_image_and_is_in_the_recipe(
     first, *others = (image(run.result()) for run in runs)
     assert all(torch.equal(first, other) for other in others)
     for run in runs[:3]:
-        assert run.recipe["parameters"]["guide"] == str(tmp_path / "guide.png")  # type: ignore[index]
+        assert run.provenance["parameters"]["guide"] == str(tmp_path / "guide.png")  # type: ignore[index]
     unguided = cs.deepdream(own, soft, octaves=1, steps=1).result()
     assert not torch.equal(first, image(unguided))
     sample = cs.deepdream(own, soft, guide="sample:coffee")
-    assert sample.recipe["parameters"]["guide"] == "sample:coffee"  # type: ignore[index]
+    assert sample.provenance["parameters"]["guide"] == "sample:coffee"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_seams_lie_elsewhere_in_each_step(soft: Tensor) -> None:
     blind = nn.Sequential()  # what lies at a tile's edge it hardly sees
     for name in ("first", "second", "third"):
         blind.add_module(name, nn.Conv2d(3, 3, 5))
-    net = toys.plain_network(toys.randomised(blind), 16)
+    net = toys.plain_network(toys.randomized(blind), 16)
     seams = []
     for result in cs.deepdream(net, soft, layer="third", octaves=1, steps=12, tile=40):
         assert result.gradient is not None
@@ -357,7 +357,7 @@ def test_a_zoom_dreams_on_as_fast_as_the_octaves(
     assert not torch.equal(image(before), image(last))
 
 
-def test_neighbouring_pictures_of_a_zoom_are_alike(own: cs.Network, soft: Tensor) -> None:
+def test_neighboring_pictures_of_a_zoom_are_alike(own: cs.Network, soft: Tensor) -> None:
     run = [image(r) for r in cs.deepdream(own, soft, octaves=1, frames=6)]
     for before, after in itertools.pairwise(run):
         theta = torch.tensor([[[1 / 1.05, 0, 0], [0, 1 / 1.05, 0]]])

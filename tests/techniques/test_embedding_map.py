@@ -25,18 +25,18 @@ def panel(result: cs.Result) -> Mosaic:
 @pytest.mark.parametrize("method", ["pca", "tsne", "isomap"])
 def test_places_are_those_of_the_layout(own: cs.Network, make: Make, method: Any) -> None:
     index = make()
-    result = cs.map(own, index=str(index.path), method=method).result()
-    direct = layout(index.codes, method)
+    result = cs.embedding_map(own, index=str(index.path), method=method).result()
+    direct = layout(index.embeddings, method)
     np.testing.assert_array_equal(result.arrays["places"], direct.places)
-    assert result.figures["trustworthiness"] == direct.trustworthiness
-    assert result.figures["recall"] == direct.recall
+    assert result.summary["trustworthiness"] == direct.trustworthiness
+    assert result.summary["recall"] == direct.recall
     assert f"trustworthiness {direct.trustworthiness:.2f}" in panel(result).caption
     assert len(panel(result).tiles) == 23
 
 
 def test_a_grid_has_each_image_once(own: cs.Network, make: Make) -> None:
     index = make()
-    shown = panel(cs.map(own, index=str(index.path), show="grid").result())
+    shown = panel(cs.embedding_map(own, index=str(index.path), show="grid").result())
     assert shown.size == (5.0, 5.0)
     assert len(torch.unique(shown.places, dim=0)) == 23
     assert len(torch.unique(shown.tiles.flatten(1), dim=0)) == 23
@@ -44,13 +44,13 @@ def test_a_grid_has_each_image_once(own: cs.Network, make: Make) -> None:
 
 def test_the_nearest_grid_is_full(own: cs.Network, make: Make) -> None:
     index = make()
-    shown = panel(cs.map(own, index=str(index.path), show="nearest", side=6).result())
+    shown = panel(cs.embedding_map(own, index=str(index.path), show="nearest", side=6).result())
     assert (shown.size, len(shown.tiles)) == ((6.0, 6.0), 36)
 
 
 def test_at_most_so_many_are_drawn(own: cs.Network, make: Make) -> None:
     index = make()
-    result = cs.map(own, index=str(index.path), most=7).result()
+    result = cs.embedding_map(own, index=str(index.path), limit=7).result()
     assert len(panel(result).tiles) == 7
     assert "7 of 23 images drawn" in panel(result).caption
     assert result.arrays["places"].shape == (23, 2)

@@ -25,7 +25,7 @@ def look(net: cs.Network, **options: Any) -> tuple[Frame, Grid, Histogram]:
 
 
 @pytest.fixture
-def own_grey() -> cs.Network:
+def own_gray() -> cs.Network:
     return own_network(channels=1)
 
 
@@ -41,8 +41,8 @@ def test_weights_are_those_of_the_module_not_of_its_folded_copy(own: cs.Network)
     assert torch.equal(frame.arrays["weights"], expected)
     assert torch.equal(grid.tiles, expected)
     assert torch.equal(histogram.values, expected)
-    assert frame.figures["layer"] == "stem"
-    assert frame.figures["filters"] == 8
+    assert frame.summary["layer"] == "stem"
+    assert frame.summary["filters"] == 8
 
 
 def test_near_zero_counts_below_a_hundredth_of_the_largest() -> None:
@@ -52,12 +52,12 @@ def test_near_zero_counts_below_a_hundredth_of_the_largest() -> None:
         module.stem.weight[0, 0, 0] = torch.tensor([0.0099, -0.0099, 0.0101])
         module.stem.weight[7, 2, 2, 2] = -1.0
     net = cs.Network(module, mean=[0.5] * 3, std=[0.5] * 3, input_size=32)
-    assert look(net)[0].figures["near_zero"] == pytest.approx(2 / 216)
+    assert look(net)[0].summary["near_zero"] == pytest.approx(2 / 216)
 
 
 def test_deeper_filters_are_rows_of_planes(own: cs.Network) -> None:
     weight = second_weights()
-    _, grid, _ = look(own, layer="blocks.2", most=5)
+    _, grid, _ = look(own, layer="blocks.2", limit=5)
     assert grid.columns == 12
     assert len(grid.rows) == 5
     assert grid.tiles.shape == (60, 1, 3, 3)
@@ -139,8 +139,8 @@ def test_effective_filters_by_hand(stride: int, line: list[float]) -> None:
     torch.testing.assert_close(grid.tiles[:, 0], torch.stack([shown, -shown, 0 * shown]))
     assert (grid.low, grid.high) == (-1, 1)
     assert grid.marked == {2}
-    assert frame.figures == {"layer": "two", "filters": 3, "size": [len(line)] * 2}
-    assert torch.equal(effective(net, layer="two", most=2)[0], filters[:2])
+    assert frame.summary == {"layer": "two", "filters": 3, "size": [len(line)] * 2}
+    assert torch.equal(effective(net, layer="two", limit=2)[0], filters[:2])
     _, alike, _ = effective(net, layer="two", scale="layer")
     torch.testing.assert_close(alike.tiles[:2, 0], torch.stack([shown / 3, -shown]))
 
@@ -165,7 +165,7 @@ def test_effective_filters_are_the_differences_of_a_network_without_relus() -> N
         moved = linear(steps / 0.25) - linear(torch.zeros_like(steps[:1]))
     expected = moved[:, :, 8, 8].T.reshape(12, 3, 9, 9)
     torch.testing.assert_close(filters, expected, rtol=1e-9, atol=1e-12)
-    assert frame.figures["size"] == [9, 9]
+    assert frame.summary["size"] == [9, 9]
 
 
 def test_effective_filters_of_the_first_convolution_are_its_weights() -> None:
@@ -178,8 +178,8 @@ def test_effective_filters_of_the_default_network_foretell_its_units(
     net: cs.Network, seen: Tensor
 ) -> None:
     """Of the photograph, against what the units really answer: most are near enough to linear."""
-    filters, _, frame = effective(net, most=96)
-    assert frame.figures == {"layer": "blocks.1.0.bn2.pre", "filters": 96, "size": [11, 11]}
+    filters, _, frame = effective(net, limit=96)
+    assert frame.summary == {"layer": "blocks.1.0.bn2.pre", "filters": 96, "size": [11, 11]}
     rows = net.layer("blocks.1.0.bn2").rows
     assert rows is not None
     assert (rows.jump, rows.span(1)) == (4, (2, 12))
@@ -195,8 +195,8 @@ def test_effective_filters_of_the_default_network_foretell_its_units(
     assert np.median(alike) > 0.8
 
 
-def test_effective_filters_of_a_grey_network(own_grey: cs.Network) -> None:
-    filters, grid, _ = effective(own_grey)
+def test_effective_filters_of_a_gray_network(own_gray: cs.Network) -> None:
+    filters, grid, _ = effective(own_gray)
     assert filters.shape[1] == grid.tiles.shape[1] == 1
 
 
@@ -204,7 +204,7 @@ def test_effective_filters_of_a_transformer_are_those_of_its_patches() -> None:
     module = nn.Sequential(nn.Conv2d(3, 5, 4, 4), nn.Flatten(2), nn.Linear(16, 6), nn.GELU())
     net = cs.Network(module, mean=[0.5] * 3, std=[0.5] * 3, input_size=16)
     filters, _, frame = effective(net)
-    assert frame.figures["layer"] == "0"
+    assert frame.summary["layer"] == "0"
     weight = module[0].weight
     assert isinstance(weight, Tensor)
     torch.testing.assert_close(filters, weight.detach() / 0.5)

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope.attribution.baselines import filled
+from convscope.attribution.baselines import baseline_images
 from convscope.network.units import outstanding
 from convscope.runs import registry
 from convscope.types.frames import Frame
@@ -58,7 +58,7 @@ SCORES: dict[str | int, Callable[[Own, Tensor], Tensor]] = {
 def test_saliency_is_the_gradient_of_what_the_target_names(
     own: cs.Network, own_photo: Tensor, target: str | int
 ) -> None:
-    expected = by_autograd(SCORES[target], own.fit(own_photo))[0].numpy()
+    expected = by_autograd(SCORES[target], own.preprocess(own_photo))[0].numpy()
     result = cs.saliency(own, own_photo, target=target).result()
     assert result.gradient is not None
     assert result.heatmap is not None
@@ -69,11 +69,11 @@ def test_saliency_is_the_gradient_of_what_the_target_names(
 
 def test_without_a_target_the_top_class(own: cs.Network, own_photo: Tensor) -> None:
     top = own.predict(own_photo, 1)[0].index
-    for technique in (cs.saliency, cs.guided):
+    for technique in (cs.saliency, cs.guided_backprop):
         free = technique(own, own_photo).result()
         named = technique(own, own_photo, target=top).result()
         np.testing.assert_array_equal(free.gradient, named.gradient)
-        assert free.figures["target"] == named.figures["target"] == f"class {top}"
+        assert free.summary["target"] == named.summary["target"] == f"class {top}"
 
 
 def test_the_map_lies_on_what_the_network_saw(own: cs.Network, own_photo: Tensor) -> None:
@@ -116,8 +116,8 @@ class ByHand(nn.Module):
 
 TABLES = {
     "saliency": [[0, 1, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0]],
-    "guided": [[0, 1, 1, 1], [1, 3, 3, 2], [1, 3, 3, 2], [1, 2, 2, 1]],
-    "deconv": [[2, 3, 3, 1], [3, 5, 5, 2], [3, 5, 5, 2], [1, 2, 2, 1]],
+    "guided_backprop": [[0, 1, 1, 1], [1, 3, 3, 2], [1, 3, 3, 2], [1, 2, 2, 1]],
+    "deconvnet": [[2, 3, 3, 1], [3, 5, 5, 2], [3, 5, 5, 2], [1, 2, 2, 1]],
 }
 
 
@@ -136,7 +136,7 @@ def test_the_gradient_of_a_network_worked_out_by_hand(name: str, inplace: bool) 
 # --------------------------------------------------------------------------- noisy copies
 
 
-@pytest.mark.parametrize("name", ["guided", "deconv"])
+@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet"])
 def test_copies_without_noise_change_nothing(own: cs.Network, own_photo: Tensor, name: str) -> None:
     technique = registry.get(name)
     once = technique.run(own, own_photo, target="blocks:3").result().gradient
@@ -147,22 +147,22 @@ def test_copies_without_noise_change_nothing(own: cs.Network, own_photo: Tensor,
 
 def test_smoothgrad_without_noise_is_saliency(own: cs.Network, own_photo: Tensor) -> None:
     once = cs.saliency(own, own_photo, target=1).result()
-    often = cs.smoothgrad(own, own_photo, target=1, samples=5, noise=0, batch=2).result()
+    often = cs.smoothgrad(own, own_photo, target=1, samples=5, noise=0, batch_size=2).result()
     assert_close(often.gradient, once.gradient, 1e-5)
     assert_close(often.heatmap, once.heatmap, 1e-5)
     assert often.score == pytest.approx(once.score)
 
 
-@pytest.mark.parametrize("name", ["smoothgrad", "guided"])
+@pytest.mark.parametrize("name", ["smoothgrad", "guided_backprop"])
 def test_noisy_copies_are_averaged(own: cs.Network, name: str) -> None:
     """Against copies made here, whose values stay in [0, 1]: two means over chance meet."""
-    seen = 0.35 + 0.3 * own.fit(own_photograph())
+    seen = 0.35 + 0.3 * own.preprocess(own_photograph())
     generator = torch.Generator().manual_seed(5)
     shape = (2, 300, *seen.shape[1:])
     copies = seen + 0.1 * torch.randn(shape, generator=generator).clamp(-3.4, 3.4)
     single = registry.get({"smoothgrad": "saliency"}.get(name, name))
     means = [single.run(own, half, target=1).result().gradient.mean(0) for half in copies]  # type: ignore[union-attr]
-    options: Any = {"target": 1, "samples": 300, "noise": 0.1, "seed": 5, "batch": 100}
+    options: Any = {"target": 1, "samples": 300, "noise": 0.1, "seed": 5, "batch_size": 100}
     result = registry.get(name).run(own, seen, **options).result()
 
     def distance(one: Any, other: Any) -> float:
@@ -192,7 +192,7 @@ def test_noise_averages_out(powers: cs.Network) -> None:
     of how many copies."""
     image = toys.images(1)
     for samples in (2, 8, 32):
-        run: Any = cs.smoothgrad(powers, image, target=0, samples=samples, noise=0.5, batch=4)
+        run: Any = cs.smoothgrad(powers, image, target=0, samples=samples, noise=0.5, batch_size=4)
         added = run.result().gradient - 2 * image[0].numpy()
         assert added.std() == pytest.approx(samples**-0.5, rel=0.1)
 
@@ -210,11 +210,11 @@ def test_what_is_explained_is_the_top_class_of_the_photograph_itself(own: cs.Net
     tops = own.logits(images).argmax(1).tolist()
     assert len(set(tops)) > 1
     noisy: dict[str, Any] = {"samples": 2, "noise": 1.0}
-    for technique in (cs.guided, cs.smoothgrad):
+    for technique in (cs.guided_backprop, cs.smoothgrad):
         free = technique(own, images, **noisy).result()
         named = technique(own, images, target=tuple(tops), **noisy).result()
         np.testing.assert_array_equal(free.gradient, named.gradient)
-        assert free.figures["target"] == [f"class {top}" for top in tops]
+        assert free.summary["target"] == [f"class {top}" for top in tops]
 
 
 # ------------------------------------------------------------------- shares of the score
@@ -232,16 +232,16 @@ class Linear(nn.Module):
         return out
 
 
-FILLS = ["mean", "image", "grey", "black", "blur", "noise"]
+BASELINES = ["mean", "image", "gray", "black", "blur", "noise"]
 
 
-@pytest.mark.parametrize("baseline", FILLS)
+@pytest.mark.parametrize("baseline", BASELINES)
 @pytest.mark.parametrize("name", ["input_x_gradient", "integrated_gradients"])
 def test_shares_of_a_linear_score_add_up_to_it(name: str, baseline: str) -> None:
-    module = toys.randomised(Linear())
+    module = toys.randomized(Linear())
     net, image = toys.network(module), toys.images(2)
     result = registry.get(name).run(net, image, target=2, baseline=baseline).result()
-    empty = filled(net, image, baseline)
+    empty = baseline_images(net, image, baseline)
     both = net.logits(torch.cat([image, empty]))[:, 2].view(2, 2)
     np.testing.assert_allclose(result.heatmap.sum((1, 2)), both[0] - both[1], rtol=1e-3, atol=1e-4)  # type: ignore[union-attr]
     # By hand: each pixel's weights, in the units of the image, times how far it is.
@@ -250,27 +250,27 @@ def test_shares_of_a_linear_score_add_up_to_it(name: str, baseline: str) -> None
     assert_close(result.heatmap, expected, 1e-4)
 
 
-@pytest.mark.parametrize("baseline", FILLS)
+@pytest.mark.parametrize("baseline", BASELINES)
 def test_integrated_gradients_of_cubes_are_exact(powers: cs.Network, baseline: str) -> None:
     """Two Gauss-Legendre points integrate the slope of a cube: a pixel's share is x^3 - b^3."""
     image = toys.images(1)
     options: Any = {"target": 1, "baseline": baseline, "steps": 2}
     result = cs.integrated_gradients(powers, image, **options).result()
-    expected = (image**3 - filled(powers, image, baseline) ** 3).sum(1)[0].numpy()
+    expected = (image**3 - baseline_images(powers, image, baseline) ** 3).sum(1)[0].numpy()
     assert_close(result.heatmap, expected, 1e-4)
-    assert abs(result.figures["gap"]) < 1e-4  # type: ignore[arg-type]
+    assert abs(result.summary["gap"]) < 1e-4  # type: ignore[arg-type]
 
 
 def test_integrated_gradients_are_complete() -> None:
     """The sum over pixels is the difference in score, but for the gap, which more steps close."""
     net, photo = own_network(dtype=torch.float64), own_photograph()
-    seen = net.fit(photo)
+    seen = net.preprocess(photo)
     wanted = float((net.logits(seen) - net.logits(torch.zeros_like(seen)))[0, 1])
     gaps = []
     for steps in (4, 32, 256):
-        options: Any = {"target": 1, "steps": steps, "baseline": "black", "batch": 64}
+        options: Any = {"target": 1, "steps": steps, "baseline": "black", "batch_size": 64}
         result = cs.integrated_gradients(net, photo, **options).result()
-        gap: Any = result.figures["gap"]
+        gap: Any = result.summary["gap"]
         assert result.heatmap.sum() == pytest.approx(wanted + gap * abs(wanted), rel=1e-9)  # type: ignore[union-attr]
         gaps.append(abs(gap))
     assert gaps[0] > 10 * gaps[1]
@@ -288,7 +288,7 @@ def test_a_pixel_as_in_the_baseline_has_no_share(own: cs.Network) -> None:
 
 def test_a_mean_as_it_grows(own: cs.Network, own_photo: Tensor) -> None:
     """Each frame is the mean over the versions so far, and the score that of the photo itself."""
-    options: Any = {"target": 1, "noise": 0.2, "batch": 2}
+    options: Any = {"target": 1, "noise": 0.2, "batch_size": 2}
     frames = list(cs.smoothgrad(own, own_photo, samples=6, **options))
     assert [frame.step for frame in frames] == [1, 2, 3]
     logit = float(own.logits(own_photo)[0, 1])
@@ -300,13 +300,13 @@ def test_a_mean_as_it_grows(own: cs.Network, own_photo: Tensor) -> None:
     assert max(sizes) < 2 * min(sizes)
 
 
-def test_colours(own: cs.Network, own_photo: Tensor) -> None:
+def test_colors(own: cs.Network, own_photo: Tensor) -> None:
     expected: dict[str, Any] = {"max": np.max, "absolute": np.sum, "signed": np.sum}
     for name in ("saliency", "smoothgrad"):
-        for colours, over in expected.items():
-            run = registry.get(name).run(own, own_photo, target=1, colours=colours)
+        for colors, over in expected.items():
+            run = registry.get(name).run(own, own_photo, target=1, colors=colors)
             result: Any = run.result()
-            gradient = result.gradient if colours == "signed" else np.abs(result.gradient)
+            gradient = result.gradient if colors == "signed" else np.abs(result.gradient)
             np.testing.assert_allclose(result.heatmap, over(gradient, axis=0), rtol=1e-5)
 
 
@@ -319,19 +319,19 @@ def test_a_saturated_score_says_so(name: str) -> None:
     *_, frame = registry.get(name).run(net, toys.TOY_IMAGE / 16, target=0).frames()
     assert not frame.heatmap.any()  # type: ignore[union-attr]
     assert "zero everywhere" in frame.panels[0].caption
-    assert math.isfinite(frame.figures.get("gap", 0.0))  # type: ignore[arg-type]
+    assert math.isfinite(frame.summary.get("gap", 0.0))  # type: ignore[arg-type]
 
 
 # -------------------------------------------------------------------------- a whole layer
 
 
-@pytest.mark.parametrize("name", ["guided", "deconv"])
+@pytest.mark.parametrize("name", ["guided_backprop", "deconvnet"])
 def test_a_layer_shows_its_outstanding_units_and_what_they_see(
     own: cs.Network, own_photo: Tensor, name: str
 ) -> None:
     (frame,) = registry.get(name).run(own, own_photo, target="blocks").frames()
     units = outstanding(own, "blocks", own.read(own_photo, {"blocks"})["blocks"][0], 9)
-    channels: Any = frame.figures["channels"]
+    channels: Any = frame.summary["channels"]
     assert channels == [unit.channel for unit in units]
     places = [_place(caption) for caption in _grid(frame).captions[1::2]]
     assert places == [unit.position for unit in units]
@@ -366,12 +366,12 @@ def _support(gradient: Tensor) -> tuple[Tensor, Tensor]:
 
 def test_a_layer_without_maps(own: cs.Network, own_photo: Tensor) -> None:
     with pytest.raises(cs.ConvscopeError, match="head has no maps; name one of its channels"):
-        cs.guided(own, own_photo, target="head").result()
+        cs.guided_backprop(own, own_photo, target="head").result()
 
 
 def test_a_layer_of_two_photographs(own: cs.Network, own_photo: Tensor) -> None:
     with pytest.raises(cs.ConvscopeError, match="one image at a time"):
-        cs.guided(own, torch.cat([own_photo] * 2), target="blocks").result()
+        cs.guided_backprop(own, torch.cat([own_photo] * 2), target="blocks").result()
 
 
 def test_default_network_against_its_own_unfolded_module(net: cs.Network, photo: Tensor) -> None:
@@ -380,7 +380,7 @@ def test_default_network_against_its_own_unfolded_module(net: cs.Network, photo:
 
     module = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     module.load_state_dict(net._prepared.plain.state_dict())
-    leaf = net.fit(photo).clone().requires_grad_()
+    leaf = net.preprocess(photo).clone().requires_grad_()
     module((leaf - 0.5) / 0.5)[0, 281].backward()
     assert leaf.grad is not None
     expected = leaf.grad[0].numpy()

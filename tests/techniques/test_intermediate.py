@@ -71,7 +71,7 @@ def test_a_unit_in_the_middle_by_hand(target: str) -> None:
     image[0, 0, 1:3, 2:4] = torch.tensor(BLOCK)
     frame, grid = look(net, image, target=target)
     layer = target.partition(":")[0]
-    units: Any = frame.figures["units"]
+    units: Any = frame.summary["units"]
     mine = units.index(f"{layer}:0@1,2")
     for rule, table in BY_HAND.items():
         expected = torch.zeros(5, 5)
@@ -81,8 +81,8 @@ def test_a_unit_in_the_middle_by_hand(target: str) -> None:
     assert float(frame.score[mine]) == pytest.approx(0.85)
     assert grid.captions[4 * mine : 4 * mine + 4] == ("0@1,2", *RULES)
     patch = grid.tiles[4 * mine, 0]
-    centres = patch[[12, 12, 36, 36], [12, 36, 12, 36]]  # of the pixels, each enlarged to 24
-    torch.testing.assert_close(centres, torch.tensor(BLOCK).flatten(), rtol=0, atol=0.03)
+    centers = patch[[12, 12, 36, 36], [12, 36, 12, 36]]  # of the pixels, each enlarged to 24
+    torch.testing.assert_close(centers, torch.tensor(BLOCK).flatten(), rtol=0, atol=0.03)
 
 
 def test_a_gradient_that_is_zero_is_crossed_out() -> None:
@@ -99,7 +99,7 @@ def test_a_gradient_that_is_zero_is_crossed_out() -> None:
 @pytest.mark.parametrize("target", ["blocks:3", "blocks:3@4,5", "head:1", 2, "doubled:0"])
 def test_the_same_as_each_rule_alone(own: cs.Network, own_photo: Tensor, target: Any) -> None:
     frame: Any = look(own, own_photo, target=target)[0]
-    for rule, name in zip(RULES, ("saliency", "deconv", "guided"), strict=True):
+    for rule, name in zip(RULES, ("saliency", "deconvnet", "guided_backprop"), strict=True):
         alone: Any = registry.get(name).run(own, own_photo, target=target).result()
         np.testing.assert_allclose(frame.arrays[rule][0], alone.gradient, rtol=1e-5, atol=1e-7)
         assert float(frame.score) == pytest.approx(alone.score)
@@ -108,7 +108,7 @@ def test_the_same_as_each_rule_alone(own: cs.Network, own_photo: Tensor, target:
 def test_noisy_copies_are_the_same_for_every_rule(own: cs.Network, own_photo: Tensor) -> None:
     options: Any = {"target": "blocks:3@4,5", "samples": 3, "noise": 0.2, "seed": 4}
     arrays = look(own, own_photo, **options)[0].arrays
-    for rule, name in zip(RULES, ("smoothgrad", "deconv", "guided"), strict=True):
+    for rule, name in zip(RULES, ("smoothgrad", "deconvnet", "guided_backprop"), strict=True):
         alone: Any = registry.get(name).run(own, own_photo, **options).result()
         np.testing.assert_allclose(arrays[rule][0], alone.gradient, rtol=1e-5, atol=1e-7)
 
@@ -117,9 +117,9 @@ def test_noisy_copies_are_the_same_for_every_rule(own: cs.Network, own_photo: Te
 def test_a_layer_is_read_at_its_outstanding_units(
     own: cs.Network, own_photo: Tensor, most: int
 ) -> None:
-    frame, grid = look(own, own_photo, target="blocks", most=most)
+    frame, grid = look(own, own_photo, target="blocks", limit=most)
     units = outstanding(own, "blocks", own.read(own_photo, {"blocks"})["blocks"][0], most)
-    assert frame.figures["units"] == list(map(str, units))
+    assert frame.summary["units"] == list(map(str, units))
     assert len(units) == most
     assert grid.tiles.shape[0] == 4 * most
     for i, unit in enumerate(units):
@@ -130,8 +130,8 @@ def test_a_layer_is_read_at_its_outstanding_units(
 
 def test_without_target_a_layer_in_the_middle(net: cs.Network, photo: Tensor) -> None:
     """Whose units see at most two fifths of the image, here 83 of 224 pixels."""
-    frame, grid = look(net, photo, most=2)
-    units: Any = frame.figures["units"]
+    frame, grid = look(net, photo, limit=2)
+    units: Any = frame.summary["units"]
     assert len(units) == 2
     (layer,) = {unit.partition(":")[0] for unit in units}
     field = net.layer(layer.removesuffix(".pre")).receptive_field

@@ -15,7 +15,7 @@ MIX = torch.tensor([[0.8, 0.3, -0.2], [-0.4, 0.9, 0.1], [0.2, -0.5, 0.7]])
 
 
 class Mixed(nn.Module):
-    """Colours mixed, which can be undone exactly; their means, which cannot; and a classifier."""
+    """Colors mixed, which can be undone exactly; their means, which cannot; and a classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ def images(result: cs.Result) -> np.ndarray[Any, Any]:
     return np.asarray(result.image.transpose(0, 3, 1, 2), np.float64)
 
 
-def figures(result: cs.Result) -> dict[str, Any]:
-    return dict(result.figures)
+def summary(result: cs.Result) -> dict[str, Any]:
+    return dict(result.summary)
 
 
-def code(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def embedding(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(np.einsum("rc,chw->rhw", MIX.double().numpy(), image))
 
 
@@ -56,34 +56,34 @@ def code(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def test_what_can_be_undone_is_undone(mixed: cs.Network, photo: Tensor, prior: Any) -> None:
     result = cs.invert(mixed, photo, layer="mix", prior=prior, steps=100).result()
     assert np.abs(images(result)[0] - photo[0].double().numpy()).max() < 0.03
-    assert figures(result)["root_errors"][0][0] < 0.01
-    assert figures(result)["correlations"][0][0] > 0.999
+    assert summary(result)["root_errors"][0][0] < 0.01
+    assert summary(result)["correlations"][0][0] > 0.999
 
 
 def test_figures_are_those_of_the_image_that_is_drawn(mixed: cs.Network, photo: Tensor) -> None:
     result = cs.invert(mixed, photo, layer="mix", steps=1, count=2).result()
-    wanted, seen = code(photo[0].double().numpy()), photo.double().numpy().ravel()
+    wanted, seen = embedding(photo[0].double().numpy()), photo.double().numpy().ravel()
     for i, image in enumerate(images(result)):
-        error = ((code(image) - wanted) ** 2).sum() / (wanted**2).sum()
+        error = ((embedding(image) - wanted) ** 2).sum() / (wanted**2).sum()
         assert error > 1e-4
-        assert figures(result)["errors"][0][i] == pytest.approx(error, rel=1e-4)
-        assert figures(result)["root_errors"][0][i] == pytest.approx(error**0.5, rel=1e-4)
+        assert summary(result)["errors"][0][i] == pytest.approx(error, rel=1e-4)
+        assert summary(result)["root_errors"][0][i] == pytest.approx(error**0.5, rel=1e-4)
         correlation = np.corrcoef(image.ravel(), seen)[0, 1]
-        assert figures(result)["correlations"][0][i] == pytest.approx(correlation, abs=1e-5)
+        assert summary(result)["correlations"][0][i] == pytest.approx(correlation, abs=1e-5)
 
 
 def test_a_caricature_is_the_dot_product_times_the_cosine(mixed: cs.Network, photo: Tensor) -> None:
     run = cs.invert(mixed, photo, layer="mix", goal="caricature", steps=30)
     last = run.result()
-    wanted, found = (code(one).ravel() for one in (photo[0].double().numpy(), images(last)[0]))
+    wanted, found = (embedding(one).ravel() for one in (photo[0].double().numpy(), images(last)[0]))
     share = found @ wanted / (wanted @ wanted)
     cosine = found @ wanted / np.linalg.norm(found) / np.linalg.norm(wanted)
-    assert figures(last)["caricatures"][0][0] == pytest.approx(share * cosine, rel=1e-4)
-    grey = code(np.full((3, 32, 32), 0.5)).ravel()
-    assert share * cosine > 0.1 + (grey @ wanted) ** 2 / (wanted @ wanted) ** 1.5 / np.linalg.norm(
-        grey
+    assert summary(last)["caricatures"][0][0] == pytest.approx(share * cosine, rel=1e-4)
+    gray = embedding(np.full((3, 32, 32), 0.5)).ravel()
+    assert share * cosine > 0.1 + (gray @ wanted) ** 2 / (wanted @ wanted) ** 1.5 / np.linalg.norm(
+        gray
     )
-    assert "errors" not in figures(last)
+    assert "errors" not in summary(last)
 
 
 def test_seeds_agree_on_what_the_code_says_and_differ_in_what_it_leaves_free(
@@ -99,24 +99,24 @@ def test_seeds_agree_on_what_the_code_says_and_differ_in_what_it_leaves_free(
 def test_the_strip_grows_layer_by_layer(mixed: cs.Network, photo: Tensor) -> None:
     frames = list(cs.invert(mixed, photo, layer=("mix", "pool"), steps=20))
     # L-BFGS looks 20 times a step, and 4 times as often where a place is a pixel; Adam once.
-    assert [len(figures(r)["layers"]) for r in frames] == [0] * 3 + [1] * 20 + [2]
+    assert [len(summary(r)["layers"]) for r in frames] == [0] * 3 + [1] * 20 + [2]
     assert [bool((images(r)[1] == 0.5).all()) for r in frames] == [True] * 4 + [False] * 20
     assert all((images(r)[0] == images(frames[3])[0]).all() for r in frames[3:])
 
 
 def test_every_stage_and_the_last_code_without_a_layer() -> None:
-    net = toys.plain_network(toys.randomised(toys.Residual()), 16)
+    net = toys.plain_network(toys.randomized(toys.Residual()), 16)
     run = cs.invert(net, own_photograph(16, 16), steps=1)
-    assert figures(run.result())["layers"] == ["stem.pre", "layer1.pre", "layer2.pre"]
+    assert summary(run.result())["layers"] == ["stem.pre", "layer1.pre", "layer2.pre"]
     mixed = toys.plain_network(Mixed(), 32)
     run = cs.invert(mixed, own_photograph(16, 16), steps=1)
-    assert figures(run.result())["layers"] == ["relu.pre", "pool"]
+    assert summary(run.result())["layers"] == ["relu.pre", "pool"]
 
 
 def test_of_the_default_network(net: cs.Network) -> None:
     photo = cs.open_image("sample:chelsea")
     result = cs.invert(net, photo, steps=1, size=32).result()
-    assert figures(result)["layers"] == [
+    assert summary(result)["layers"] == [
         "blocks.0", "blocks.1", "blocks.2", "blocks.4", "bn2.pre", "global_pool",
     ]  # fmt: skip
 
@@ -127,7 +127,7 @@ def test_errors_rise_and_correlations_fall_with_depth(net: cs.Network) -> None:
     layers = ("blocks.0", "blocks.1", "blocks.2", "bn2.pre")
     result = cs.invert(net, photo, layer=layers, steps=60, size=96).result()
     errors, correlations = (
-        [row[0] for row in figures(result)[name]] for name in ("root_errors", "correlations")
+        [row[0] for row in summary(result)[name]] for name in ("root_errors", "correlations")
     )
     assert errors == sorted(errors)
     assert errors[0] < 0.05
@@ -146,7 +146,7 @@ def test_smoothness(mixed: cs.Network) -> None:
 def test_what_the_network_saw_is_inverted(mixed: cs.Network) -> None:
     photo = own_photograph(40, 64)
     result = cs.invert(mixed, photo, layer="mix", steps=60).result()
-    assert np.abs(images(result) - mixed.fit(photo).double().numpy()).max() < 0.05
+    assert np.abs(images(result) - mixed.preprocess(photo).double().numpy()).max() < 0.05
     small = cs.invert(mixed, photo, layer="mix", steps=1, size=24).result()
     assert images(small).shape == (1, 3, 24, 24)
 
@@ -183,4 +183,4 @@ def test_layers_may_be_called_by_numbers_as_classes_are() -> None:
     net = toys.network(module, 32)
     photo = torch.rand(1, 3, 32, 32)
     result = cs.invert(net, photo, layer="1", steps=1).result()
-    assert result.figures["layers"] == ["1"]
+    assert result.summary["layers"] == ["1"]

@@ -1,4 +1,4 @@
-"""Neighbours of a photograph: by its code and by its pixels, without itself and without copies."""
+"""Neighbors of a photograph: by its embedding and by its pixels, without itself and without copies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.helpers.collections import Make, paint
 
 def told(result: cs.Result) -> Any:
     """The figures, of whatever types they are."""
-    return result.figures
+    return result.summary
 
 
 def rows(result: cs.Result, space: str) -> list[int]:
@@ -29,17 +29,22 @@ def rows(result: cs.Result, space: str) -> list[int]:
 def by_hand(
     index: Index, net: cs.Network, image: Tensor, metric: str
 ) -> tuple[list[int], list[int]]:
-    """The order of all images by code and by pixels, in float64."""
-    code = (
-        net.read(image, {index.settings.code})[index.settings.code][0].mean((1, 2)).double().numpy()
+    """The order of all images by embedding and by pixels, in float64."""
+    embedding = (
+        net.read(image, {index.settings.embedding})[index.settings.embedding][0]
+        .mean((1, 2))
+        .double()
+        .numpy()
     )
-    codes = np.asarray(index.codes, np.float64)
+    embeddings = np.asarray(index.embeddings, np.float64)
     if metric == "cosine":
-        far = 1 - codes @ code / np.linalg.norm(codes, axis=1) / np.linalg.norm(code)
+        far = 1 - embeddings @ embedding / np.linalg.norm(embeddings, axis=1) / np.linalg.norm(
+            embedding
+        )
     else:
-        far = np.linalg.norm(codes - code, axis=1)
+        far = np.linalg.norm(embeddings - embedding, axis=1)
     small = torch.nn.functional.interpolate(
-        net.fit(image), (32, 32), mode="bicubic", antialias=True
+        net.preprocess(image), (32, 32), mode="bicubic", antialias=True
     )
     pixels = (small[0].clamp(0, 1) * 255).permute(1, 2, 0).reshape(-1).double().numpy()
     apart = np.linalg.norm(np.asarray(index.pixels, np.float64) - pixels, axis=1)
@@ -56,19 +61,19 @@ def test_the_nearest(own: cs.Network, own_photo: Tensor, make: Make, metric: str
         count=4,
         metric=metric,  # type: ignore[arg-type]
     ).result()
-    by_code, by_pixels = by_hand(index, own, own_photo, metric)
-    assert rows(result, "code") == by_code[:4]
+    by_embedding, by_pixels = by_hand(index, own, own_photo, metric)
+    assert rows(result, "embedding") == by_embedding[:4]
     assert rows(result, "pixels") == by_pixels[:4]
-    for space in ("code", "pixels"):
+    for space in ("embedding", "pixels"):
         for one in told(result)[space]:
             assert one["path"] == index.images["path"][one["image"]].as_py()
-            assert one["said"] == index.said(one["image"])
+            assert one["prediction"] == index.prediction(one["image"])
         distances = [one["distance"] for one in told(result)[space]]
         assert distances == sorted(distances)
     (panel,) = result._frame.panels
     assert isinstance(panel, Grid)
     assert panel.columns == 5
-    assert panel.rows == ("by code", "by pixels")
+    assert panel.rows == ("by embedding", "by pixels")
     torch.testing.assert_close(panel.tiles[0], panel.tiles[5])
 
 
@@ -88,31 +93,31 @@ def test_neither_itself_nor_copies(own: cs.Network, make: Make, photos: Path) ->
     index = make()
     image = cs.open_image(photos / "20.png")
     result = cs.neighbors(own, image, index=str(index.path), count=22).result()
-    for space in ("code", "pixels"):
+    for space in ("embedding", "pixels"):
         contents = [index.images["sha256"][row].as_py() for row in rows(result, space)]
         assert len(contents) == len(set(contents)) == 22
         assert index.images["sha256"][0].as_py() not in contents
-    # An image that was not opened from its file is its own neighbour.
+    # An image that was not opened from its file is its own neighbor.
     result = cs.neighbors(own, image.clone(), index=str(index.path), count=22).result()
-    assert told(result)["code"][0]["distance"] == pytest.approx(0, abs=1e-3)
+    assert told(result)["embedding"][0]["distance"] == pytest.approx(0, abs=1e-3)
 
 
 def test_more_than_there_are(own: cs.Network, own_photo: Tensor, make: Make) -> None:
     result = cs.neighbors(own, own_photo, index=str(make().path), count=30).result()
-    assert sorted(rows(result, "code")) == list(range(23))
+    assert sorted(rows(result, "embedding")) == list(range(23))
     assert min(result.picture.size) > 100
 
 
 def test_several_queries(own: cs.Network, own_photo: Tensor, make: Make) -> None:
     index = str(make().path)
-    both = torch.cat([own.fit(own_photo), own.fit(own_photo.flip(3))])
+    both = torch.cat([own.preprocess(own_photo), own.preprocess(own_photo.flip(3))])
     result = cs.neighbors(own, both, index=index, count=3).result()
     for i in range(2):
         alone = cs.neighbors(own, both[i : i + 1], index=index, count=3).result()
-        assert told(result)["code"][i] == told(alone)["code"]
+        assert told(result)["embedding"][i] == told(alone)["embedding"]
     (panel,) = result._frame.panels
     assert isinstance(panel, Grid)
-    assert panel.rows == ("by code", "by pixels") * 2
+    assert panel.rows == ("by embedding", "by pixels") * 2
 
 
 @pytest.mark.parametrize("search", ["faiss", "lance"])
@@ -123,7 +128,7 @@ def test_approximate_search_is_built_once_and_tells_its_recall(
     index = make()
     exact = cs.neighbors(own, own_photo, index=str(index.path), count=4).result()
     result = cs.neighbors(own, own_photo, index=str(index.path), count=4, search=search).result()
-    assert rows(result, "code") == rows(exact, "code"), "so few are looked through"
+    assert rows(result, "embedding") == rows(exact, "embedding"), "so few are looked through"
     assert told(result)["recall@10"] == 1.0
     stamps = {p: p.stat().st_mtime_ns for p in index.path.rglob("search/**/*")}
     assert stamps
@@ -131,7 +136,7 @@ def test_approximate_search_is_built_once_and_tells_its_recall(
     assert stamps == {p: p.stat().st_mtime_ns for p in index.path.rglob("search/**/*")}
     shutil.rmtree(index.path / "search")
     again = cs.neighbors(own, own_photo, index=str(index.path), count=4, search=search).result()
-    assert rows(again, "code") == rows(exact, "code"), "it can always be made again"
+    assert rows(again, "embedding") == rows(exact, "embedding"), "it can always be made again"
 
 
 def test_an_update_makes_it_anew(
@@ -144,7 +149,7 @@ def test_an_update_makes_it_anew(
     make(update=True)
     image = cs.open_image(photos / "new.png").clone()
     result = cs.neighbors(own, image, index=str(index.path), search="faiss", count=1).result()
-    assert told(result)["code"][0]["path"] == "new.png"
+    assert told(result)["embedding"][0]["path"] == "new.png"
 
 
 def test_conditions_in_sql(own: cs.Network, own_photo: Tensor, make: Make) -> None:
@@ -154,8 +159,8 @@ def test_conditions_in_sql(own: cs.Network, own_photo: Tensor, make: Make) -> No
     def found(where: str) -> list[str]:
         words: dict[str, Any] = {"search": "lance", "where": where, "count": 20}
         result = cs.neighbors(own, own_photo, index=str(index.path), **words).result()
-        assert "pixels" not in result.figures
-        return [one["path"] for one in told(result)["code"]]
+        assert "pixels" not in result.summary
+        return [one["path"] for one in told(result)["embedding"]]
 
     labels = dict(zip(*(index.images[n].to_pylist() for n in ("path", "label")), strict=True))
     assert sorted(found("label = 'class 1'")) == [

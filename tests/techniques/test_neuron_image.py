@@ -17,7 +17,7 @@ from tests.helpers.networks import own_network
 
 
 def residual() -> tuple[cs.Network, torch.nn.Module]:
-    module = toys.randomised(toys.Residual()).eval()
+    module = toys.randomized(toys.Residual()).eval()
     return toys.network(module, 24), module
 
 
@@ -28,7 +28,7 @@ def images(result: cs.Result) -> Tensor:
 
 
 def activations(result: cs.Result) -> list[float]:
-    found = result.figures["activation"]
+    found = result.summary["activation"]
     assert isinstance(found, list)
     return found
 
@@ -47,9 +47,9 @@ def test_the_numbers_are_those_of_the_users_own_module(extreme: Any) -> None:
     result = cs.neuron_image(net, target=target, extreme=extreme, steps=3).result()
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[extreme]
     with toys.recording(module) as layers, torch.no_grad():
-        module(toys.normalised(images(result)))
+        module(toys.normalized(images(result)))
     names = ["layer1.conv1:2", "stem.pre:4", "layer1.bn2:1@3,4"]
-    assert result.figures["target"] == [name for name in names for _ in signs]
+    assert result.summary["target"] == [name for name in names for _ in signs]
     expected = []
     for i in range(len(signs) * 3):
         unit = i // len(signs)
@@ -82,7 +82,7 @@ def test_one_extreme_excites_and_the_other_silences() -> None:
 
     def means(result: cs.Result) -> Tensor:
         with toys.recording(module) as layers, torch.no_grad():
-            module(toys.normalised(images(result)))
+            module(toys.normalized(images(result)))
         before = layers["layer1.bn2"] + layers["layer1.down"]  # the sum that the ReLU gets
         return torch.stack([before[i, i // 2].mean() for i in range(16)]).view(8, 2)
 
@@ -92,7 +92,7 @@ def test_one_extreme_excites_and_the_other_silences() -> None:
 
 
 def test_what_is_silent_is_woken() -> None:
-    module = toys.randomised(toys.Residual()).eval()
+    module = toys.randomized(toys.Residual()).eval()
     with torch.no_grad():
         module.stem[1].bias.fill_(-5)  # type: ignore[index, union-attr]
         module.layer1.conv1.weight.mul_(1000)  # type: ignore[union-attr, operator]
@@ -105,14 +105,14 @@ def test_what_is_silent_is_woken() -> None:
 
 @pytest.mark.parametrize("extreme", ["positive", "both"])
 def test_dead_units_are_crossed_out(extreme: Any) -> None:
-    module = toys.randomised(toys.Residual()).eval()
+    module = toys.randomized(toys.Residual()).eval()
     with torch.no_grad():
         module.layer1.conv1.weight[2] = 0  # type: ignore[union-attr, operator]
     net = toys.network(module, 24)
     words: dict[str, Any] = {"extreme": extreme, "steps": 2}
-    result = cs.neuron_image(net, target="layer1.conv1", most=4, **words).result()
+    result = cs.neuron_image(net, target="layer1.conv1", limit=4, **words).result()
     times = 2 if extreme == "both" else 1
-    assert result.figures["dead"] == ["layer1.conv1:2"] * times
+    assert result.summary["dead"] == ["layer1.conv1:2"] * times
     assert grid(result).marked == set(range(2 * times, 3 * times))
     with pytest.raises(cs.ConvscopeError, match=r"layer1\.conv1:2 answers .* alike.* it is dead"):
         cs.neuron_image(net, target="layer1.conv1:2", **words).result()
@@ -124,19 +124,19 @@ def test_dead_units_are_crossed_out(extreme: Any) -> None:
 def test_a_layer_means_its_first_channels() -> None:
     net, _ = residual()
     for most, count in ((3, 3), (99, 8)):
-        result = cs.neuron_image(net, target="layer1", most=most, steps=1).result()
-        assert result.figures["target"] == [f"layer1.pre:{c}" for c in range(count)]
+        result = cs.neuron_image(net, target="layer1", limit=most, steps=1).result()
+        assert result.summary["target"] == [f"layer1.pre:{c}" for c in range(count)]
         assert images(result).shape[0] == count
-    result = cs.neuron_image(net, target=("layer1.pre", "stem.0"), most=2, steps=1).result()
+    result = cs.neuron_image(net, target=("layer1.pre", "stem.0"), limit=2, steps=1).result()
     names = ["layer1.pre:0", "layer1.pre:1", "stem.0:0", "stem.0:1"]
-    assert result.figures["target"] == names
+    assert result.summary["target"] == names
 
 
 def test_by_default_a_deep_layer() -> None:
     net, _ = residual()
-    result = cs.neuron_image(net, most=2, steps=1).result()
+    result = cs.neuron_image(net, limit=2, steps=1).result()
     name = default_layers.deep(net).name
-    assert result.figures["target"] == [f"{name}.pre:{c}" for c in range(2)]
+    assert result.summary["target"] == [f"{name}.pre:{c}" for c in range(2)]
 
 
 def test_one_unit_is_a_picture(own: cs.Network) -> None:
@@ -157,12 +157,12 @@ def test_sizes(own: cs.Network) -> None:
     for words, size in sizes:
         result = cs.neuron_image(own, steps=1, **words).result()
         assert images(result).shape[2:] == (size, size)
-    grey = cs.neuron_image(own_network(1), target="blocks:3", steps=2).result()
-    assert images(grey).shape == (1, 1, 16, 16)
+    gray = cs.neuron_image(own_network(1), target="blocks:3", steps=2).result()
+    assert images(gray).shape == (1, 1, 16, 16)
 
 
 def test_more_than_a_batch(own: cs.Network) -> None:
-    run = list(cs.neuron_image(own, target=("blocks", "stem"), most=16, steps=2))
+    run = list(cs.neuron_image(own, target=("blocks", "stem"), limit=16, steps=2))
     assert run[-1].steps == 2 * 2  # 12 channels and 8
     assert (images(run[1])[unit_images.BATCH :] == 0.5).all()
     assert grid(run[1]).captions[unit_images.BATCH] == "stem:4: nan"
@@ -178,7 +178,7 @@ def test_the_images_of_a_unit_are_pushed_apart() -> None:
     def distances(unlike: float) -> list[float]:
         words: dict[str, Any] = {"target": ("stem.0:1", "layer1:2"), "count": 3, "steps": 25}
         result = cs.neuron_image(net, unlike=unlike, **words).result()
-        assert result.figures["target"] == ["stem.0:1"] * 3 + ["layer1.pre:2"] * 3
+        assert result.summary["target"] == ["stem.0:1"] * 3 + ["layer1.pre:2"] * 3
         assert grid(result).columns == 3
         found = []
         for layer, part in (("stem.0", images(result)[:3]), ("layer1.pre", images(result)[3:])):
@@ -239,4 +239,4 @@ def test_layers_may_be_called_by_numbers_as_classes_are() -> None:
     )
     net = toys.network(module, 32)
     result = cs.neuron_image(net, target="1", steps=1).result()
-    assert result.figures["target"] == ["1.pre:0", "1.pre:1"]
+    assert result.summary["target"] == ["1.pre:0", "1.pre:1"]

@@ -31,7 +31,7 @@ class Sums(nn.Module):
 
 
 def sums(*size: int) -> tuple[cs.Network, Array, Tensor]:
-    """A grey network of that size in float64, its weights (3, H, W), and an image."""
+    """A gray network of that size in float64, its weights (3, H, W), and an image."""
     module = Sums((size[0], size[-1])).double()
     net = cs.Network(module, mean=[0.0], std=[1.0], input_size=(size[0], size[-1]))
     image = torch.rand(1, 1, *net.input_size, generator=torch.Generator().manual_seed(1))
@@ -52,14 +52,14 @@ def test_a_map_worked_out_by_hand() -> None:
     with torch.no_grad():
         module.weights[0, 0] = torch.tensor([[1.0, 2, 3, 4], [0, 0, 0, 0]])  # type: ignore[operator]
     image = torch.ones(1, 1, 2, 4).double()
-    options: Any = {"target": 0, "patch": 2, "stride": 1, "fill": "black"}
+    options: Any = {"target": 0, "patch": 2, "stride": 1, "baseline": "black"}
     result: Any = cs.occlusion(net, image, **options).result()
     # Hidden are 1 + 2, 2 + 3, 3 + 4: the inner pixels by two positions each.
     np.testing.assert_allclose(result.heatmap, [[3, 4, 6, 7]] * 2)
     np.testing.assert_array_equal(result.arrays["coverage"], [[1, 2, 2, 1]] * 2)
     assert result.score == pytest.approx(10)
-    assert result.figures["most"] == pytest.approx(7)
-    assert result.figures["least"] == pytest.approx(3)
+    assert result.summary["highest"] == pytest.approx(7)
+    assert result.summary["lowest"] == pytest.approx(3)
     # The last position lies flush with the edge: here it overlaps with the one before.
     result = cs.occlusion(net, image, **{**options, "patch": 2, "stride": 2}).result()
     np.testing.assert_allclose(result.heatmap, [[3, 3, 7, 7]] * 2)
@@ -94,7 +94,13 @@ def test_every_position_and_every_pixel_by_brute_force(
             total[window] += read(pixels) - value if score == "drop" else value
             coverage[window] += 1
     assert coverage.min() > 0
-    options: Any = {"patch": patch, "stride": stride, "fill": "grey", "score": score, "batch": 4}
+    options: Any = {
+        "patch": patch,
+        "stride": stride,
+        "baseline": "gray",
+        "score": score,
+        "batch_size": 4,
+    }
     result: Any = cs.occlusion(net, image, target=1, **options).result()
     np.testing.assert_allclose(result.heatmap, total / coverage, rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(result.arrays["coverage"], coverage)
@@ -102,13 +108,13 @@ def test_every_position_and_every_pixel_by_brute_force(
 
 
 def test_a_channel_is_read_by_its_strongest_unit() -> None:
-    module = toys.randomised(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(1)))
+    module = toys.randomized(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(1)))
     net, image = toys.network(module, 8), toys.images(1, 8)
-    found = cs.occlusion(net, image, target="0:2", patch=4, stride=4, fill="black").result()
+    found = cs.occlusion(net, image, target="0:2", patch=4, stride=4, baseline="black").result()
     hidden = image.clone()
     hidden[..., :4, :4] = 0
     conv = module.get_submodule("0").requires_grad_(False)
-    both = [conv(toys.normalised(i))[0, 2].max() for i in (image, hidden)]
+    both = [conv(toys.normalized(i))[0, 2].max() for i in (image, hidden)]
     assert found.heatmap[0, 0] == pytest.approx(float(both[0] - both[1]), rel=1e-4)  # type: ignore[index]
 
 
@@ -118,7 +124,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "gaps": ({"patch": 4, "stride": 5}, r"a stride of 5 leaves gaps between patches of 4 pixels"),
     "stride of zero": ({"stride": 0}, r"stride: input should be greater than or equal to 1, not 0"),
     "patch of zero": ({"patch": 0}, r"patch: input should be greater than or equal to 1, not 0"),
-    "no such fill": ({"fill": "red"}, r"fill: input should be 'mean', 'image', 'grey'"),
+    "no such fill": ({"baseline": "red"}, r"baseline: input should be 'mean', 'image', 'gray'"),
     "no probability": (
         {"patch": 8, "stride": 8, "target": "blocks:3", "score": "probability"},
         r"only classes have a probability: for blocks:3 take logit",
@@ -143,7 +149,7 @@ def test_frames_go_from_coarse_to_fine() -> None:
         smooth = torch.outer(torch.sin(3 * ramp), torch.cos(2 * ramp))
         net._prepared.plain.weights[0, 0] = smooth  # type: ignore[operator]
     image = torch.ones(1, 1, size, size).double()
-    options: Any = {"target": 0, "patch": 8, "stride": 2, "fill": "black", "batch": 4}
+    options: Any = {"target": 0, "patch": 8, "stride": 2, "baseline": "black", "batch_size": 4}
     run = frames("occlusion", net, image, **options)
     assert [frame.step for frame in run] == list(range(1, len(run) + 1))
     assert {frame.steps for frame in run} == {len(run)} == {-(-17 * 17 // 4)}
@@ -170,22 +176,30 @@ def covered(boxes: Array, size: tuple[int, int]) -> Array:
 
 
 @pytest.mark.parametrize("score", ["probability", "logit"])
-@pytest.mark.parametrize("fill", ["mean", "grey", "noise"])
-def test_boxes_by_brute_force(score: str, fill: str) -> None:
+@pytest.mark.parametrize("baseline", ["mean", "gray", "noise"])
+def test_boxes_by_brute_force(score: str, baseline: str) -> None:
     net, weights, image = sums(12, 9)
-    options: Any = {"masks": "boxes", "count": 60, "size": 0.7, "fill": fill, "score": score}
-    result: Any = cs.random_occlusion(net, image, target=2, batch=7, seed=3, **options).result()
+    options: Any = {
+        "masks": "boxes",
+        "count": 60,
+        "size": 0.7,
+        "baseline": baseline,
+        "score": score,
+    }
+    result: Any = cs.random_occlusion(
+        net, image, target=2, batch_size=7, seed=3, **options
+    ).result()
     boxes, scores = result.arrays["boxes"], result.arrays["scores"]
     masks = covered(boxes, (12, 9))
     chance = torch.rand(1, 12, 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    empty = {"mean": 0.0, "grey": 0.5, "noise": chance[0].numpy()}[fill]
+    empty = {"mean": 0.0, "gray": 0.5, "noise": chance[0].numpy()}[baseline]
     shown = masks * image[0, 0].numpy() + (1 - masks) * empty
     logits = np.einsum("khw,nhw->nk", weights, shown)
     exps = np.exp(logits - logits.max(1, keepdims=True))
     values = (exps / exps.sum(1, keepdims=True) if score == "probability" else logits)[:, 2]
     np.testing.assert_allclose(scores, values, rtol=1e-9)
     np.testing.assert_array_equal(result.arrays["kept"], logits.argmax(1) == 2)
-    assert result.figures["kept"] == pytest.approx((logits.argmax(1) == 2).mean())
+    assert result.summary["kept"] == pytest.approx((logits.argmax(1) == 2).mean())
     for row, column in np.ndindex(12, 9):
         visible = masks[:, row, column] == 1
         expected = 0.0
@@ -197,7 +211,7 @@ def test_boxes_by_brute_force(score: str, fill: str) -> None:
 
 def test_boxes_are_of_random_size_and_place_inside_the_image() -> None:
     net, _, image = sums(40, 20)
-    options: Any = {"masks": "boxes", "count": 400, "size": 0.5, "batch": 200}
+    options: Any = {"masks": "boxes", "count": 400, "size": 0.5, "batch_size": 200}
     boxes = cs.random_occlusion(net, image, **options).result().arrays["boxes"]
     top, left, height, width = boxes.T
     assert (boxes >= 0).all()
@@ -224,7 +238,13 @@ def test_soft_masks_by_the_formula_of_rise(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(net, "activations", watched)
     white = torch.ones(1, 1, size, size).double()
-    options: Any = {"count": 300, "cells": 4, "fill": "black", "batch": 100, "score": "logit"}
+    options: Any = {
+        "count": 300,
+        "cells": 4,
+        "baseline": "black",
+        "batch_size": 100,
+        "score": "logit",
+    }
     result: Any = cs.random_occlusion(net, white, target=0, **options).result()
     masks = torch.cat([s for s in shown if len(s) == 100])[:, 0].numpy()
     assert masks.shape == (300, size, size)
@@ -263,11 +283,11 @@ def test_the_masks_of_highest_and_lowest_score_are_shown(own: cs.Network) -> Non
 
 
 def test_frames_are_the_map_of_the_masks_so_far(own: cs.Network, own_photo: Tensor) -> None:
-    options: Any = {"target": 1, "batch": 8, "masks": "boxes"}
+    options: Any = {"target": 1, "batch_size": 8, "masks": "boxes"}
     many = frames("random_occlusion", own, own_photo, count=20, **options)
     assert [len(frame.arrays["scores"]) for frame in many] == [8, 16, 20]
     assert [len(frame.arrays["boxes"]) for frame in many] == [8, 16, 20]
-    assert [frame.figures["masks"] for frame in many] == [8, 16, 20]
+    assert [frame.summary["masks"] for frame in many] == [8, 16, 20]
     final = many[-1].arrays["scores"]
     for frame in many:
         scores = frame.arrays["scores"]
@@ -301,5 +321,5 @@ def test_random_occlusion_of_a_channel(own: cs.Network, own_photo: Tensor) -> No
     options: Any = {"target": "blocks:3", "score": "logit", "count": 8}
     result: Any = cs.random_occlusion(own, own_photo, **options).result()
     assert "kept" not in result.arrays
-    assert "kept" not in result.figures
+    assert "kept" not in result.summary
     result.picture.load()

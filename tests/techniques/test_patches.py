@@ -25,7 +25,7 @@ from tests.helpers.networks import own_network
 
 def told(result: cs.Result) -> Any:
     """The figures, of whatever types they are."""
-    return result.figures
+    return result.summary
 
 
 def of(net: cs.Network, index: Index, **options: Any) -> cs.Result:
@@ -60,7 +60,7 @@ def check_patches_alone(net: cs.Network, index: Index, layers: list[str], step: 
         inside = min(top, left) >= 0 and max(bottom, right) < net.input_size[0]
         if not inside:
             continue
-        seen = net.fit(index.photo(number))
+        seen = net.preprocess(index.photo(number))
         patch = seen[..., top : bottom + 1, left : right + 1]
         # Moved by whole strides of the coarsest layer, so that every layer's grid fits.
         down = -(top // coarsest) * coarsest if row % 2 else 0
@@ -103,7 +103,7 @@ def test_every_patch_of_the_sample_makes_its_unit_answer(
 
 def test_what_is_drawn_and_told(own: cs.Network, make: Make) -> None:
     index = make(layers=["stem"])
-    result = of(own, index, target="stem", count=2, most=3)
+    result = of(own, index, target="stem", count=2, limit=3)
     assert list(told(result)["patches"]) == [f"stem:{c} most" for c in range(3)]
     (panel,) = result._frame.panels
     assert isinstance(panel, Grid)
@@ -133,7 +133,7 @@ def test_the_box_is_where_the_unit_looks_on_the_photograph(own: cs.Network, make
 
 
 def test_a_field_on_a_photograph_shows_what_the_unit_sees(net: cs.Network, photo: Tensor) -> None:
-    seen = net.fit(photo)
+    seen = net.preprocess(photo)
     unit = Target("blocks.2", 0, (13, 9))
     box = field_on(net, unit, photo[0])
     patch = cut(photo[0], box, net.box(photo), 0.5, 1000)
@@ -145,7 +145,7 @@ def test_a_field_on_a_photograph_shows_what_the_unit_sees(net: cs.Network, photo
     assert field_on(net, Target("bn2", 0, (3, 3)), photo[0]) == net.box(photo), "it sees all"
 
 
-def test_beyond_the_border_is_grey() -> None:
+def test_beyond_the_border_is_gray() -> None:
     photo = torch.arange(48.0).view(1, 6, 8) / 48
     seen = Box(0, 1, 6, 6)  # the middle
     patch = cut(photo, Box(-1, -1, 3, 4), seen, 0.5, 10)
@@ -283,16 +283,16 @@ class Tokens(nn.Module):
 
 
 def test_a_network_without_stages(make: Make) -> None:
-    """Its tokens give codes; of channels only those that are named."""
+    """Its tokens give embeddings; of channels only those that are named."""
     net = cs.Network(Tokens(), mean=[0.5] * 3, std=[0.5] * 3, input_size=32)
     index = make(net=net)
-    assert index.codes.shape == (23, 6)
+    assert index.embeddings.shape == (23, 6)
     answer = net.read(index.photo(3), {"norm"})["norm"]
-    np.testing.assert_allclose(index.codes[3], answer[0].mean(0), atol=2e-3)
+    np.testing.assert_allclose(index.embeddings[3], answer[0].mean(0), atol=2e-3)
     with pytest.raises(cs.ConvscopeError, match=r"has no channels, .*--layers"):
         of(net, index)
     index = make("named", net=net, layers=["embed.proj"])
-    assert len(told(of(net, index, most=2))["patches"]) == 2
+    assert len(told(of(net, index, limit=2))["patches"]) == 2
 
 
 def test_an_index_of_another_network(make: Make) -> None:

@@ -17,10 +17,10 @@ def test_probabilities_are_the_softmax_of_the_users_own_module(
     own: cs.Network, own_photo: Tensor
 ) -> None:
     with torch.no_grad():
-        logits = Own().eval()((own.fit(own_photo) - 0.5) / 0.25)[0].double().numpy()
+        logits = Own().eval()((own.preprocess(own_photo) - 0.5) / 0.25)[0].double().numpy()
     expected = np.exp(logits) / np.exp(logits).sum()
     result = cs.predict(own, own_photo).result()
-    predictions: Any = result.figures["predictions"]
+    predictions: Any = result.summary["predictions"]
     assert [p["index"] for p in predictions] == list(np.argsort(-expected))
     for p in predictions:
         assert p["probability"] == pytest.approx(expected[p["index"]], rel=1e-4)
@@ -43,15 +43,15 @@ def test_panels_show_what_was_seen_and_said(own: cs.Network, own_photo: Tensor) 
 
 def test_several_photographs(own: cs.Network, own_photo: Tensor) -> None:
     batch = torch.cat([own_photo, 1 - own_photo])
-    both: Any = cs.predict(own, batch).result().figures["predictions"]
+    both: Any = cs.predict(own, batch).result().summary["predictions"]
     for i in range(2):
-        alone: Any = cs.predict(own, batch[i : i + 1]).result().figures["predictions"]
+        alone: Any = cs.predict(own, batch[i : i + 1]).result().summary["predictions"]
         assert [p["index"] for p in both[i]] == [p["index"] for p in alone]
         for p, q in zip(both[i], alone, strict=True):
             assert p["probability"] == pytest.approx(q["probability"], rel=1e-4)
 
 
 def test_a_cat_is_a_cat(net: cs.Network, photo: Tensor) -> None:
-    predictions: Any = cs.predict(net, photo).result().figures["predictions"]
+    predictions: Any = cs.predict(net, photo).result().summary["predictions"]
     assert {p["label"] for p in predictions[:3]} & {"tabby", "tiger cat", "Egyptian cat"}
     assert len(predictions) == 5

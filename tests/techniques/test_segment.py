@@ -61,14 +61,14 @@ def overlap(ours: Any, theirs: Tensor) -> float:
 def test_a_disk_is_found_from_a_blob_near_its_middle(
     own: cs.Network, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
-    """The map says where, roughly; the outline comes from the colours."""
+    """The map says where, roughly; the outline comes from the colors."""
     height, width = size
     inside = disk(height, width, height / 2 + 4, width / 2 - 3, 25)
     asked = pointing(monkeypatch, blob(17, 15, 30))
     result = cs.segment(own, painted(inside), methods=("smoothgrad", "gradcam"), seed=5).result()
     assert overlap(result.arrays["mask"][0], inside) > 0.95
     part = result.arrays["mask"].mean()
-    assert result.figures["part of the photo"] == pytest.approx(part)
+    assert result.summary["part of the photo"] == pytest.approx(part)
     # Only methods that leave something to chance are told the seed.
     assert asked == [("smoothgrad", {"seed": 5}), ("gradcam", {})]
 
@@ -116,7 +116,7 @@ def test_the_cutout_is_the_photo_and_the_mask(
     assert isinstance(cut, Picture)
     assert torch.equal(cut.rgb[:, mask], photo[0][:, mask])
     ground = cut.rgb[:, ~mask]
-    assert torch.equal(ground[0], ground[2]), "grey squares"
+    assert torch.equal(ground[0], ground[2]), "gray squares"
     changed = (outline.rgb != photo[0]).any(0)
     edge = mask & ~torch.from_numpy(binary_erosion(mask.numpy()))
     assert changed.any()
@@ -174,11 +174,11 @@ def test_the_part_of_a_map_that_is_zero_has_no_order(
 def test_what_is_asked_about_is_explained(own: cs.Network, own_photo: Tensor) -> None:
     quick: dict[str, Any] = {"methods": ("saliency",), "iterations": 1}
     top = own.predict(own_photo, 1)[0]
-    figures = cs.segment(own, own_photo, **quick).result().figures
-    assert figures["target"] == top.label
-    assert figures["score"] == pytest.approx(float(own.logits(own_photo).max()), rel=1e-5)
+    summary = cs.segment(own, own_photo, **quick).result().summary
+    assert summary["target"] == top.label
+    assert summary["score"] == pytest.approx(float(own.logits(own_photo).max()), rel=1e-5)
     named = cs.segment(own, own_photo, target="blocks:3", **quick).result()
-    assert named.figures["target"] == "blocks:3"
+    assert named.summary["target"] == "blocks:3"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

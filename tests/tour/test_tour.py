@@ -32,15 +32,15 @@ def walk(
 ) -> tuple[Tour, Path]:
     """A tour with short climbs."""
     tour = Tour(net, photo, path, **options)
-    for stop in tour.stops:
-        if stop.run is not None:
+    for chapter in tour.chapters:
+        if chapter.run is not None:
             quick = {"steps": 2, "count": 16, "samples": 2}
-            short = {word: value for word, value in quick.items() if word in stop.options}
-            if stop.technique.name == "occlusion":
+            short = {word: value for word, value in quick.items() if word in chapter.options}
+            if chapter.technique.name == "occlusion":
                 short = {"stride": 56}
-            image = photo if stop.technique.takes_image else None
-            run = stop.technique.run(net, image, **{**stop.options, **short})
-            tour.visit(stop, cs.check(run) if stop.check else run)
+            image = photo if chapter.technique.takes_image else None
+            run = chapter.technique.run(net, image, **{**chapter.options, **short})
+            tour.visit(chapter, cs.check(run) if chapter.check else run)
     return tour, tour.save(folder / "report.html")
 
 
@@ -70,8 +70,10 @@ def test_every_technique_is_on_the_tour(
     """As a stop of its own or in the comparison; what takes long, on the full tour only."""
 
     def shown(tour: Tour) -> set[str]:
-        compared = {name for stop in tour.stops for name in stop.options.get("methods", ())}
-        return {stop.technique.name for stop in tour.stops} | compared
+        compared = {
+            name for chapter in tour.chapters for name in chapter.options.get("methods", ())
+        }
+        return {chapter.technique.name for chapter in tour.chapters} | compared
 
     of_collections = {
         name for name in registry.names() if "index" in registry.get(name).model.model_fields
@@ -79,18 +81,21 @@ def test_every_technique_is_on_the_tour(
     everything = set(registry.names()) - of_collections
     assert shown(page[0]) == everything - {"scorecam"}
     assert shown(Tour(net, photo, "x.jpg", full=True)) == everything
-    # Classes are of labelled collections only.
+    # Classes are of labeled collections only.
     assert shown(Tour(net, photo, "x.jpg", index="index")) == (
-        everything | of_collections - {"classes"}
+        everything | of_collections - {"confusions"}
     ) - {"scorecam"}
-    assert {stop.technique.name for stop in page[0].stops if stop.check} == {"gradcam", "guided"}
+    assert {chapter.technique.name for chapter in page[0].chapters if chapter.check} == {
+        "gradcam",
+        "guided_backprop",
+    }
 
 
 def test_page_needs_nothing_else(page: tuple[Tour, Path]) -> None:
     text = page[1].read_text(encoding="utf-8")
     parser = Links()
     parser.feed(text)
-    assert len(parser.fetched) == len(page[0].stops)
+    assert len(parser.fetched) == len(page[0].chapters)
     assert all(link.startswith("data:image/webp;base64,") for link in parser.fetched)
     assert "script" not in parser.tags
     assert "url(" not in text
@@ -105,29 +110,29 @@ def test_commands_reproduce_the_pictures(
     page: tuple[Tour, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = ("predict", "saliency", "deconv", "gradcam", "compare")
-    cheap = [s for s in page[0].stops if s.technique.name in names and not s.check]
+    names = ("predict", "saliency", "deconvnet", "gradcam", "compare")
+    cheap = [s for s in page[0].chapters if s.technique.name in names and not s.check]
     assert len(cheap) == 5
-    for stop in cheap:
-        program, *words = shlex.split(stop.command)
+    for chapter in cheap:
+        program, *words = shlex.split(chapter.command)
         assert program == "convscope"
         with pytest.raises(SystemExit) as ended:
             main.main(words)
         assert ended.value.code == 0
-        assert stop.run is not None
+        assert chapter.run is not None
         made = Image.open(tmp_path / words[-1])
-        assert made.tobytes() == stop.run.result().picture.tobytes()
+        assert made.tobytes() == chapter.run.result().picture.tobytes()
 
 
 def test_a_tour_with_a_collection(net: cs.Network, photo: Tensor, tmp_path: Path) -> None:
     made = indexed(net)
     tour = Tour(net, photo, "sample:chelsea", index=made)
-    tour.stops = [stop for stop in tour.stops if "index" in stop.options]
-    for stop in tour.stops:
-        assert stop.run is not None
-        tour.visit(stop, stop.run)
-        assert f"--index {made}" in stop.command
-    assert not [stop.refusal for stop in tour.stops if stop.refusal]
+    tour.chapters = [chapter for chapter in tour.chapters if "index" in chapter.options]
+    for chapter in tour.chapters:
+        assert chapter.run is not None
+        tour.visit(chapter, chapter.run)
+        assert f"--index {made}" in chapter.command
+    assert not [chapter.refusal for chapter in tour.chapters if chapter.refusal]
     page = tour.save(tmp_path / "report.html").read_text(encoding="utf-8")
     for title in ("Which photographs excite its units?", "What is like it?"):
         assert title in page
@@ -150,18 +155,18 @@ def test_network_without_what_a_stop_needs(photo: Tensor, tmp_path: Path) -> Non
     )
     net = cs.Network(module, mean=(0.5,) * 3, std=(0.5,) * 3, input_size=64)
     tour, path = walk(net, photo, "cat.jpg", tmp_path)
-    refused = {stop.title: stop.refusal for stop in tour.stops if stop.refusal}
+    refused = {chapter.title: chapter.refusal for chapter in tour.chapters if chapter.refusal}
     assert "no class scores" in refused["What does it say?"]
     assert any("ReLU" in reason for reason in refused.values())
-    shown = [stop.technique.name for stop in tour.stops if not stop.refusal]
+    shown = [chapter.technique.name for chapter in tour.chapters if not chapter.refusal]
     assert {"filters", "activations", "deepdream"} <= set(shown)
     assert path.read_text(encoding="utf-8").count("Not for this network") == len(refused)
 
 
 def test_names_from_outside_are_escaped(net: cs.Network, photo: Tensor, tmp_path: Path) -> None:
     tour = Tour(net, photo, "<script>alert(1)</script>.jpg")
-    for stop in tour.stops:
-        stop.refusal = "<b>no</b>"
+    for chapter in tour.chapters:
+        chapter.refusal = "<b>no</b>"
     text = tour.save(tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<script" not in text
     assert "<b>no" not in text
@@ -169,7 +174,8 @@ def test_names_from_outside_are_escaped(net: cs.Network, photo: Tensor, tmp_path
 
 def test_full_takes_more_steps(net: cs.Network, photo: Tensor) -> None:
     quick, full = (
-        {s.title: s.options for s in Tour(net, photo, "x.jpg", full=f).stops} for f in (False, True)
+        {s.title: s.options for s in Tour(net, photo, "x.jpg", full=f).chapters}
+        for f in (False, True)
     )
     climbs = [title for title, options in quick.items() if "steps" in options]
     assert climbs
@@ -201,7 +207,7 @@ def test_page_in_a_browser(browser: Any, page: tuple[Tour, Path], width: int, sc
     assert complaints == []
     assert [r for r in requests if not r.startswith("data:")] == [page[1].as_uri()]
     widths = tab.evaluate("[...document.images].map(i => i.complete ? i.naturalWidth : 0)")
-    assert len(widths) == len(page[0].stops)
+    assert len(widths) == len(page[0].chapters)
     assert min(widths) > 200
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     ground, ink = (
@@ -221,12 +227,12 @@ def test_page_on_paper(browser: Any, page: tuple[Tour, Path]) -> None:
     tab.emulate_media(media="print")
     assert not tab.is_visible("nav")
     sheets = tab.pdf(format="A4").count(b"/Type /Page\n")
-    assert 4 <= sheets <= len(page[0].stops)
+    assert 4 <= sheets <= len(page[0].chapters)
     tab.close()
 
 
-def _brightness(colour: str) -> float:
-    return sum(float(c) for c in re.findall(r"[\d.]+", colour)[:3]) / 3
+def _brightness(color: str) -> float:
+    return sum(float(c) for c in re.findall(r"[\d.]+", color)[:3]) / 3
 
 
 def test_unwritable_page_is_refused_before_the_work(

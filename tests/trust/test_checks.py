@@ -44,7 +44,7 @@ class Sums(nn.Module):
 
 @pytest.fixture
 def sums() -> cs.Network:
-    """4 x 4 grey pixels of weight 0 to 15, black where there are none: its mean is 0."""
+    """4 x 4 gray pixels of weight 0 to 15, black where there are none: its mean is 0."""
     module = Sums(torch.arange(16.0).view(1, 1, 4, 4)).double()
     module.register_parameter("unused", nn.Parameter(torch.zeros(1).double()))
     return cs.Network(module, mean=[0.0], std=[1.0], input_size=4)
@@ -93,12 +93,12 @@ def test_insertion_goes_from_a_blurred_photo_to_the_photo() -> None:
 
 def test_a_channels_score_counts_in_parts_of_the_photos(own: cs.Network, own_photo: Tensor) -> None:
     question = ask(own, own_photo, "stem:2")
-    score = float(question.score(question.seen))
-    falls, rises = curves(question, torch.rand(32, 32), steps=5, batch=2)
+    score = float(question.score(question.inputs))
+    falls, rises = curves(question, torch.rand(32, 32), steps=5, batch_size=2)
     assert falls[0] == pytest.approx(1)
     assert rises[-1] == pytest.approx(1)
-    grey = float(question.score(torch.full_like(question.seen, 0.5)))
-    assert falls[-1] == pytest.approx(grey / score, rel=1e-5)
+    gray = float(question.score(torch.full_like(question.inputs, 0.5)))
+    assert falls[-1] == pytest.approx(gray / score, rel=1e-5)
 
 
 def test_equal_pixels_come_in_a_random_order(sums: cs.Network) -> None:
@@ -113,7 +113,7 @@ def test_equal_pixels_come_in_a_random_order(sums: cs.Network) -> None:
 
 def test_the_size_of_batches_does_not_matter(own: cs.Network, own_photo: Tensor) -> None:
     question, heatmap = ask(own, own_photo, 1), torch.rand(32, 32)
-    one, many = (curves(question, heatmap, batch=b) for b in (1, 64))
+    one, many = (curves(question, heatmap, batch_size=b) for b in (1, 64))
     for left, right in zip(one, many, strict=True):
         assert len(left) == 33
         assert left == pytest.approx(right, rel=1e-5)
@@ -131,10 +131,10 @@ def test_a_map_moved_at_random_is_the_same_values_elsewhere() -> None:
     heatmap = torch.rand(9, 14, generator=torch.Generator().manual_seed(0))
     moved = moved_at_random(heatmap, 20, seed=3)
     assert len(moved) == 20
-    neighbours = {frozenset(pair) for pair in _pairs(heatmap)}
+    neighbors = {frozenset(pair) for pair in _pairs(heatmap)}
     for other in moved:
         assert torch.equal(other.flatten().sort().values, heatmap.flatten().sort().values)
-        assert {frozenset(pair) for pair in _pairs(other)} == neighbours, "as fine or coarse"
+        assert {frozenset(pair) for pair in _pairs(other)} == neighbors, "as fine or coarse"
     assert len({tuple(other.flatten().tolist()) for other in moved}) == 20
     again = moved_at_random(heatmap, 20, seed=3)
     assert all(torch.equal(one, other) for one, other in zip(moved, again, strict=True))
@@ -156,9 +156,9 @@ def checked(net: cs.Network, photo: Tensor, name: str, **options: Any) -> list[F
 
 
 def test_steps_count_the_technique_and_the_checks(own: cs.Network, own_photo: Tensor) -> None:
-    run = check(cs.smoothgrad(own, own_photo, samples=6, batch=2))
+    run = check(cs.smoothgrad(own, own_photo, samples=6, batch_size=2))
     results = list(run)
-    alone = list(cs.smoothgrad(own, own_photo, samples=6, batch=2))
+    alone = list(cs.smoothgrad(own, own_photo, samples=6, batch_size=2))
     assert len(results) == len(alone) + 1 + len(CASCADE) + 2
     assert [result.step for result in results] == list(range(1, len(results) + 1))
     assert {result.steps for result in results} == {len(results)}
@@ -173,27 +173,27 @@ def test_figures_are_complete_and_grow(own: cs.Network, own_photo: Tensor) -> No
     """Also: what a frame said does not change when the next one is made."""
     frames = checked(own, own_photo, "saliency", target=1)
     again = check(cs.saliency(own, own_photo, target=1)).frames()
-    before = [copy.deepcopy(frame.figures) for frame in again]
-    assert [frame.figures for frame in frames] == before
-    found = [frame.figures.get("check", {}) for frame in frames]
-    assert [len(one.get("randomised", {})) for one in found] == [0, 0, 1, 2, 3, 4, 4, 4]  # type: ignore[attr-defined]
+    before = [copy.deepcopy(frame.summary) for frame in again]
+    assert [frame.summary for frame in frames] == before
+    found = [frame.summary.get("check", {}) for frame in frames]
+    assert [len(one.get("randomized", {})) for one in found] == [0, 0, 1, 2, 3, 4, 4, 4]  # type: ignore[attr-defined]
     last: Any = found[-1]
     assert set(last) == {
-        "deletion", "insertion", "deletion_moved", "insertion_moved", "randomised", "other_target",
+        "deletion", "insertion", "deletion_moved", "insertion_moved", "randomized", "other_target",
         "agreement", "words",
     }  # fmt: skip
-    assert list(last["randomised"]) == list(CASCADE)
+    assert list(last["randomized"]) == list(CASCADE)
     assert list(last["agreement"]) == [name for name in OTHERS if name != "saliency"]
     (rival,) = last["other_target"]
     ranked = own.logits(own_photo)[0].argsort(descending=True).tolist()
     assert rival == f"class {next(c for c in ranked if c != 1)}"
-    assert frames[-1].figures["target"] == "class 1"
+    assert frames[-1].summary["target"] == "class 1"
     assert all(isinstance(words, str) for words in last["words"].values())
 
 
 def test_panels_show_the_figures(own: cs.Network, own_photo: Tensor) -> None:
     frame = checked(own, own_photo, "gradcam", target=1)[-1]
-    found: Any = frame.figures["check"]
+    found: Any = frame.summary["check"]
     plain = registry.get("gradcam").run(own, own_photo, target=1).frames()
     own_panels = len(next(iter(plain)).panels)
     rises, falls, bars, sheet = frame.panels[own_panels:]
@@ -222,7 +222,7 @@ def test_a_channel_is_compared_with_the_next_one(own: cs.Network, own_photo: Ten
         "stem:7": "stem:0",
     }
     for target, rival in rivals.items():
-        last: Any = checked(own, own_photo, "saliency", target=target)[-1].figures["check"]
+        last: Any = checked(own, own_photo, "saliency", target=target)[-1].summary["check"]
         assert list(last["other_target"]) == [rival]
 
 
@@ -231,14 +231,14 @@ def test_the_runs_own_options_are_kept(own: cs.Network, own_photo: Tensor) -> No
     first = checked(own, own_photo, "gradcam", target=1, layer="stem")[-1]
     sheet = first.panels[-1]
     assert isinstance(sheet, Sheet)
-    again = own.randomised(CASCADE["half random"], 0)
+    again = own.randomized(CASCADE["half random"], 0)
     expected = cs.gradcam(again, own_photo, target=1, layer=("stem",)).result().heatmap
     np.testing.assert_array_equal(sheet.maps[3].values, expected)
 
 
-def test_a_gradient_is_judged_by_its_largest_colour(own: cs.Network, own_photo: Tensor) -> None:
-    guided: Any = checked(own, own_photo, "guided", target=1)[-1].figures["check"]
-    run = cs.guided(own, own_photo, target=1).result()
+def test_a_gradient_is_judged_by_its_largest_color(own: cs.Network, own_photo: Tensor) -> None:
+    guided: Any = checked(own, own_photo, "guided_backprop", target=1)[-1].summary["check"]
+    run = cs.guided_backprop(own, own_photo, target=1).result()
     heatmap = torch.from_numpy(np.abs(run.gradient).max(0))  # type: ignore[arg-type]
     falls, _ = curves(ask(own, own_photo, 1), heatmap)
     assert guided["deletion"] == pytest.approx(area(falls))
@@ -260,25 +260,25 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
         """Shows how bright the photo is, which no network has any part in."""
         question = ask(net, image, target)
         found = gradient(question)
-        yield Frame(image=question.seen, score=found.score, heatmap=question.seen.mean(1))
+        yield Frame(image=question.inputs, score=found.score, heatmap=question.inputs.mean(1))
 
     @technique(title="Share", paper="Nobody 2000", url="https://example.org", attribution=True)
     def fake_share(net: cs.Network, image: Tensor, *, target: TargetName = None) -> Iterator[Frame]:
         """Shows how much each pixel gives to the score of a linear network."""
         question = ask(net, image, target)
         found = gradient(question)
-        share = ((question.seen - 0.5) * found.gradient).sum(1)
-        yield Frame(image=question.seen, score=found.score, heatmap=share)
+        share = ((question.inputs - 0.5) * found.gradient).sum(1)
+        yield Frame(image=question.inputs, score=found.score, heatmap=share)
 
 
 def words(net: cs.Network, photo: Tensor, name: str) -> Any:
-    return checked(net, photo, name, target=1)[-1].figures["check"]
+    return checked(net, photo, name, target=1)[-1].summary["check"]
 
 
 @pytest.mark.usefixtures("fakes")
 def test_a_map_that_ignores_the_network_is_told_off(own: cs.Network, own_photo: Tensor) -> None:
     found = words(own, own_photo, "fake_photo")
-    assert list(found["randomised"].values()) == pytest.approx([1] * 4)
+    assert list(found["randomized"].values()) == pytest.approx([1] * 4)
     assert list(found["other_target"].values()) == pytest.approx([1])
     said = " ".join(found["words"].values())
     assert "it shows the photo more than what was learned" in said
@@ -290,11 +290,11 @@ def test_a_map_that_depends_on_the_network_is_not() -> None:
     """A linear network, whose weights random ones do not resemble, and a photo just to its taste:
     every pixel gives to the score what its weight says."""
     module = nn.Sequential(nn.Flatten(1), nn.Linear(3 * 32 * 32, 4))
-    toys.randomised(module, seed=5)
+    toys.randomized(module, seed=5)
     net = cs.Network(module, mean=[0.5] * 3, std=[0.25] * 3, input_size=32)
     weights = net.parameter("1")[1].view(1, 3, 32, 32)
     found = words(net, 0.5 + 0.02 * weights.sign(), "fake_share")
-    assert all(abs(value) < ALIKE for value in found["randomised"].values())
+    assert all(abs(value) < ALIKE for value in found["randomized"].values())
     said = " ".join(found["words"].values())
     assert "it shows something of what was learned" in said
     assert "much the same" not in said
@@ -323,7 +323,7 @@ def test_two_photographs_are_not_judged(own: cs.Network, own_photo: Tensor) -> N
         check(cs.saliency(own, torch.cat([own_photo] * 2)))
 
 
-@pytest.mark.parametrize("name", ["saliency", "gradcam", "guided", "deconv"])
+@pytest.mark.parametrize("name", ["saliency", "gradcam", "guided_backprop", "deconvnet"])
 def test_a_whole_layer_is_not_judged(own: cs.Network, own_photo: Tensor, name: str) -> None:
     with pytest.raises(cs.ConvscopeError, match="check judges no map of a whole layer: name a ch"):
         check(registry.get(name).run(own, own_photo, target="blocks"))
@@ -333,12 +333,12 @@ def test_the_layer_that_deconv_takes_by_itself_is_not_judged(
     own: cs.Network, own_photo: Tensor
 ) -> None:
     with pytest.raises(cs.ConvscopeError, match="check judges one map: name a class, a channel"):
-        check(cs.deconv(own, own_photo)).result()
+        check(cs.deconvnet(own, own_photo)).result()
 
 
 def test_a_silent_unit_is_not_judged() -> None:
     module = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten(1), nn.Linear(2 * 14 * 14, 3))
-    toys.randomised(module)
+    toys.randomized(module)
     with torch.no_grad():
         module[0].bias.fill_(-1000.0)  # type: ignore[operator]
     net = toys.network(module)
@@ -358,33 +358,33 @@ def test_a_checked_picture_is_made_again(
     photo = cs.open_image("sample:chelsea")
     run = check(cs.gradcam(own, photo, target=1), seed=7)
     file = run.save(tmp_path / "a.png")
-    assert pictures.read_recipe(file)["checked"] == 7
+    assert pictures.read_provenance(file)["checked"] == 7
     again = replay.remake(file)
     assert again.save(tmp_path / "b.png").read_bytes() == file.read_bytes()
-    assert again.result().figures == run.result().figures
+    assert again.result().summary == run.result().summary
     unchecked = replay.remake(cs.gradcam(own, photo, target=1).save(tmp_path / "c.png"))
-    assert "check" not in unchecked.result().figures
+    assert "check" not in unchecked.result().summary
 
 
 def test_the_seed_is_of_the_control_and_of_the_random_networks(
     own: cs.Network, own_photo: Tensor
 ) -> None:
     run = cs.gradcam(own, own_photo, target=1)
-    zero, again, other = (check(run, seed=s).result().figures["check"] for s in (0, 0, 1))
+    zero, again, other = (check(run, seed=s).result().summary["check"] for s in (0, 0, 1))
     assert zero == again
     for name in ("deletion", "insertion", "agreement"):
         assert zero[name] == other[name]  # type: ignore[index]
-    for name in ("deletion_moved", "insertion_moved", "randomised"):
+    for name in ("deletion_moved", "insertion_moved", "randomized"):
         assert zero[name] != other[name]  # type: ignore[index]
 
 
 def test_an_unchecked_run_says_so(own: cs.Network, own_photo: Tensor) -> None:
-    assert cs.saliency(own, own_photo).recipe["checked"] is None
-    assert check(cs.saliency(own, own_photo)).recipe["checked"] == 0
+    assert cs.saliency(own, own_photo).provenance["checked"] is None
+    assert check(cs.saliency(own, own_photo)).provenance["checked"] == 0
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_networks_of_any_make(channels: int) -> None:
     net = own_network(channels, torch.float64)
-    found: Any = check(cs.saliency(net, own_photograph())).result().figures["check"]
-    assert all(np.isfinite(value) for value in found["randomised"].values())
+    found: Any = check(cs.saliency(net, own_photograph())).result().summary["check"]
+    assert all(np.isfinite(value) for value in found["randomized"].values())

@@ -27,7 +27,7 @@ def spearman(a: Array, b: Array) -> float:
 
 def test_names_are_the_attributions() -> None:
     assert methods.names() == [n for n in registry.names() if registry.get(n).attribution]
-    assert {"saliency", "guided", "gradcam", "occlusion"} <= set(methods.names())
+    assert {"saliency", "guided_backprop", "gradcam", "occlusion"} <= set(methods.names())
     assert not {"predict", "deepdream", "compare", "segment"} & set(methods.names())
 
 
@@ -55,7 +55,7 @@ def test_targets_of_several_images(own: cs.Network, own_photo: Tensor) -> None:
     expected = cs.saliency(own, both, target=(0, 2)).result()
     np.testing.assert_array_equal(frame.heatmap, expected.heatmap)
     free = methods.attribute(own, both, "saliency", None)
-    assert free.figures["target"] == cs.saliency(own, both).result().figures["target"]
+    assert free.summary["target"] == cs.saliency(own, both).result().summary["target"]
 
 
 def test_refusals(own: cs.Network, own_photo: Tensor) -> None:
@@ -123,7 +123,7 @@ def test_the_map_over_the_photo_is_the_techniques_own(own: cs.Network, own_photo
 
 
 def test_of_a_gradient_it_is_smoothed(own: cs.Network, own_photo: Tensor) -> None:
-    frame = methods.attribute(own, own_photo, "guided", 1)
+    frame = methods.attribute(own, own_photo, "guided_backprop", 1)
     assert not any(isinstance(panel, HeatMap) for panel in frame.panels)
     panel = methods.over_photo(frame, own_photo[0], Box(0, 1, 2, 3))
     assert panel.box == Box(0, 1, 2, 3)

@@ -55,7 +55,7 @@ class Smooth(nn.Module):
 
 @cache
 def smooth() -> tuple[cs.Network, nn.Module]:
-    module = toys.randomised(Smooth()).eval().double()
+    module = toys.randomized(Smooth()).eval().double()
     labels = ["ant, emmet", "bee", "wasp"]
     return cs.Network(module, mean=toys.MEAN, std=toys.STD, input_size=7, labels=labels), module
 
@@ -74,7 +74,7 @@ def own() -> dict[str, Tensor]:
     """What the user's module gives at its layers."""
     _, module = smooth()
     with toys.recording(module) as found, torch.no_grad():
-        module(toys.normalised(image()))
+        module(toys.normalized(image()))
     return found
 
 

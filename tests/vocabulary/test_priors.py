@@ -24,18 +24,18 @@ def image(count: int = 2, height: int = 9, width: int = 12) -> Tensor:
 ALL: list[Prior] = [
     Prior(),
     priors.jitter(),
-    priors.wander(),
+    priors.random_affine(),
     priors.unit_gradient(),
     priors.smooth_gradient(),
-    priors.natural_colours(),
+    priors.natural_colors(),
     priors.crop(),
-    priors.speckle(),
+    priors.gaussian_noise(),
     priors.clip_small_pixels(),
     priors.clip_small_gradients(),
-    priors.ball(torch.full((1, 3, 9, 12), 0.5, dtype=torch.float64), 0.1),
+    priors.project_to_ball(torch.full((1, 3, 9, 12), 0.5, dtype=torch.float64), 0.1),
     priors.decay(),
     priors.blur(),
-    priors.box(),
+    priors.clamp(),
 ]
 
 
@@ -97,14 +97,14 @@ def test_jitter_gradient_rolls_back() -> None:
 
 def test_wander_nowhere() -> None:
     for pixels in (image(), image(1, 5, 5), image(3, 1, 8)):
-        still = priors.wander(rotate=0, scale=(1, 1), shift=0)
+        still = priors.random_affine(rotate=0, scale=(1, 1), shift=0)
         assert torch.allclose(still.view(pixels, generator()), pixels, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(21, 21), (15, 31)])
 def test_wander_is_scipys_affine_map(size: tuple[int, int]) -> None:
     pixels = image(1, *size)
-    prior = priors.wander(rotate=30, scale=(0.8, 1.3), shift=4)
+    prior = priors.random_affine(rotate=30, scale=(0.8, 1.3), shift=4)
     for seed in range(6):
         seen = prior.view(pixels, generator(seed))[0, 0].numpy()
         turn, zoom, down, across = (2 * torch.rand(4, generator=generator(seed)) - 1).tolist()
@@ -123,7 +123,7 @@ def test_wander_is_scipys_affine_map(size: tuple[int, int]) -> None:
 
 def test_wander_moves_every_image_alike() -> None:
     pixels = image(1).expand(3, -1, -1, -1)
-    seen = priors.wander().view(pixels, generator(2))
+    seen = priors.random_affine().view(pixels, generator(2))
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(seen[0], seen[2])
 
@@ -152,20 +152,20 @@ def test_smooth_gradient() -> None:
     assert priors.smooth_gradient().gradient(torch.zeros(1, 3, 4, 4)).eq(0).all()
 
 
-def test_natural_colours() -> None:
-    grey = torch.ones(1, 3, 1, 1, dtype=torch.float64)
-    out = priors.natural_colours().gradient(grey).flatten().numpy()
-    matrix = tensors.colour_matrix(grey).numpy()
+def test_natural_colors() -> None:
+    gray = torch.ones(1, 3, 1, 1, dtype=torch.float64)
+    out = priors.natural_colors().gradient(gray).flatten().numpy()
+    matrix = tensors.color_matrix(gray).numpy()
     np.testing.assert_allclose(out, matrix @ matrix.T @ np.ones(3), rtol=1e-12)
     # Brightness passes almost whole, a change of hue hardly at all.
     hue = torch.tensor([1.0, -2.0, 1.0], dtype=torch.float64).view(1, 3, 1, 1)
-    assert priors.natural_colours().gradient(hue).norm() < 0.1 * hue.norm()
+    assert priors.natural_colors().gradient(hue).norm() < 0.1 * hue.norm()
     assert out.min() > 0.9
     one = torch.rand(1, 1, 4, 4)
-    assert torch.equal(priors.natural_colours().gradient(one), one)
+    assert torch.equal(priors.natural_colors().gradient(one), one)
 
 
-def test_decay_pulls_to_grey() -> None:
+def test_decay_pulls_to_gray() -> None:
     pixels = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1)
     out = priors.decay(0.1).pixels(pixels, 1).flatten().tolist()
     assert out == pytest.approx([0.05, 0.5, 0.95])
@@ -187,8 +187,8 @@ def test_blur_comes_every_so_often() -> None:
 
 def test_box() -> None:
     pixels = torch.tensor([-0.5, 0.25, 1.5]).view(1, 3, 1, 1)
-    assert priors.box().pixels(pixels, 1).flatten().tolist() == [0, 0.25, 1]
-    assert priors.box(0.2, 0.24).pixels(pixels, 1).flatten().tolist() == pytest.approx(
+    assert priors.clamp().pixels(pixels, 1).flatten().tolist() == [0, 0.25, 1]
+    assert priors.clamp(0.2, 0.24).pixels(pixels, 1).flatten().tolist() == pytest.approx(
         [0.2, 0.24, 0.24]
     )
 
@@ -212,11 +212,11 @@ def test_crop_is_a_part_enlarged() -> None:
 
 
 def test_speckle_adds_noise_of_its_deviation() -> None:
-    grey = torch.full((1, 3, 64, 64), 0.5)
-    added = priors.speckle(0.08).view(grey, generator()) - grey
+    gray = torch.full((1, 3, 64, 64), 0.5)
+    added = priors.gaussian_noise(0.08).view(gray, generator()) - gray
     assert added.std().item() == pytest.approx(0.08, rel=0.05)
     assert added.mean().item() == pytest.approx(0, abs=0.005)
-    assert torch.equal(priors.speckle(0).view(grey, generator()), grey)
+    assert torch.equal(priors.gaussian_noise(0).view(gray, generator()), gray)
 
 
 def test_clipping_takes_the_smallest_pixels_whole() -> None:
@@ -238,13 +238,13 @@ def test_clipping_takes_the_smallest_pixels_whole() -> None:
 
 
 def test_ball() -> None:
-    centre = image(1)
+    center = image(1)
     change = torch.randn(2, 3, 9, 12, generator=generator(), dtype=torch.float64)
     change[1] /= 1e4
-    moved = centre + change
-    back = priors.ball(centre, 0.5).pixels(moved, 1)
-    assert (back[0] - centre[0]).norm().item() == pytest.approx(0.5)
-    assert torch.allclose((back[0] - centre[0]) / 0.5, change[0] / change[0].norm())
+    moved = center + change
+    back = priors.project_to_ball(center, 0.5).pixels(moved, 1)
+    assert (back[0] - center[0]).norm().item() == pytest.approx(0.5)
+    assert torch.allclose((back[0] - center[0]) / 0.5, change[0] / change[0].norm())
     assert torch.allclose(back[1], moved[1])  # was inside
-    near = priors.ball(centre, 0.5, "inf").pixels(moved, 1)
-    assert torch.allclose(near - centre, change.clamp(-0.5, 0.5))
+    near = priors.project_to_ball(center, 0.5, "inf").pixels(moved, 1)
+    assert torch.allclose(near - center, change.clamp(-0.5, 0.5))

@@ -54,7 +54,7 @@ def test_toy_through_the_techniques(make: Callable[[], toys.Toy]) -> None:
     assert result.score == pytest.approx(54, rel=1e-6)
     assert result.heatmap is not None
     np.testing.assert_allclose(result.heatmap, 15 * toys.PLAIN, rtol=1e-6)
-    for technique, table in ((cs.guided, toys.GUIDED), (cs.deconv, toys.DECONV)):
+    for technique, table in ((cs.guided_backprop, toys.GUIDED), (cs.deconvnet, toys.DECONV)):
         result = technique(net, image, target=0).result()
         assert result.gradient is not None
         np.testing.assert_allclose(result.gradient[0], 15 * table, rtol=1e-6)
@@ -173,7 +173,7 @@ def test_rules_act_on_a_single_number() -> None:
 
 @pytest.mark.parametrize("rule", ["guided", "deconv"])
 def test_rules_are_not_odd(rule: str) -> None:
-    net = toys.network(toys.randomised(toys.Residual()))
+    net = toys.network(toys.randomized(toys.Residual()))
     up = gradient(net, toys.images(), objectives.logit(1), rule)
     down = gradient(net, toys.images(), -objectives.logit(1), rule)
     assert not torch.allclose(up, -down, atol=1e-4 * float(up.abs().max()))
@@ -229,7 +229,7 @@ def test_unknown_rule_names_the_nearest() -> None:
 
 @pytest.mark.parametrize("rule", ["plain", "guided", "deconv", "redirected"])
 def test_a_class_is_a_unit_of_the_last_layer(rule: str) -> None:
-    net = toys.network(toys.randomised(toys.Residual()))
+    net = toys.network(toys.randomized(toys.Residual()))
     by_class = gradient(net, toys.images(), objectives.logit(3), rule)
     by_unit = gradient(net, toys.images(), objectives.activation("fc:3"), rule)
     assert torch.equal(by_class, by_unit)
@@ -258,7 +258,7 @@ class Plain(nn.Module):
     [("plain", Saliency), ("guided", GuidedBackprop), ("deconv", Deconvolution)],
 )
 def test_captum_agrees(rule: str, method: Any) -> None:
-    module = toys.randomised(Plain())
+    module = toys.randomized(Plain())
     net = toys.plain_network(module, 16)
     images = toys.images(3)
     ours = gradient(net, images, objectives.logit(2), rule)
@@ -281,7 +281,7 @@ def hooks_of(net: cs.Network) -> int:
 
 @pytest.mark.parametrize("rule", ["plain", "guided", "deconv", "redirected"])
 def test_nothing_is_left_behind(rule: str) -> None:
-    net = toys.network(toys.randomised(toys.Residual()))
+    net = toys.network(toys.randomized(toys.Residual()))
     targets = objectives.activation("layer1.conv1:0") + objectives.activation("layer1.pre")
     before = gradient(net, toys.images(), targets, "plain")
     gradient(net, toys.images(), targets, rule)
@@ -319,6 +319,6 @@ def test_a_rule_may_rest_on_the_way_back(make: Callable[[], toys.Toy], rule: str
 
 @pytest.mark.parametrize("rule", list(rules.RULES))
 def test_the_forward_pass_stays_exact(rule: str) -> None:
-    net = toys.network(toys.randomised(toys.Reused()))
+    net = toys.network(toys.randomized(toys.Reused()))
     recipe = Recipe(start=starts.photo(toys.images()), objective=objectives.logit(0), rule=rule)
     assert torch.equal(next(climb(net, recipe)).score, net.logits(toys.images())[:, 0])

@@ -39,12 +39,12 @@ def by_hand(squares: list[Array]) -> Array:
     found = []
     for square in squares:
         clipped = square.clip(0.05, 0.95)
-        colours = np.einsum(
+        colors = np.einsum(
             "cr,rhw->chw", np.linalg.inv(matrix), np.log(clipped) - np.log(1 - clipped)
         )
-        colours -= colours.mean((1, 2), keepdims=True)
-        colours *= window
-        for one in (colours, colours[..., ::-1]):
+        colors -= colors.mean((1, 2), keepdims=True)
+        colors *= window
+        for one in (colors, colors[..., ::-1]):
             spectrum = np.fft.fft2(one) / n  # what the orthonormal one is of n x n values
             found.append(np.abs(spectrum)[..., : n // 2 + 1])
     mean: Array = np.mean(found, 0)
@@ -74,7 +74,7 @@ def test_measure_by_hand(size: int) -> None:
 
 
 def test_a_wave_is_where_it_should_be() -> None:
-    # A wave of 8 a side: the window gives it and both its neighbours, of which 1/5 of the squares
+    # A wave of 8 a side: the window gives it and both its neighbors, of which 1/5 of the squares
     # have it at 8 and 4/5, the corners, at 4. Of amplitude 1, it is n / 2 strong, times the mean of
     # the window, 1/4, over the root of its mean square, 3/8.
     n = 64
@@ -166,7 +166,7 @@ BAD = {
     "negative": holding(np.full((3, 8, 5), -1.0)),
     "words": holding(np.array([["a"]])),
     "nothing": holding(np.ones((3, 0, 1))),
-    "no colour": holding(np.ones((0, 8, 5))),
+    "no color": holding(np.ones((0, 8, 5))),
 }
 
 

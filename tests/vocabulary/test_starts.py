@@ -50,8 +50,8 @@ def test_photo_is_its_pixels() -> None:
 
 def test_noise() -> None:
     net = sees(size=40)
-    grey = drawn(starts.noise(sigma=0).canvas(net, generator()))
-    assert torch.equal(grey, torch.full((1, 3, 40, 40), 0.5, dtype=torch.float64))
+    gray = drawn(starts.noise(sigma=0).canvas(net, generator()))
+    assert torch.equal(gray, torch.full((1, 3, 40, 40), 0.5, dtype=torch.float64))
     some = drawn(starts.noise(sigma=0.1, count=3).canvas(net, generator()))
     assert some.shape == (3, 3, 40, 40)
     assert some.mean().item() == pytest.approx(0.5, abs=5 * 0.1 / 14400**0.5)
@@ -98,7 +98,7 @@ def test_fourier_is_numpys_inverse_transform(size: int) -> None:
     values = np.fft.irfft2(
         weight * (spectrum[..., 0] + 1j * spectrum[..., 1]), s=(size, size), norm="ortho"
     )
-    matrix = tensors.colour_matrix(canvas.parameters).numpy()
+    matrix = tensors.color_matrix(canvas.parameters).numpy()
     values = np.einsum("rc,nchw->nrhw", matrix, values)
     # The weights are made in float32.
     np.testing.assert_allclose(drawn(canvas), 1 / (1 + np.exp(-values)), atol=1e-6)
@@ -141,13 +141,13 @@ def test_a_size_of_nothing_is_refused() -> None:
             start.canvas(sees(), generator())
 
 
-def test_zeros_are_zero_once_normalised() -> None:
+def test_zeros_are_zero_once_normalized() -> None:
     net = toys.network(Sees(3, torch.float64), 9)
     canvas = starts.zeros(count=2, size=6).canvas(net, generator())
     assert canvas.decode is None
     assert canvas.parameters.shape == (2, 3, 6, 6)
     assert canvas.parameters.dtype == torch.float64
-    assert toys.normalised(canvas.parameters).abs().max() < 1e-15
+    assert toys.normalized(canvas.parameters).abs().max() < 1e-15
     assert drawn(starts.zeros().canvas(net, generator())).shape == (1, 3, 9, 9)
     canvas.parameters[0, 0, 0, 0] = 7  # each pixel is one of its own
     assert (canvas.parameters == 7).sum() == 1
@@ -156,9 +156,9 @@ def test_zeros_are_zero_once_normalised() -> None:
 # ------------------------------------------------------------------------------------- MACO
 
 
-def spectrum_of(folder: Path, colours: int = 3, size: int = 10) -> tuple[str, Tensor]:
+def spectrum_of(folder: Path, colors: int = 3, size: int = 10) -> tuple[str, Tensor]:
     """A file of a spectrum, and its magnitudes."""
-    magnitude = torch.rand(colours, size, size // 2 + 1, generator=generator(5)) / 4
+    magnitude = torch.rand(colors, size, size // 2 + 1, generator=generator(5)) / 4
     file = spectra.save(folder / "own.npz", magnitude)
     return str(file), spectra.load(file).double()
 
@@ -195,7 +195,7 @@ def test_maco_by_hand(tmp_path: Path) -> None:
     assert 3 < phase.max() <= np.pi
     spectrum = 0.7 * magnitude.numpy() * np.exp(1j * phase)
     values = np.fft.irfft2(spectrum, s=(10, 10), norm="ortho")
-    values = np.einsum("rc,nchw->nrhw", tensors.colour_matrix(magnitude).numpy(), values)
+    values = np.einsum("rc,nchw->nrhw", tensors.color_matrix(magnitude).numpy(), values)
     np.testing.assert_allclose(drawn(canvas), 1 / (1 + np.exp(-values)), atol=1e-6)
 
 
@@ -218,10 +218,10 @@ def test_maco_is_that_of_photographs_unless_told() -> None:
         assert not torch.equal(drawn(canvas)[0], drawn(canvas)[1])
 
 
-@pytest.mark.parametrize(("channels", "colours"), [(4, 3), (3, 1), (3, 4)])
-def test_maco_of_other_colours_is_refused(tmp_path: Path, channels: int, colours: int) -> None:
-    file, _ = spectrum_of(tmp_path, colours)
+@pytest.mark.parametrize(("channels", "colors"), [(4, 3), (3, 1), (3, 4)])
+def test_maco_of_other_colors_is_refused(tmp_path: Path, channels: int, colors: int) -> None:
+    file, _ = spectrum_of(tmp_path, colors)
     with pytest.raises(
-        ConvscopeError, match=f"has {colours} colours and Sees takes {channels}; make one"
+        ConvscopeError, match=f"has {colors} colors and Sees takes {channels}; make one"
     ):
         starts.maco(spectrum=file).canvas(sees(channels), generator())

@@ -3,6 +3,6 @@ from . import resume_files as resume_files
 from .loop import climb as climb
 from .recipe import Recipe as Recipe
 from .unit_images import BATCH as BATCH
-from .unit_images import Subject as Subject
-from .unit_images import portraits as portraits
+from .unit_images import Goal as Goal
+from .unit_images import climb_goals as climb_goals
 from .unit_images import score as score

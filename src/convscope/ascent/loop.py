@@ -41,7 +41,7 @@ def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
                 f"{prior} works on pixels, and {type(recipe.start).__name__} has none to change"
             )
     eye = _Eye(net, bound, rule, recipe.priors, recipe.tile, generator)
-    if recipe.optimiser is None:
+    if recipe.optimizer is None:
         for step in range(1, recipe.steps + 1):
             image = _draw(canvas, canvas.parameters)[1].detach().clone()
             yield _shown(_checked(net, eye.look(image), step), image, step, recipe)
@@ -49,8 +49,8 @@ def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
 
     parameters = canvas.parameters.clone()
     parameters.grad = torch.empty_like(parameters)
-    optimiser = recipe.optimiser.over(parameters)
-    kept = resume_files.Climb(parameters, optimiser, generator)
+    optimizer = recipe.optimizer.over(parameters)
+    kept = resume_files.ResumeFile(parameters, optimizer, generator)
     first, history = kept.begin()
     drawn: tuple[Tensor, Tensor] | None = _draw(canvas, parameters)
     looks: list[Ascent] = []
@@ -58,7 +58,7 @@ def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
     def look() -> float:
         nonlocal drawn
         leaf, image = drawn or _draw(canvas, parameters)
-        drawn = None  # an optimiser that looks again has moved in the meantime
+        drawn = None  # an optimizer that looks again has moved in the meantime
         frame = eye.look(image.detach())
         direction = frame.gradient
         for prior in recipe.priors:
@@ -73,7 +73,7 @@ def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
         for step in range(first, recipe.steps + 1):
             kept.before(step, recipe.steps, history)
             looks.clear()
-            optimiser.step(look)
+            optimizer.step(look)
             frame = _checked(net, looks[0], step)
             if step == 1 and not frame.gradient.any():
                 raise ConvscopeError(

@@ -1,6 +1,6 @@
 """Checkpoints: where the climbs of a run stand, in a folder, so that a stopped run can go on.
 
-Inside `with keeping(folder, run):` every climb keeps a file there: its parameters, optimiser and
+Inside `with keeping(folder, run):` every climb keeps a file there: its parameters, optimizer and
 random numbers, every half minute, when it is stopped and before its last step. A run that begins
 again inside finds them, and goes on as if it had never stopped.
 """
@@ -99,13 +99,13 @@ def _read(file: Path) -> str:
         raise ConvscopeError(f"{file} is damaged; delete {file.parent} and begin anew") from error
 
 
-class Climb:
+class ResumeFile:
     """One climb's checkpoint; a context around its steps. Outside of `keeping` it keeps nothing."""
 
     def __init__(
-        self, parameters: Tensor, optimiser: torch.optim.Optimizer, generator: torch.Generator
+        self, parameters: Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator
     ) -> None:
-        self.parameters, self.optimiser, self.generator = parameters, optimiser, generator
+        self.parameters, self.optimizer, self.generator = parameters, optimizer, generator
         self.folder = _folder.get()
         self.file = self.folder.next() if self.folder else None
         self.kept = time.monotonic()
@@ -117,7 +117,7 @@ class Climb:
         try:
             state = torch.load(self.file, weights_only=True, map_location=self.parameters.device)
             self.parameters.copy_(state["parameters"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.optimizer.load_state_dict(state["optimizer"])
             self.generator.set_state(state["generator"].cpu())
             return state["step"], list(state["scores"])
         except Exception as error:  # as many as there are ways to damage a file
@@ -131,7 +131,7 @@ class Climb:
         if step > 1 and (step == steps or time.monotonic() - self.kept > EVERY):
             self._keep(step)
 
-    def __enter__(self) -> Climb:
+    def __enter__(self) -> ResumeFile:
         return self
 
     def __exit__(
@@ -147,7 +147,7 @@ class Climb:
         state = {
             "step": step,
             "parameters": self.parameters,
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "scores": self.scores,
         }

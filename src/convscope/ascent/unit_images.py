@@ -22,31 +22,31 @@ LAST = 16
 
 
 @dataclass(frozen=True)
-class Subject:
+class Goal:
     """What an image is wanted of, and the objective to climb for it."""
 
     target: Target
     objective: Objective
 
 
-def portraits(
+def climb_goals(
     net: Network,
-    subjects: Sequence[Subject],
-    recipe: Callable[[Objective, Sequence[Subject]], Recipe],
+    goals: Sequence[Goal],
+    recipe: Callable[[Objective, Sequence[Goal]], Recipe],
     *,
     tries: int = 1,
-    batch: int = BATCH,
+    batch_size: int = BATCH,
     seed: int = 0,
 ) -> Iterator[Frame]:
-    """An image (N, C, H, W) of every subject, in order; those not begun are grey.
+    """An image (N, C, H, W) of every subject, in order; those not begun are gray.
 
     `recipe` makes one for the images of a batch, each with an objective and a subject of its own.
     Of several `tries` the best is kept: the one with the highest mean score over the last 16 steps,
     each of which shows it to the network in another view. `arrays["tries"]` (N, tries) are those
     means, NaN where not begun; the score of the last frame is that of the images as they are.
     """
-    jobs = [subject for subject in subjects for _ in range(tries)]
-    parts = [jobs[i : i + batch] for i in range(0, len(jobs), batch)]
+    jobs = [goal for goal in goals for _ in range(tries)]
+    parts = [jobs[i : i + batch_size] for i in range(0, len(jobs), batch_size)]
     done: list[Tensor] = []
     means: list[Tensor] = []
     for number, part in enumerate(parts):
@@ -56,37 +56,36 @@ def portraits(
             mean = frame.scores[-LAST:].mean(0)
             images = torch.cat([*done, frame.image])
             ranks = torch.cat([*means, mean, mean.new_full((len(jobs) - len(images),), torch.nan)])
-            best = ranks.view(len(subjects), tries).nan_to_num(-torch.inf).argmax(1)
-            chosen = torch.arange(len(subjects), device=best.device) * tries + best
-            grey = images.new_full((1, *images.shape[1:]), 0.5)
-            image = torch.cat([images, grey])[chosen.clamp_max(len(images))]
+            best = ranks.view(len(goals), tries).nan_to_num(-torch.inf).argmax(1)
+            chosen = torch.arange(len(goals), device=best.device) * tries + best
+            gray = images.new_full((1, *images.shape[1:]), 0.5)
+            image = torch.cat([images, gray])[chosen.clamp_max(len(images))]
             last = number == len(parts) - 1 and frame.step == frame.steps
             yield Frame(
                 image=image,
-                score=score(net, subjects, image) if last else ranks[chosen],
+                score=score(net, goals, image) if last else ranks[chosen],
                 step=number * frame.steps + frame.step,
                 steps=len(parts) * frame.steps,
-                arrays={"tries": ranks.view(len(subjects), tries)},
+                arrays={"tries": ranks.view(len(goals), tries)},
                 panels=tuple(
-                    Picture(one, str(subject.target))
-                    for one, subject in zip(image, subjects, strict=True)
+                    Picture(one, str(goal.target)) for one, goal in zip(image, goals, strict=True)
                 ),
             )
         done.append(frame.image)
         means.append(mean)
 
 
-def score(net: Network, subjects: Sequence[Subject], images: Tensor) -> Tensor:
+def score(net: Network, goals: Sequence[Goal], images: Tensor) -> Tensor:
     """What each objective gives its image (N, C, H, W) as it is, (N,)."""
     found = []
     for first in range(0, len(images), BATCH):
         part = slice(first, first + BATCH)
-        bound = _objective(subjects[part]).bind(net)
+        bound = _objective(goals[part]).bind(net)
         with torch.no_grad():
             activations = net.activations(images[part], bound.layers)
             found.append(bound.score(activations, images[part]))
     return torch.cat(found)
 
 
-def _objective(subjects: Sequence[Subject]) -> Objective:
-    return each(tuple(subject.objective for subject in subjects))
+def _objective(goals: Sequence[Goal]) -> Objective:
+    return each(tuple(goal.objective for goal in goals))

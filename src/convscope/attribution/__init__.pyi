@@ -1,12 +1,12 @@
 # What other rooms may use of this one.
-from .baselines import FILLS as FILLS
-from .baselines import Fill as Fill
-from .baselines import filled as filled
+from .baselines import BASELINES as BASELINES
+from .baselines import Baseline as Baseline
+from .baselines import baseline_images as baseline_images
 from .gradients import averaged as averaged
 from .gradients import chances as chances
 from .gradients import gradient as gradient
 from .gradients import noisy as noisy
-from .gradients import over_colours as over_colours
+from .gradients import over_colors as over_colors
 from .gradients import over_copies as over_copies
 from .layer_maps import Layers as Layers
 from .layer_maps import OneLayer as OneLayer
@@ -14,14 +14,14 @@ from .layer_maps import Tokens as Tokens
 from .layer_maps import Upsampling as Upsampling
 from .layer_maps import as_maps as as_maps
 from .layer_maps import upsampled as upsampled
-from .options import Batch as Batch
-from .options import Colours as Colours
+from .options import BatchSize as BatchSize
+from .options import Colors as Colors
 from .options import Noise as Noise
 from .options import Samples as Samples
 from .panels import CLIP as CLIP
 from .panels import SILENT as SILENT
 from .panels import SMOOTHED as SMOOTHED
-from .panels import figures as figures
 from .panels import map_panels as map_panels
+from .panels import summarize as summarize
 from .question import Question as Question
 from .question import ask as ask

@@ -15,20 +15,20 @@ from convscope.vocabulary.objectives import Objective
 from convscope.vocabulary.starts import photo
 
 
-def gradient(question: Question, rule: str = "plain", batch: int = 16) -> Ascent:
+def gradient(question: Question, rule: str = "plain", batch_size: int = 16) -> Ascent:
     """The score of each image and its gradient by what the network sees of it."""
 
     def look(part: slice) -> Ascent:
         some = question[part]
-        recipe = Recipe(start=photo(some.seen), objective=some.objective, rule=rule)
+        recipe = Recipe(start=photo(some.inputs), objective=some.objective, rule=rule)
         return next(climb(question.net, recipe))
 
-    frames = [f for done in batched(len(question.seen), batch, look) for _, f in done]
+    frames = [f for done in batched(len(question.inputs), batch_size, look) for _, f in done]
     first = frames[0]
     if len(frames) == 1:
         return first
     return Ascent(
-        image=question.seen,
+        image=question.inputs,
         gradient=torch.cat([frame.gradient for frame in frames]),
         score=torch.cat([frame.score for frame in frames]),
         activations={
@@ -43,7 +43,7 @@ def averaged(
     weights: Tensor,
     version: Callable[[int, int], Tensor],
     rule: str = "plain",
-    batch: int = 16,
+    batch_size: int = 16,
 ) -> Iterator[Ascent]:
     """The weighted mean of the gradients at many versions of each image, as it grows.
 
@@ -53,9 +53,9 @@ def averaged(
     that of the image itself. Yields a frame a batch.
     """
     count, net = len(weights), question.net
-    mean = torch.zeros_like(question.seen)
-    per_image = -(-count // batch)
-    scores = question.scores(question.seen)
+    mean = torch.zeros_like(question.inputs)
+    per_image = -(-count // batch_size)
+    scores = question.scores(question.inputs)
     for i in range(len(mean)):
         one = question[i : i + 1]
         total, weight = torch.zeros_like(mean[i]), 0.0
@@ -66,14 +66,14 @@ def averaged(
             gradients = next(climb(net, recipe)).gradient
             return torch.einsum("k,kchw->chw", weights[part].to(gradients), gradients)
 
-        for step, done in enumerate(batched(count, batch, look), 1 + i * per_image):
+        for step, done in enumerate(batched(count, batch_size, look), 1 + i * per_image):
             for part, value in done:
                 total += value
                 weight += float(weights[part].sum())
             mean = mean.clone()
             mean[i] = total / weight
             yield Ascent(
-                image=question.seen,
+                image=question.inputs,
                 gradient=mean,
                 score=scores,
                 step=step,
@@ -88,30 +88,30 @@ def chances(count: int, seed: int) -> Callable[[int], torch.Generator]:
     return lambda k: torch.Generator().manual_seed(seeds[k])
 
 
-def noisy(seen: Tensor, noise: float, count: int, seed: int) -> Callable[[int, int], Tensor]:
+def noisy(inputs: Tensor, noise: float, count: int, seed: int) -> Callable[[int, int], Tensor]:
     """For `averaged`: version k of each image, with noise of deviation `noise`."""
     chance = chances(count, seed)
 
     def version(i: int, k: int) -> Tensor:
-        added = torch.randn(seen[i].shape, generator=chance(k), dtype=seen.dtype)
-        return seen[i] + noise * added.to(seen.device)
+        added = torch.randn(inputs[i].shape, generator=chance(k), dtype=inputs.dtype)
+        return inputs[i] + noise * added.to(inputs.device)
 
     return version
 
 
 def over_copies(
-    question: Question, rule: str, samples: int, noise: float, seed: int, batch: int
+    question: Question, rule: str, samples: int, noise: float, seed: int, batch_size: int
 ) -> Iterator[Ascent]:
     """The gradient at the images themselves or, of more than one sample, over noisy copies."""
     if samples == 1:
-        yield gradient(question, rule, batch)
+        yield gradient(question, rule, batch_size)
         return
-    versions = noisy(question.seen, noise, samples, seed)
-    yield from averaged(question, torch.ones(samples), versions, rule, batch)
+    versions = noisy(question.inputs, noise, samples, seed)
+    yield from averaged(question, torch.ones(samples), versions, rule, batch_size)
 
 
-def over_colours(gradients: Tensor, colours: str) -> Tensor:
+def over_colors(gradients: Tensor, colors: str) -> Tensor:
     """(N, 3, H, W) to maps (N, H, W)."""
-    if colours == "max":
+    if colors == "max":
         return gradients.abs().amax(1)
-    return gradients.sum(1) if colours == "signed" else gradients.abs().sum(1)
+    return gradients.sum(1) if colors == "signed" else gradients.abs().sum(1)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-Batch = Annotated[
+BatchSize = Annotated[
     int,
     Field(ge=1, le=1024, description="images that the network takes at once, fewer if too large"),
 ]
@@ -20,10 +20,10 @@ Noise = Annotated[
 ]
 
 
-Colours = Annotated[
+Colors = Annotated[
     Literal["max", "absolute", "signed"],
     Field(
-        description="of a pixel's colours the largest absolute value, the sum of absolute values,"
+        description="of a pixel's colors the largest absolute value, the sum of absolute values,"
         " or the signed sum"
     ),
 ]

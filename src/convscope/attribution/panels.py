@@ -10,7 +10,7 @@ from convscope import tensors
 from convscope.attribution.question import Question
 from convscope.types import Frame, HeatMap, Panel
 
-# Of a map that flickers, where the colours saturate and how much of it is smoothed away: in the
+# Of a map that flickers, where the colors saturate and how much of it is smoothed away: in the
 # picture only.
 CLIP, SMOOTHED = 0.995, 4.0
 
@@ -46,7 +46,7 @@ def map_panels(
     return tuple(panels)
 
 
-def figures(names: Sequence[str], frame: Frame, **more: Tensor) -> dict[str, object]:
+def summarize(names: Sequence[str], frame: Frame, **more: Tensor) -> dict[str, object]:
     """What to quote: the target and its score, and `more` numbers, one an image."""
     assert frame.score is not None
     columns = {"score": frame.score, **more}

@@ -22,13 +22,13 @@ Words = str | int | Target
 class Question:
     """Of each image, the score of one unit: what an attribution explains.
 
-    `photo` (N, 3, h, w) is as the user gave it, `seen` (N, 3, H, W) as the network sees it. A unit
+    `photo` (N, 3, h, w) is as the user gave it, `inputs` (N, 3, H, W) as the network sees it. A unit
     that is None stands for whatever class comes out on top.
     """
 
     net: Network
     photo: Tensor
-    seen: Tensor
+    inputs: Tensor
     units: tuple[Target | None, ...]
 
     @property
@@ -45,20 +45,20 @@ class Question:
             return self
 
         def work(part: slice) -> list[int]:
-            return self.net.logits(self.seen[part]).argmax(1).tolist()
+            return self.net.logits(self.inputs[part]).argmax(1).tolist()
 
-        tops = [t for done in batched(len(self.seen), 16, work) for _, some in done for t in some]
+        tops = [t for done in batched(len(self.inputs), 16, work) for _, some in done for t in some]
         units = (u or self.net.target(top) for u, top in zip(self.units, tops, strict=True))
         return replace(self, units=tuple(units))
 
     def __getitem__(self, part: slice) -> Question:
         """The question about some of the images."""
-        return Question(self.net, self.photo[part], self.seen[part], self.units[part])
+        return Question(self.net, self.photo[part], self.inputs[part], self.units[part])
 
     def of(self, units: tuple[Target, ...]) -> Question:
         """The question about several units of the one image."""
         alike = [len(units), -1, -1, -1]
-        return Question(self.net, self.photo.expand(alike), self.seen.expand(alike), units)
+        return Question(self.net, self.photo.expand(alike), self.inputs.expand(alike), units)
 
     def names(self, activations: Mapping[str, Tensor]) -> list[str]:
         """What each image's score is a score of."""
@@ -111,7 +111,7 @@ def ask(net: Network, image: Tensor, target: Words | Sequence[Words] | None) -> 
         if len(units) != len(image):
             raise ConvscopeError(f"{len(units)} targets for {len(image)} images: one each, or one")
     image = image.detach()
-    return Question(net, image, net.fit(image), units)
+    return Question(net, image, net.preprocess(image), units)
 
 
 def _score_of(unit: Target | None) -> Objective:

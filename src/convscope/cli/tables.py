@@ -41,7 +41,7 @@ def print_layers(net: Network, layers: Sequence[Layer]) -> None:
             "x".join(map(str, layer.shape)),
             _sizes(layer.stride),
             _sizes(layer.receptive_field) or "all",
-            f"{layer.parameters:,}" if layer.parameters else "",
+            f"{layer.num_parameters:,}" if layer.num_parameters else "",
             layer.activation or "",
         )
     console.print(table)
@@ -63,7 +63,7 @@ def index_values(index: Index) -> dict[str, Any]:
         "copies": len(index) - len(index.images["sha256"].unique()),
         "bytes": sum(file.stat().st_size for file in index.path.rglob("*") if file.is_file()),
         "layers": {name: _channel_values(one) for name, one in index.channels.items()},
-        "left_out": {one.path: one.reason for one in index.refused},
+        "left_out": {one.path: one.reason for one in index.unreadable},
     }
 
 

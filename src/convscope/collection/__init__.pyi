@@ -15,7 +15,7 @@ from .layout.methods import at_random as at_random
 from .reading import Index as Index
 from .reading import index_of as index_of
 from .reading import open_index as open_index
-from .search.exact import Neighbours as Neighbours
+from .search.exact import Neighbors as Neighbors
 from .search.exact import exact as exact
 from .search.exact import precision as precision
 from .search.faiss import Faiss as Faiss

@@ -78,7 +78,7 @@ class Indexing:
                         store.write(pending[step.shard], run, step.answers)
                     done += step.files
                     yield Progress(done, total, mended)
-            store.finish(plan, self.settings.top, _width(self.net, self.settings.code))
+            store.finish(plan, self.settings.top, _width(self.net, self.settings.embedding))
         self._index = Index(self.output)
 
     def result(self) -> Index:
@@ -136,7 +136,7 @@ def index(
     *,
     layers: Sequence[str] | None = None,
     top: int | None = None,
-    batch: int | None = None,
+    batch_size: int | None = None,
     threads: int | None = None,
     shard: int | None = None,
     thumbnail: int | None = None,
@@ -149,7 +149,7 @@ def index(
 ) -> Indexing:
     """Collect in one pass what a network answers to the images in a folder and the folders in it.
 
-    Of every image: its code, the likeliest classes, a thumbnail. Of every channel: the images that
+    Of every image: its embedding, the likeliest classes, a thumbnail. Of every channel: the images that
     excite it most and least, and how its values are distributed. Nothing is read before the result
     is iterated over or asked for.
 
@@ -157,9 +157,9 @@ def index(
 
     Args:
         layers: of whose channels; by default the last layer at each resolution, before its
-            activation, and the code.
+            activation, and the embedding.
         top: images kept at either end of a channel (9).
-        batch: images that the network takes at once (16).
+        batch_size: images that the network takes at once (16).
         threads: that it runs in (torch's own number); on Ray, of each actor.
         shard: files that are worked on together: what a crash loses at most (512).
         thumbnail: longer side of the small pictures kept, in pixels (96).
@@ -171,20 +171,20 @@ def index(
         actors, address: of Ray; as many as there is room for, of a cluster on this machine.
 
     Raises:
-        ConvscopeError: a layer that does not exist or has neither maps nor a code, numbers out of
+        ConvscopeError: a layer that does not exist or has neither maps nor a embedding, numbers out of
             bounds, an index of something else. Later also no image, no space left.
     """
     given: dict[str, Any] = {
         "layers": None if layers is None else tuple(dict.fromkeys(layers)),
         "threads": threads,
         "top": top,
-        "batch": batch,
+        "batch_size": batch_size,
         "shard": shard,
         "thumbnail": thumbnail,
     }
     for name, low, high in (
         ("top", 1, 1000),
-        ("batch", 1, 4096),
+        ("batch_size", 1, 4096),
         ("threads", 1, 1024),
         ("shard", 1, 100_000),
         ("thumbnail", 8, 1024),
@@ -193,10 +193,12 @@ def index(
             raise ConvscopeError(f"index: {name} is {low} to {high}, not {given[name]}")
     for name in given["layers"] or ():
         if len(net.shape(name)) not in (1, 3):
-            raise ConvscopeError(f"layer {name!r} has neither maps nor a code")
+            raise ConvscopeError(f"layer {name!r} has neither maps nor a embedding")
     known = Store(Path(output)).identity()
     if known is None:
-        usual = Settings(layers_to_index(net), default_layers.code(net), torch.get_num_threads())
+        usual = Settings(
+            layers_to_index(net), default_layers.embedding(net), torch.get_num_threads()
+        )
     else:
         usual = Settings.from_json(known["settings"])
     settings = replace(usual, **{name: value for name, value in given.items() if value is not None})
@@ -205,17 +207,17 @@ def index(
 
 
 def layers_to_index(net: Network) -> tuple[str, ...]:
-    """The last layer of each stage, and the code. Before the activation where there is one: after
+    """The last layer of each stage, and the embedding. Before the activation where there is one: after
     it, many images may tie for the first place, or for the last."""
-    code = default_layers.code(net)
+    embedding = default_layers.embedding(net)
     stages = [layer.name + (PRE if layer.activation else "") for layer in net.stages]
-    flat = [code] if len(net.shape(code)) in (1, 3) else []
+    flat = [embedding] if len(net.shape(embedding)) in (1, 3) else []
     return tuple(dict.fromkeys([*stages, *flat]))
 
 
-def _width(net: Network, code: str) -> int:
-    """How many numbers a code has: of tokens, as many as one of them."""
-    shape = net.shape(code)
+def _width(net: Network, embedding: str) -> int:
+    """How many numbers a embedding has: of tokens, as many as one of them."""
+    shape = net.shape(embedding)
     return shape[-1] if len(shape) == 2 else shape[0]
 
 

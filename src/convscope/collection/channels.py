@@ -22,15 +22,15 @@ from convscope.types import Array
 BINS = 128
 
 
-# Of larger maps only every second, third, ... row and column are counted: neighbouring places say
+# Of larger maps only every second, third, ... row and column are counted: neighboring places say
 # much the same, and counting all would take longer than the network's own first layers.
 COUNTED = 1024
 
 
 def bin_edges() -> Array:
     """Where the bins of a histogram begin, ascending, and where the last one ends: (BINS + 1,)."""
-    codes = np.arange(BINS // 2, dtype=np.uint16) << 9
-    positive = codes.view(np.float16).astype(np.float64)
+    indices = np.arange(BINS // 2, dtype=np.uint16) << 9
+    positive = indices.view(np.float16).astype(np.float64)
     positive[-2:] = 2.0**16, np.inf  # what half precision calls infinite, or no number
     edges = np.append(positive, np.inf)
     return np.concatenate([-edges[:0:-1], edges])
@@ -55,13 +55,13 @@ class Top:
     def of(cls, values: Array, positions: Array, rows: Array, contents: Array, count: int) -> Top:
         """From all images' values and positions (N, C), their rows and contents (N,)."""
         surplus = len(contents) - len(np.unique(contents))
-        most = min(count + surplus, len(rows))
+        limit = min(count + surplus, len(rows))
         # One unique number an image, in the total order: a selection may then come in any order.
         by_row = np.argsort(rows, kind="stable")
         keys = (_descending(values[by_row].T) << np.uint64(32)) | np.arange(
             len(rows), dtype=np.uint64
         )
-        chosen = by_row[np.argpartition(keys, most - 1, axis=1)[:, :most]]
+        chosen = by_row[np.argpartition(keys, limit - 1, axis=1)[:, :limit]]
         across = np.arange(values.shape[1])[:, None]
         found = cls(
             values[chosen, across],
@@ -214,8 +214,8 @@ class Watch:
         # The shift keeps the sign: -64 to -1 for negative numbers, 0 to 63 for the others.
         bins = flat.half().view(torch.int16).bitwise_right_shift_(9)
         channels = torch.arange(flat.shape[1], dtype=torch.int32, device=flat.device)
-        codes = (bins + (BINS // 2 + BINS * channels)).flatten()
-        counts = torch.bincount(codes, minlength=BINS * flat.shape[1]).view(-1, BINS)
+        indices = (bins + (BINS // 2 + BINS * channels)).flatten()
+        counts = torch.bincount(indices, minlength=BINS * flat.shape[1]).view(-1, BINS)
         self._histogram = self._histogram + counts
         # As sums of ones, less than half the time of counting; they are exact up to 2^24 values.
         self._positive = self._positive + flat.sign().clamp_(min=0).sum(0).long()

@@ -21,7 +21,7 @@ from convscope import tensors
 from convscope.collection.manifest import File, Shard
 from convscope.errors import ConvscopeError
 from convscope.files import images
-from convscope.network import Fit
+from convscope.network import Preprocessing
 from convscope.system import keep_pages
 
 # Pixel space is that of the lecture's comparison, 32 x 32 as in CIFAR-10.
@@ -29,7 +29,7 @@ PIXELS = 32
 
 
 @dataclass(frozen=True)
-class Look:
+class Decoded:
     """What one image is kept as; `reason` says why there is nothing else."""
 
     file: File
@@ -47,17 +47,17 @@ class Batch:
     (N, C, H, W)."""
 
     shard: int
-    looks: tuple[Look, ...]
+    looks: tuple[Decoded, ...]
     seen: Tensor
     last: bool
 
 
 @dataclass(frozen=True)
-class Looker:
+class Decoder:
     """Opens images of `folder` for a network; a plain value, so that any process can do it."""
 
     folder: Path
-    fit: Fit
+    preprocess: Preprocessing
     dtype: torch.dtype
     thumbnail: int
 
@@ -69,22 +69,22 @@ class Looker:
             looks.append(look)
             if pixels is not None:
                 seen.append(pixels)
-        nothing = torch.empty(0, self.fit.channels, *self.fit.size, dtype=self.dtype)
+        nothing = torch.empty(0, self.preprocess.channels, *self.preprocess.size, dtype=self.dtype)
         last = begin + size >= len(shard.files)
         return Batch(shard.number, tuple(looks), torch.cat(seen) if seen else nothing, last)
 
-    def _look(self, file: File) -> tuple[Look, Tensor | None]:
+    def _look(self, file: File) -> tuple[Decoded, Tensor | None]:
         if file.reason:
-            return Look(file, reason=file.reason), None
+            return Decoded(file, reason=file.reason), None
         path = self.folder / file.path
         try:
             photo = images.open_image(path)
             source = images.source(photo)
             assert source is not None
-            seen = self.fit(photo.to(self.dtype))
+            seen = self.preprocess(photo.to(self.dtype))
             shown = seen.float().expand(-1, 3, -1, -1)
             height, width = photo.shape[-2:]
-            return Look(
+            return Decoded(
                 file,
                 source["sha256"],
                 height,
@@ -93,8 +93,8 @@ class Looker:
                 shrunk(shown, (PIXELS, PIXELS)).tobytes(),
             ), seen
         except Exception as error:  # whatever one image comes to grief by spares the others
-            said = str(error) if isinstance(error, ConvscopeError) else repr(error)[:300]
-            return Look(file, reason=said.replace(str(path.resolve()), file.path)), None
+            message = str(error) if isinstance(error, ConvscopeError) else repr(error)[:300]
+            return Decoded(file, reason=message.replace(str(path.resolve()), file.path)), None
 
 
 def shrunk(image: Tensor, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -112,24 +112,24 @@ def _jpeg(image: Tensor, longest: int) -> bytes:
 
 
 class _Batches(Dataset[Batch]):
-    def __init__(self, looker: Looker, shards: Sequence[Shard], size: int) -> None:
-        self.looker, self.size = looker, size
+    def __init__(self, decoder: Decoder, shards: Sequence[Shard], size: int) -> None:
+        self.decoder, self.size = decoder, size
         self.places = [(s, begin) for s in shards for begin in range(0, len(s.files), size)]
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, number: int) -> Batch:
-        return self.looker.batch(*self.places[number], self.size)
+        return self.decoder.batch(*self.places[number], self.size)
 
 
-def batches(looker: Looker, shards: Sequence[Shard], size: int, workers: int) -> Iterator[Batch]:
+def batches(decoder: Decoder, shards: Sequence[Shard], size: int, workers: int) -> Iterator[Batch]:
     """All images of some shards, in order, in batches that end with their shard.
 
     What is in a batch does not depend on the number of processes that decode.
     """
     loader = DataLoader(
-        _Batches(looker, shards, size),
+        _Batches(decoder, shards, size),
         batch_size=None,
         num_workers=workers,
         prefetch_factor=2 if workers else None,

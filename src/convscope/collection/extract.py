@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from convscope.collection.channels import Channels, Watch, to_table
-from convscope.collection.decoding import PIXELS, Batch, Look, Looker
+from convscope.collection.decoding import PIXELS, Batch, Decoded, Decoder
 from convscope.network import Network
 from convscope.system import batched, in_threads
 from convscope.types import Array
@@ -31,19 +31,19 @@ class Settings:
 
     Args:
         layers: of whose channels the extremes are kept.
-        code: the layer whose answer (its mean over places) is an image's code.
+        embedding: the layer whose answer (its mean over places) is an image's embedding.
         top: how many images are kept at either end of a channel.
-        batch, threads: images that the network takes at once, and threads that it runs in: the
+        batch_size, threads: images that the network takes at once, and threads that it runs in: the
             last bits of what it answers depend on both.
         shard: files of a shard at most, all of which are done again after a crash.
         thumbnail: pixels of its longer side.
     """
 
     layers: tuple[str, ...]
-    code: str
+    embedding: str
     threads: int
     top: int = 9
-    batch: int = 16
+    batch_size: int = 16
     shard: int = 512
     thumbnail: int = 96
 
@@ -76,12 +76,12 @@ class Extract:
 
     def __init__(self, net: Network, settings: Settings) -> None:
         self.net, self.settings = net, settings
-        output = [""] if net.classes else []
-        self._names = list(dict.fromkeys([*settings.layers, settings.code, *output]))
+        output = [""] if net.num_classes else []
+        self._names = list(dict.fromkeys([*settings.layers, settings.embedding, *output]))
 
-    def looker(self, folder: Path) -> Looker:
+    def decoder(self, folder: Path) -> Decoder:
         """What opens images for this network."""
-        return Looker(folder, self.net.fitting, self.net.dtype, self.settings.thumbnail)
+        return Decoder(folder, self.net.preprocessing, self.net.dtype, self.settings.thumbnail)
 
     def __call__(self, batches: Iterable[Batch]) -> Iterator[Step]:
         """A step for each batch, shard by shard.
@@ -110,7 +110,7 @@ class Extract:
             with torch.no_grad(), in_threads(self.settings.threads):
                 return self.net.activations(batch.seen[part], self._names)
 
-        parts = batched(len(batch.seen), self.settings.batch, read)
+        parts = batched(len(batch.seen), self.settings.batch_size, read)
         return [answers for done in parts for _, answers in done]
 
 
@@ -119,27 +119,27 @@ class _Part:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.looks: list[Look] = []
-        self.codes: list[Array] = []
+        self.looks: list[Decoded] = []
+        self.embeddings: list[Array] = []
         self.classes: list[Array] = []
         self.probabilities: list[Array] = []
         self.watches = {layer: Watch() for layer in settings.layers}
 
-    def add(self, looks: Sequence[Look], read: Sequence[Mapping[str, Tensor]]) -> None:
+    def add(self, looks: Sequence[Decoded], read: Sequence[Mapping[str, Tensor]]) -> None:
         """Take in some images and the answers to those that could be read."""
         finite = iter([fine for answers in read for fine in self._count(answers)])
         for look in looks:
             if not look.reason and not next(finite):
-                look = Look(look.file, look.sha256, reason=NOT_FINITE)
+                look = Decoded(look.file, look.sha256, reason=NOT_FINITE)
             self.looks.append(look)
 
     def _count(self, answers: Mapping[str, Tensor]) -> list[bool]:
         """Take in the answers to some images; which of them are finite."""
         values = {name: by_place(answer) for name, answer in answers.items()}
         extremes = {name: watch.extremes(values[name]) for name, watch in self.watches.items()}
-        code = values[self.settings.code].float().mean(1)
+        embedding = values[self.settings.embedding].float().mean(1)
         logits = answers.get("")
-        finite = code.isfinite().all(1)
+        finite = embedding.isfinite().all(1)
         for high, _, low, _ in extremes.values():
             finite &= high.isfinite().all(1) & low.isfinite().all(1)
         if logits is not None:
@@ -152,7 +152,7 @@ class _Part:
         for name, watch in self.watches.items():
             watch.add(values[name], extremes[name], answers[name].shape[-1])
         limit = torch.finfo(torch.float16).max
-        self.codes.append(code[finite].clamp(-limit, limit).half().cpu().numpy())
+        self.embeddings.append(embedding[finite].clamp(-limit, limit).half().cpu().numpy())
         if logits is not None:
             best = logits[finite].float().softmax(1).topk(min(CLASSES, logits.shape[1]))
             self.classes.append(best.indices.int().cpu().numpy())
@@ -179,7 +179,7 @@ def label(path: str) -> str | None:
 
 
 def by_place(values: Tensor) -> Tensor:
-    """Maps (N, C, H, W), tokens (N, P, C) or codes (N, C) as (N, P, C)."""
+    """Maps (N, C, H, W), tokens (N, P, C) or embeddings (N, C) as (N, P, C)."""
     if values.dim() == 4:
         return values.permute(0, 2, 3, 1).flatten(1, 2)
     return values if values.dim() == 3 else values[:, None]
@@ -215,7 +215,7 @@ def _image_table(part: _Part) -> pa.Table:
             "width": known((look.width for look in looks), pa.int32()),
             "classes": lists(part.classes, pa.int32()),
             "probabilities": lists(part.probabilities, pa.float32()),
-            "code": lists(part.codes, pa.float16()),
+            "embedding": lists(part.embeddings, pa.float16()),
             "thumbnail": known((look.thumbnail for look in looks), pa.binary()),
             "pixels": known((look.pixels for look in looks), pa.binary(3 * PIXELS**2)),
         }

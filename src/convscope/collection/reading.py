@@ -28,7 +28,7 @@ LIGHT = ["path", "size", "sha256", "label", "height", "width", "classes", "proba
 
 
 @dataclass(frozen=True)
-class Refused:
+class Unreadable:
     """A file that could not be taken in, and why."""
 
     path: str
@@ -38,7 +38,7 @@ class Refused:
 class Index:
     """What a network answers to a collection of images.
 
-    Images have numbers, from 0, in the order of `images`; `codes` and the channels' extremes mean
+    Images have numbers, from 0, in the order of `images`; `embeddings` and the channels' extremes mean
     them by these.
 
     Raises:
@@ -97,7 +97,7 @@ class Index:
         return self.table(LIGHT)
 
     def table(self, columns: Sequence[str]) -> pa.Table:
-        """Columns of all images, "code" and "thumbnail" (JPEG) among those that there are."""
+        """Columns of all images, "embedding" and "thumbnail" (JPEG) among those that there are."""
         return pa.concat_tables(self.parts(columns))
 
     def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -106,7 +106,7 @@ class Index:
             yield self._store.rows(shard, list(columns))
 
     def records(self) -> Iterator[pa.RecordBatch]:
-        """What filters may speak of, in the order of the images: path, label, said, probability,
+        """What filters may speak of, in the order of the images: path, label, prediction, probability,
         height, width, size."""
         for part in self.parts(LIGHT):
             best = [classes[0] if classes else None for classes in part["classes"].to_pylist()]
@@ -114,24 +114,24 @@ class Index:
                 chances[0] if chances else None for chances in part["probabilities"].to_pylist()
             ]
             columns = {name: part[name] for name in ("path", "label", "height", "width", "size")}
-            columns["said"] = pa.array([self._named(one) for one in best], pa.string())
+            columns["prediction"] = pa.array([self._named(one) for one in best], pa.string())
             columns["probability"] = pa.array(sure, pa.float32())
             yield from pa.table(columns).combine_chunks().to_batches()
 
     @cached_property
-    def refused(self) -> tuple[Refused, ...]:
+    def unreadable(self) -> tuple[Unreadable, ...]:
         """The files that could not be taken in."""
         parts = (
             self._store.rows(s, ["path", "reason"], good=False)
             for s, count in zip(self._shards, self._counts, strict=True)
             if count < len(s.files)
         )
-        return tuple(Refused(**row) for part in parts for row in part.to_pylist())
+        return tuple(Unreadable(**row) for part in parts for row in part.to_pylist())
 
     @cached_property
-    def codes(self) -> Array:
+    def embeddings(self) -> Array:
         """(N, D) float16, in the file and not in memory."""
-        return self._matrix("codes.npy")
+        return self._matrix("embeddings.npy")
 
     @cached_property
     def pixels(self) -> Array:
@@ -188,7 +188,7 @@ class Index:
             raise ConvscopeError(f"{path} in {self.folder} has changed; update the index")
         return photo
 
-    def said(self, row: int) -> str:
+    def prediction(self, row: int) -> str:
         """The likeliest class of an image, in words; "" where the network has no classes."""
         best = self.images["classes"][int(row)].as_py()
         return self._named(best[0]) if best else ""

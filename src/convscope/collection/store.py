@@ -6,7 +6,7 @@ INDEX/shards/000000-images.parquet     a row a file
 INDEX/shards/000000-channels.parquet   a row a channel, of these images alone
 INDEX/shards/000000.json               the receipt, written last
 INDEX/channels.parquet             a row a channel, of all images
-INDEX/codes.npy, pixels.npy        what neighbours are looked for in
+INDEX/embeddings.npy, pixels.npy        what neighbors are looked for in
 INDEX/done.json                    written last of all
 """
 
@@ -39,10 +39,10 @@ FORMAT = 1
 TABLES = ("images", "channels")
 
 
-PLAIN = ("code", "thumbnail", "pixels")
+PLAIN = ("embedding", "thumbnail", "pixels")
 
 
-DERIVED = ("channels.parquet", "codes.npy", "pixels.npy")
+DERIVED = ("channels.parquet", "embeddings.npy", "pixels.npy")
 
 _held: set[Path] = set()
 
@@ -138,11 +138,11 @@ class Store:
             file = self.part(shard, table)
             write_file(file, partial(_write_parquet, values))
             sums[table] = digest(file)
-        refused = len(answers.images) - answers.images["reason"].null_count
-        good = len(answers.images) - refused
+        unreadable = len(answers.images) - answers.images["reason"].null_count
+        good = len(answers.images) - unreadable
         self._write_json(
             f"shards/{shard.number:06}.json",
-            {"key": shard.key(run), "images": good, "refused": refused, "sha256": sums},
+            {"key": shard.key(run), "images": good, "unreadable": unreadable, "sha256": sums},
         )
 
     # ---------------------------------------------------------------------- all together
@@ -163,7 +163,7 @@ class Store:
         tables = self._numbered(manifest, counts)
         self._write_table("channels.parquet", channels.to_table(channels.merged(tables, top)))
         shapes: dict[str, tuple[int, Any]] = {
-            "code": (width, np.float16),
+            "embedding": (width, np.float16),
             "pixels": (3 * PIXELS**2, np.uint8),
         }
         for (column, (across, kind)), name in zip(shapes.items(), DERIVED[1:], strict=True):
@@ -280,7 +280,7 @@ def _write_text(text: str, file: Path) -> None:
 
 def _write_parquet(table: pa.Table, file: Path) -> None:
     try:
-        # Pictures and codes do not get smaller, and no two are the same.
+        # Pictures and embeddings do not get smaller, and no two are the same.
         packed = {name: "none" if name in PLAIN else "zstd" for name in table.column_names}
         words = [name for name in table.column_names if name not in PLAIN]
         pq.write_table(table, file, compression=packed or "none", use_dictionary=words)

@@ -45,7 +45,7 @@ _sources: WeakIdKeyDictionary = WeakIdKeyDictionary()
 def open_image(path: str | os.PathLike[str]) -> Tensor:
     """A photograph as float32 (1, 3, H, W), RGB in [0, 1], at its own size, upright.
 
-    Every mode Pillow reads is understood: CMYK, palettes, 16 bit and grey become RGB, transparency
+    Every mode Pillow reads is understood: CMYK, palettes, 16 bit and gray become RGB, transparency
     is laid on white, of an animation the first frame counts. "sample:chelsea" (or coffee, rocket,
     astronaut) is a photograph that comes with scikit-image.
 
@@ -140,10 +140,10 @@ def _decode(name: str, file: BinaryIO) -> Array:
 def _to_rgb(image: Image.Image) -> Array:
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow would clip these to 8 bits. White is 65535 or 1, or the largest value above that.
-        grey = np.asarray(image, np.float32)
-        grey = np.where(np.isfinite(grey), grey, 0)
-        grey = grey / max(1 if image.mode == "F" else 65535, grey.max())
-        return np.repeat(grey[..., None], 3, axis=2).clip(0, 1)
+        gray = np.asarray(image, np.float32)
+        gray = np.where(np.isfinite(gray), gray, 0)
+        gray = gray / max(1 if image.mode == "F" else 65535, gray.max())
+        return np.repeat(gray[..., None], 3, axis=2).clip(0, 1)
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
         alpha = rgba[..., 3:]

@@ -26,7 +26,7 @@ FRAMES_A_SECOND = 25  # of a film
 LARGEST_FILM = 1920  # pixels a side: what every player plays
 
 
-RECIPE_KEY = "convscope"
+PROVENANCE_KEY = "convscope"
 
 
 def check_writable(path: str | os.PathLike[str], *, picture: bool = True) -> None:
@@ -54,7 +54,7 @@ def _format(target: Path) -> str:
 def save_pictures(
     path: str | os.PathLike[str],
     pictures: Sequence[Image.Image],
-    recipe: Mapping[str, object],
+    provenance: Mapping[str, object],
     milliseconds: int = 80,
 ) -> Path:
     """Write one picture, or several as an animation or film, with their recipe: all or nothing.
@@ -64,11 +64,11 @@ def save_pictures(
     """
     target = Path(path)
     kind, suffix = _format(target), target.suffix.lower()
-    text = json.dumps(recipe, indent=2, default=str)
+    text = json.dumps(provenance, indent=2, default=str)
     options: dict[str, Any] = {}
     if suffix == ".png":
         options["pnginfo"] = info = PngImagePlugin.PngInfo()
-        info.add_text(RECIPE_KEY, text)
+        info.add_text(PROVENANCE_KEY, text)
         options["compress_level"] = 3  # half the time of Pillow's 6, for files a twentieth larger
     if suffix in (".jpg", ".jpeg", ".webp"):
         options["quality"] = 92
@@ -109,7 +109,7 @@ def _write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as film:
         stream = film.add_stream("libx264", FRAMES_A_SECOND, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # Said aloud, or players guess by the size how colours were turned into brightness and hue.
+        # Said aloud, or players guess by the size how colors were turned into brightness and hue.
         stream.codec_context.colorspace = Colorspace.ITU709
         stream.codec_context.color_range = ColorRange.MPEG
         # The last picture stays for a second.
@@ -142,7 +142,7 @@ def sidecar(picture: Path) -> Path:
     return picture.with_name(picture.name + ".json")
 
 
-def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The recipe of a picture that convscope wrote.
 
     Raises:
@@ -154,21 +154,21 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
     beside = sidecar(target)
     try:
         text = _chunk(target) or (beside.read_text(encoding="utf-8") if beside.is_file() else None)
-        recipe = None if text is None else json.loads(text)
+        provenance = None if text is None else json.loads(text)
     except Exception as error:  # as many as there are ways to damage a file
         raise ConvscopeError(
             f"the recipe of {target.name} cannot be read ({reason(error)})"
         ) from error
-    if not isinstance(recipe, dict) or "technique" not in recipe:
+    if not isinstance(provenance, dict) or "technique" not in provenance:
         raise ConvscopeError(f"{target.name} carries no recipe of convscope")
-    return recipe
+    return provenance
 
 
 def _chunk(file: Path) -> str | None:
     """The recipe in a PNG's text chunk."""
     try:
         with Image.open(file, formats=("PNG",)) as picture:
-            text: str | None = picture.info.get(RECIPE_KEY)
+            text: str | None = picture.info.get(PROVENANCE_KEY)
             return text
     except UnidentifiedImageError:
         return None

@@ -6,7 +6,7 @@ from .activation_calls import Nonlinearity as Nonlinearity
 from .default_layers import token_grid as token_grid
 from .network import PRE as PRE
 from .network import Network as Network
-from .preprocessing import Fit as Fit
+from .preprocessing import Preprocessing as Preprocessing
 from .units import as_tiles as as_tiles
 from .units import cut as cut
 from .units import field_on as field_on

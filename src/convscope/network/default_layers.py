@@ -83,7 +83,7 @@ def last_maps(net: Network) -> list[str]:
     return [layer.name for layer in placed if layer.shape == last.shape]
 
 
-def code(net: Network) -> str:
+def embedding(net: Network) -> str:
     """The layer whose answer, one number a channel, the classes are read off; else the last maps or
     tokens, whose mean serves as well.
 
@@ -91,8 +91,8 @@ def code(net: Network) -> str:
         ConvscopeError: no layer comes before the output.
     """
     flat = [layer for layer in net.layers if math.prod(layer.shape[1:]) == 1 and layer.shape]
-    # What gives the scores themselves is no code: a layer, or a head and the last layer in it.
-    if flat and net.classes and math.prod(flat[-1].shape) == net.classes:
+    # What gives the scores themselves is no embedding: a layer, or a head and the last layer in it.
+    if flat and net.num_classes and math.prod(flat[-1].shape) == net.num_classes:
         scores = flat.pop()
         while not scores.leaf and flat and flat[-1].name.startswith(f"{scores.name}."):
             scores = flat.pop()

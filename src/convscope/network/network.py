@@ -21,7 +21,7 @@ from convscope.errors import ConvscopeError, unknown
 from convscope.network import activation_calls
 from convscope.network._torchvision import torchvision
 from convscope.network.preparing import prepare
-from convscope.network.preprocessing import Fit
+from convscope.network.preprocessing import Preprocessing
 from convscope.types import Box, Layer, Prediction, Target
 
 PRE = ".pre"
@@ -36,12 +36,12 @@ class Network:
     It works on a prepared copy (eval mode, frozen, Conv+BatchNorm folded, channels_last); the
     module that is passed in is never changed.
 
-    Images are RGB float tensors (N, 3, H, W) in [0, 1], of any size: normalising, resizing and
+    Images are RGB float tensors (N, 3, H, W) in [0, 1], of any size: normalizing, resizing and
     cropping are the network's own business. Layers go by their names in `module.named_modules()`;
     "" is the output, and `NAME.pre` is what went into the activation at the end of layer NAME.
 
     Args:
-        module: takes a normalised batch (N, C, H, W), C = len(mean) (3, or 1 for a grey network).
+        module: takes a normalized batch (N, C, H, W), C = len(mean) (3, or 1 for a gray network).
         mean, std: of the channels, for images in [0, 1].
         input_size: rows and columns that the network was trained on; one number for a square.
         labels: one a class, in order; "tabby, tabby cat" is shown as "tabby", found as either.
@@ -81,7 +81,7 @@ class Network:
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         self.input_size: tuple[int, int] = size
         self.crop, self.interpolation = crop, interpolation
-        self.fitting = Fit(self.name, len(self.mean), size, crop, interpolation)
+        self.preprocessing = Preprocessing(self.name, len(self.mean), size, crop, interpolation)
         self.device = _device(device, module)
         self._lock = threading.RLock()
         self._overwritten: set[str] = set()  # layers of which an activation changes the output
@@ -105,9 +105,13 @@ class Network:
             layer for layer in self._by_name.values() if layer.type not in ("Identity", "Dropout")
         )
         output = self._prepared.trace.output
-        self.classes = output.shape[1] if isinstance(output, Tensor) and output.dim() == 2 else None
-        if labels is not None and len(labels) != self.classes:
-            raise ConvscopeError(f"{len(labels)} labels for {self.classes} classes of {self.name}")
+        self.num_classes = (
+            output.shape[1] if isinstance(output, Tensor) and output.dim() == 2 else None
+        )
+        if labels is not None and len(labels) != self.num_classes:
+            raise ConvscopeError(
+                f"{len(labels)} labels for {self.num_classes} classes of {self.name}"
+            )
         self._synonyms = [tuple(s.strip() for s in label.split(",")) for label in labels or ()]
         self.labels: tuple[str, ...] = tuple(names[0] for names in self._synonyms)
 
@@ -126,7 +130,7 @@ class Network:
         return tuple(dict.fromkeys(self._prepared.trace.activations))
 
     @property
-    def parameters(self) -> int:
+    def num_parameters(self) -> int:
         """How many numbers the network has learned."""
         return sum(p.numel() for p in self._prepared.plain.parameters())
 
@@ -157,18 +161,18 @@ class Network:
             raise ConvscopeError(f"layer {layer!r} ({self.layer(layer).type}) has no {name}")
         return found.detach()
 
-    def randomised(self, part: float = 1.0, seed: int = 0) -> Network:
+    def randomized(self, fraction: float = 1.0, seed: int = 0) -> Network:
         """A copy that has forgotten what it learned: random weights in a part of its layers, from
         the output down (Adebayo et al. 2018).
 
-        Weights are drawn as He et al. 2015 do before training, normalisation does nothing. At least
-        the last layer is random, with `part` 1 they all are.
+        Weights are drawn as He et al. 2015 do before training, normalization does nothing. At least
+        the last layer is random, with `fraction` 1 they all are.
         """
         module = copy.deepcopy(self._prepared.plain)
         chance = torch.Generator().manual_seed(seed)
         own = [name for name, one in module.named_modules() if one._parameters]
         own.sort(key=self._begins, reverse=True)
-        for name in own[: max(1, round(part * len(own)))]:
+        for name in own[: max(1, round(fraction * len(own)))]:
             _forget(module.get_submodule(name), chance)
         name = f"{self.name} with random weights"
         return Network(module, **{**self._settings, "name": name})
@@ -177,8 +181,8 @@ class Network:
     def digest(self) -> str:
         """SHA-256 of what it computes with: its modules, their weights, how it fits images."""
         plain = self._prepared.plain
-        fitting = replace(self.fitting, name="")
-        found = hashlib.sha256(f"{plain} {self.mean} {self.std} {fitting}".encode())
+        preprocessing = replace(self.preprocessing, name="")
+        found = hashlib.sha256(f"{plain} {self.mean} {self.std} {preprocessing}".encode())
         for name, value in plain.state_dict().items():
             found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             found.update(value.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
@@ -198,7 +202,7 @@ class Network:
             "device": self.device,
         }
 
-    def on(self, device: str | torch.device) -> Network:
+    def to(self, device: str | torch.device) -> Network:
         """The same network on another device; itself where it runs there already."""
         if torch.device(device) == self.device:
             return self
@@ -216,17 +220,17 @@ class Network:
 
     # ------------------------------------------------------------------ images
 
-    def fit(self, image: Tensor) -> Tensor:
-        """What the network sees of an image: resized, centre-cropped, still RGB in [0, 1].
+    def preprocess(self, image: Tensor) -> Tensor:
+        """What the network sees of an image: resized, center-cropped, still RGB in [0, 1].
 
         (N, C, H, W) of any size becomes (N, C, *input_size), differentiably. An image that already
         has the network's own size is left alone, so fitting twice is fitting once.
         """
-        return self.fitting(self.as_input(image))
+        return self.preprocessing(self.as_input(image))
 
     def box(self, image: Tensor) -> Box:
         """The part of the image, in its own pixels, that `fit` shows to the network."""
-        return self.fitting.box(image)
+        return self.preprocessing.box(image)
 
     def as_input(self, image: Tensor) -> Tensor:
         """The image in the network's channels, device and precision, at its own size.
@@ -234,7 +238,7 @@ class Network:
         Raises:
             ConvscopeError: not a float tensor (N, 3, H, W), or channels that do not fit.
         """
-        return self.fitting.coloured(image).to(self.device, self.dtype)
+        return self.preprocessing.in_channels(image).to(self.device, self.dtype)
 
     # ----------------------------------------------------------------- reading
 
@@ -270,12 +274,12 @@ class Network:
             ConvscopeError: no such layer (the nearest names are given), or a NaN appeared.
         """
         with torch.no_grad():
-            values = self.activations(self.fit(image), layers)
+            values = self.activations(self.preprocess(image), layers)
         for name, value in values.items():
             if not value.isfinite().all():
                 raise ConvscopeError(
                     f"{name or 'the output'} is not finite;"
-                    f" {self.first_not_finite(self.fit(image))}"
+                    f" {self.first_not_finite(self.preprocess(image))}"
                 )
         return values
 
@@ -433,9 +437,9 @@ class Network:
 
     def _class(self, index: int) -> Target:
         self._need_classes()
-        assert self.classes is not None
-        if not 0 <= index < self.classes:
-            raise ConvscopeError(f"no class {index}: {self.name} has 0 to {self.classes - 1}")
+        assert self.num_classes is not None
+        if not 0 <= index < self.num_classes:
+            raise ConvscopeError(f"no class {index}: {self.name} has 0 to {self.num_classes - 1}")
         return Target("", index, label=self.label(index))
 
     def _classes_called(self, word: str) -> list[int]:
@@ -489,7 +493,7 @@ class Network:
         return 0
 
     def _need_classes(self) -> None:
-        if self.classes is None:
+        if self.num_classes is None:
             raise ConvscopeError(
                 f"{self.name} gives no class scores (N, classes); name a layer or a channel instead"
             )
@@ -516,7 +520,7 @@ class Network:
                 name=name,
                 type=call.type,
                 shape=call.shape[1:],
-                parameters=sum(p.numel() for p in module.parameters()),
+                num_parameters=sum(p.numel() for p in module.parameters()),
                 rows=call.field.rows if call.field and call.field.dims == (-2, -1) else None,
                 columns=call.field.columns if call.field and call.field.dims == (-2, -1) else None,
                 activation=None if call.activation is None else traced.activations[call.activation],

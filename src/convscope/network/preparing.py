@@ -69,7 +69,7 @@ class _Folded(nn.Module):
 def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepared:
     """Copy `module`, make the copy fast and harmless, and check that it still computes the same.
 
-    `example` is a normalised input (1, C, H, W).
+    `example` is a normalized input (1, C, H, W).
     """
     plain = _copied(module).eval().requires_grad_(False)
     first = next((p for p in plain.parameters() if p.is_floating_point()), None)

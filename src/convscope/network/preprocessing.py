@@ -18,7 +18,7 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
-class Fit:
+class Preprocessing:
     """Resizing and cropping for the network called `name`: a plain value, for any process.
 
     The shorter side is brought to `size` / `crop`, and the middle of it is kept.
@@ -32,7 +32,7 @@ class Fit:
 
     def __call__(self, image: Tensor) -> Tensor:
         """(N, C, H, W) of any size becomes (N, C, *size); what has that size is left alone."""
-        image = self.coloured(image)
+        image = self.in_channels(image)
         if image.shape[-2:] == self.size:
             return image
         size, _ = self.resized(image)
@@ -69,7 +69,7 @@ class Fit:
     def _corner(self, size: tuple[int, int]) -> tuple[int, int]:
         return round((size[0] - self.size[0]) / 2), round((size[1] - self.size[1]) / 2)
 
-    def coloured(self, image: Tensor) -> Tensor:
+    def in_channels(self, image: Tensor) -> Tensor:
         """The image in the network's channels, at its own size.
 
         Raises:
@@ -78,7 +78,7 @@ class Fit:
         if isinstance(image, list | tuple):
             raise ConvscopeError(
                 "several images go in one tensor, all of one size:"
-                " torch.cat([net.fit(image) for image in images])"
+                " torch.cat([net.preprocess(image) for image in images])"
             )
         if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
             what = (

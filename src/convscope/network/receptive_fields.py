@@ -129,7 +129,7 @@ def _nearest(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | 
 
 
 def _interpolated(reach: int) -> Callable[[Field, Tensor, Tensor, Any], Field | None]:
-    """Interpolation that reads `reach` neighbours on either side."""
+    """Interpolation that reads `reach` neighbors on either side."""
 
     def rule(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
         corners = args[2]
@@ -192,7 +192,7 @@ def _reduce(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | N
     return seen
 
 
-def _normalise_last(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
+def _normalize_last(seen: Field, source: Tensor, output: Tensor, args: Any) -> Field | None:
     return seen if not any(d >= -len(args[1]) for d in seen.dims) else None
 
 
@@ -248,7 +248,7 @@ RULES: dict[str, Callable[[Field, Tensor, Tensor, Any], Field | None]] = {
     "transpose": _transpose,
     "mean": _reduce,
     "sum": _reduce,
-    "native_layer_norm": _normalise_last,
+    "native_layer_norm": _normalize_last,
     "native_batch_norm": _batch_norm,
     "cudnn_batch_norm": _batch_norm,
     "slice": _slice,

@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Pair:
-    """A convolution and the normalisation that alone reads it; `names` are the layers whose output
+    """A convolution and the normalization that alone reads it; `names` are the layers whose output
     is the convolution's own tensor: itself, a module that wraps it, an Identity behind it."""
 
     conv: str
@@ -157,7 +157,7 @@ class _Operations(TorchDispatchMode):
         self.stack: list[str] = []
         self.consumers: Counter[int] = Counter()
         self.convolved: dict[int, tuple[str, Tensor]] = {}
-        self.normalised: list[tuple[int, str]] = []
+        self.normalized: list[tuple[int, str]] = []
         self.paused = False
 
     def __torch_dispatch__(
@@ -184,9 +184,9 @@ class _Operations(TorchDispatchMode):
         """The pairs that may be folded: each part runs once, nothing else reads what lies between,
         and the weight is the convolution's own parameter, used nowhere else."""
         self.consumers.update(id(t) for t in _tensors((output,)))
-        norms = Counter(norm for _, norm in self.normalised)
+        norms = Counter(norm for _, norm in self.normalized)
         pairs = []
-        for tensor, norm in self.normalised:
+        for tensor, norm in self.normalized:
             if tensor not in self.convolved:
                 continue
             conv, weight = self.convolved[tensor]
@@ -209,7 +209,7 @@ class _Operations(TorchDispatchMode):
         if name == "convolution":
             self.convolved[id(outputs[0])] = (here, args[1])
         elif "batch_norm" in name:
-            self.normalised.append((id(inputs[0]), here))
+            self.normalized.append((id(inputs[0]), here))
         known = [t for t in inputs if id(t) in self.fields]
         if known:
             for tensor in outputs:

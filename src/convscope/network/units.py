@@ -17,7 +17,7 @@ from convscope.types import Axis, Box, Layer, Target
 APART, BEYOND = 1 / 2, 1 / 4
 
 
-def outstanding(net: Network, layer: str, maps: Tensor, most: int) -> tuple[Target, ...]:
+def outstanding(net: Network, layer: str, maps: Tensor, limit: int) -> tuple[Target, ...]:
     """Of a layer's maps (C, h, w) the channels that stand out most, each at its strongest place.
 
     Strongest against the channel's own usual answer, so that a bright photograph does not choose.
@@ -40,7 +40,7 @@ def outstanding(net: Network, layer: str, maps: Tensor, most: int) -> tuple[Targ
     for unit in ranked:
         if not any(_alike(rows, columns, unit, other) for other in apart):
             apart.append(unit)
-    chosen = [*apart, *(unit for unit in ranked if unit not in apart)][:most]
+    chosen = [*apart, *(unit for unit in ranked if unit not in apart)][:limit]
     return tuple(unit for unit in ranked if unit in chosen)
 
 
@@ -85,8 +85,8 @@ def part_of(seen: Box, size: tuple[int, int], part: Box) -> Box:
     )
 
 
-def cut(photo: Tensor, box: Box, seen: Box, outside: float, most: int) -> Tensor:
-    """A box of a photograph (C, H, W), at most `most` pixels a side; what lies beyond what the
+def cut(photo: Tensor, box: Box, seen: Box, outside: float, limit: int) -> Tensor:
+    """A box of a photograph (C, H, W), at most `limit` pixels a side; what lies beyond what the
     network has `seen` has the value `outside`."""
     edges = [round(edge) for edge in (box.top, box.left)]
     sides = [max(1, round(side)) for side in (box.height, box.width)]
@@ -103,7 +103,7 @@ def cut(photo: Tensor, box: Box, seen: Box, outside: float, most: int) -> Tensor
         patch[:, top - edges[0] : bottom - edges[0], left - edges[1] : right - edges[1]] = photo[
             :, top:bottom, left:right
         ]
-    scale = min(1.0, most / max(sides))
+    scale = min(1.0, limit / max(sides))
     size = tuple(max(1, round(side * scale)) for side in sides)
     return resize(patch[None], (size[0], size[1]))[0].clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""Numbers to colours: RGB images, heat maps, overlays."""
+"""Numbers to colors: RGB images, heat maps, overlays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convscope.types import Array, Box
 
-SEQUENTIAL, DIVERGING = "magma", "RdBu_r"  # both readable by colour-blind people
+SEQUENTIAL, DIVERGING = "magma", "RdBu_r"  # both readable by color-blind people
 
 
 # Over a photo, where strength is opacity; the diverging map's pale middle would be a veil.
@@ -23,7 +23,7 @@ OPAQUE, DIMMED = 0.85, 0.3
 
 
 class Scale(NamedTuple):
-    """The values at both ends of the colours; a signed map's are diverging."""
+    """The values at both ends of the colors; a signed map's are diverging."""
 
     low: float
     high: float
@@ -46,7 +46,7 @@ def to_bytes(rgb: Tensor) -> Array:
 def limits(
     values: Tensor, signed: bool = False, clip: float = 1.0, top: float | None = None
 ) -> Scale:
-    """The scale on which values become colours, which saturate at `top` or the quantile `clip`."""
+    """The scale on which values become colors, which saturate at `top` or the quantile `clip`."""
     if top is not None:
         top = top or 1.0
         return Scale(-top if signed else 0.0, top, signed)
@@ -63,48 +63,48 @@ def limits(
 
 
 def paint(values: Tensor, scale: Scale) -> Array:
-    """A map (H, W) in colours, as bytes (H, W, 3)."""
-    return _colour(scale(values.detach().cpu()), scale.signed)
+    """A map (H, W) in colors, as bytes (H, W, 3)."""
+    return _color(scale(values.detach().cpu()), scale.signed)
 
 
 def overlay(values: Tensor, photo: Tensor, box: Box | None, scale: Scale) -> Array:
     """A map over the photograph (3, H, W) that it explains, as bytes (H, W, 3).
 
-    The stronger the map, the more it covers a grey, lightened photo.
+    The stronger the map, the more it covers a gray, lightened photo.
     """
     values = values.detach().cpu().float()
     photo = photo.detach().cpu().float()
     placed = place(values, photo.shape[-2:], box)
     covered = torch.isfinite(placed)
-    grey = (photo.expand(3, -1, -1) * photo.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0)
-    ground = 0.15 + 0.7 * grey
+    gray = (photo.expand(3, -1, -1) * photo.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(0)
+    ground = 0.15 + 0.7 * gray
     mixed = _cover(ground, scale(torch.where(covered, placed, 0.0)), scale.signed)
     return to_bytes(torch.where(covered, mixed, ground * DIMMED))
 
 
 def ramp(signed: bool, over_photo: bool) -> Array:
-    """All colours of a map, the highest first, as bytes (256, 1, 3); over a photo's middle grey."""
+    """All colors of a map, the highest first, as bytes (256, 1, 3); over a photo's middle gray."""
     scaled = torch.linspace(1, 0, 256)[:, None]
     if over_photo:
         return to_bytes(_cover(torch.full_like(scaled, 0.5), scaled, signed))
-    return _colour(scaled, signed)
+    return _color(scaled, signed)
 
 
 def _cover(ground: Tensor, scaled: Tensor, signed: bool) -> Tensor:
-    """A scaled map (H, W) over a grey ground (H, W): (3, H, W)."""
+    """A scaled map (H, W) over a gray ground (H, W): (3, H, W)."""
     if signed:
         strength = (scaled - 0.5).abs() * 2
         cool, warm = (torch.tensor(c).view(3, 1, 1) / 255 for c in (COOL, WARM))
-        colours = torch.where(scaled < 0.5, cool, warm)
+        colors = torch.where(scaled < 0.5, cool, warm)
     else:
         strength = scaled
-        colours = torch.from_numpy(_colour(scaled, signed)).permute(2, 0, 1) / 255
-    return torch.lerp(ground.expand(3, -1, -1), colours, OPAQUE * strength)
+        colors = torch.from_numpy(_color(scaled, signed)).permute(2, 0, 1) / 255
+    return torch.lerp(ground.expand(3, -1, -1), colors, OPAQUE * strength)
 
 
-def _colour(scaled: Tensor, signed: bool) -> Array:
-    colours = mpl.colormaps[DIVERGING if signed else SEQUENTIAL]
-    return np.asarray(colours(scaled.numpy(), bytes=True))[..., :3]
+def _color(scaled: Tensor, signed: bool) -> Array:
+    colors = mpl.colormaps[DIVERGING if signed else SEQUENTIAL]
+    return np.asarray(colors(scaled.numpy(), bytes=True))[..., :3]
 
 
 def place(values: Tensor, size: tuple[int, ...], box: Box | None) -> Tensor:

@@ -12,7 +12,7 @@ from PIL import Image
 from convscope.errors import ConvscopeError
 from convscope.render import colors, pictures, plots, tiles
 from convscope.render.page import LINE, STYLE, Page, widest, wrap
-from convscope.tensors import around_grey
+from convscope.tensors import around_gray
 from convscope.types import (
     Bars,
     Curves,
@@ -43,7 +43,7 @@ class Drawing(Protocol):
 
 _DRAWINGS: dict[type, Callable[[Any], Drawing]] = {
     Picture: lambda panel: pictures.Photograph(panel.rgb, panel.box),
-    SignedPicture: lambda panel: pictures.Photograph(around_grey(panel.values)),
+    SignedPicture: lambda panel: pictures.Photograph(around_gray(panel.values)),
     HeatMap: pictures.Map,
     Grid: tiles.grid,
     Sheet: tiles.sheet,

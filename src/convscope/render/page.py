@@ -79,8 +79,8 @@ class Page:
         across, down = zip(start, end, strict=True)
         self.figure.add_artist(Line2D(across, down, transform=self._inches, **options))
 
-    def polygon(self, corners: Sequence[Point], colour: Any) -> None:
-        self.figure.add_artist(Polygon(corners, color=colour, linewidth=0, transform=self._inches))
+    def polygon(self, corners: Sequence[Point], color: Any) -> None:
+        self.figure.add_artist(Polygon(corners, color=color, linewidth=0, transform=self._inches))
 
     def plot(self, left: float, top: float, width: float, height: float) -> Axes:
         """Axes with a line below them and nothing else yet."""
@@ -154,9 +154,9 @@ def wrap(words: str, inches: float, points: float) -> list[str]:
     return lines if lines[0] else []
 
 
-def ticks(low: float, high: float, most: int) -> tuple[list[float], list[str], str]:
+def ticks(low: float, high: float, limit: int) -> tuple[list[float], list[str], str]:
     """Round values between two, how they are written, and the power of ten that they leave out."""
-    found = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    found = MaxNLocator(limit, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     slack = 1e-6 * (high - low)
     values = [float(v) for v in found if low - slack <= v <= high + slack]
     largest = max(map(abs, values), default=0.0)

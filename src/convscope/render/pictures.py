@@ -1,4 +1,4 @@
-"""Panels that are pictures: photographs, maps with their colour bar, tiles."""
+"""Panels that are pictures: photographs, maps with their color bar, tiles."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Photograph:
 
 
 class Map:
-    """A map and its colour bar, which is never too short for its words."""
+    """A map and its color bar, which is never too short for its words."""
 
     def __init__(self, panel: HeatMap) -> None:
         self._panel, self.scale_of = panel, scale_of(panel)
@@ -70,9 +70,9 @@ class Map:
         upper = top + BAR if bool((values > high).any()) else top
         lower = bottom - BAR if bool((values < low).any()) else bottom
         ramp = colors.ramp(signed, self._panel.photo is not None)
-        for end, tip, colour in ((upper, top, ramp[0, 0]), (lower, bottom, ramp[-1, 0])):
+        for end, tip, color in ((upper, top, ramp[0, 0]), (lower, bottom, ramp[-1, 0])):
             base = end + 0.1 * (end - tip)  # no seam
-            page.polygon(((left, base), (right, base), (middle, tip)), colour / 255)
+            page.polygon(((left, base), (right, base), (middle, tip)), color / 255)
         page.picture(ramp, left, upper, BAR, lower - upper)
         for value, number in zip(self._values, self._numbers, strict=True):
             down = lower - (value - low) / (high - low) * (lower - upper)
@@ -86,11 +86,11 @@ def scale_of(panel: HeatMap) -> Scale:
     return colors.limits(panel.values, panel.signed, panel.clip, panel.top)
 
 
-def painted(panel: HeatMap, scale: Scale, most: int) -> Array:
-    """Bytes (H, W, 3); of a photo's pixels not many more than `most` a side are needed."""
+def painted(panel: HeatMap, scale: Scale, limit: int) -> Array:
+    """Bytes (H, W, 3); of a photo's pixels not many more than `limit` a side are needed."""
     if panel.photo is None:
         return colors.paint(panel.values, scale)
-    photo, box = _shrunk(panel.photo, panel.box, most)
+    photo, box = _shrunk(panel.photo, panel.box, limit)
     return colors.overlay(panel.values, photo, box, scale)
 
 
@@ -105,9 +105,9 @@ def _fitted(image: Tensor) -> tuple[float, float]:
     return wide, wide * height / width
 
 
-def _shrunk(image: Tensor, box: Box | None, most: int) -> tuple[Tensor, Box | None]:
-    """No larger than `most` pixels a side, the box with it."""
-    factor = min(1.0, most / max(image.shape[-2:]))
+def _shrunk(image: Tensor, box: Box | None, limit: int) -> tuple[Tensor, Box | None]:
+    """No larger than `limit` pixels a side, the box with it."""
+    factor = min(1.0, limit / max(image.shape[-2:]))
     if factor == 1:
         return image, box
     image = resized(image, [max(1, round(s * factor)) for s in image.shape[-2:]])

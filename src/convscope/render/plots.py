@@ -20,7 +20,7 @@ ACROSS, LEADER = 3.6, 0.25  # inches of a plot of curves, and from it to the nam
 WORDS, SMALL = 9.0, 8.0  # points
 
 
-# Told apart by colour-blind people (after Okabe and Ito 2008), and dark enough to write in.
+# Told apart by color-blind people (after Okabe and Ito 2008), and dark enough to write in.
 HUES = (ACCENT, "#d55e00", "#009e73", "#b4559a", "#3fa2d9", "#c98a00")
 
 
@@ -124,8 +124,8 @@ class Lines:
         strong = panel.lines.keys() - panel.faint
         if len(strong) == 1 and self._y_range[0] == 0:
             (name,) = strong
-            colour = looks[name]["color"]
-            axes.fill_between(panel.x, panel.lines[name], color=colour, alpha=0.12, linewidth=0)
+            color = looks[name]["color"]
+            axes.fill_between(panel.x, panel.lines[name], color=color, alpha=0.12, linewidth=0)
         self._put_names(page, left, top, looks)
 
     def _put_names(
@@ -143,16 +143,16 @@ class Lines:
         places = _apart([ends[name][1] for name in order], heights, top + self._down)
         right = left + ACROSS
         for name, down in zip(order, places, strict=True):
-            colour = looks[name]["color"]
+            color = looks[name]["color"]
             out = right + 0.04, ends[name][1]
-            page.line(ends[name], out, color=colour, linewidth=0.6, linestyle=":")
-            page.line(out, (right + LEADER - 0.05, down), color=colour, linewidth=0.6)
+            page.line(ends[name], out, color=color, linewidth=0.6, linestyle=":")
+            page.line(out, (right + LEADER - 0.05, down), color=color, linewidth=0.6)
             words = "\n".join(self._names[name])
-            page.text((right + LEADER, down), words, SMALL, color=colour, va="center")
+            page.text((right + LEADER, down), words, SMALL, color=color, va="center")
 
 
 def _looks(panel: Curves) -> dict[str, dict[str, Any]]:
-    """Colour and dashes of each line: no two alike, as far as they go."""
+    """Color and dashes of each line: no two alike, as far as they go."""
     looks = {}
     strong, faint = 0, 0
     for name in panel.lines:
@@ -166,9 +166,9 @@ def _looks(panel: Curves) -> dict[str, dict[str, Any]]:
     return looks
 
 
-def _apart(centres: Sequence[float], heights: Sequence[float], bottom: float) -> list[float]:
-    """Centres, which ascend, moved so that nothing overlaps: down, and up again from the bottom."""
-    places = list(centres)
+def _apart(centers: Sequence[float], heights: Sequence[float], bottom: float) -> list[float]:
+    """Centers, which ascend, moved so that nothing overlaps: down, and up again from the bottom."""
+    places = list(centers)
     for i in range(1, len(places)):
         places[i] = max(places[i], places[i - 1] + (heights[i - 1] + heights[i]) / 2)
     for i in reversed(range(len(places))):

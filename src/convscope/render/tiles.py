@@ -102,8 +102,8 @@ class Thumbnails:
 
     def __init__(self, panel: Mosaic) -> None:
         self._panel = panel
-        most = min(CANVAS * DPI / max(panel.size), 2 * panel.tiles.shape[-1])
-        self._side = max(1, int(most))  # in whole pixels, or gaps of a grid would differ
+        limit = min(CANVAS * DPI / max(panel.size), 2 * panel.tiles.shape[-1])
+        self._side = max(1, int(limit))  # in whole pixels, or gaps of a grid would differ
         across, down = (max(1, round(length * self._side)) for length in panel.size)
         self.width, self.height = across / DPI, down / DPI
 
@@ -143,8 +143,8 @@ def sheet(panel: Sheet) -> Tiles:
     ratio = median(width / height for height, width in shapes or [m.values.shape for m in maps])
     captions = [m.caption for m in maps] if any(m.caption for m in maps) else []
 
-    def paint(most: int) -> Iterator[Array]:
-        return (painted(m, scale_of(m), most) for m in maps)
+    def paint(limit: int) -> Iterator[Array]:
+        return (painted(m, scale_of(m), limit) for m in maps)
 
     within = 8.5 if panel.columns is None else 14.0
     return Tiles(panel, paint, len(maps), ratio, captions, side=1.6, gap=0.06, within=within)

@@ -110,7 +110,7 @@ class Outcome:
     photograph: Path
     picture: Path
     state: Literal["made", "replaced", "kept", "failed"]
-    figures: Mapping[str, object] = field(default_factory=dict)
+    summary: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
 
     @property
@@ -120,7 +120,7 @@ class Outcome:
             return {"image": str(self.photograph), "error": self.error}
         kept = {"kept": True} if self.state == "kept" else {}
         paths = {"image": str(self.photograph), "picture": str(self.picture)}
-        return {**paths, **kept, **self.figures}
+        return {**paths, **kept, **self.summary}
 
 
 class Batch:
@@ -163,7 +163,7 @@ class Batch:
             result = self._begin(photo).result()
             drawn = result.picture
         except Exception as error:
-            if not self._worked and _said(error) == self._refusal:
+            if not self._worked and _message(error) == self._refusal:
                 raise
             return Outcome(photograph, picture, "failed", error=_naming(photograph, error))
         self._worked = True
@@ -172,8 +172,8 @@ class Batch:
             picture.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConvscopeError(f"cannot make {picture.parent} ({error.strerror})") from error
-        pictures.save_pictures(picture, [drawn], result.recipe)
-        return Outcome(photograph, picture, state, result.figures)
+        pictures.save_pictures(picture, [drawn], result.provenance)
+        return Outcome(photograph, picture, state, result.summary)
 
     @cached_property
     def _refusal(self) -> str:
@@ -181,36 +181,36 @@ class Batch:
         try:
             _ = next(iter(self._on_anything)).picture
         except Exception as error:
-            return _said(error)
+            return _message(error)
         return ""
 
     def _is_there(self, photograph: Path, picture: Path) -> bool:
         """Reads no pixel, and the photograph only where all else is the same."""
         try:
-            recipe = pictures.read_recipe(picture)
-            if _way(recipe) != _way(self._on_anything.recipe):
+            provenance = pictures.read_provenance(picture)
+            if _way(provenance) != _way(self._on_anything.provenance):
                 return False
-            image = recipe.get("image")
+            image = provenance.get("image")
             return isinstance(image, dict) and image.get("sha256") == images.digest(photograph)
         except ConvscopeError:
             return False
 
 
-def _way(recipe: Mapping[str, object]) -> str:
+def _way(provenance: Mapping[str, object]) -> str:
     """How a picture was made, but for the photograph, the device and the versions.
 
     As JSON, for that is what a picture carries: a tuple has become a list there.
     """
-    parts = {part: recipe[part] for part in recipe.keys() - _MAY_DIFFER}
+    parts = {part: provenance[part] for part in provenance.keys() - _MAY_DIFFER}
     return json.dumps(parts, sort_keys=True, default=str)
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, ConvscopeError):
         return str(error)
     return f"{type(error).__name__}: {str(error)[:300]}"
 
 
 def _naming(photograph: Path, error: Exception) -> str:
-    said = _said(error)
-    return said if str(photograph) in said else f"{photograph}: {said}"
+    message = _message(error)
+    return message if str(photograph) in message else f"{photograph}: {message}"

@@ -84,18 +84,20 @@ def check_network(name: str, net: Network) -> None:
         )
 
 
-def check_image(name: str, net: Network, image: Tensor | None) -> None:
-    """Fail where there is no image, or one that is not RGB in [0, 1]."""
+def check_image(name: str, net: Network, image: Tensor | None, *, batch: bool = True) -> None:
+    """Fail where there is no image, one that is not RGB in [0, 1], or more than one without `batch`."""
     if image is None:
         raise ConvscopeError(f"{name} needs an image: {name}(net, open_image('photo.jpg'))")
     pixels = net.as_input(image)
     if not pixels.numel():
         raise ConvscopeError(f"an image of shape {tuple(image.shape)} holds no pixel")
+    if not batch and len(image) != 1:
+        raise ConvscopeError(f"{name} takes one image at a time, not {len(image)}")
     low, high = (float(v) for v in pixels.detach().aminmax())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
         raise ConvscopeError(
             f"images hold RGB in [0, 1], not {low:.3g} to {high:.3g}; divide bytes by 255, and do"
-            " not normalise: the network does"
+            " not normalize: the network does"
         )
 
 

@@ -54,10 +54,10 @@ def ascend(
         check_image(ASCEND, net, image)
         seen = net.as_input(image).detach()
     if isinstance(recipe, Mapping):
-        recipe = recipe_text.compose(recipe, image=seen, fit=net.fit)
+        recipe = recipe_text.compose(recipe, image=seen, preprocess=net.preprocess)
     elif not isinstance(recipe, Recipe):
         recipe = recipe_text.open_recipe(recipe, net=net, image=seen)
-    texts = recipe_writing.write(recipe, image=seen, fit=net.fit)
+    texts = recipe_writing.write(recipe, image=seen, preprocess=net.preprocess)
     if image is not None and not recipe_writing.needs_image(texts):
         raise ConvscopeError("the recipe has no use for a photograph: it holds no `image`")
     parameters = validated(ASCEND, Options, {"recipe": texts, "seed": seed})
@@ -69,9 +69,9 @@ def _frames(net: Network, recipe: Recipe, seed: int) -> Iterator[Frame]:
         scores = frame.score.tolist()
         yield replace(
             frame,
-            panels=_panels(frame, followed=recipe.optimiser is not None),
+            panels=_panels(frame, followed=recipe.optimizer is not None),
             arrays={} if frame.scores is None else {"scores": frame.scores},
-            figures={"score": scores[0] if len(scores) == 1 else scores, "steps": frame.step},
+            summary={"score": scores[0] if len(scores) == 1 else scores, "steps": frame.step},
         )
 
 

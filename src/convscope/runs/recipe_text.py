@@ -3,8 +3,8 @@
 start = "fourier(decay=1.0)"
 objective = "logit('volcano') - 600 * tv()"
 rule = "redirected"
-priors = ["wander(rotate=12, scale=(0.8, 1.4), shift=14)"]
-optimiser = "adam(0.05)"
+priors = ["random_affine(rotate=12, scale=(0.8, 1.4), shift=14)"]
+optimizer = "adam(0.05)"
 steps = 256
 """
 
@@ -35,14 +35,14 @@ from convscope.runs.options import short, validated
 from convscope.vocabulary import objectives, optimizers, priors, rules, starts
 from convscope.vocabulary.objectives import Objective
 
-Fit = Callable[[Tensor], Tensor]
+Preprocess = Callable[[Tensor], Tensor]
 
 _ROOMS = {
     starts: starts.Start,
     objectives: Objective,
     rules: rules.Rule,
     priors: priors.Prior,
-    optimizers: optimizers.Optimiser,
+    optimizers: optimizers.Optimizer,
 }
 
 
@@ -54,7 +54,7 @@ WORDS: Mapping[str, type] = {
 }
 
 
-IMAGE, FIT, NOT_KEPT = "image", "net.fit", "not_kept"
+IMAGE, PREPROCESS, NOT_KEPT = "image", "net.preprocess", "not_kept"
 
 
 FILES = "files"  # of a recipe as text: the SHA-256 of the files that it names
@@ -67,7 +67,7 @@ _SIGNS = {
     ast.Div: operator.truediv,
 }
 
-# What `net.fit` made these images from, so that they can be written again.
+# What `net.preprocess` made these images from, so that they can be written again.
 preprocessed: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
@@ -78,13 +78,13 @@ def open_recipe(
 
     Args:
         path: the file; the photographs and spectra that it names lie relative to it.
-        net: the network, for a recipe with `net.fit` in it.
+        net: the network, for a recipe with `net.preprocess` in it.
         image: the photograph (N, 3, H, W), for a recipe with `image` in it.
 
     Raises:
         ConvscopeError: no such file, a broken one, an unknown word or a wrong argument.
     """
-    return _opened(Path(path), image, None if net is None else net.fit)
+    return _opened(Path(path), image, None if net is None else net.preprocess)
 
 
 def check_recipe(path: str | os.PathLike[str], *, photo: bool) -> None:
@@ -96,10 +96,10 @@ def check_recipe(path: str | os.PathLike[str], *, photo: bool) -> None:
     _opened(Path(path), torch.full((1, 3, 1, 1), 0.5) if photo else None, torch.Tensor.detach)
 
 
-def _opened(file: Path, image: Tensor | None, fit: Fit | None) -> Recipe:
+def _opened(file: Path, image: Tensor | None, preprocess: Preprocess | None) -> Recipe:
     texts = _read(file)
     try:
-        return compose(texts, image=image, fit=fit, folder=file.parent.absolute())
+        return compose(texts, image=image, preprocess=preprocess, folder=file.parent.absolute())
     except ConvscopeError as error:
         raise ConvscopeError(f"{file.name}: {error}") from error
 
@@ -124,7 +124,7 @@ def compose(
     texts: Mapping[str, Any],
     *,
     image: Tensor | None = None,
-    fit: Fit | None = None,
+    preprocess: Preprocess | None = None,
     folder: Path = Path(),
 ) -> Recipe:
     """The recipe that texts mean, one for each of its parts; numbers may be numbers.
@@ -132,7 +132,7 @@ def compose(
     Args:
         texts: from "start", "objective" and so on to the text.
         image: the photograph that `image` means.
-        fit: what `net.fit` means.
+        fit: what `net.preprocess` means.
         folder: what the paths of photographs and spectra are relative to.
 
     Raises:
@@ -144,7 +144,7 @@ def compose(
     digests = texts.get(FILES, {})
     if not isinstance(digests, Mapping):
         raise ConvscopeError(f"{FILES}: from paths to their SHA-256, not {short(digests)}")
-    reader = _Reader(image, fit, folder, digests)
+    reader = _Reader(image, preprocess, folder, digests)
     for name in parts.keys() - _model(Recipe).model_fields.keys():
         raise unknown("part of recipe", name, _model(Recipe).model_fields)
     values = {name: reader.part(name, text) for name, text in parts.items()}
@@ -160,7 +160,7 @@ def compose(
 @dataclass
 class _Reader:
     image: Tensor | None
-    fit: Fit | None
+    preprocess: Preprocess | None
     folder: Path
     digests: Mapping[str, str]
 
@@ -200,7 +200,7 @@ class _Reader:
             case ast.Name(id=name) if name in WORDS:
                 raise ConvscopeError(f"{name} is a word: write {name}()")
             case ast.Name() | ast.Attribute():
-                raise unknown("word", ast.unparse(node), (*WORDS, IMAGE, FIT))
+                raise unknown("word", ast.unparse(node), (*WORDS, IMAGE, PREPROCESS))
             case ast.Call():
                 return self.called(node)
         raise self.nothing(node)
@@ -225,15 +225,15 @@ class _Reader:
     def called(self, node: ast.Call) -> object:
         name = ast.unparse(node.func)
         positional = [self.value(value) for value in node.args]
-        if name == FIT:
-            return self.fitted(positional)
+        if name == PREPROCESS:
+            return self.called_preprocess(positional)
         if name == NOT_KEPT:
             raise ConvscopeError(
                 f"composed in Python with {', '.join(map(str, positional))}, which a text does not"
                 " hold: it cannot be made again from here; run it in Python"
             )
         if name not in WORDS:
-            raise unknown("word", name, (*WORDS, FIT))
+            raise unknown("word", name, (*WORDS, PREPROCESS))
         word = WORDS[name]
         names = list(_model(word).model_fields)
         if len(positional) > len(names):
@@ -252,13 +252,13 @@ class _Reader:
             values["spectrum"] = self.spectrum(path)
         return word(**validated(name, _model(word), values, "argument"))
 
-    def fitted(self, arguments: list[object]) -> Tensor:
+    def called_preprocess(self, arguments: list[object]) -> Tensor:
         pixels = self.tensor(arguments[0]) if len(arguments) == 1 else None
         if not isinstance(pixels, Tensor):
-            raise ConvscopeError(f"{FIT} takes `image` or the path of a photograph")
-        if self.fit is None:
-            raise ConvscopeError(f"{FIT} needs a network: open_recipe(path, net=net)")
-        seen = self.fit(pixels)
+            raise ConvscopeError(f"{PREPROCESS} takes `image` or the path of a photograph")
+        if self.preprocess is None:
+            raise ConvscopeError(f"{PREPROCESS} needs a network: open_recipe(path, net=net)")
+        seen = self.preprocess(pixels)
         if seen is not pixels:
             preprocessed[seen] = pixels
         return seen

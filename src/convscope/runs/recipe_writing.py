@@ -17,11 +17,11 @@ from convscope.ascent import Recipe
 from convscope.files import images
 from convscope.runs.recipe_text import (
     FILES,
-    FIT,
     IMAGE,
     NOT_KEPT,
+    PREPROCESS,
     WORDS,
-    Fit,
+    Preprocess,
     preprocessed,
 )
 from convscope.types import Target
@@ -29,14 +29,16 @@ from convscope.vocabulary import starts
 from convscope.vocabulary.objectives import Objective, weighted
 
 
-def write(recipe: Recipe, *, image: Tensor | None = None, fit: Fit | None = None) -> dict[str, Any]:
+def write(
+    recipe: Recipe, *, image: Tensor | None = None, preprocess: Preprocess | None = None
+) -> dict[str, Any]:
     """A recipe as texts of which `compose` makes an equal one.
 
-    Tensors are written as `image` or `net.fit(image)` where they are that, as the path that
+    Tensors are written as `image` or `net.preprocess(image)` where they are that, as the path that
     `open_image` has them from, or as numbers if they are vectors. What cannot be written so is
     told in its place, and `compose` refuses it.
     """
-    writer = _Writer(image, fit)
+    writer = _Writer(image, preprocess)
     texts = {f.name: writer.part(getattr(recipe, f.name)) for f in fields(recipe)}
     texts = {name: text for name, text in texts.items() if text is not None}
     return texts | ({FILES: writer.files} if writer.files else {})
@@ -57,7 +59,7 @@ def needs_image(texts: Mapping[str, Any]) -> bool:
 @dataclass
 class _Writer:
     image: Tensor | None
-    fit: Fit | None
+    preprocess: Preprocess | None
     files: dict[str, str] = field(default_factory=dict)
 
     def part(self, value: object) -> object:
@@ -115,9 +117,9 @@ class _Writer:
         if self.image is not None and _same(value, self.image):
             return ast.Name(IMAGE)
         if self._seen is not None and _same(value, self._seen):
-            return _call(FIT, ast.Name(IMAGE))
+            return _call(PREPROCESS, ast.Name(IMAGE))
         if value in preprocessed:
-            return _call(FIT, self.tensor(preprocessed[value]))
+            return _call(PREPROCESS, self.tensor(preprocessed[value]))
         source = images.source(value)
         if source is not None:
             self.files[source["path"]] = source["sha256"]
@@ -129,7 +131,9 @@ class _Writer:
 
     @cached_property
     def _seen(self) -> Tensor | None:
-        return None if self.image is None or self.fit is None else self.fit(self.image)
+        return (
+            None if self.image is None or self.preprocess is None else self.preprocess(self.image)
+        )
 
 
 def _call(name: str, *arguments: ast.expr) -> ast.Call:

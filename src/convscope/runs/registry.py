@@ -48,6 +48,8 @@ class Technique:
     function: Callable[..., Iterator[Frame]]
     takes_image: bool
     attribution: bool
+    batch: bool
+    command: str
     model: type[BaseModel]
 
     def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +64,7 @@ class Technique:
         """Ready to run; nothing is computed yet, but everything is checked that can be."""
         check_network(self.name, net)
         if self.takes_image:
-            check_image(self.name, net, image)
+            check_image(self.name, net, image, batch=self.batch)
         elif image is not None:
             raise ConvscopeError(f"{self.name} takes no image")
         parameters = self.validate(parameters)
@@ -82,12 +84,21 @@ _registered: dict[str, Technique] = {}
 
 
 def technique(
-    *, title: str, paper: str, url: str, attribution: bool = False
+    *,
+    title: str,
+    paper: str,
+    url: str,
+    attribution: bool = False,
+    batch: bool = True,
+    command: str | None = None,
 ) -> Callable[[Callable[P, Iterator[Frame]]], Callable[P, Run]]:
     """Register a generator of frames under its own name; calling it then gives a `Run`.
 
     An `attribution` says how much each pixel has to do with a `target`, by a heat map or else by a
     gradient: `check` then tells how far it can be trusted, and `compare` sets it beside others.
+
+    A technique that takes one image at a time has `batch=False`. `command` is its name on the
+    command line, where that is not the function's.
     """
 
     def register(function: Callable[P, Iterator[Frame]]) -> Callable[P, Run]:
@@ -110,10 +121,12 @@ def technique(
             function=function,
             takes_image="image" in signature.parameters,
             attribution=attribution,
+            batch=batch,
+            command=command or name,
             model=create_model(name, __config__=config, **fields),
         )
         _registered[name] = entry
-        catalog.add(catalog.Entry(name, function.__module__, entry.summary))
+        catalog.add(catalog.Entry(name, entry.command, function.__module__, entry.summary))
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> Run:

@@ -23,15 +23,15 @@ class Result:
     For a single image the leading batch axis is dropped, but for `image`.
     """
 
-    def __init__(self, frame: Frame, recipe: Mapping[str, object]) -> None:
+    def __init__(self, frame: Frame, provenance: Mapping[str, object]) -> None:
         self._frame = frame
-        self.recipe = recipe
+        self.provenance = provenance
 
     def __repr__(self) -> str:
         frame = self._frame
         fields = ("image", "gradient", "heatmap", "score", *frame.arrays)
         held = [name for name in fields if getattr(frame, name, frame.arrays.get(name)) is not None]
-        return f"<Result of {self.recipe['technique']}, step {self.step}/{self.steps}: {held}>"
+        return f"<Result of {self.provenance['technique']}, step {self.step}/{self.steps}: {held}>"
 
     @property
     def step(self) -> int:
@@ -73,9 +73,9 @@ class Result:
         return {name: as_array(value) for name, value in self._frame.arrays.items()}
 
     @property
-    def figures(self) -> Mapping[str, object]:
+    def summary(self) -> Mapping[str, object]:
         """The numbers and names that a person would quote."""
-        return self._frame.figures
+        return self._frame.summary
 
     @cached_property
     def picture(self) -> Image.Image:
@@ -84,7 +84,7 @@ class Result:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture, with its recipe, all or nothing. The ending chooses the format."""
-        return pictures.save_pictures(path, [self.picture], self.recipe)
+        return pictures.save_pictures(path, [self.picture], self.provenance)
 
     def show(self) -> None:
         """Open the picture in the system's viewer, or below the cell in a notebook."""
@@ -103,7 +103,7 @@ class Result:
         buffer = io.BytesIO()
         self.picture.save(buffer, "PNG")
         data = base64.b64encode(buffer.getvalue()).decode()
-        name = self.recipe["technique"]
+        name = self.provenance["technique"]
         return f'<img alt="{name}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 

@@ -42,7 +42,7 @@ class Run:
         self.frames = begin
         self._result: Result | None = None
         source = None if image is None else images.source(image)
-        self.recipe: Mapping[str, object] = {
+        self.provenance: Mapping[str, object] = {
             "convscope": __version__,
             "torch": torch.__version__,
             "technique": technique,
@@ -60,7 +60,7 @@ class Run:
     def __iter__(self) -> Iterator[Result]:
         result = None
         for frame in self.frames():
-            result = Result(frame, self.recipe)
+            result = Result(frame, self.provenance)
             yield result
         self._result = result
 
@@ -77,7 +77,7 @@ class Run:
     def identity(self) -> Mapping[str, object]:
         """What tells this run from others, whatever the device and the versions."""
         parts = ("technique", "parameters", "checked", "network", "image")
-        found = {part: self.recipe[part] for part in parts}
+        found = {part: self.provenance[part] for part in parts}
         if self.image is not None and found["image"] is None:
             found["image"] = _digest(self.image)
         found["parameters"] = {
@@ -109,22 +109,22 @@ class Run:
         return self.result()._repr_html_()
 
 
-def save_run(results: Iterable[Result], path: str | os.PathLike[str], most: int = 60) -> Path:
-    """Follow a run to its end and write it: the last frame, an animation of at most `most`, or a
+def save_run(results: Iterable[Result], path: str | os.PathLike[str], limit: int = 60) -> Path:
+    """Follow a run to its end and write it: the last frame, an animation of at most `limit`, or a
     film (.mp4) of all."""
     ending = Path(path).suffix.lower()
     animated = ending in ANIMATIONS
     last = None
     pictures = []
     for last in results:
-        every = 1 if ending == ".mp4" else math.ceil(max(1, last.steps - 1) / max(1, most - 1))
+        every = 1 if ending == ".mp4" else math.ceil(max(1, last.steps - 1) / max(1, limit - 1))
         if animated and (last.step == 1 or (last.steps - last.step) % every == 0):
             pictures.append(last.picture)
     if last is None:
         raise ConvscopeError("the run gave no frame")
     if not animated or last.step < last.steps:
         pictures.append(last.picture)  # also of an animation that was broken off
-    return save_pictures(path, pictures, last.recipe)
+    return save_pictures(path, pictures, last.provenance)
 
 
 def _digest(tensor: Tensor) -> str:

@@ -34,9 +34,9 @@ def activations(
         Literal["map", "layer"],
         Field(description="stretch each map to black and white by itself, or all alike"),
     ] = "map",
-    most: Annotated[int, Field(ge=1, le=4096, description="how many channels to draw")] = 40,
+    limit: Annotated[int, Field(ge=1, le=4096, description="how many channels to draw")] = 40,
 ) -> Iterator[Frame]:
-    """Where each channel of a layer answers to the photo: a grid of grey maps, bright is strong.
+    """Where each channel of a layer answers to the photo: a grid of gray maps, bright is strong.
 
     A channel that gives the same value everywhere is marked with a cross: it is dead for this
     photo. A channel's strength is its largest value, then its mean. Of a layer without maps
@@ -63,7 +63,7 @@ def activations(
     caption = f"{layer} ({shape}): {{}} of {len(flat)} channels, {int(dead.sum())} dead here"
     panel: Grid | Bars
     if values.dim() == 3:
-        shown = order[:most]
+        shown = order[:limit]
         panel = Grid(
             values[shown].unsqueeze(1),
             caption.format(len(shown)),
@@ -73,7 +73,7 @@ def activations(
             high=float(values.max()) if scale == "layer" else None,
         )
     else:
-        shown = order[: min(most, 16)]
+        shown = order[: min(limit, 16)]
         names = tuple(map(str, shown))
         panel = Bars(
             names, tuple(strength[shown].tolist()), "activation", caption.format(len(shown))
@@ -81,7 +81,7 @@ def activations(
     yield Frame(
         panels=(Picture(image[0], "what the network saw", net.box(image)), panel),
         arrays={"activations": values, "order": torch.tensor(order)},
-        figures={
+        summary={
             "layer": layer,
             "channels": len(flat),
             "dead": int(dead.sum()),

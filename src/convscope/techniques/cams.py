@@ -13,10 +13,10 @@ from torch import Tensor
 
 from convscope import tensors
 from convscope.attribution import (
-    FILLS,
+    BASELINES,
     SILENT,
-    Batch,
-    Fill,
+    Baseline,
+    BatchSize,
     Layers,
     Noise,
     OneLayer,
@@ -27,10 +27,10 @@ from convscope.attribution import (
     as_maps,
     ask,
     averaged,
-    figures,
-    filled,
+    baseline_images,
     map_panels,
     noisy,
+    summarize,
     upsampled,
 )
 from convscope.errors import ConvscopeError
@@ -55,7 +55,7 @@ def cam(
     *,
     target: TargetNames = None,
     upsampling: Upsampling = "bicubic",
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """Where a class's evidence lies, read off the classifier's own weights.
 
@@ -72,7 +72,7 @@ def cam(
 
     def work(part: slice) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            values = net.activations(question.seen[part], {layer, ""})
+            values = net.activations(question.inputs[part], {layer, ""})
         maps, logits = as_maps(net, values[layer], layer), values[""]
         if maps.shape[1] != weight.shape[1]:
             raise ConvscopeError(
@@ -89,9 +89,9 @@ def cam(
             f"{net.name} does not classify by the mean of {layer!r} alone; take gradcam"
         )
 
-    done = [pair for parts in batched(len(question.seen), batch, work) for _, pair in parts]
+    done = [pair for parts in batched(len(question.inputs), batch_size, work) for _, pair in parts]
     maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
-    frame = Frame(image=question.seen, score=scores[:, 0])
+    frame = Frame(image=question.inputs, score=scores[:, 0])
     yield _mapped(question, frame, {layer: maps}, "CAM", upsampling)
 
 
@@ -112,7 +112,7 @@ def gradcam(
     ] = False,
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """Where in the photo the last layer finds what speaks for the target.
 
@@ -125,7 +125,9 @@ def gradcam(
         summed = (gradients.mean((2, 3), keepdim=True) * maps).sum(1)
         return summed if signed else summed.relu()
 
-    yield _gradient_cam(net, image, target, layer, weigh, "Grad-CAM", upsampling, tokens, batch)
+    yield _gradient_cam(
+        net, image, target, layer, weigh, "Grad-CAM", upsampling, tokens, batch_size
+    )
 
 
 @technique(
@@ -142,7 +144,7 @@ def gradcam_plus_plus(
     layer: Layers = (),
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """Grad-CAM that does not forget the second of two things of a kind.
 
@@ -158,7 +160,9 @@ def gradcam_plus_plus(
         weights = (raising / (2 + total * raising)).sum((2, 3), keepdim=True)
         return (weights * maps).sum(1).relu()
 
-    yield _gradient_cam(net, image, target, layer, weigh, "Grad-CAM++", upsampling, tokens, batch)
+    yield _gradient_cam(
+        net, image, target, layer, weigh, "Grad-CAM++", upsampling, tokens, batch_size
+    )
 
 
 @technique(
@@ -175,7 +179,7 @@ def layercam(
     layer: Layers = (),
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """Where a layer speaks for the target, place by place: fine maps from early layers too.
 
@@ -186,7 +190,9 @@ def layercam(
     def weigh(maps: Tensor, gradients: Tensor) -> Tensor:
         return (gradients.relu() * maps).sum(1).relu()
 
-    yield _gradient_cam(net, image, target, layer, weigh, "LayerCAM", upsampling, tokens, batch)
+    yield _gradient_cam(
+        net, image, target, layer, weigh, "LayerCAM", upsampling, tokens, batch_size
+    )
 
 
 @technique(
@@ -201,10 +207,12 @@ def scorecam(
     *,
     target: TargetNames = None,
     layer: OneLayer = None,
-    baseline: Annotated[Fill, Field(description=f"what hidden parts show: {FILLS}")] = "mean",
+    baseline: Annotated[
+        Baseline, Field(description=f"what hidden parts show: {BASELINES}")
+    ] = "mean",
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """Which of a layer's maps, each laid over the photo as a mask, keep the score up.
 
@@ -214,16 +222,16 @@ def scorecam(
     """
     question = ask(net, image, target).settled()
     name = layer or default_layers.last_maps(net)[-1]
-    read = [net.read(one[None], {name})[name] for one in question.seen]
+    read = [net.read(one[None], {name})[name] for one in question.inputs]
     maps = as_maps(net, torch.cat(read), name, tokens)
-    empty = filled(net, question.seen, baseline)
+    empty = baseline_images(net, question.inputs, baseline)
     size = net.input_size
-    scores, bases = question.scores(question.seen), question.scores(empty)
+    scores, bases = question.scores(question.inputs), question.scores(empty)
     found = torch.zeros_like(maps[:, 0])
     # A map that is the same everywhere hides everything: the baseline's score is known.
     spread = maps.flatten(2).amax(2) - maps.flatten(2).amin(2)
     telling = [row.gt(0).nonzero()[:, 0] if row.any() else row[:1].long() for row in spread]
-    step, steps = 0, sum(-(-len(channels) // batch) for channels in telling)
+    step, steps = 0, sum(-(-len(channels) // batch_size) for channels in telling)
     for i, channels in enumerate(telling):
         one, increases = question[i : i + 1], torch.zeros_like(spread[i])
         increases[channels] = -torch.inf  # until it is known
@@ -234,15 +242,15 @@ def scorecam(
             masks = F.interpolate(maps[i, channels[part]][:, None], size, mode="bilinear")
             low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
             masks = (masks - low) / (high - low).clamp_min(1e-12)
-            return one.score(torch.lerp(empty[i : i + 1], question.seen[i : i + 1], masks))
+            return one.score(torch.lerp(empty[i : i + 1], question.inputs[i : i + 1], masks))
 
-        for done in batched(len(channels), batch, work):
+        for done in batched(len(channels), batch_size, work):
             step += 1
             for part, value in done:
                 increases[channels[part]] = value - bases[i]
             found = found.clone()
             found[i] = torch.einsum("c,chw->hw", increases.softmax(0), maps[i]).relu()
-            frame = Frame(image=question.seen, score=scores, step=step, steps=steps)
+            frame = Frame(image=question.inputs, score=scores, step=step, steps=steps)
             yield _mapped(
                 question, frame, {name: found}, "Score-CAM", upsampling, baseline_score=bases
             )
@@ -265,7 +273,7 @@ def guided_gradcam(
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
     seed: Seed = 0,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """The crisp details of guided backpropagation, where Grad-CAM finds the target.
 
@@ -281,7 +289,7 @@ def guided_gradcam(
         some = question[part]
         bound = some.objective.bind(net)
         with torch.enable_grad():
-            leaf = some.seen.detach().requires_grad_()
+            leaf = some.inputs.detach().requires_grad_()
             with guided().mode() as mode:
                 values = net.activations(leaf, bound.layers | {name})
             mode.check()
@@ -295,13 +303,13 @@ def guided_gradcam(
         found = (weights * maps.detach()).sum(1).relu()
         return found, by_pixel, score.detach(), values[""].detach() if "" in values else score
 
-    done = [parts for some in batched(len(question.seen), batch, work) for _, parts in some]
+    done = [parts for some in batched(len(question.inputs), batch_size, work) for _, parts in some]
     found, by_pixel, score, output = (torch.cat(parts) for parts in zip(*done, strict=True))
-    frame = Ascent(image=question.seen, gradient=by_pixel, score=score, activations={"": output})
+    frame = Ascent(image=question.inputs, gradient=by_pixel, score=score, activations={"": output})
     details: Iterable[Ascent] = [frame]
     if samples > 1:
-        versions = noisy(question.seen, noise, samples, seed)
-        details = averaged(question, torch.ones(samples), versions, "guided", batch)
+        versions = noisy(question.inputs, noise, samples, seed)
+        details = averaged(question, torch.ones(samples), versions, "guided", batch_size)
     names = question.names(frame.activations)
     heatmap = upsampled(found, net.input_size, upsampling)
     box = net.box(question.photo)
@@ -314,7 +322,7 @@ def guided_gradcam(
             caption = f"Guided Grad-CAM of {label} at {name}"
             panels.append(SignedPicture(values, caption if values.any() else caption + SILENT))
         shown = replace(detail, gradient=product, panels=tuple(panels), arrays={name: found})
-        yield replace(shown, figures={**figures(names, shown), "layer": name})
+        yield replace(shown, summary={**summarize(names, shown), "layer": name})
 
 
 def _gradient_cam(
@@ -326,7 +334,7 @@ def _gradient_cam(
     what: str,
     upsampling: str,
     tokens: tuple[int, int] | None,
-    batch: int,
+    batch_size: int,
 ) -> Frame:
     """The maps that `weigh` makes of a layer's values (N, C, h, w) and the score's gradients."""
     question = ask(net, image, target)
@@ -336,8 +344,8 @@ def _gradient_cam(
         some = question[part]
         bound = some.objective.bind(net)
         with torch.enable_grad():
-            values = net.activations(some.seen, bound.layers | set(names), leaves=True)
-            score = bound.score(values, some.seen)
+            values = net.activations(some.inputs, bound.layers | set(names), leaves=True)
+            score = bound.score(values, some.inputs)
             slopes = _slopes(some, score, values, names)
         found = {}
         for name, slope in zip(names, slopes, strict=True):
@@ -345,13 +353,13 @@ def _gradient_cam(
             found[name] = weigh(maps, as_maps(net, slope, name, tokens))
         return found, score.detach(), values[""].detach() if "" in values else score
 
-    done = [parts for some in batched(len(question.seen), batch, work) for _, parts in some]
+    done = [parts for some in batched(len(question.inputs), batch_size, work) for _, parts in some]
     if not layers:
         # Of a transformer's last tokens only the class token feeds the score: the deepest layer
         # whose other tokens do.
         names = [n for n in names if any(found[n].any() for found, *_ in done)][-1:] or names[-1:]
     maps = {name: torch.cat([found[name] for found, *_ in done]) for name in names}
-    frame = Frame(image=question.seen, score=torch.cat([score for _, score, _ in done]))
+    frame = Frame(image=question.inputs, score=torch.cat([score for _, score, _ in done]))
     output = torch.cat([output for *_, output in done])
     return _mapped(question, replace(frame, activations={"": output}), maps, what, upsampling)
 
@@ -364,7 +372,7 @@ def _slopes(
     retain: bool = False,
 ) -> list[Tensor]:
     """The gradient of the score by each layer."""
-    question.finite(score, question.seen)
+    question.finite(score, question.inputs)
     layers = [values[name] for name in names]
     slopes: Sequence[Tensor | None] = [None] * len(names)
     if score.requires_grad:
@@ -385,10 +393,10 @@ def _slopes(
 def _head(net: Network) -> tuple[Tensor, Tensor | None]:
     """The weights (classes, C) and the bias of the layer that ends the network."""
     for layer in reversed(net.layers):
-        if layer.leaf and layer.parameters:
-            if layer.type in ("Linear", "Conv2d") and layer.shape[0] == net.classes:
+        if layer.leaf and layer.num_parameters:
+            if layer.type in ("Linear", "Conv2d") and layer.shape[0] == net.num_classes:
                 weight = net.parameter(layer.name).flatten(1)
-                biased = layer.parameters > weight.numel()
+                biased = layer.num_parameters > weight.numel()
                 return weight, net.parameter(layer.name, "bias") if biased else None
             break
     raise ConvscopeError(f"{net.name} does not end in a linear classifier; take gradcam")
@@ -432,5 +440,5 @@ def _mapped(
             )
             for i, name in enumerate(names)
         )
-    quoted = {**figures(names, frame, **more), "layer": list(maps)[-1]}
-    return replace(frame, heatmap=heatmap, arrays=maps, panels=panels, figures=quoted)
+    quoted = {**summarize(names, frame, **more), "layer": list(maps)[-1]}
+    return replace(frame, heatmap=heatmap, arrays=maps, panels=panels, summary=quoted)

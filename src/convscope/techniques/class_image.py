@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from convscope.ascent import Recipe, Subject, portraits
+from convscope.ascent import Goal, Recipe, climb_goals
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import Seed, technique
@@ -19,12 +19,12 @@ from convscope.vocabulary.objectives import Objective, l2, logit, tv
 from convscope.vocabulary.optimizers import adam, sgd
 from convscope.vocabulary.priors import (
     blur,
-    box,
+    clamp,
     decay,
+    gaussian_noise,
     jitter,
-    speckle,
+    random_affine,
     unit_gradient,
-    wander,
 )
 from convscope.vocabulary.rules import redirected
 from convscope.vocabulary.starts import fourier, maco, noise, sides, zeros
@@ -44,12 +44,12 @@ Size = Annotated[
 
 
 def _simonyan(objective: Objective, count: int, size: int | None) -> Recipe:
-    """Pixels and nothing but a pull towards grey (Simonyan et al. 2014)."""
+    """Pixels and nothing but a pull towards gray (Simonyan et al. 2014)."""
     return Recipe(
         start=zeros(count, size),
         objective=objective - 20 * l2(),
-        priors=(unit_gradient(), box()),
-        optimiser=sgd(0.01, momentum=0.9),
+        priors=(unit_gradient(), clamp()),
+        optimizer=sgd(0.01, momentum=0.9),
         steps=100,
     )
 
@@ -59,19 +59,19 @@ def _cs231n(objective: Objective, count: int, size: int | None) -> Recipe:
     return Recipe(
         start=noise(0.05, count, size),
         objective=objective - 20 * l2(),
-        priors=(jitter(16), unit_gradient(), blur(0.5, every=10), box()),
-        optimiser=sgd(0.025),
+        priors=(jitter(16), unit_gradient(), blur(0.5, every=10), clamp()),
+        optimizer=sgd(0.025),
         steps=100,
     )
 
 
 def _yosinski(objective: Objective, count: int, size: int | None) -> Recipe:
-    """A pull towards grey and a strong blur, often (most images of Yosinski et al. 2015)."""
+    """A pull towards gray and a strong blur, often (most images of Yosinski et al. 2015)."""
     return Recipe(
         start=noise(0.05, count, size),
         objective=objective,
-        priors=(unit_gradient(), decay(1e-4), blur(1.0, every=4), box()),
-        optimiser=sgd(0.025),
+        priors=(unit_gradient(), decay(1e-4), blur(1.0, every=4), clamp()),
+        optimizer=sgd(0.025),
         steps=300,
     )
 
@@ -83,8 +83,8 @@ def _lucid(objective: Objective, count: int, size: int | None) -> Recipe:
         start=fourier(count=count, size=size),
         objective=objective - 600 * tv(),
         rule="redirected",
-        priors=(wander(rotate=12, scale=(0.8, 1.4), shift=14),),
-        optimiser=adam(0.05),
+        priors=(random_affine(rotate=12, scale=(0.8, 1.4), shift=14),),
+        optimizer=adam(0.05),
         steps=128,
     )
 
@@ -96,8 +96,8 @@ def _maco(objective: Objective, count: int, size: int | None) -> Recipe:
         start=maco(count=count, size=size),
         objective=objective,
         rule=redirected(0.08),
-        priors=(wander(rotate=8, scale=(1.0, 1.6), shift=40), speckle(0.05)),
-        optimiser=adam(0.15),
+        priors=(random_affine(rotate=8, scale=(1.0, 1.6), shift=40), gaussian_noise(0.05)),
+        optimizer=adam(0.15),
         steps=128,
     )
 
@@ -145,20 +145,20 @@ def class_image(
     Several classes are climbed side by side, in batches of 16. Of several tries the best is kept:
     the one with the highest mean score over the last 16 steps, each with a view of its own. The
     presets: simonyan has pixels and L2, cs231n jitter and a faint blur, yosinski a strong blur,
-    lucid Fourier coefficients of decorrelated colours that the network sees turned, scaled and
+    lucid Fourier coefficients of decorrelated colors that the network sees turned, scaled and
     shifted (the default), maco their phase alone. The score of the last frame is that of the image
     as it is, without such a view.
     """
-    subjects = [_subject(net, one) for one in (target if isinstance(target, tuple) else (target,))]
-    if not subjects:
+    goals = [_subject(net, one) for one in (target if isinstance(target, tuple) else (target,))]
+    if not goals:
         raise ConvscopeError("class_image needs at least one class")
-    names = [str(subject.target) for subject in subjects]
+    names = [str(goal.target) for goal in goals]
     recipe = partial(_recipe, preset, steps, size, rule)
-    for frame in portraits(net, subjects, recipe, tries=tries, seed=seed):
+    for frame in climb_goals(net, goals, recipe, tries=tries, seed=seed):
         assert frame.score is not None
         quoted = {"target": names, "score": frame.score.tolist()}
-        figures = {k: v[0] for k, v in quoted.items()} if len(names) == 1 else quoted
-        yield replace(frame, figures={**figures, "preset": preset})
+        summary = {k: v[0] for k, v in quoted.items()} if len(names) == 1 else quoted
+        yield replace(frame, summary={**summary, "preset": preset})
 
 
 @technique(
@@ -179,14 +179,14 @@ def ladder(
     The same class and seed for each preset of `class_image`, and below each image the score that
     the network gives it: that it is high in all of them says nothing about how it looks.
     """
-    subject = _subject(net, target)
-    name = str(subject.target)
+    goal = _subject(net, target)
+    name = str(goal.target)
     recipes = [partial(_recipe, preset, steps, size, None) for preset in _PRESETS]
-    lengths = [recipe(subject.objective, [subject]).steps for recipe in recipes]
+    lengths = [recipe(goal.objective, [goal]).steps for recipe in recipes]
     tiles = torch.full((len(recipes), len(net.mean), *sides(net, size)), 0.5)
     score = torch.full((len(recipes),), torch.nan)
     for i, recipe in enumerate(recipes):
-        for frame in portraits(net, [subject], recipe, seed=seed):
+        for frame in climb_goals(net, [goal], recipe, seed=seed):
             assert frame.image is not None
             assert frame.score is not None
             tiles, score = tiles.clone(), score.clone()
@@ -210,7 +210,7 @@ def ladder(
                 steps=sum(lengths),
                 image=tiles,
                 score=score,
-                figures={"target": name, "score": dict(zip(_PRESETS, score.tolist(), strict=True))},
+                summary={"target": name, "score": dict(zip(_PRESETS, score.tolist(), strict=True))},
             )
 
 
@@ -220,14 +220,14 @@ def _recipe(
     size: int | None,
     rule: str | None,
     objective: Objective,
-    subjects: Sequence[Subject],
+    goals: Sequence[Goal],
 ) -> Recipe:
-    made = _PRESETS[preset](objective, len(subjects), size)
+    made = _PRESETS[preset](objective, len(goals), size)
     return replace(made, steps=steps or made.steps, rule=rule or made.rule)
 
 
-def _subject(net: Network, words: str | int) -> Subject:
+def _subject(net: Network, words: str | int) -> Goal:
     target = net.target(words)
     if target.layer or target.channel is None:
         raise ConvscopeError(f"{target} is no class; neuron_image takes layers, channels, neurons")
-    return Subject(target, logit(target))
+    return Goal(target, logit(target))

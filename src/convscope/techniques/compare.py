@@ -29,7 +29,14 @@ def compare(
     methods: Annotated[
         tuple[str, ...],
         Field(min_length=1, max_length=24, description="attribution methods, one a column"),
-    ] = ("saliency", "smoothgrad", "integrated_gradients", "guided", "occlusion", "gradcam"),
+    ] = (
+        "saliency",
+        "smoothgrad",
+        "integrated_gradients",
+        "guided_backprop",
+        "occlusion",
+        "gradcam",
+    ),
     targets: Annotated[
         tuple[str | int, ...],
         Field(max_length=24, description="one a row; the two top classes if none is given"),
@@ -37,7 +44,7 @@ def compare(
 ) -> Iterator[Frame]:
     """What several methods say about several targets, in one picture.
 
-    Down a column the colours mean the same numbers, so what looks stronger is stronger; from one
+    Down a column the colors mean the same numbers, so what looks stronger is stronger; from one
     method to another they do not. A method that draws the same for every target explains none of
     them. How alike two rows are is given below each column, as a rank correlation.
     """
@@ -80,17 +87,17 @@ def compare(
             caption = f"how alike the maps of {units[0]} and {other} are"
             names = tuple(registry.get(method).title for method in alike)
             panels.append(Bars(names, tuple(alike.values()), "rank correlation", caption, ".2f"))
-        figures = {"targets": list(map(str, units)), "alike": dict(alike), "refused": dict(refused)}
+        summary = {"targets": list(map(str, units)), "alike": dict(alike), "refused": dict(refused)}
         yield Frame(
             panels=tuple(panels),
             arrays=dict(arrays),
-            figures=figures,
+            summary=summary,
             step=step,
             steps=len(entries),
         )
 
 
 def _top(panel: HeatMap) -> float:
-    """The |value| at which the colours of a map saturate when it is drawn alone."""
+    """The |value| at which the colors of a map saturate when it is drawn alone."""
     sizes = panel.values.abs().flatten().sort().values
     return float(sizes[round(panel.clip * (len(sizes) - 1))])

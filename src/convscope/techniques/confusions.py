@@ -1,4 +1,4 @@
-"""What a labelled collection tells of classes: which are taken for which."""
+"""What a labeled collection tells of classes: which are taken for which."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from convscope.network import Network
 from convscope.runs import IndexPath, technique
 from convscope.types import Array, Bars, Frame, Grid
 
-BLOCK = 4096  # codes that are in memory at a time
+BLOCK = 4096  # embeddings that are in memory at a time
 
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 
 
 WORST = 12  # classes that are drawn with their share of right answers
@@ -33,28 +33,28 @@ WORST = 12  # classes that are drawn with their share of right answers
     paper="Krizhevsky, Sutskever and Hinton 2012; Mensink, Verbeek, Perronnin and Csurka 2013",
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
 )
-def classes(
+def confusions(
     net: Network,
     *,
     index: IndexPath,
     by: Annotated[
-        Literal["network", "codes"] | None,
+        Literal["network", "embeddings"] | None,
         Field(
-            description="take the network's own answers, or the nearest mean code; the network's"
+            description="take the network's own answers, or the nearest mean embedding; the network's"
             " where the labels are its classes if not given"
         ),
     ] = None,
-    most: Annotated[int, Field(ge=1, le=200, description="pairs that are drawn at most")] = 8,
+    limit: Annotated[int, Field(ge=1, le=200, description="pairs that are drawn at most")] = 8,
     count: Annotated[int, Field(ge=1, le=20, description="images of each side of a pair")] = 4,
 ) -> Iterator[Frame]:
-    """Which classes of a labelled collection are taken for which others.
+    """Which classes of a labeled collection are taken for which others.
 
     An image's label is the name of the folder that it lies in. A row is a pair: left images of one
     class that were taken for another, the surest first; right those of the other that are nearest
-    to the mean of its codes. Labels may be the network's classes (names, numbers or WordNet ids);
-    then its own answers count. Otherwise an image is taken for the class whose mean code is nearest
-    by cosine, its own code left out of its class's mean. `arrays` has the mean code of each class.
-    How often the five nearest images have the same label is told for codes, for pixels and for
+    to the mean of its embeddings. Labels may be the network's classes (names, numbers or WordNet ids);
+    then its own answers count. Otherwise an image is taken for the class whose mean embedding is nearest
+    by cosine, its own embedding left out of its class's mean. `arrays` has the mean embedding of each class.
+    How often the five nearest images have the same label is told for embeddings, for pixels and for
     chance.
     """
     found = index_of(net, index)
@@ -66,27 +66,27 @@ def classes(
             " into a folder of its name"
         )
     numbers = np.array([-1 if label is None else labels.index(label) for label in named])
-    sums, sizes = _sums(found.codes, numbers, len(labels))
+    sums, sizes = _sums(found.embeddings, numbers, len(labels))
     own = _own_classes(net, labels)
     if by is None:
-        by = "network" if len(own) == len(labels) else "codes"
+        by = "network" if len(own) == len(labels) else "embeddings"
     if by == "network" and not own:
-        raise ConvscopeError(f"none of the labels is a class of {net.name}: take by='codes'")
+        raise ConvscopeError(f"none of the labels is a class of {net.name}: take by='embeddings'")
     if by == "network":
         answers = _by_network(net, found, labels, own)
     else:
-        answers = _by_codes(found.codes, numbers, sums, sizes, labels)
+        answers = _by_embeddings(found.embeddings, numbers, sums, sizes, labels)
     pairs = _pairs(answers)
-    typical = _typical(found.codes, numbers, sums, labels, count)
+    typical = _typical(found.embeddings, numbers, sums, labels, count)
     grid = _drawn(
-        found, pairs[:most] or [(label, label, []) for label in labels[:most]], typical, count
+        found, pairs[:limit] or [(label, label, []) for label in labels[:limit]], typical, count
     )
     shares = _shares(answers)
     worst = sorted(shares, key=lambda label: (shares[label], label))[:WORST]
-    by_code, chance = precision(found.codes, named, NEIGHBOURS)
-    by_pixel, _ = precision(found.pixels, named, NEIGHBOURS, metric="l2")
-    right = [answer.said == answer.label for answer in answers]
-    figures: dict[str, Any] = {
+    by_embedding, chance = precision(found.embeddings, named, NEIGHBORS)
+    by_pixel, _ = precision(found.pixels, named, NEIGHBORS, metric="l2")
+    right = [answer.prediction == answer.label for answer in answers]
+    summary: dict[str, Any] = {
         "by": by,
         "images": len(answers),
         "labels": len(labels),
@@ -95,22 +95,26 @@ def classes(
             {"label": one, "taken for": other, "images": len(rows)} for one, other, rows in pairs
         ],
         "right": shares,
-        f"precision@{NEIGHBOURS}": {"codes": by_code, "pixels": by_pixel, "chance": chance},
+        f"precision@{NEIGHBORS}": {
+            "embeddings": by_embedding,
+            "pixels": by_pixel,
+            "chance": chance,
+        },
     }
     if by == "network":
-        figures["accuracy of five"] = sum(answer.among for answer in answers) / len(answers)
+        summary["accuracy of five"] = sum(answer.among for answer in answers) / len(answers)
     bars = Bars(
         tuple(worst),
         tuple(shares[label] for label in worst),
         "share of its images taken for it",
-        f"{figures['accuracy']:.1%} of {len(answers):,} images right; the least certain classes",
+        f"{summary['accuracy']:.1%} of {len(answers):,} images right; the least certain classes",
         form=".0%",
     )
     means = sums / np.maximum(sizes, 1)[:, None]
     yield Frame(
         panels=(grid, bars),
         arrays={"means": torch.from_numpy(means.astype(np.float32)), "images": torch.tensor(sizes)},
-        figures=figures,
+        summary=summary,
     )
 
 
@@ -120,7 +124,7 @@ class _Answer:
 
     row: int
     label: str
-    said: str
+    prediction: str
     sure: float
     among: bool
 
@@ -147,19 +151,21 @@ def _by_network(
     for row, image in enumerate(rows):
         if image["label"] in own:
             first = image["classes"][0]
-            said = by_number.get(first) or net.label(first)
+            prediction = by_number.get(first) or net.label(first)
             among = own[image["label"]] in image["classes"]
-            answers.append(_Answer(row, image["label"], said, image["probabilities"][0], among))
+            answers.append(
+                _Answer(row, image["label"], prediction, image["probabilities"][0], among)
+            )
     return answers
 
 
-def _by_codes(
-    codes: Array, numbers: Array, sums: Array, sizes: Array, labels: Sequence[str]
+def _by_embeddings(
+    embeddings: Array, numbers: Array, sums: Array, sizes: Array, labels: Sequence[str]
 ) -> list[_Answer]:
     """By the nearest mean; of an image's own class that of the others, where there are any."""
     squares = (sums**2).sum(1)
     answers = []
-    for begin, block, of in _blocks(codes, numbers):
+    for begin, block, of in _blocks(embeddings, numbers):
         each, square = np.arange(len(block)), (block**2).sum(1)
         product = block @ sums.T
         length = np.broadcast_to(squares, product.shape).copy()
@@ -176,28 +182,28 @@ def _by_codes(
     return answers
 
 
-def _sums(codes: Array, numbers: Array, count: int) -> tuple[Array, Array]:
-    """Of each class the sum of its codes (count, D), and how many there are."""
-    sums = np.zeros((count, codes.shape[1]))
-    for _, block, of in _blocks(codes, numbers):
+def _sums(embeddings: Array, numbers: Array, count: int) -> tuple[Array, Array]:
+    """Of each class the sum of its embeddings (count, D), and how many there are."""
+    sums = np.zeros((count, embeddings.shape[1]))
+    for _, block, of in _blocks(embeddings, numbers):
         np.add.at(sums, of, block)
     return sums, np.bincount(numbers[numbers >= 0], minlength=count)
 
 
-def _blocks(codes: Array, numbers: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """Rows of labelled images, their codes in double precision, and the numbers of their labels."""
-    labelled = np.flatnonzero(numbers >= 0)
-    for begin in range(0, len(labelled), BLOCK):
-        rows = labelled[begin : begin + BLOCK]
-        yield rows, codes[rows].astype(np.float64), numbers[rows]
+def _blocks(embeddings: Array, numbers: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Rows of labeled images, their embeddings in double precision, and the numbers of their labels."""
+    labeled = np.flatnonzero(numbers >= 0)
+    for begin in range(0, len(labeled), BLOCK):
+        rows = labeled[begin : begin + BLOCK]
+        yield rows, embeddings[rows].astype(np.float64), numbers[rows]
 
 
 def _pairs(answers: Sequence[_Answer]) -> list[tuple[str, str, list[int]]]:
     """Label, what it was taken for, and the images: most of them first, the surest first."""
     taken: dict[tuple[str, str], list[_Answer]] = defaultdict(list)
     for answer in answers:
-        if answer.said != answer.label:
-            taken[answer.label, answer.said].append(answer)
+        if answer.prediction != answer.label:
+            taken[answer.label, answer.prediction].append(answer)
     order = sorted(taken, key=lambda pair: (-len(taken[pair]), pair))
     return [
         (*pair, [a.row for a in sorted(taken[pair], key=lambda a: (-a.sure, a.row))])
@@ -209,18 +215,18 @@ def _shares(answers: Sequence[_Answer]) -> dict[str, float]:
     """Of each label, the share of its images that were taken for it."""
     all_, right = (
         Counter(a.label for a in answers),
-        Counter(a.label for a in answers if a.said == a.label),
+        Counter(a.label for a in answers if a.prediction == a.label),
     )
     return {label: right[label] / all_[label] for label in sorted(all_)}
 
 
 def _typical(
-    codes: Array, numbers: Array, sums: Array, labels: Sequence[str], count: int
+    embeddings: Array, numbers: Array, sums: Array, labels: Sequence[str], count: int
 ) -> dict[str, list[int]]:
-    """Of each label, the images whose codes are nearest to its mean."""
+    """Of each label, the images whose embeddings are nearest to its mean."""
     directions = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
     found: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for rows, block, of in _blocks(codes, numbers):
+    for rows, block, of in _blocks(embeddings, numbers):
         length = np.maximum(np.linalg.norm(block, axis=1), 1e-12)
         likeness = (block * directions[of]).sum(1) / length
         for row, number, value in zip(rows, of, likeness, strict=True):

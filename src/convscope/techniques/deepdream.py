@@ -31,9 +31,9 @@ from convscope.vocabulary.objectives import (
 )
 from convscope.vocabulary.optimizers import sgd
 from convscope.vocabulary.priors import (
-    box,
+    clamp,
     jitter,
-    natural_colours,
+    natural_colors,
     smooth_gradient,
     unit_gradient,
 )
@@ -123,13 +123,13 @@ def deepdream(
     def dream(begin: Tensor, count: int, number: int) -> Iterator[Ascent]:
         # Each step has other seams, all over the picture.
         shift = tile // 2 if max(begin.shape[-2:]) > tile else SHIFT
-        colours, smooth, unit = natural_colours(share=0.85), smooth_gradient(), unit_gradient()
+        colors, smooth, unit = natural_colors(fraction=0.85), smooth_gradient(), unit_gradient()
         recipe = Recipe(
             start=photo(begin),
             objective=objective,
             rule=rule,
-            priors=(jitter(shift), colours, smooth, unit, box()),
-            optimiser=sgd(rate),
+            priors=(jitter(shift), colors, smooth, unit, clamp()),
+            optimizer=sgd(rate),
             steps=count,
             tile=tile,
         )
@@ -142,7 +142,7 @@ def deepdream(
             step=step,
             steps=octaves * steps if frames == 1 else frames,
             panels=tuple(Picture(one, name) for one in frame.image),
-            figures={"layer": name, "octave": octave + 1, "score": frame.score.tolist()},
+            summary={"layer": name, "octave": octave + 1, "score": frame.score.tolist()},
         )
 
     first, *larger = _sizes(base, octaves, zoom)
@@ -176,7 +176,7 @@ def _objective(
         terms.append(energy(target, leak=0.1) if of is None else resemble(target, of))
     bound = [term.bind(net) for term in terms]
     layers = frozenset().union(*(one.layers for one in bound))
-    seen = net.fit(base)
+    seen = net.preprocess(base)
     with torch.no_grad():
         activations = net.activations(seen, layers)
         scores = torch.stack([one.score(activations, seen) for one in bound], 1)
@@ -201,10 +201,10 @@ def _opened(net: Network, guide: str | Tensor) -> Tensor:
     check_image("guide", net, opened)
     if len(opened) != 1:
         raise ConvscopeError(f"the guide is one photograph, not {len(opened)}")
-    return net.fit(opened)
+    return net.preprocess(opened)
 
 
-def _tile(net: Network, layers: frozenset[str], batch: int) -> int:
+def _tile(net: Network, layers: frozenset[str], batch_size: int) -> int:
     """Pixels a side of a tile whose activations, down to these layers, fill `TILE_MEMORY`.
 
     It is never less than what a unit of them sees, or than the network's own size where it sees
@@ -215,7 +215,7 @@ def _tile(net: Network, layers: frozenset[str], batch: int) -> int:
     if "" not in names:
         last = max(i for i, layer in enumerate(net.layers, 1) if layer.name in names)
     down = net.layers[:last]
-    values = batch * sum(math.prod(layer.shape) for layer in down if layer.leaf)
+    values = batch_size * sum(math.prod(layer.shape) for layer in down if layer.leaf)
     bytes_a_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
     least = max(down[-1].receptive_field or net.input_size)
     return int(max(math.sqrt(TILE_MEMORY / bytes_a_pixel), least))

@@ -27,17 +27,18 @@ NAMES = {"pca": "PCA", "tsne": "t-SNE", "isomap": "Isomap", "umap": "UMAP"}
 
 
 @technique(
+    command="map",
     title="Map",
     paper="van der Maaten and Hinton 2008; Karpathy 2014",
     url="https://www.jmlr.org/papers/v9/vandermaaten08a.html",
 )
-def map(
+def embedding_map(
     net: Network,
     *,
     index: IndexPath,
     method: Annotated[
         Literal["tsne", "pca", "isomap", "umap"],
-        Field(description="how codes are laid out in the plane"),
+        Field(description="how embeddings are laid out in the plane"),
     ] = "tsne",
     show: Annotated[
         Literal["places", "grid", "nearest"],
@@ -47,7 +48,7 @@ def map(
         ),
     ] = "places",
     perplexity: Annotated[
-        float, Field(ge=1, le=1000, description="about how many neighbours t-SNE minds")
+        float, Field(ge=1, le=1000, description="about how many neighbors t-SNE minds")
     ] = 30,
     sample: Annotated[
         int | None,
@@ -58,7 +59,7 @@ def map(
             " (20000, isomap 4000, if not given)",
         ),
     ] = None,
-    most: Annotated[
+    limit: Annotated[
         int, Field(ge=1, le=20_000, description="at most so many images are drawn, at random")
     ] = 2500,
     side: Annotated[
@@ -66,17 +67,17 @@ def map(
     ] = 30,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
-    """A collection laid out so that images with like codes lie beside each other.
+    """A collection laid out so that images with like embeddings lie beside each other.
 
-    Of codes the fifty directions in which they vary most are laid out, by t-SNE from the first two
+    Of embeddings the fifty directions in which they vary most are laid out, by t-SNE from the first two
     of them. The map is kept in the index. Trustworthiness falls where images lie side by side whose
-    codes are not alike, recall is the share of the ten nearest by code that are among the ten
+    embeddings are not alike, recall is the share of the ten nearest by embedding that are among the ten
     nearest here; both are 1 at best. How far apart groups lie, and how large they are, says little.
     `arrays` has the place of each image.
     """
     found = index_of(net, index)
     made = laid_out(found, method, perplexity=perplexity, sample=sample, seed=seed)
-    drawn = at_random(len(found), most, seed)
+    drawn = at_random(len(found), limit, seed)
     places = made.places[drawn]
     if show == "places":
         tiles = scattered(places)
@@ -101,7 +102,7 @@ def map(
     yield Frame(
         panels=(panel,),
         arrays={"places": torch.from_numpy(made.places)},
-        figures={
+        summary={
             "images": len(found),
             "method": made.method,
             "trustworthiness": made.trustworthiness,

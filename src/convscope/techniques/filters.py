@@ -44,25 +44,25 @@ def filters(
         Literal["filter", "layer"],
         Field(description="stretch each filter to black and white by itself, or all alike"),
     ] = "filter",
-    most: Annotated[int, Field(ge=1, le=4096, description="how many filters to draw")] = 64,
+    limit: Annotated[int, Field(ge=1, le=4096, description="how many filters to draw")] = 64,
 ) -> Iterator[Frame]:
-    """What the weights of a convolution look like: the first layer in colour, deeper ones in grey.
+    """What the weights of a convolution look like: the first layer in color, deeper ones in gray.
 
-    The first layer's filters meet the pixels themselves, so each is a small colour image. A deeper
-    filter has a plane for every channel below it: a row of grey planes a filter, the first planes
+    The first layer's filters meet the pixels themselves, so each is a small color image. A deeper
+    filter has a plane for every channel below it: a row of gray planes a filter, the first planes
     of the first filters. The histogram shows all weights of the layer; those below a hundredth of
     the largest count as near zero.
 
-    Effective filters are in colour at any depth: all weights from the pixels up to a unit,
+    Effective filters are in color at any depth: all weights from the pixels up to a unit,
     multiplied out as if every ReLU on the way let everything pass. Other activations count by their
-    slope at a plain image of the mean colour, and max pooling passes on one place of its window.
-    Grey is zero; a cross marks a channel that the pixels do not reach.
+    slope at a plain image of the mean color, and max pooling passes on one place of its window.
+    Gray is zero; a cross marks a channel that the pixels do not reach.
     """
     draw = _kernels if show == "kernels" else _effective
-    yield draw(net, layer, scale, most)
+    yield draw(net, layer, scale, limit)
 
 
-def _kernels(net: Network, layer: str | None, scale: str, most: int) -> Frame:
+def _kernels(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
     if layer is None:
         layer = _first_convolution(net)
     weight = net.parameter(layer)
@@ -72,13 +72,13 @@ def _kernels(net: Network, layer: str | None, scale: str, most: int) -> Frame:
     near_zero = float((weight.abs() < NEAR_ZERO * weight.abs().max()).float().mean())
     low = float(weight.min()) if scale == "layer" else None
     high = float(weight.max()) if scale == "layer" else None
-    drawn = weight[:most]
+    drawn = weight[:limit]
     size = f"{count} filters of {height} x {width}"
     if planes in (1, 3):
         grid = Grid(drawn, f"{layer}: {size}", low=low, high=high)
     else:
         columns = min(planes, 24)
-        drawn = weight[: min(most, 16), :columns]
+        drawn = weight[: min(limit, 16), :columns]
         tiles = drawn.reshape(-1, 1, height, width)
         if scale == "filter":
             least, largest = (f(drawn.flatten(1), 1) for f in (Tensor.amin, Tensor.amax))
@@ -100,15 +100,15 @@ def _kernels(net: Network, layer: str | None, scale: str, most: int) -> Frame:
     return Frame(
         panels=(grid, histogram),
         arrays={"weights": weight},
-        figures={"layer": layer, "filters": count, "near_zero": near_zero},
+        summary={"layer": layer, "filters": count, "near_zero": near_zero},
     )
 
 
-def _effective(net: Network, layer: str | None, scale: str, most: int) -> Frame:
+def _effective(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
     if layer is None:
         found = default_layers.about(net, SMALL)
         layer = _first_convolution(net) if found is None else found.name + PRE
-    filters = effective_filters(net, layer, most)
+    filters = effective_filters(net, layer, limit)
     size = " x ".join(map(str, filters.shape[2:]))
     tops = filters.abs().amax((1, 2, 3), keepdim=True)
     shown = filters / (tops if scale == "filter" else tops.amax()).clamp_min(1e-12)
@@ -124,11 +124,11 @@ def _effective(net: Network, layer: str | None, scale: str, most: int) -> Frame:
             ),
         ),
         arrays={"filters": filters},
-        figures={"layer": layer, "filters": count, "size": list(filters.shape[2:])},
+        summary={"layer": layer, "filters": count, "size": list(filters.shape[2:])},
     )
 
 
-def effective_filters(net: Network, layer: str, most: int) -> Tensor:
+def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
     """Of a layer's first channels, what each adds up over the pixels (C, 3, h, w) that a unit sees.
 
     It is the gradient of a unit by the pixels while ReLUs let everything pass. Where they are the
@@ -151,7 +151,7 @@ def effective_filters(net: Network, layer: str, most: int) -> Tensor:
         with redirected(leak=1.0).mode():
             values = net.activations(plain, {layer})[layer][0, :, middle[0], middle[1]]
     found = []
-    for channel, value in enumerate(values[:most]):
+    for channel, value in enumerate(values[:limit]):
         with net.numerics():
             (slope,) = torch.autograd.grad(value, plain, retain_graph=True)
         found.append(seen_by(net, Target(layer, channel, middle), slope[0], 0.0))

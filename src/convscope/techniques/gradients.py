@@ -13,22 +13,22 @@ from torch import Tensor
 
 from convscope import tensors
 from convscope.attribution import (
-    FILLS,
-    Batch,
-    Colours,
-    Fill,
+    BASELINES,
+    Baseline,
+    BatchSize,
+    Colors,
     Noise,
     Question,
     Samples,
     ask,
     averaged,
-    figures,
-    filled,
+    baseline_images,
     gradient,
     map_panels,
     noisy,
-    over_colours,
+    over_colors,
     over_copies,
+    summarize,
 )
 from convscope.errors import ConvscopeError
 from convscope.network import (
@@ -60,18 +60,18 @@ def saliency(
     image: Tensor,
     *,
     target: TargetNames = None,
-    colours: Colours = "max",
-    batch: Batch = 16,
+    colors: Colors = "max",
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """Which pixels, changed a little, change the score most.
 
-    The map is the largest absolute value over the colours of the gradient of the score by each
+    The map is the largest absolute value over the colors of the gradient of the score by each
     pixel. The score is a class's logit, a neuron's activation, the strongest activation of a
     channel, or half the mean square of a whole layer.
     """
     question = ask(net, image, target)
-    frame = gradient(question, batch=batch)
-    yield _mapped(question, frame, over_colours(frame.gradient, colours), "saliency", colours)
+    frame = gradient(question, batch_size=batch_size)
+    yield _mapped(question, frame, over_colors(frame.gradient, colors), "saliency", colors)
 
 
 @technique(
@@ -87,9 +87,9 @@ def smoothgrad(
     target: TargetNames = None,
     samples: Samples = 32,
     noise: Noise = 0.15,
-    colours: Colours = "max",
+    colors: Colors = "max",
     seed: Seed = 0,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """The saliency map without its flicker, as the mean gradient over noisy copies of the photo.
 
@@ -99,9 +99,9 @@ def smoothgrad(
     """
     question = ask(net, image, target).settled()
     weights = torch.ones(samples)
-    versions = noisy(question.seen, noise, samples, seed)
-    for frame in averaged(question, weights, versions, batch=batch):
-        yield _mapped(question, frame, over_colours(frame.gradient, colours), "SmoothGrad", colours)
+    versions = noisy(question.inputs, noise, samples, seed)
+    for frame in averaged(question, weights, versions, batch_size=batch_size):
+        yield _mapped(question, frame, over_colors(frame.gradient, colors), "SmoothGrad", colors)
 
 
 @technique(
@@ -116,19 +116,21 @@ def input_x_gradient(
     *,
     target: TargetNames = None,
     baseline: Annotated[
-        Fill, Field(description=f"what counts as nothing at a pixel: {FILLS}")
+        Baseline, Field(description=f"what counts as nothing at a pixel: {BASELINES}")
     ] = "mean",
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """How much each pixel adds to the score, as if the network were linear.
 
-    The gradient at a pixel times how far the pixel is from the baseline, summed over colours: red
+    The gradient at a pixel times how far the pixel is from the baseline, summed over colors: red
     speaks for the target, blue against it. For a linear network these numbers add up to the
     difference in score between the photo and the baseline; for others they are a first guess.
     """
     question = ask(net, image, target)
-    frame = gradient(question, batch=batch)
-    heatmap = ((question.seen - filled(net, question.seen, baseline)) * frame.gradient).sum(1)
+    frame = gradient(question, batch_size=batch_size)
+    heatmap = (
+        (question.inputs - baseline_images(net, question.inputs, baseline)) * frame.gradient
+    ).sum(1)
     yield _mapped(question, frame, heatmap, "input x gradient", "signed", "score")
 
 
@@ -143,11 +145,13 @@ def integrated_gradients(
     image: Tensor,
     *,
     target: TargetNames = None,
-    baseline: Annotated[Fill, Field(description=f"the image that says nothing: {FILLS}")] = "blur",
+    baseline: Annotated[
+        Baseline, Field(description=f"the image that says nothing: {BASELINES}")
+    ] = "blur",
     steps: Annotated[
         int, Field(ge=1, le=1024, description="images on the way from the baseline to the photo")
     ] = 50,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """How much each pixel adds to the score on the way from an image that says nothing.
 
@@ -158,16 +162,16 @@ def integrated_gradients(
     black, as in the paper, nothing dark counts.
     """
     question = ask(net, image, target).settled()
-    start = filled(net, question.seen, baseline)
+    start = baseline_images(net, question.inputs, baseline)
     points, weights = np.polynomial.legendre.leggauss(steps)
-    alphas = torch.from_numpy((1 + points) / 2).to(question.seen)
+    alphas = torch.from_numpy((1 + points) / 2).to(question.inputs)
     bases = question.scores(start)
 
     def version(i: int, k: int) -> Tensor:
-        return torch.lerp(start[i], question.seen[i], alphas[k])
+        return torch.lerp(start[i], question.inputs[i], alphas[k])
 
-    for frame in averaged(question, torch.from_numpy(weights / 2), version, batch=batch):
-        heatmap = ((question.seen - start) * frame.gradient).sum(1)
+    for frame in averaged(question, torch.from_numpy(weights / 2), version, batch_size=batch_size):
+        heatmap = ((question.inputs - start) * frame.gradient).sum(1)
         wanted = frame.score - bases
         gap = (heatmap.flatten(1).sum(1) - wanted) / wanted.abs().clamp_min(1e-12)
         yield _mapped(question, frame, heatmap, "integrated gradients", "signed", "score", gap=gap)
@@ -179,7 +183,7 @@ def integrated_gradients(
     url="https://arxiv.org/abs/1412.6806",
     attribution=True,
 )
-def guided(
+def guided_backprop(
     net: Network,
     image: Tensor,
     *,
@@ -187,16 +191,16 @@ def guided(
     samples: Samples = 1,
     noise: Noise = 0.08,
     seed: Seed = 0,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """What in the photo excites the target, following only what excites: a crisp picture of parts.
 
     On the way back every ReLU lets a gradient pass where it is positive and the unit was active.
-    The gradient is shown around grey, in the colours that would raise the score. With `samples`
+    The gradient is shown around gray, in the colors that would raise the score. With `samples`
     above 1 it is averaged over noisy copies of the photo, which makes it smoother. For a whole
     layer, nine channels are shown beside the patches of the photo that excite them most.
     """
-    yield from _read_back(ask(net, image, target), "guided", samples, noise, seed, batch)
+    yield from _read_back(ask(net, image, target), "guided", samples, noise, seed, batch_size)
 
 
 @technique(
@@ -205,7 +209,7 @@ def guided(
     url="https://arxiv.org/abs/1311.2901",
     attribution=True,
 )
-def deconv(
+def deconvnet(
     net: Network,
     image: Tensor,
     *,
@@ -219,18 +223,18 @@ def deconv(
     samples: Samples = 1,
     noise: Noise = 0.08,
     seed: Seed = 0,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """What in the photo excites a unit, read back by a network that runs in reverse.
 
     On the way back every ReLU acts on the gradient itself: positive values pass, whatever the unit
     did on the way forward. What the photo contributes are the positions of the strongest units and
     the switches of max pooling. A network that shrinks its maps by strides has no such switches:
-    its early layers show what their units look for, its deep ones a chequerboard.
+    its early layers show what their units look for, its deep ones a checkerboard.
     """
     if target is None:
         target = default_layers.seeing(net, 1 / 5).name + PRE
-    yield from _read_back(ask(net, image, target), "deconv", samples, noise, seed, batch)
+    yield from _read_back(ask(net, image, target), "deconv", samples, noise, seed, batch_size)
 
 
 def _mapped(
@@ -238,32 +242,32 @@ def _mapped(
     frame: Ascent,
     heatmap: Tensor,
     what: str,
-    colours: str,
+    colors: str,
     unit: str = "",
     **more: Tensor,
 ) -> Frame:
     """The frame with its map, pictures and figures."""
     names = question.names(frame.activations)
     captions = [f"{what} of {name}" for name in names]
-    signed = colours == "signed"
+    signed = colors == "signed"
     panels = map_panels(
-        question, heatmap, unit or LABELS[colours], captions, signed=signed, pixelwise=True
+        question, heatmap, unit or LABELS[colors], captions, signed=signed, pixelwise=True
     )
     steepest = frame.gradient.abs().flatten(1).amax(1)
-    quoted = figures(names, frame, steepest=steepest, **more)
-    return replace(frame, heatmap=heatmap, panels=panels, figures=quoted)
+    quoted = summarize(names, frame, steepest=steepest, **more)
+    return replace(frame, heatmap=heatmap, panels=panels, summary=quoted)
 
 
 def _read_back(
-    question: Question, rule: str, samples: int, noise: float, seed: int, batch: int
+    question: Question, rule: str, samples: int, noise: float, seed: int, batch_size: int
 ) -> Iterator[Frame]:
     """The picture that guided and deconv share."""
     question = question if samples == 1 else question.settled()
     unit = question.units[0]
     if unit is not None and unit.label is None and unit.channel is None:
-        yield from _sheet(question, unit, rule, samples, noise, seed, batch)
+        yield from _sheet(question, unit, rule, samples, noise, seed, batch_size)
         return
-    for frame in over_copies(question, rule, samples, noise, seed, batch):
+    for frame in over_copies(question, rule, samples, noise, seed, batch_size):
         names = question.names(frame.activations)
         panels: list[Panel] = []
         for values, photo, name in zip(frame.gradient, question.photo, names, strict=True):
@@ -275,8 +279,8 @@ def _read_back(
                 caption += ": zero everywhere, the unit is silent or saturated (try its .pre)"
             panels.append(SignedPicture(values, caption))
         steepest = frame.gradient.abs().flatten(1).amax(1)
-        quoted = figures(names, frame, steepest=steepest)
-        yield replace(frame, panels=tuple(panels), figures=quoted)
+        quoted = summarize(names, frame, steepest=steepest)
+        yield replace(frame, panels=tuple(panels), summary=quoted)
 
 
 def _sheet(
@@ -286,23 +290,23 @@ def _sheet(
     samples: int,
     noise: float,
     seed: int,
-    batch: int,
-    most: int = 9,
+    batch_size: int,
+    limit: int = 9,
 ) -> Iterator[Frame]:
     """Of a layer, the channels that this photo excites most, each read back from its strongest
     unit, beside the patch of the photo that the unit sees."""
-    net, seen = question.net, question.seen
-    if len(seen) != 1:
+    net, inputs = question.net, question.inputs
+    if len(inputs) != 1:
         raise ConvscopeError("a whole layer is read back for one image at a time; name a channel")
-    values = net.read(seen, {target.layer})[target.layer]
+    values = net.read(inputs, {target.layer})[target.layer]
     if values.dim() != 4:
         raise ConvscopeError(f"{target.layer} has no maps; name one of its channels")
-    units = outstanding(net, target.layer, values[0], most)
-    for frame in over_copies(question.of(units), rule, samples, noise, seed, batch):
+    units = outstanding(net, target.layer, values[0], limit)
+    for frame in over_copies(question.of(units), rule, samples, noise, seed, batch_size):
         tiles: list[Tensor] = []
         for unit, slope in zip(units, frame.gradient, strict=True):
-            tiles.append(seen_by(net, unit, seen[0], 0.5))
-            tiles.append(tensors.around_grey(seen_by(net, unit, slope, 0.0)))
+            tiles.append(seen_by(net, unit, inputs[0], 0.5))
+            tiles.append(tensors.around_gray(seen_by(net, unit, slope, 0.0)))
         grid = Grid(
             as_tiles(tiles),
             f"{target.layer}: patches of the photograph, and their {rule} gradient",
@@ -313,9 +317,9 @@ def _sheet(
         )
         yield replace(
             frame,
-            panels=(Picture(seen[0], "what the network saw"), grid),
-            image=seen,
-            figures={"target": target.layer, "channels": [unit.channel for unit in units]},
+            panels=(Picture(inputs[0], "what the network saw"), grid),
+            image=inputs,
+            summary={"target": target.layer, "channels": [unit.channel for unit in units]},
         )
 
 

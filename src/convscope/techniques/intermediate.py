@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope.attribution import Batch, Noise, Samples, ask, over_copies
+from convscope.attribution import BatchSize, Noise, Samples, ask, over_copies
 from convscope.errors import ConvscopeError
 from convscope.network import (
     PRE,
@@ -43,17 +43,17 @@ def intermediate(
             " a layer in the middle if not given"
         ),
     ] = None,
-    most: Annotated[int, Field(ge=1, le=64, description="how many units of a layer")] = 6,
+    limit: Annotated[int, Field(ge=1, le=64, description="how many units of a layer")] = 6,
     samples: Samples = 8,
     noise: Noise = 0.08,
     seed: Seed = 0,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """Which pixels drive a unit in the middle, by three ways back: plain, deconv and guided.
 
     A row is a unit: the patch of the photo that it sees, then its gradient in that patch, as it
-    is, by the deconvnet and by guided backpropagation, in the colours that would raise the unit;
-    grey is none. Of a layer those channels are shown that stand out most on this photo, each at its
+    is, by the deconvnet and by guided backpropagation, in the colors that would raise the unit;
+    gray is none. Of a layer those channels are shown that stand out most on this photo, each at its
     strongest place; of a channel its strongest place. A cross marks a gradient that is zero
     everywhere. With `samples` above 1 all three are means over the same noisy copies of the photo.
     """
@@ -62,17 +62,17 @@ def intermediate(
     if target is None:
         target = default_layers.seeing(net, 2 / 5).name + PRE
     question = ask(net, image, target)
-    seen = question.seen[0]
-    units = _units(net, question.seen, question.units[0], most)
+    inputs = question.inputs[0]
+    units = _units(net, question.inputs, question.units[0], limit)
     slopes: dict[str, Tensor] = {}
     for rule in RULES:
-        *_, frame = over_copies(question.of(units), rule, samples, noise, seed, batch)
+        *_, frame = over_copies(question.of(units), rule, samples, noise, seed, batch_size)
         slopes[rule] = frame.gradient
     tiles: list[Tensor] = []
     for i, unit in enumerate(units):
-        tiles.append(seen_by(net, unit, seen, 0.5))
+        tiles.append(seen_by(net, unit, inputs, 0.5))
         for slope in slopes.values():
-            tiles.append(tensors.around_grey(seen_by(net, unit, slope[i], 0.0)))
+            tiles.append(tensors.around_gray(seen_by(net, unit, slope[i], 0.0)))
     silent = torch.stack([slope.flatten(1).any(1).logical_not() for slope in slopes.values()], 1)
     across = 1 + len(RULES)
     grid = Grid(
@@ -89,22 +89,22 @@ def intermediate(
     )
     yield Frame(
         panels=(Picture(question.photo[0], "what the network saw", net.box(question.photo)), grid),
-        image=question.seen,
+        image=question.inputs,
         score=frame.score,
         arrays=slopes,
-        figures={"units": list(map(str, units)), "scores": frame.score.tolist()},
+        summary={"units": list(map(str, units)), "scores": frame.score.tolist()},
     )
 
 
-def _units(net: Network, seen: Tensor, target: Target | None, most: int) -> tuple[Target, ...]:
+def _units(net: Network, inputs: Tensor, target: Target | None, limit: int) -> tuple[Target, ...]:
     """The units that a target means on this image, each with its place where it has one."""
     assert target is not None
     if target.label is not None or target.position is not None:
         return (target,)
-    values = net.read(seen, {target.layer})[target.layer][0]
+    values = net.read(inputs, {target.layer})[target.layer][0]
     if values.dim() == 3:
         if target.channel is None:
-            return outstanding(net, target.layer, values, most)
+            return outstanding(net, target.layer, values, limit)
         place = divmod(int(values[target.channel].argmax()), values.shape[2])
         return (replace(target, position=place),)
     if target.channel is None:

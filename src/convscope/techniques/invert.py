@@ -1,4 +1,4 @@
-"""What a layer's code of a photograph still knows."""
+"""What a layer's embedding of a photograph still knows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from convscope.runs import Seed, technique
 from convscope.types import Curves, Frame, Grid, Panel
 from convscope.vocabulary.objectives import Objective, caricature, match, power, tv
 from convscope.vocabulary.optimizers import adam, lbfgs
-from convscope.vocabulary.priors import Prior, box, wander
+from convscope.vocabulary.priors import Prior, clamp, random_affine
 from convscope.vocabulary.rules import redirected
 from convscope.vocabulary.starts import Start, fourier, noise
 
@@ -28,7 +28,7 @@ from convscope.vocabulary.starts import Start, fourier, noise
 LOOKS = 20
 
 
-# With more pixels than these from one place of a code to the next, much else has the same code.
+# With more pixels than these from one place of a embedding to the next, much else has the same embedding.
 COARSE = 24
 
 
@@ -43,16 +43,16 @@ def invert(
     *,
     layer: Annotated[
         str | tuple[str, ...] | None,
-        Field(description="one layer or several; every stage and the last code if not given"),
+        Field(description="one layer or several; every stage and the last embedding if not given"),
     ] = None,
     goal: Annotated[
         Literal["match", "caricature"],
-        Field(description="match the photo's code, or exaggerate what is strong in it"),
+        Field(description="match the photo's embedding, or exaggerate what is strong in it"),
     ] = "match",
     prior: Annotated[
         Literal["fourier", "pixels"],
         Field(
-            description="what is climbed: crisp Fourier coefficients, or the paper's greyer pixels"
+            description="what is climbed: crisp Fourier coefficients, or the paper's grayer pixels"
         ),
     ] = "fourier",
     count: Annotated[
@@ -69,16 +69,16 @@ def invert(
     ] = 1.0,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
-    """What a layer still knows of the photo: an image climbed from noise until its code matches.
+    """What a layer still knows of the photo: an image climbed from noise until its embedding matches.
 
-    The error is |code of the image - code of the photo|^2 / |code of the photo|^2 of the image as
-    it is drawn, and its root; the correlation is that of all pixels and colours with the photo's.
-    A caricature has no error: its score is the share of the photo's code in its own, times the
+    The error is |embedding of the image - embedding of the photo|^2 / |embedding of the photo|^2 of the image as
+    it is drawn, and its root; the correlation is that of all pixels and colors with the photo's.
+    A caricature has no error: its score is the share of the photo's embedding in its own, times the
     cosine between the two (Olah 2018).
 
-    What is chosen by depth is chosen by the pixels from one place of a code to the next. Where they
-    are few the code decides, and L-BFGS finds the image; at up to 8 it looks four times as often.
-    Where they are many, or a code has no places, Adam climbs while the image is turned, scaled and
+    What is chosen by depth is chosen by the pixels from one place of a embedding to the next. Where they
+    are few the embedding decides, and L-BFGS finds the image; at up to 8 it looks four times as often.
+    Where they are many, or a embedding has no places, Adam climbs while the image is turned, scaled and
     shifted a little, and a twentieth of the gradient passes silent units. The priors, total
     variation and L6, weigh the fourth power of that distance.
     """
@@ -87,7 +87,7 @@ def invert(
     names = _stages(net) if layer is None else (layer,) if isinstance(layer, str) else layer
     if not names:
         raise ConvscopeError("invert needs a layer; convscope layers lists them")
-    seen = net.fit(image)
+    seen = net.preprocess(image)
     if size is not None:
         seen = tensors.resize(seen, (size, size)).clamp(0, 1)
     goals = [match(name, seen) if goal == "match" else caricature(name, seen) for name in names]
@@ -109,14 +109,14 @@ def invert(
                     read = net.activations(frame.image, bound.layers)
                     scores.append(bound.score(read, frame.image))
                 correlations.append(_correlation(frame.image, seen))
-            measured = _figures(names, goal, scores, correlations)
+            measured = _summary(names, goal, scores, correlations)
             yield Frame(
                 panels=_panels(names, seen, images, measured),
                 step=before + frame.step,
                 steps=total,
                 image=torch.cat(images),
                 score=torch.cat(scores) if scores else None,
-                figures=measured,
+                summary=measured,
             )
         before += recipe.steps
 
@@ -140,77 +140,79 @@ class _Wishes:
 
 
 def _recipe(net: Network, name: str, goal: Objective, wishes: _Wishes) -> Recipe:
-    """How to climb back from a layer, by the pixels from one place of its code to the next."""
+    """How to climb back from a layer, by the pixels from one place of its embedding to the next."""
     count, size, apart = wishes.count, wishes.size, _apart(net, name)
     fine = apart <= COARSE and isinstance(goal, match)
     weight = wishes.smoothness * min(120.0, apart**4 / 4000)
     start: Start = noise(0.01, count, size)
-    bounds: tuple[Prior, ...] = (box(),)
+    bounds: tuple[Prior, ...] = (clamp(),)
     rate = 0.02
     if wishes.prior == "fourier":
         start, bounds, rate = fourier(1.0 if fine else 0.8, count=count, size=size), (), 0.2
     side = min(net.input_size) if size is None else size
-    view = wander(rotate=5, scale=(0.9, 1.1), shift=side / 14)
+    view = random_affine(rotate=5, scale=(0.9, 1.1), shift=side / 14)
     looks = round(wishes.steps * min(4.0, max(1.0, (16 / apart) ** 2)))
     return Recipe(
         start=start,
         objective=goal - weight * tv() - 0.1 * weight * power(6),
         rule="plain" if fine else redirected(0.05),
         priors=bounds if fine else (view, *bounds),
-        optimiser=lbfgs(looks=LOOKS) if fine else adam(rate, fall=0.1 ** (1 / wishes.steps)),
+        optimizer=lbfgs(max_evals=LOOKS)
+        if fine
+        else adam(rate, lr_decay=0.1 ** (1 / wishes.steps)),
         steps=max(1, looks // LOOKS) if fine else wishes.steps,
     )
 
 
 def _apart(net: Network, name: str) -> float:
-    """Pixels from one place of a code to the next; the whole image where a code has no places."""
+    """Pixels from one place of a embedding to the next; the whole image where a embedding has no places."""
     shape, side = net.shape(name), min(net.input_size)
     grid = token_grid(shape[0], net.input_size) if len(shape) == 2 else shape[1:]
     return side / min(grid or (1,))
 
 
 def _stages(net: Network) -> tuple[str, ...]:
-    """Every stage and the last code but the output; before their activation, if they have one."""
+    """Every stage and the last embedding but the output; before their activation, if they have one."""
     stages = net.stages
     after = net.layers[net.layers.index(stages[-1]) + 1 :] if stages else net.layers
-    codes = [one for one in after if math.prod(one.shape) == one.channels != net.classes]
-    chosen = (*stages, *codes[-1:])
+    embeddings = [one for one in after if math.prod(one.shape) == one.channels != net.num_classes]
+    chosen = (*stages, *embeddings[-1:])
     return tuple(one.name + PRE if one.activation else one.name for one in chosen)
 
 
 def _check_heard(net: Network, names: Sequence[str], seen: Tensor) -> None:
     """Fail where a layer is silent: any image that silences it would match."""
     with torch.no_grad():
-        for name, code in net.activations(seen, names).items():
-            if not code.any():
+        for name, embedding in net.activations(seen, names).items():
+            if not embedding.any():
                 raise ConvscopeError(f"the photo is too plain: {name!r} is zero everywhere")
 
 
 def _correlation(images: Tensor, photo: Tensor) -> Tensor:
-    """Pearson's, over all pixels and colours: (N, C, H, W) and (1 or N, C, H, W) to (N,)."""
+    """Pearson's, over all pixels and colors: (N, C, H, W) and (1 or N, C, H, W) to (N,)."""
     one, other = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (images, photo))
     return F.cosine_similarity(one, other)
 
 
-def _figures(
+def _summary(
     names: Sequence[str], goal: str, scores: Sequence[Tensor], correlations: Sequence[Tensor]
 ) -> dict[str, list[Any]]:
     """Of the layers that are done; numbers (layer, image)."""
     rows = [row.tolist() for row in scores]
-    figures: dict[str, list[Any]] = {"layers": list(names[: len(rows)])}
+    summary: dict[str, list[Any]] = {"layers": list(names[: len(rows)])}
     if goal == "match":
-        figures["errors"] = [[-score for score in row] for row in rows]
-        figures["root_errors"] = [[math.sqrt(-score) for score in row] for row in rows]
+        summary["errors"] = [[-score for score in row] for row in rows]
+        summary["root_errors"] = [[math.sqrt(-score) for score in row] for row in rows]
     else:
-        figures["caricatures"] = rows
-    return figures | {"correlations": [row.tolist() for row in correlations]}
+        summary["caricatures"] = rows
+    return summary | {"correlations": [row.tolist() for row in correlations]}
 
 
 def _panels(
-    names: Sequence[str], seen: Tensor, images: Sequence[Tensor], figures: Mapping[str, list[Any]]
+    names: Sequence[str], seen: Tensor, images: Sequence[Tensor], summary: Mapping[str, list[Any]]
 ) -> tuple[Panel, ...]:
     """The images, a row for each seed of several layers, and the curves once all are measured."""
-    lines = {label: figures[key] for key, label in _LABELS.items() if key in figures}
+    lines = {label: summary[key] for key, label in _LABELS.items() if key in summary}
     count = len(images[0])
     rows = count if len(names) > 1 else 1
     captions, tiles = [], []
@@ -234,7 +236,7 @@ def _panels(
         high=1.0,
         tile_inches=2.05,
     )
-    if len(figures["layers"]) < max(3, len(names)):
+    if len(summary["layers"]) < max(3, len(names)):
         return (strip,)
     curves = Curves(
         tuple(map(float, range(1, len(names) + 1))),

@@ -16,7 +16,7 @@ from convscope.collection import (
     Faiss,
     Index,
     Lance,
-    Neighbours,
+    Neighbors,
     by_place,
     exact,
     index_of,
@@ -32,7 +32,7 @@ COPIES = 16  # looked at beyond those asked for, in case some are the same image
 
 
 @technique(
-    title="Nearest neighbours",
+    title="Nearest neighbors",
     paper="Krizhevsky, Sutskever and Hinton 2012",
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
 )
@@ -41,14 +41,15 @@ def neighbors(
     image: Tensor,
     *,
     index: IndexPath,
-    count: Annotated[int, Field(ge=1, le=1000, description="how many neighbours")] = 8,
+    count: Annotated[int, Field(ge=1, le=1000, description="how many neighbors")] = 8,
     metric: Annotated[
-        Literal["cosine", "l2"], Field(description="how codes are compared; pixels by l2 always")
+        Literal["cosine", "l2"],
+        Field(description="how embeddings are compared; pixels by l2 always"),
     ] = "cosine",
     search: Annotated[
         Literal["exact", "faiss", "lance"],
         Field(
-            description="look at every code, or go by an approximate index of FAISS or LanceDB,"
+            description="look at every embedding, or go by an approximate index of FAISS or LanceDB,"
             " which is built when it is first asked for"
         ),
     ] = "exact",
@@ -60,9 +61,9 @@ def neighbors(
         ),
     ] = None,
 ) -> Iterator[Frame]:
-    """Which images of a collection are nearest to a photograph, by its code and by its pixels.
+    """Which images of a collection are nearest to a photograph, by its embedding and by its pixels.
 
-    The code is what the network reads its classes off; pixels are compared as the network sees
+    The embedding is what the network reads its classes off; pixels are compared as the network sees
     them, shrunk to 32 x 32, by the root mean square of their differences. Below each image is its
     label, or what the network says, and its distance. The photograph itself, where the collection
     has it, is left out, and of copies the first alone is shown. Several photographs of one size
@@ -71,35 +72,35 @@ def neighbors(
     if where is not None and search != "lance":
         raise ConvscopeError("where needs search='lance'")
     found = index_of(net, index)
-    seen = net.fit(image)
+    seen = net.preprocess(image)
     with torch.no_grad():
-        answers = net.read(seen, {found.settings.code, *([""] if net.classes else [])})
-    codes = by_place(answers[found.settings.code]).float().mean(1).cpu().numpy()
+        answers = net.read(seen, {found.settings.embedding, *([""] if net.num_classes else [])})
+    embeddings = by_place(answers[found.settings.embedding]).float().mean(1).cpu().numpy()
     shown = seen.float().expand(-1, 3, -1, -1).cpu()
     pixels = np.stack([shrunk(one[None], (PIXELS, PIXELS)).reshape(-1) for one in shown])
-    figures: dict[str, Any] = {"images": len(found), "metric": metric, "search": search}
+    summary: dict[str, Any] = {"images": len(found), "metric": metric, "search": search}
     if search == "exact":
 
-        def by_code(n: int) -> Neighbours:
-            return exact(found.codes, codes, n, metric)
+        def by_embedding(n: int) -> Neighbors:
+            return exact(found.embeddings, embeddings, n, metric)
 
     else:
         built = _built(found, search, metric)
-        figures |= {"recall@10": built.recall, "built in seconds": round(built.seconds, 1)}
+        summary |= {"recall@10": built.recall, "built in seconds": round(built.seconds, 1)}
 
-        def by_code(n: int) -> Neighbours:
+        def by_embedding(n: int) -> Neighbors:
             if isinstance(built, Lance):
-                return built.search(codes, n, where)
-            return built.search(codes, n)
+                return built.search(embeddings, n, where)
+            return built.search(embeddings, n)
 
-    def by_pixel(n: int) -> Neighbours:
+    def by_pixel(n: int) -> Neighbors:
         near = exact(found.pixels, pixels.astype(np.float32), n, "l2")
         # As the root mean square difference, where black to white is 1.
         return near._replace(distances=near.distances / (255 * pixels.shape[1] ** 0.5))
 
     source = images.source(image)
     own = source["sha256"] if source else ""
-    spaces = {"code": _distinct(found, by_code, count, own)}
+    spaces = {"embedding": _distinct(found, by_embedding, count, own)}
     if where is None:
         spaces["pixels"] = _distinct(found, by_pixel, count, own)
     for space, near in spaces.items():
@@ -109,30 +110,32 @@ def neighbors(
                     "image": row,
                     "path": found.images["path"][row].as_py(),
                     "label": found.images["label"][row].as_py(),
-                    "said": found.said(row),
+                    "prediction": found.prediction(row),
                     "distance": round(distance, 6),
                 }
                 for row, distance in one
             ]
             for one in near
         ]
-        figures[space] = rows[0] if len(image) == 1 else rows
-    said = [net.name_classes(logits, 1)[0].label for logits in answers[""]] if net.classes else []
-    yield Frame(panels=(_drawn(found, shown, said, spaces, count),), figures=figures)
+        summary[space] = rows[0] if len(image) == 1 else rows
+    predictions = (
+        [net.name_classes(logits, 1)[0].label for logits in answers[""]] if net.num_classes else []
+    )
+    yield Frame(panels=(_drawn(found, shown, predictions, spaces, count),), summary=summary)
 
 
 def _built(found: Index, search: str, metric: Literal["cosine", "l2"]) -> Faiss | Lance:
     """An approximate search over an index, kept in it."""
     folder = found.path / "search"
     if search == "faiss":
-        return Faiss.open_or_build(found.codes, folder, metric=metric, key=found.digest)
+        return Faiss.open_or_build(found.embeddings, folder, metric=metric, key=found.digest)
     return Lance.open_or_build(
-        found.codes, folder, found.records(), metric=metric, key=found.digest
+        found.embeddings, folder, found.records(), metric=metric, key=found.digest
     )
 
 
 def _distinct(
-    found: Index, look: Callable[[int], Neighbours], count: int, own: str
+    found: Index, look: Callable[[int], Neighbors], count: int, own: str
 ) -> list[list[tuple[int, float]]]:
     """Of each query the nearest images and their distances, without itself and without copies."""
     contents = found.images["sha256"]
@@ -157,11 +160,11 @@ def _distinct(
 def _drawn(
     found: Index,
     seen: Tensor,
-    said: list[str],
+    predictions: list[str],
     spaces: Mapping[str, list[list[tuple[int, float]]]],
     count: int,
 ) -> Grid:
-    """A row for each space of each query: the query, and its neighbours."""
+    """A row for each space of each query: the query, and its neighbors."""
     numbers = [row for near in spaces.values() for one in near for row, _ in one]
     pictures = dict(zip(numbers, images.decoded(found.thumbnails(numbers)), strict=True))
     side = found.settings.thumbnail
@@ -172,10 +175,10 @@ def _drawn(
     for i, query in enumerate(queries):
         for space, near in spaces.items():
             tiles.append(query)
-            captions.append(said[i] if said else " ")
+            captions.append(predictions[i] if predictions else " ")
             for row, distance in near[i]:
                 tiles.append(pictures[row])
-                label = found.images["label"][row].as_py() or found.said(row)
+                label = found.images["label"][row].as_py() or found.prediction(row)
                 captions.append(f"{label} {distance:.3g}".strip())
             missing = count - len(near[i])
             tiles += [torch.ones_like(query)] * missing

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope.ascent import BATCH, Recipe, Subject, portraits, score
+from convscope.ascent import BATCH, Goal, Recipe, climb_goals, score
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, default_layers
 from convscope.runs import Seed, technique
@@ -23,7 +23,7 @@ from convscope.vocabulary.objectives import (
     tv,
 )
 from convscope.vocabulary.optimizers import adam
-from convscope.vocabulary.priors import wander
+from convscope.vocabulary.priors import random_affine
 from convscope.vocabulary.starts import fourier
 
 
@@ -49,7 +49,7 @@ def neuron_image(
     count: Annotated[
         int, Field(ge=1, le=16, description="images of each unit, as unlike as it allows")
     ] = 1,
-    most: Annotated[
+    limit: Annotated[
         int, Field(ge=1, le=4096, description="at most so many channels of a layer")
     ] = 16,
     steps: Annotated[int, Field(ge=1, le=100_000, description="how far to climb")] = 128,
@@ -76,33 +76,33 @@ def neuron_image(
     the unit gives the image as it is; `score` is the same, negated for the negative extreme. A unit
     that is crossed out is dead: it answers to every image alike.
     """
-    units = _units(net, target, most)
+    units = _units(net, target, limit)
     placed = any(unit.position is not None for unit in units)
     if placed and size:
         raise ConvscopeError("neurons have their places at the network's own size: leave size out")
     side = None if placed else size or max(16, min(net.input_size) // 2)
     wanted = [(unit, sign) for unit in units for sign in _SIGNS[extreme] for _ in range(count)]
-    subjects = [Subject(unit, sign * activation(unit)) for unit, sign in wanted]
+    goals = [Goal(unit, sign * activation(unit)) for unit, sign in wanted]
 
-    def recipe(objective: Objective, part: Sequence[Subject]) -> Recipe:
+    def recipe(objective: Objective, part: Sequence[Goal]) -> Recipe:
         if count > 1:
             objective = objective + unlike * diversity(part[0].target.layer)
         return Recipe(
             start=fourier(count=len(part), size=side),
             objective=objective - 100 * tv(),
             rule="redirected",
-            priors=(wander(rotate=8, scale=(0.9, 1.2), shift=3 if placed else 8),),
-            optimiser=adam(0.05),
+            priors=(random_affine(rotate=8, scale=(0.9, 1.2), shift=3 if placed else 8),),
+            optimizer=adam(0.05),
             steps=steps,
         )
 
-    batch = count if count > 1 else BATCH
-    for frame in portraits(net, subjects, recipe, batch=batch, seed=seed):
+    batch_size = count if count > 1 else BATCH
+    for frame in climb_goals(net, goals, recipe, batch_size=batch_size, seed=seed):
         assert frame.image is not None
         assert frame.score is not None
         last = frame.step == frame.steps
         dead = _dead(net, wanted, frame.image, seed) if last else frozenset()
-        if len(dead) == len(subjects):
+        if len(dead) == len(goals):
             raise ConvscopeError(
                 f"{units[0]} answers to every image alike, so there is no way up: it is dead"
             )
@@ -120,8 +120,8 @@ def neuron_image(
             tile_inches=1.6,
         )
         alone = (Picture(frame.image[0], names[0]),)
-        figures = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
-        yield replace(frame, panels=alone if len(subjects) == 1 else (grid,), figures=figures)
+        summary = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
+        yield replace(frame, panels=alone if len(goals) == 1 else (grid,), summary=summary)
 
 
 _SIGNS = {"positive": (1.0,), "negative": (-1.0,), "both": (1.0, -1.0)}
@@ -135,13 +135,13 @@ def _dead(
     To the negative extreme that alone says nothing: noise may leave a unit as silent as it can be.
     """
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(seed)).to(images)
-    subjects = [Subject(unit, activation(unit)) for unit, _ in wanted]
-    same = torch.isclose(score(net, subjects, noise), score(net, subjects, images)).tolist()
+    goals = [Goal(unit, activation(unit)) for unit, _ in wanted]
+    same = torch.isclose(score(net, goals, noise), score(net, goals, images)).tolist()
     units = {unit for (unit, sign), alike in zip(wanted, same, strict=True) if alike and sign > 0}
     return frozenset(i for i, (unit, _) in enumerate(wanted) if unit in units)
 
 
-def _units(net: Network, words: str | tuple[str, ...] | None, most: int) -> list[Target]:
+def _units(net: Network, words: str | tuple[str, ...] | None, limit: int) -> list[Target]:
     """The channels and neurons that are meant, before their activation."""
     if words is None:
         words = default_layers.deep(net).name
@@ -154,7 +154,7 @@ def _units(net: Network, words: str | tuple[str, ...] | None, most: int) -> list
             units.append(_before(net, target))
             continue
         channels = net.shape(target.layer)[0]
-        units += [_before(net, replace(target, channel=c)) for c in range(min(most, channels))]
+        units += [_before(net, replace(target, channel=c)) for c in range(min(limit, channels))]
     return units
 
 

@@ -12,15 +12,15 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope.attribution import (
-    FILLS,
-    Batch,
-    Fill,
+    BASELINES,
+    Baseline,
+    BatchSize,
     Question,
     ask,
+    baseline_images,
     chances,
-    figures,
-    filled,
     map_panels,
+    summarize,
 )
 from convscope.errors import ConvscopeError
 from convscope.network import Network
@@ -28,7 +28,7 @@ from convscope.runs import Seed, TargetNames, technique
 from convscope.system import batched
 from convscope.types import Frame, Grid
 
-HidesWith = Annotated[Fill, Field(description=f"what a hidden part shows: {FILLS}")]
+HidesWith = Annotated[Baseline, Field(description=f"what a hidden part shows: {BASELINES}")]
 
 
 @technique(
@@ -48,13 +48,13 @@ def occlusion(
     stride: Annotated[
         int, Field(ge=1, le=4096, description="pixels from one position to the next")
     ] = 14,
-    fill: HidesWith = "blur",
+    baseline: HidesWith = "blur",
     score: Annotated[
         Literal["drop", "logit", "probability"],
         Field(description="what the map shows: how far the score falls, the score, or its softmax"),
     ] = "drop",
     seed: Seed = 0,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """How much the score falls when a square hides each part of the photo.
 
@@ -72,21 +72,21 @@ def occlusion(
     rows, columns = _positions(height, patch, stride), _positions(width, patch, stride)
     # (R, H) and (C, W): which pixels each position hides, on one axis.
     down, across = (
-        torch.stack([_spans(size, at, patch) for at in places]).to(question.seen)
+        torch.stack([_spans(size, at, patch) for at in places]).to(question.inputs)
         for size, places in ((height, rows), (width, columns))
     )
     coverage = torch.outer(down.sum(0), across.sum(0))
     order = _coarse_to_fine(len(rows), len(columns))
-    empty = filled(net, question.seen, fill, seed)
+    empty = baseline_images(net, question.inputs, baseline, seed)
     probability = score == "probability"
-    scores = question.scores(question.seen, probability)
-    found = torch.zeros_like(question.seen[:, 0])
-    steps = -(-len(order) // batch)
+    scores = question.scores(question.inputs, probability)
+    found = torch.zeros_like(question.inputs[:, 0])
+    steps = -(-len(order) // batch_size)
     for i in range(len(empty)):
         one, values = question[i : i + 1], coverage.new_full((len(rows), len(columns)), torch.nan)
 
         def work(part: slice, i: int = i, one: Question = one) -> Tensor:
-            hidden = one.seen.expand(part.stop - part.start, -1, -1, -1)
+            hidden = one.inputs.expand(part.stop - part.start, -1, -1, -1)
             hidden = hidden.clone(memory_format=torch.channels_last)
             for picture, (r, c) in zip(hidden, order[part], strict=True):
                 top, left = rows[r], columns[c]
@@ -94,7 +94,7 @@ def occlusion(
                 picture[window] = empty[i][window]
             return one.score(hidden, probability)
 
-        for step, done in enumerate(batched(len(order), batch, work), 1 + i * steps):
+        for step, done in enumerate(batched(len(order), batch_size, work), 1 + i * steps):
             for part, value in done:
                 r, c = zip(*order[part], strict=True)
                 values[list(r), list(c)] = value
@@ -127,12 +127,12 @@ def random_occlusion(
     size: Annotated[
         float, Field(gt=0, lt=1, description="side of the largest box, as a part of the image's")
     ] = 0.5,
-    fill: HidesWith = "mean",
+    baseline: HidesWith = "mean",
     score: Annotated[
         Literal["probability", "logit"], Field(description="what is read under each mask")
     ] = "probability",
     seed: Seed = 0,
-    batch: Batch = 16,
+    batch_size: BatchSize = 16,
 ) -> Iterator[Frame]:
     """What hiding random parts of the photo does to the score, and what it can do without.
 
@@ -142,37 +142,37 @@ def random_occlusion(
     many masks. Beside the map are those under which the score was highest and lowest.
     """
     question = ask(net, image, target).settled()
-    if len(question.seen) != 1:
+    if len(question.inputs) != 1:
         raise ConvscopeError(f"random_occlusion hides parts of one image, not of {len(image)}")
-    seen, probability = question.seen, score == "probability"
-    whole = question.score(seen, probability)
-    empty, chance = filled(net, seen, fill, seed), chances(count, seed)
+    inputs, probability = question.inputs, score == "probability"
+    whole = question.score(inputs, probability)
+    empty, chance = baseline_images(net, inputs, baseline, seed), chances(count, seed)
     boxes = [_box(chance(k), net.input_size, size) for k in range(count)]
 
     def visible(k: int) -> Tensor:
         if masks == "soft":
-            return _soft(chance(k), net.input_size, cells).to(seen)
+            return _soft(chance(k), net.input_size, cells).to(inputs)
         top, left, down, across = boxes[k]
-        mask = seen.new_ones(net.input_size)
+        mask = inputs.new_ones(net.input_size)
         mask[top : top + down, left : left + across] = 0
         return mask
 
     def work(part: slice) -> tuple[Tensor, Tensor, Tensor]:
         shown = torch.stack([visible(k) for k in range(count)[part]])
-        values, tops = _read(question, torch.lerp(empty, seen, shown[:, None]), probability)
+        values, tops = _read(question, torch.lerp(empty, inputs, shown[:, None]), probability)
         # Sums over the masks of the score and of 1, each while visible and while hidden.
         pairs = torch.stack([values, torch.ones_like(values)])
         sums = torch.einsum("sk,vkhw->svhw", pairs, torch.stack([shown, 1 - shown]))
         return sums, values, tops
 
-    sums = seen.new_zeros(2, 2, *net.input_size)
-    scores, tops = seen.new_zeros(count), torch.zeros(count, dtype=torch.long)
-    steps = -(-count // batch)
-    for step, done in enumerate(batched(count, batch, work), 1):
+    sums = inputs.new_zeros(2, 2, *net.input_size)
+    scores, tops = inputs.new_zeros(count), torch.zeros(count, dtype=torch.long)
+    steps = -(-count // batch_size)
+    for step, done in enumerate(batched(count, batch_size, work), 1):
         for part, (added, values, top) in done:
             sums += added
             scores[part], tops[part] = values, top.cpu()
-        ended = min(step * batch, count)
+        ended = min(step * batch_size, count)
         # A pixel that was never hidden, or never visible, says nothing yet.
         means = sums[0] / sums[1].clamp_min(1e-6)
         heatmap = torch.where(sums[1].amin(0) > 1e-6, means[0] - means[1], 0)[None]
@@ -187,18 +187,18 @@ def random_occlusion(
         if step == steps:
             ranked = scores.argsort(descending=True, stable=True).tolist()
             chosen = ranked[:4] + ranked[4:][-4:]
-            tiles = [torch.lerp(empty[0], seen[0], visible(k)) for k in chosen]
+            tiles = [torch.lerp(empty[0], inputs[0], visible(k)) for k in chosen]
             captions = tuple(
                 f"{scores[k]:.3g}" + (f": {net.label(int(tops[k]))}" if "kept" in arrays else "")
                 for k in chosen
             )
             caption = f"{score} of {name} highest (above) and lowest (below), and what is on top"
             panels.append(Grid(torch.stack(tiles), caption, 4, captions, low=0.0, high=1.0))
-        frame = Frame(image=seen, heatmap=heatmap, score=whole, arrays=arrays)
-        quoted = {**figures([name], frame), "masks": ended}
+        frame = Frame(image=inputs, heatmap=heatmap, score=whole, arrays=arrays)
+        quoted = {**summarize([name], frame), "masks": ended}
         if "kept" in arrays:
             quoted["kept"] = float(arrays["kept"].float().mean())
-        yield replace(frame, panels=tuple(panels), figures=quoted, step=step, steps=steps)
+        yield replace(frame, panels=tuple(panels), summary=quoted, step=step, steps=steps)
 
 
 def _read(question: Question, images: Tensor, probability: bool) -> tuple[Tensor, Tensor]:
@@ -226,8 +226,8 @@ def _box(chance: torch.Generator, size: tuple[int, int], largest: float) -> tupl
     """Top, left, height and width of a random box."""
     sides, corners = [], []
     for side in size:
-        most = max(1, round(largest * side))
-        length = int(torch.randint(-(-most // 4), most + 1, (), generator=chance))
+        limit = max(1, round(largest * side))
+        length = int(torch.randint(-(-limit // 4), limit + 1, (), generator=chance))
         corners.append(int(torch.randint(side - length + 1, (), generator=chance)))
         sides.append(length)
     return *corners, *sides
@@ -281,7 +281,7 @@ def _occluded(
     what = "fall of the score" if drop else score
     captions = [f"{what} of {name} where hidden" for name in names]
     frame = Frame(
-        image=question.seen,
+        image=question.inputs,
         heatmap=found,
         score=scores,
         panels=map_panels(question, found, what, captions, signed=drop),
@@ -289,5 +289,7 @@ def _occluded(
         step=step,
         steps=steps,
     )
-    least = found.flatten(1).amin(1)
-    return replace(frame, figures=figures(names, frame, most=found.flatten(1).amax(1), least=least))
+    lowest = found.flatten(1).amin(1)
+    return replace(
+        frame, summary=summarize(names, frame, highest=found.flatten(1).amax(1), lowest=lowest)
+    )

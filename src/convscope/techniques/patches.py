@@ -24,7 +24,7 @@ from convscope.vocabulary.objectives import as_layer
 LARGEST = 192  # pixels a side that a patch is drawn with at most
 
 
-GREY = 0.5  # what lies beyond the border of what the network saw
+GRAY = 0.5  # what lies beyond the border of what the network saw
 
 
 # A mask holds what lies above this part of the way from the map's mean to its peak; the rest of the
@@ -77,7 +77,7 @@ def patches(
             description="patches of each channel; nine if not given, or as many as there are",
         ),
     ] = None,
-    most: Annotated[
+    limit: Annotated[
         int, Field(ge=1, le=4096, description="at most so many channels of a layer")
     ] = 10,
 ) -> Iterator[Frame]:
@@ -85,13 +85,13 @@ def patches(
 
     A row is a channel, its strongest images first, each at its strongest place, and no image twice.
     A patch is what the unit there sees, its receptive field, cut out of the photograph itself;
-    plain grey lies beyond the border of what the network saw. Where a unit sees everything so does
+    plain gray lies beyond the border of what the network saw. Where a unit sees everything so does
     the patch, and `show="mask"` tells which part counts. A channel that is crossed out is dead:
-    before a ReLU never above zero, or always the same. `figures` has the file, the value and the
+    before a ReLU never above zero, or always the same. `summary` has the file, the value and the
     place on the photograph (in its pixels) of every patch.
     """
     found = index_of(net, index)
-    units = _channels(net, found, target, most)
+    units = _channels(net, found, target, limit)
     kept = found.channels[units[0].layer].top.values.shape[1]
     if count is not None and count > kept:
         raise ConvscopeError(
@@ -116,9 +116,9 @@ def patches(
     yield Frame(
         panels=(grid,),
         arrays={"values": torch.tensor([row.values for row in rows])},
-        figures={
+        summary={
             "images": len(found),
-            "patches": {row.name: row.figures for row in rows},
+            "patches": {row.name: row.summary for row in rows},
             "dead": list(dict.fromkeys(str(row.unit) for row in rows if row.dead)),
         },
     )
@@ -156,9 +156,9 @@ class _Row:
             number = int(top.rows[unit.channel, n])
             photo = found.photo(number)
             box = field_on(net, at, photo[0])
-            patch = cut(photo[0], box, net.box(photo), GREY, LARGEST)
+            patch = cut(photo[0], box, net.box(photo), GRAY, LARGEST)
             path = found.images["path"][number].as_py()
-            seen = net.fit(photo)
+            seen = net.preprocess(photo)
             self.places.append(_Place(at, number, self.values[n], path, box, patch, seen))
             if show == "mask":
                 self._mask(net, self.places[-1], photo, sign)
@@ -177,7 +177,7 @@ class _Row:
         return [word for text in below for word in (text, *[" "] * (per - 1))]
 
     @property
-    def figures(self) -> list[dict[str, Any]]:
+    def summary(self) -> list[dict[str, Any]]:
         return [
             {
                 "image": place.number,
@@ -190,12 +190,12 @@ class _Row:
         ]
 
     def _read_back(self, net: Network, rule: str) -> list[Tensor]:
-        """The gradient of each unit within what it sees, around grey."""
+        """The gradient of each unit within what it sees, around gray."""
         seen = torch.cat([place.seen for place in self.places])
         units = tuple(place.unit for place in self.places)
         slopes = gradient(Question(net, seen, seen, units), rule).gradient
         return [
-            tensors.around_grey(seen_by(net, unit, slope, 0.0))
+            tensors.around_gray(seen_by(net, unit, slope, 0.0))
             for unit, slope in zip(units, slopes, strict=True)
         ]
 
@@ -213,7 +213,7 @@ class _Row:
         place.box = part_of(seen, size, box)
         light = F.interpolate(mask[None, None].float(), size, mode="bilinear")
         shade = DIMMED + (1 - DIMMED) * light
-        shown = cut(photo[0], place.box, seen, GREY, LARGEST)
+        shown = cut(photo[0], place.box, seen, GRAY, LARGEST)
         whole = Box(0, 0, *map(float, size))
         place.patch = shown * tensors.resize(
             cut(shade[0], box, whole, DIMMED, LARGEST)[None], (shown.shape[1], shown.shape[2])
@@ -240,7 +240,7 @@ def _framed(mask: Tensor, size: tuple[int, int]) -> Box:
 
 
 def _channels(
-    net: Network, found: Index, words: str | Sequence[str] | None, most: int
+    net: Network, found: Index, words: str | Sequence[str] | None, limit: int
 ) -> list[Target]:
     """The channels that are meant, by the layers' names in the index."""
     if words is None:
@@ -255,7 +255,7 @@ def _channels(
         target = replace(target, layer=found.collected(target.layer))
         channels = [target.channel]
         if target.channel is None:
-            channels = list(range(min(most, net.shape(target.layer)[0])))
+            channels = list(range(min(limit, net.shape(target.layer)[0])))
         units += [replace(target, channel=channel) for channel in channels]
     return units
 

@@ -31,10 +31,10 @@ def predict(
     """
     logits = net.logits(image)
     panels: list[Panel] = []
-    figures = []
+    summary = []
     for photo, row in zip(image, logits, strict=True):
         found = net.name_classes(row, top)
-        figures.append([one._asdict() for one in found])
+        summary.append([one._asdict() for one in found])
         panels.append(Picture(photo, "what the network saw", net.box(image)))
         names, values = tuple(p.label for p in found), tuple(p.probability for p in found)
         panels.append(Bars(names, values, "probability", "what it says", ".1%"))
@@ -42,5 +42,5 @@ def predict(
         panels=tuple(panels),
         score=logits.amax(1),
         arrays={"logits": logits},
-        figures={"predictions": figures[0] if len(figures) == 1 else figures},
+        summary={"predictions": summary[0] if len(summary) == 1 else summary},
     )

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope.attribution import Question, ask, figures
+from convscope.attribution import Question, ask, summarize
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import Seed, TargetName, registry, technique
@@ -60,8 +60,8 @@ def segment(
     """Cuts the object out of the photo, though the network never learned what an outline is.
 
     Attribution maps say where the object is: the top twentieth of their mean rank is surely object,
-    the lowest third surely not. From the colours there GrabCut (Rother 2004) finds the outline, so
-    it works where the object's colours differ from those around it. Of several things of the class
+    the lowest third surely not. From the colors there GrabCut (Rother 2004) finds the outline, so
+    it works where the object's colors differ from those around it. Of several things of the class
     it takes those that the network looks at.
     """
     if len(image) != 1:
@@ -71,10 +71,10 @@ def segment(
     question = ask(net, image, target).settled()
     (unit,), (name,) = question.units, question.names({})
     assert unit is not None
-    score = question.score(question.seen)
-    ranks = torch.zeros_like(question.seen[0, 0])
+    score = question.score(question.inputs)
+    ranks = torch.zeros_like(question.inputs[0, 0])
     for method in methods:
-        frame = attribute(net, question.seen, method, unit.word, **_seeded(method, seed))
+        frame = attribute(net, question.inputs, method, unit.word, **_seeded(method, seed))
         assert frame.heatmap is not None
         soft = tensors.blur(frame.heatmap[:, None].abs(), min(net.input_size) / 28)
         ranks += _ranks(soft[0, 0]) / len(methods)
@@ -88,7 +88,7 @@ def segment(
         panels = (
             HeatMap(ranks, "mean rank", f"where {name} is: the seeds", photo, box),
             Picture(_outlined(photo, inside), "outline"),
-            Picture(_on_chequers(cutout), "cut out"),
+            Picture(_on_checkers(cutout), "cut out"),
         )
     else:
         panels = (Picture(cutout if show == "cutout" else inside[None]),)
@@ -98,8 +98,8 @@ def segment(
         panels=panels,
         arrays={"mask": mask[None], "cutout": cutout[None]},
     )
-    quoted = {**figures([name], frame), "part of the photo": float(inside.mean())}
-    yield replace(frame, figures=quoted)
+    quoted = {**summarize([name], frame), "part of the photo": float(inside.mean())}
+    yield replace(frame, summary=quoted)
 
 
 def _seeded(method: str, seed: int) -> dict[str, int]:
@@ -150,7 +150,7 @@ def _grab_cut(photo: Tensor, seeds: Array, iterations: int, seed: int) -> Tensor
         cv2.grabCut(pixels, kinds, (0, 0, 1, 1), *models, iterations, cv2.GC_INIT_WITH_MASK)
     except cv2.error as error:
         raise ConvscopeError(
-            f"GrabCut finds no colours to tell apart: the photo ({height} x {width}) is too small"
+            f"GrabCut finds no colors to tell apart: the photo ({height} x {width}) is too small"
             " or too plain, or the map too flat"
         ) from error
     inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD))
@@ -174,12 +174,12 @@ def _outlined(photo: Tensor, inside: Tensor) -> Tensor:
     around = F.max_pool2d(inside[None], 2 * reach + 1, 1, reach)[0]
     within = -F.max_pool2d(-inside[None], 2 * reach + 1, 1, reach)[0]
     line = around > within
-    colour = torch.tensor(OUTLINE).view(3, 1, 1)
-    return torch.where(line, colour, photo.expand(3, -1, -1))
+    color = torch.tensor(OUTLINE).view(3, 1, 1)
+    return torch.where(line, color, photo.expand(3, -1, -1))
 
 
-def _on_chequers(cutout: Tensor) -> Tensor:
-    """What is transparent shown as usual: on grey and white squares."""
+def _on_checkers(cutout: Tensor) -> Tensor:
+    """What is transparent shown as usual: on gray and white squares."""
     height, width = cutout.shape[-2:]
     side = max(4, max(height, width) // 40)
     rows, columns = torch.arange(height) // side, torch.arange(width) // side

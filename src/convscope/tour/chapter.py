@@ -13,7 +13,7 @@ Quote = Callable[[Mapping[str, Any]], Mapping[str, object]]
 
 
 @dataclass
-class Stop:
+class Chapter:
     """One step of the tour: what is shown, and how to read it.
 
     `quote` chooses what of a result's figures is put below the picture, `check` follows the
@@ -35,7 +35,7 @@ class Stop:
     width: int = 0
     height: int = 0
     seconds: float = 0.0
-    figures: list[tuple[str, object]] = field(default_factory=list)
+    summary: list[tuple[str, object]] = field(default_factory=list)
 
     @property
     def anchor(self) -> str:
@@ -46,7 +46,7 @@ class Stop:
         return self.width > 1.6 * self.height
 
 
-def stop(
+def chapter(
     title: str,
     name: str,
     reading: str,
@@ -54,8 +54,8 @@ def stop(
     quote: Quote = lambda _: {},
     check: bool = False,
     grows: bool = False,
-) -> Stop:
-    return Stop(title, registry.get(name), reading, options or {}, quote, check, grows)
+) -> Chapter:
+    return Chapter(title, registry.get(name), reading, options or {}, quote, check, grows)
 
 
 def layer_name(choose: Callable[..., Any], *words: Any) -> str:
@@ -71,31 +71,31 @@ def percent(value: float) -> str:
     return f"{value:.1%}"
 
 
-def quote_predictions(figures: Mapping[str, Any]) -> Mapping[str, object]:
-    return {p["label"]: percent(p["probability"]) for p in figures["predictions"]}
+def quote_predictions(summary: Mapping[str, Any]) -> Mapping[str, object]:
+    return {p["label"]: percent(p["probability"]) for p in summary["predictions"]}
 
 
-def quote_layer(figures: Mapping[str, Any]) -> Mapping[str, object]:
+def quote_layer(summary: Mapping[str, Any]) -> Mapping[str, object]:
     return {
-        "channels": f"{figures['channels']}, of which {figures['dead']} dead on this photograph",
-        "values that are zero": percent(figures["silent"]),
+        "channels": f"{summary['channels']}, of which {summary['dead']} dead on this photograph",
+        "values that are zero": percent(summary["silent"]),
     }
 
 
-def quote_target(figures: Mapping[str, Any]) -> Mapping[str, object]:
-    steepest = {"steepest pixel": f"{figures['steepest']:.3g}"} if "steepest" in figures else {}
-    return {f"score of {figures['target']}": f"{figures['score']:.2f}", **steepest}
+def quote_target(summary: Mapping[str, Any]) -> Mapping[str, object]:
+    steepest = {"steepest pixel": f"{summary['steepest']:.3g}"} if "steepest" in summary else {}
+    return {f"score of {summary['target']}": f"{summary['score']:.2f}", **steepest}
 
 
-def quote_sheet(figures: Mapping[str, Any]) -> Mapping[str, object]:
-    return {"layer": figures["target"], "channels": ", ".join(map(str, figures["channels"]))}
+def quote_sheet(summary: Mapping[str, Any]) -> Mapping[str, object]:
+    return {"layer": summary["target"], "channels": ", ".join(map(str, summary["channels"]))}
 
 
-def quote_errors(figures: Mapping[str, Any]) -> Mapping[str, object]:
-    pairs = zip(figures["layers"], figures["root_errors"], strict=True)
+def quote_errors(summary: Mapping[str, Any]) -> Mapping[str, object]:
+    pairs = zip(summary["layers"], summary["root_errors"], strict=True)
     return {layer: f"root relative error {errors[0]:.3f}" for layer, errors in pairs}
 
 
-def quote_check(figures: Mapping[str, Any]) -> Mapping[str, object]:
-    words: Mapping[str, object] = figures["check"]["words"]
+def quote_check(summary: Mapping[str, Any]) -> Mapping[str, object]:
+    words: Mapping[str, object] = summary["check"]["words"]
     return words

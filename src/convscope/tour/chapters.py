@@ -9,7 +9,8 @@ from torch import Tensor
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, default_layers
 from convscope.tour.chapter import (
-    Stop,
+    Chapter,
+    chapter,
     layer_name,
     percent,
     quote_check,
@@ -18,13 +19,12 @@ from convscope.tour.chapter import (
     quote_predictions,
     quote_sheet,
     quote_target,
-    stop,
 )
 
 
 def plan(
     net: Network, photo: Tensor, *, full: bool, seed: int, index: str | None = None
-) -> Iterator[Stop]:
+) -> Iterator[Chapter]:
     """All stops for this network; those about classes only where it has some, those about other
     photographs only where there is an index of some."""
     try:
@@ -43,47 +43,47 @@ def plan(
     yield from _what_it_wants(net, name, full, seed)
 
 
-def _what_it_answers(net: Network) -> Iterator[Stop]:
+def _what_it_answers(net: Network) -> Iterator[Chapter]:
     first, deep = default_layers.first(net).name, layer_name(default_layers.deep, net)
-    yield stop(
+    yield chapter(
         "What does it say?",
         "predict",
-        "The network looks only at the bright part: the photograph is shrunk and its centre cut"
+        "The network looks only at the bright part: the photograph is shrunk and its center cut"
         " out, as the network was trained. The bars are probabilities over all its classes; what"
         " is not among its classes it cannot name, so look at whether the runners-up make sense"
         " too.",
         quote=quote_predictions,
     )
-    yield stop(
+    yield chapter(
         "What does it look with?",
         "filters",
         "Each tile is one filter of the first layer, stretched to full contrast: the pattern of"
-        " colours that it answers to most. Stripes find edges, opposed colours find colour borders,"
+        " colors that it answers to most. Stripes find edges, opposed colors find color borders,"
         " plain tiles pass brightness on. The histogram shows how many weights do next to nothing.",
         quote=lambda f: {"filters": f["filters"], "weights near zero": percent(f["near_zero"])},
     )
-    yield stop(
+    yield chapter(
         "And its first layers together?",
         "filters",
         "A few layers on, each unit sees a larger patch through the filters of all layers below it."
         " These are multiplied out here as if nothing were cut off between them. Look for what"
         " nearly every network learns from photographs: stripes in all directions, fine and coarse,"
-        " and spots and borders of opposed colours. Grey is no influence.",
+        " and spots and borders of opposed colors. Gray is no influence.",
         {"show": "effective"},
         lambda f: {"layer": f["layer"], "pixels": " x ".join(map(str, f["size"]))},
     )
-    yield stop(
+    yield chapter(
         "What does each channel find?",
         "activations",
         f"The photograph as the first activation ({first}) answers to it, one map a channel,"
         " strongest first; bright is a strong answer. The maps still look like the photograph: some"
-        " keep edges, some colours, some light or dark. A cross marks a channel that says the same"
+        " keep edges, some colors, some light or dark. A cross marks a channel that says the same"
         " everywhere.",
         {"layer": first},
         quote_layer,
     )
     if deep:
-        yield stop(
+        yield chapter(
             "What is left deep inside?",
             "activations",
             f"The same at {deep}, far deeper: few channels answer, each in few places. A bright"
@@ -94,18 +94,18 @@ def _what_it_answers(net: Network) -> Iterator[Stop]:
         )
 
 
-def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop]:
+def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Chapter]:
     about = {"target": name}
-    yield stop(
+    yield chapter(
         "What if a part were hidden?",
         "occlusion",
         f"A blurred square slides over the photograph. Where hiding a part makes the score of"
         f" {name} fall the map is red; where the network would be surer without it, blue. Slow but"
         " plain: it was really tried.",
         {**about, "stride": 8} if full else about,
-        lambda f: {"largest fall of the score": f"{f['most']:.2f}"},
+        lambda f: {"largest fall of the score": f"{f['highest']:.2f}"},
     )
-    yield stop(
+    yield chapter(
         "What can it do without?",
         "random_occlusion",
         f"Random parts hidden, hundreds of times. Red is where seeing made {name} likelier on"
@@ -114,7 +114,7 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop
         {**about, "count": 1024 if full else 256, "seed": seed},
         lambda f: {"masks": f["masks"], f"{name} still on top": percent(f["kept"])},
     )
-    yield stop(
+    yield chapter(
         "Which pixels matter?",
         "saliency",
         f"The brighter a pixel, the more a small change of it would change the score of {name}. It"
@@ -123,16 +123,16 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop
         about,
         quote_target,
     )
-    yield stop(
+    yield chapter(
         "Which parts excite it?",
-        "guided",
-        f"The gradient of {name}, but on the way back only what excites is followed. Grey is no"
+        "guided_backprop",
+        f"The gradient of {name}, but on the way back only what excites is followed. Gray is no"
         " influence. It draws the parts that the network found, crisply; beware that it draws much"
         " the same for other classes: it shows what was seen, less what decided.",
         {**about, "samples": 64 if full else 16, "seed": seed},
         quote_target,
     )
-    yield stop(
+    yield chapter(
         "Where is the evidence?",
         "gradcam",
         f"Where the network's last maps speak for {name}: coarse, for those maps have few places."
@@ -140,18 +140,18 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop
         about,
         lambda f: {f"score of {f['target']}": f"{f['score']:.2f}", "layer": f["layer"]},
     )
-    yield stop(
+    yield chapter(
         "Which parts, and only there?",
         "guided_gradcam",
         "The last two multiplied: the crisp parts, kept where the evidence is.",
         {**about, "samples": 64 if full else 16, "seed": seed},
         quote_target,
     )
-    yield stop(
+    yield chapter(
         "Where does it end?",
         "segment",
         "The object cut out, by a network that was never shown an outline: the maps say which"
-        " pixels surely belong to it and which surely do not, and their colours do the rest.",
+        " pixels surely belong to it and which surely do not, and their colors do the rest.",
         {**about, "seed": seed},
         lambda f: {"part of the photograph": percent(f["part of the photo"])},
     )
@@ -159,22 +159,22 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Stop
         "smoothgrad", "input_x_gradient", "integrated_gradients", "cam", "gradcam_plus_plus",
         "layercam", *(["scorecam"] if full else []),
     )  # fmt: skip
-    yield stop(
+    yield chapter(
         "What do other methods say?",
         "compare",
         f"More ways to ask the same, above for {name}, below for the runner-up, {other}. Down a"
-        " column the colours mean the same numbers. Where the two rows look alike, the method shows"
+        " column the colors mean the same numbers. Where the two rows look alike, the method shows"
         " what was seen rather than what decides between the two.",
         {"methods": methods, "targets": (name, other)},
     )
 
 
-def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Stop]:
+def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Chapter]:
     detail = layer_name(default_layers.seeing, net, 0.6)
     if detail:
-        yield stop(
+        yield chapter(
             "What do units in the middle see?",
-            "guided",
+            "guided_backprop",
             f"Nine channels of {detail}, those that stand out most here. Left of each pair is the"
             " patch that its strongest unit sees, right of it what in the patch excites that unit.",
             {"target": detail + PRE},
@@ -182,7 +182,7 @@ def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Stop]:
         )
     middle = layer_name(default_layers.seeing, net, 0.4)
     if middle:
-        yield stop(
+        yield chapter(
             "Which pixels drive such a unit?",
             "intermediate",
             f"Units of {middle}, each with its patch and three gradients. The plain one is true,"
@@ -194,9 +194,9 @@ def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Stop]:
         )
     small = layer_name(default_layers.seeing, net, 0.2)
     if small:
-        yield stop(
+        yield chapter(
             "Reading a unit backwards",
-            "deconv",
+            "deconvnet",
             "Earlier units, read back by the deconvnet, which sends the answer down through the"
             " same weights. Without max pooling, whose switches remember where things were, it"
             " shows what the unit looks for rather than what is in this patch; compare the two.",
@@ -205,37 +205,37 @@ def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Stop]:
         )
 
 
-def _what_others_show(index: str) -> Iterator[Stop]:
-    yield stop(
+def _what_others_show(index: str) -> Iterator[Chapter]:
+    yield chapter(
         "Which photographs excite its units?",
         "patches",
         "Of a whole collection, the patches that excite a channel most, one channel a row. What a"
         " row has in common is what its channel looks for. Each patch is exactly what the unit"
-        " sees; grey lies beyond the border.",
-        {"index": index, "most": 6},
+        " sees; gray lies beyond the border.",
+        {"index": index, "limit": 6},
         lambda f: {"images": f"{f['images']:,}"},
     )
-    yield stop(
+    yield chapter(
         "What is like it?",
         "neighbors",
-        "The photographs that are nearest to this one. Above by the network's code: the same kind"
+        "The photographs that are nearest to this one. Above by the network's embedding: the same kind"
         " of thing, in whatever pose and light. Below by their pixels: light and dark in the same"
         " places, whatever it is.",
         {"index": index},
-        lambda f: {"images": f"{f['images']:,}", "nearest": f["code"][0]["path"]},
+        lambda f: {"images": f"{f['images']:,}", "nearest": f["embedding"][0]["path"]},
     )
-    yield stop(
+    yield chapter(
         "How does it order a collection?",
-        "map",
+        "embedding_map",
         "All photographs of the collection, those that are alike to the network beside each other."
-        " Look for what neighbours have in common, and for what lies between two groups.",
+        " Look for what neighbors have in common, and for what lies between two groups.",
         {"index": index, "show": "grid"},
         lambda f: {"trustworthiness": f"{f['trustworthiness']:.2f}"},
     )
 
 
-def _what_to_trust(name: str, full: bool) -> Iterator[Stop]:
-    yield stop(
+def _what_to_trust(name: str, full: bool) -> Iterator[Chapter]:
+    yield chapter(
         "Can the map be trusted?",
         "gradcam",
         "Four questions to the Grad-CAM map above. Does showing its highest pixels first bring the"
@@ -247,9 +247,9 @@ def _what_to_trust(name: str, full: bool) -> Iterator[Stop]:
         quote_check,
         check=True,
     )
-    yield stop(
+    yield chapter(
         "And guided backpropagation?",
-        "guided",
+        "guided_backprop",
         "The same questions to the crisp picture. It is known to fail the last: with the class"
         " scores and many layers above made random it hardly changes, and it is the same for"
         " another class. So it shows what the lower layers pick out of the photograph, and not why"
@@ -260,9 +260,9 @@ def _what_to_trust(name: str, full: bool) -> Iterator[Stop]:
     )
 
 
-def _what_it_wants(net: Network, name: str, full: bool, seed: int) -> Iterator[Stop]:
+def _what_it_wants(net: Network, name: str, full: bool, seed: int) -> Iterator[Chapter]:
     if name:
-        yield stop(
+        yield chapter(
             "What would it most like to see?",
             "class_image",
             "No photograph here: an image climbed from noise until the network is as sure as it can"
@@ -272,7 +272,7 @@ def _what_it_wants(net: Network, name: str, full: bool, seed: int) -> Iterator[S
             lambda f: {"class": f["target"], "score": f"{f['score']:.1f}"},
             grows=True,
         )
-        yield stop(
+        yield chapter(
             "Why not simply climb?",
             "ladder",
             "The same class in five ways, from 2014 to 2023. Left, where nothing holds the pixels"
@@ -284,26 +284,26 @@ def _what_it_wants(net: Network, name: str, full: bool, seed: int) -> Iterator[S
         )
     deep = layer_name(default_layers.deep, net)
     if deep:
-        yield stop(
+        yield chapter(
             "And a channel inside?",
             "neuron_image",
             f"What single channels of {deep} would most like to see. Some want a texture, some a"
-            " shape, some a colour beside another; most have no name. Classes are made of these.",
-            {"target": deep, "most": 24 if full else 8, "seed": seed}
+            " shape, some a color beside another; most have no name. Classes are made of these.",
+            {"target": deep, "limit": 24 if full else 8, "seed": seed}
             | ({} if full else {"steps": 64}),
             lambda f: {"channels": len(f["target"])},
         )
-    yield stop(
+    yield chapter(
         "What does each depth remember?",
         "invert",
         "Images climbed from noise until a layer answers to them as to the photograph, shallow"
         " layers first. What an image shares with the photograph, the layer still knows; what it"
-        " makes up, the layer has let go. Fine detail and colour tend to go first, then where"
+        " makes up, the layer has let go. Fine detail and color tend to go first, then where"
         " things are.",
         {"size": 160, "seed": seed} if full else {"size": 128, "steps": 64, "seed": seed},
         quote_errors,
     )
-    yield stop(
+    yield chapter(
         "What does it dream of?",
         "deepdream",
         "The photograph, changed step by step so that a deep layer answers more strongly to"

@@ -17,7 +17,7 @@ from convscope.errors import ConvscopeError
 from convscope.files import atomic, images
 from convscope.network import Network
 from convscope.runs import Result
-from convscope.tour.chapter import Stop
+from convscope.tour.chapter import Chapter
 from convscope.tour.chapters import plan
 from convscope.tour.page import growth_picture, webp
 from convscope.trust import check
@@ -49,32 +49,32 @@ class Tour:
         self.net, self.photo, self.path = net, photo, path
         self.seed, self.model = seed, model
         self.begun = time.monotonic()
-        stops = plan(net, photo, full=full, seed=seed, index=index)
-        self.stops = [self._ready(stop) for stop in stops]
+        chapters = plan(net, photo, full=full, seed=seed, index=index)
+        self.chapters = [self._ready(chapter) for chapter in chapters]
 
-    def visit(self, stop: Stop, results: Iterable[Result]) -> None:
+    def visit(self, chapter: Chapter, results: Iterable[Result]) -> None:
         """Follow a stop's run to its end and keep what the page shows of it."""
         begun = time.monotonic()
         last, growth = None, []
         try:
             for last in results:
-                if stop.grows and last.step in {round(m * last.steps) for m in MOMENTS}:
+                if chapter.grows and last.step in {round(m * last.steps) for m in MOMENTS}:
                     growth.append(last)
         except ConvscopeError as error:
-            stop.refusal = str(error)
+            chapter.refusal = str(error)
             return
         assert last is not None
-        stop.seconds = time.monotonic() - begun
-        stop.figures = list(stop.quote(last.figures).items())
+        chapter.seconds = time.monotonic() - begun
+        chapter.summary = list(chapter.quote(last.summary).items())
         shown = (
-            growth_picture(growth, self.photo if stop.technique.takes_image else None)
+            growth_picture(growth, self.photo if chapter.technique.takes_image else None)
             or last.picture
         )
         shown = shown.copy()
         shown.thumbnail((LARGEST, 4 * LARGEST))
-        stop.width, stop.height = shown.size
-        stop.picture = webp(shown)
-        stop.alt = f"{stop.technique.title} of {Path(self.path).stem}"
+        chapter.width, chapter.height = shown.size
+        chapter.picture = webp(shown)
+        chapter.alt = f"{chapter.technique.title} of {Path(self.path).stem}"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page: one file that needs nothing else."""
@@ -85,38 +85,38 @@ class Tour:
             net=self.net,
             photo_name=name.replace("_", " "),
             size=tuple(self.photo.shape[-2:]),
-            parameters=self.net.parameters,
-            stops=[stop for stop in self.stops if stop.picture or stop.refusal],
+            parameters=self.net.num_parameters,
+            chapters=[chapter for chapter in self.chapters if chapter.picture or chapter.refusal],
             seconds=round(time.monotonic() - self.begun),
             seed=self.seed,
             version=__version__,
         )
         return atomic.write_file(path, lambda file: _write(file, page))
 
-    def _ready(self, stop: Stop) -> Stop:
+    def _ready(self, chapter: Chapter) -> Chapter:
         """The stop with its run, or with the reason why this network has none."""
-        takes_image = stop.technique.takes_image
-        stop.command = self._command(stop)
+        takes_image = chapter.technique.takes_image
+        chapter.command = self._command(chapter)
         try:
             image = self.photo if takes_image else None
-            run = stop.technique.run(self.net, image, **stop.options)
-            stop.run = check(run) if stop.check else run
+            run = chapter.technique.run(self.net, image, **chapter.options)
+            chapter.run = check(run) if chapter.check else run
         except ConvscopeError as error:
-            stop.refusal = str(error)
-        return stop
+            chapter.refusal = str(error)
+        return chapter
 
-    def _command(self, stop: Stop) -> str:
-        words = ["convscope", stop.technique.name]
-        if stop.technique.takes_image:
+    def _command(self, chapter: Chapter) -> str:
+        words = ["convscope", chapter.technique.command]
+        if chapter.technique.takes_image:
             words.append(self.path)
-        for name, value in stop.options.items():
+        for name, value in chapter.options.items():
             for one in value if isinstance(value, tuple) else (value,):
                 words += [f"--{name.replace('_', '-')}", str(one)]
-        if stop.check:
+        if chapter.check:
             words.append("--check")
         if self.model:
             words += ["--model", self.model]
-        return shlex.join([*words, "-o", f"{stop.technique.name}.png"])
+        return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
 
 
 def _write(path: Path, text: str) -> None:

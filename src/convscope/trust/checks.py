@@ -28,7 +28,7 @@ CASCADE: Mapping[str, float] = {
 
 
 # Quick methods that rest on different ideas.
-OTHERS = ("saliency", "smoothgrad", "guided", "integrated_gradients", "gradcam")
+OTHERS = ("saliency", "smoothgrad", "guided_backprop", "integrated_gradients", "gradcam")
 
 
 MOVED = 2  # copies of the map elsewhere, for the control
@@ -47,12 +47,12 @@ def check(run: Run, *, seed: int = 0) -> Run:
     - Deletion and insertion (Petsiuk et al. 2018): does the score fall fast as the pixels that the
       map ranks first are hidden, and rise fast as they are shown? The control is the same map
       moved at random, which is as fine or coarse but points elsewhere.
-    - Randomisation (Adebayo et al. 2018): does the map change as the network forgets what it
+    - Randomization (Adebayo et al. 2018): does the map change as the network forgets what it
       learned, layer by layer from the output down? A map that does not shows the photo's edges.
     - Target: does the map change with what it explains?
     - Agreement: do other methods point to the same places?
 
-    `figures["check"]` has the numbers and, in "words", what they mean, by question.
+    `summary["check"]` has the numbers and, in "words", what they mean, by question.
 
     Raises:
         ConvscopeError: the run is of no attribution, or is about several images or whole layers.
@@ -89,12 +89,12 @@ def _checks(run: Run, last: Frame, seed: int) -> Iterator[Frame]:
     (unit,), (name,), heatmap = question.units, question.names({}), frame.heatmap[0]
     assert unit is not None
     photo, box = question.photo[0], net.box(question.photo)
-    figures: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
     panels: list[Panel] = list(last.panels)
 
     def shown() -> Frame:
-        found = copy.deepcopy(figures)
-        return replace(last, panels=tuple(panels), figures={**last.figures, "check": found})
+        found = copy.deepcopy(summary)
+        return replace(last, panels=tuple(panels), summary={**last.summary, "check": found})
 
     # Does the order of the map hide and show what matters first?
     falls, rises = curves(question, heatmap)
@@ -102,7 +102,7 @@ def _checks(run: Run, last: Frame, seed: int) -> Iterator[Frame]:
     chance_falls, chance_rises = (
         torch.tensor(lines).mean(0).tolist() for lines in zip(*moved, strict=True)
     )
-    figures |= {
+    summary |= {
         "deletion": area(falls),
         "insertion": area(rises),
         "deletion_moved": area(chance_falls),
@@ -125,9 +125,9 @@ def _checks(run: Run, last: Frame, seed: int) -> Iterator[Frame]:
     # Does it change as the network forgets?
     tiles = [_tile(frame, photo, box, "as trained")]
     forgot: dict[str, float] = {}
-    figures["randomised"] = forgot
+    summary["randomized"] = forgot
     for what, part in CASCADE.items():
-        other = _again(run, net.randomised(part, seed), unit)
+        other = _again(run, net.randomized(part, seed), unit)
         assert other.heatmap is not None
         forgot[what] = methods.similarity(heatmap, other.heatmap[0])
         tiles.append(_tile(other, photo, box, f"{what}: {forgot[what]:.2f}"))
@@ -138,10 +138,10 @@ def _checks(run: Run, last: Frame, seed: int) -> Iterator[Frame]:
     rival = _rival(net, question)
     other = _again(run, net, rival)
     assert other.heatmap is not None
-    figures["other_target"] = {str(rival): methods.similarity(heatmap, other.heatmap[0])}
+    summary["other_target"] = {str(rival): methods.similarity(heatmap, other.heatmap[0])}
     yield shown()
     agreement: dict[str, float] = {}
-    figures["agreement"] = agreement
+    summary["agreement"] = agreement
     for method in OTHERS:
         if method != run.technique:
             try:
@@ -150,9 +150,9 @@ def _checks(run: Run, last: Frame, seed: int) -> Iterator[Frame]:
                 continue
             assert found.heatmap is not None
             agreement[method] = methods.similarity(heatmap, found.heatmap[0])
-    bars = {f"the same for {rival}": figures["other_target"][str(rival)]}
+    bars = {f"the same for {rival}": summary["other_target"][str(rival)]}
     bars |= {registry.get(method).title: value for method, value in agreement.items()}
-    figures["words"] = _words(figures, str(rival))
+    summary["words"] = _words(summary, str(rival))
     caption = "how alike other maps are"
     names, values = tuple(bars), tuple(bars.values())
     panels += [Bars(names, values, "rank correlation", caption, ".2f"), sheet]
@@ -177,7 +177,7 @@ def _rival(net: Network, question: Question) -> Target:
     assert unit is not None and unit.channel is not None
     if unit.label is None:
         return replace(unit, channel=(unit.channel + 1) % net.shape(unit.layer)[0])
-    logits = net.logits(question.seen)[0].clone()
+    logits = net.logits(question.inputs)[0].clone()
     logits[unit.channel] = -torch.inf
     return net.target(int(logits.argmax()))
 
@@ -194,13 +194,13 @@ def _of_forgetting(similarity: float) -> str:
     return f"with half of the layers random the map is {how} ({similarity:.2f}): it shows {what}"
 
 
-def _words(figures: Mapping[str, Any], rival: str) -> dict[str, str]:
+def _words(summary: Mapping[str, Any], rival: str) -> dict[str, str]:
     """What the numbers mean, a sentence for each question."""
-    shown, shown_moved = figures["insertion"], figures["insertion_moved"]
-    hidden, hidden_moved = figures["deletion"], figures["deletion_moved"]
+    shown, shown_moved = summary["insertion"], summary["insertion_moved"]
+    hidden, hidden_moved = summary["deletion"], summary["deletion_moved"]
     up = "sooner" if shown > shown_moved else "no sooner"
     down = "sooner" if hidden < hidden_moved else "no sooner"
-    other = figures["other_target"][rival]
+    other = summary["other_target"][rival]
     changed = "another one"
     if other > ALIKE:
         changed = "much the same: it shows where, and not why the one and not the other"
@@ -208,6 +208,6 @@ def _words(figures: Mapping[str, Any], rival: str) -> dict[str, str]:
         "insertion": f"its highest pixels, shown, bring the score up {up} than those of the same"
         f" map moved elsewhere ({shown:.2f} against {shown_moved:.2f})",
         "deletion": f"hidden, they bring it down {down} ({hidden:.2f} against {hidden_moved:.2f})",
-        "random weights": _of_forgetting(figures["randomised"]["half random"]),
+        "random weights": _of_forgetting(summary["randomized"]["half random"]),
         "another target": f"for {rival} the map is {changed} ({other:.2f})",
     }

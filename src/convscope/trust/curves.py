@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from convscope.attribution import Question, filled
+from convscope.attribution import Question, baseline_images
 from convscope.errors import ConvscopeError
 from convscope.system import batched
 
@@ -13,7 +13,7 @@ CURVE_STEPS = 32
 
 
 def curves(
-    question: Question, heatmap: Tensor, steps: int = CURVE_STEPS, batch: int = 16
+    question: Question, heatmap: Tensor, steps: int = CURVE_STEPS, batch_size: int = 16
 ) -> tuple[list[float], list[float]]:
     """Deletion and insertion: the score as pixels are hidden, or shown, in a map's order.
 
@@ -24,7 +24,7 @@ def curves(
     Raises:
         ConvscopeError: a score of zero or below, of which there are no parts.
     """
-    net, seen, (unit,) = question.net, question.seen, question.units
+    net, inputs, (unit,) = question.net, question.inputs, question.units
     of_class = unit is not None and unit.label is not None
     shuffled = torch.randperm(heatmap.numel(), generator=torch.Generator().manual_seed(0))
     order = shuffled[
@@ -32,9 +32,9 @@ def curves(
     ]
     ranks = torch.empty(len(order), dtype=torch.long)
     ranks[order] = torch.arange(len(order))
-    ranks = ranks.view(heatmap.shape).to(seen.device)
+    ranks = ranks.view(heatmap.shape).to(inputs.device)
     limits = torch.linspace(0, len(order), steps + 1)
-    whole = 1.0 if of_class else float(question.score(seen))
+    whole = 1.0 if of_class else float(question.score(inputs))
     if whole <= 0:
         raise ConvscopeError(f"the photo does not excite {unit}: there is no score to hide or show")
 
@@ -43,10 +43,12 @@ def curves(
             taken = ranks < limits[part].view(-1, 1, 1, 1).to(ranks.device)
             return question.score(torch.where(taken, after, before), probability=of_class)
 
-        done = [value for parts in batched(steps + 1, batch, work) for _, value in parts]
+        done = [value for parts in batched(steps + 1, batch_size, work) for _, value in parts]
         return (torch.cat(done) / whole).tolist()
 
-    return line(seen, filled(net, seen, "mean")), line(filled(net, seen, "blur"), seen)
+    return line(inputs, baseline_images(net, inputs, "mean")), line(
+        baseline_images(net, inputs, "blur"), inputs
+    )
 
 
 def moved_at_random(heatmap: Tensor, count: int, seed: int) -> list[Tensor]:

@@ -33,7 +33,7 @@ def attribute(
     """The last frame of an attribution method, its `heatmap` (N, H, W) always there.
 
     A method that gives only a gradient is mapped as saliency is: the largest |value| of its
-    colours.
+    colors.
 
     Raises:
         ConvscopeError: the technique is no attribution, or refuses this network or image.

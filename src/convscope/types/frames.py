@@ -17,7 +17,7 @@ class Frame:
     A technique yields these; the last one is its result. Tensors lead with the batch:
     `image` (N, 3, H, W) RGB in [0, 1], `gradient` (N, 3, H, W) of the score by the image that the
     network saw, `heatmap` (N, H, W) in score units, `score` (N,). `arrays` holds what has no name
-    of its own, `figures` what a person would quote. `activations` are those the objective read.
+    of its own, `summary` what a person would quote. `activations` are those the objective read.
     """
 
     panels: tuple[Panel, ...] = ()
@@ -28,7 +28,7 @@ class Frame:
     heatmap: Tensor | None = None
     score: Tensor | None = None
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
-    figures: Mapping[str, object] = field(default_factory=dict)
+    summary: Mapping[str, object] = field(default_factory=dict)
     activations: Mapping[str, Tensor] = field(default_factory=dict)
 
 

@@ -25,7 +25,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class SignedPicture:
-    """A panel of signed colours (3, H, W), a gradient say, drawn around grey: grey is zero."""
+    """A panel of signed colors (3, H, W), a gradient say, drawn around gray: gray is zero."""
 
     values: Tensor
     caption: str = ""
@@ -35,8 +35,8 @@ class SignedPicture:
 class HeatMap:
     """A panel that is a map (H, W) in the units that `label` names, drawn over `photo` where given.
 
-    A signed map gets a diverging colour map centred on zero. `box` tells which part of the photo
-    the map covers. `clip` is the quantile at which colours saturate, of |values| where signed: it
+    A signed map gets a diverging color map centered on zero. `box` tells which part of the photo
+    the map covers. `clip` is the quantile at which colors saturate, of |values| where signed: it
     changes the picture, never the values. `top` is the value itself, for maps on one scale: it
     wins over `clip`, and an unsigned map then begins at zero.
     """
@@ -53,7 +53,7 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Grid:
-    """A panel of many small images: (K, 1, h, w) grey maps or (K, 3, h, w) RGB.
+    """A panel of many small images: (K, 1, h, w) gray maps or (K, 3, h, w) RGB.
 
     Values are shown between `low` and `high` (each tile's own extremes where None). `marked` tiles
     are crossed out (dead channels, say), `rows` are captions of whole rows. `tile_inches` is the
@@ -75,7 +75,7 @@ class Grid:
 class Sheet:
     """A panel of many small maps: a strip of layers, a table of methods and targets.
 
-    Each is drawn as its HeatMap says, its caption below it, without a colour bar; `rows` are
+    Each is drawn as its HeatMap says, its caption below it, without a color bar; `rows` are
     captions of whole rows. `tile_inches` is the side of a square as large as a tile.
     """
 

@@ -69,7 +69,7 @@ class Layer:
     name: str
     type: str
     shape: tuple[int, ...]
-    parameters: int
+    num_parameters: int
     rows: Axis | None
     columns: Axis | None
     activation: str | None = None
@@ -86,7 +86,7 @@ class Layer:
 
     @property
     def stride(self) -> tuple[float, float] | None:
-        """Input pixels between neighbouring units, down and across."""
+        """Input pixels between neighboring units, down and across."""
         return (self.rows.jump, self.columns.jump) if self.rows and self.columns else None
 
     @property
@@ -96,7 +96,7 @@ class Layer:
 
 
 class Box(NamedTuple):
-    """A rectangle on a photograph, in its pixels; edges, not centres, so it may be fractional."""
+    """A rectangle on a photograph, in its pixels; edges, not centers, so it may be fractional."""
 
     top: float
     left: float

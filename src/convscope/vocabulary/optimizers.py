@@ -1,4 +1,4 @@
-"""Optimisers: how far to go along the gradient. Values that make a `torch.optim.Optimizer`."""
+"""Optimizers: how far to go along the gradient. Values that make a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Optimiser:
+class Optimizer:
     """How a climb steps."""
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
@@ -17,71 +17,71 @@ class Optimiser:
 
 
 @dataclass(frozen=True)
-class sgd(Optimiser):
-    """Along the gradient by `rate`, with momentum if wanted."""
+class sgd(Optimizer):
+    """Along the gradient by `lr`, with momentum if wanted."""
 
-    rate: float = 1.0
+    lr: float = 1.0
     momentum: float = 0.0
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.SGD([parameters], lr=self.rate, momentum=self.momentum, fused=True)
+        return torch.optim.SGD([parameters], lr=self.lr, momentum=self.momentum, fused=True)
 
 
 @dataclass(frozen=True)
-class sign(Optimiser):
-    """By `rate` along the sign of the gradient, in every pixel (Goodfellow et al. 2015)."""
+class sign(Optimizer):
+    """By `lr` along the sign of the gradient, in every pixel (Goodfellow et al. 2015)."""
 
-    rate: float = 1 / 255
+    lr: float = 1 / 255
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
-        return _Sign([parameters], {"lr": self.rate})
+        return _Sign([parameters], {"lr": self.lr})
 
 
 @dataclass(frozen=True)
-class adam(Optimiser):
-    """Adam (Kingma & Ba 2015); after every step the rate is multiplied by `fall`."""
+class adam(Optimizer):
+    """Adam (Kingma & Ba 2015); after every step the rate is multiplied by `lr_decay`."""
 
-    rate: float = 0.05
-    fall: float = 1.0
+    lr: float = 0.05
+    lr_decay: float = 1.0
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
-        optimiser = torch.optim.Adam([parameters], lr=self.rate, fused=True)
-        optimiser.register_step_post_hook(self._fall)
-        return optimiser
+        optimizer = torch.optim.Adam([parameters], lr=self.lr, fused=True)
+        optimizer.register_step_post_hook(self._decay)
+        return optimizer
 
-    def _fall(self, optimiser: torch.optim.Optimizer, *_: object) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] *= self.fall
+    def _decay(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] *= self.lr_decay
 
 
 @dataclass(frozen=True)
-class nadam(Optimiser):
+class nadam(Optimizer):
     """Adam with Nesterov's momentum (Dozat 2016)."""
 
-    rate: float = 0.05
+    lr: float = 0.05
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.NAdam([parameters], lr=self.rate)
+        return torch.optim.NAdam([parameters], lr=self.lr)
 
 
 @dataclass(frozen=True)
-class lbfgs(Optimiser):
-    """L-BFGS with a line search (Liu and Nocedal 1989); a step looks up to `looks` times.
+class lbfgs(Optimizer):
+    """L-BFGS with a line search (Liu and Nocedal 1989); a step looks up to `max_evals` times.
 
     It takes the score for a fixed function, so it goes with no prior that changes by chance.
     """
 
-    rate: float = 1.0
-    memory: int = 20
-    looks: int = 5
+    lr: float = 1.0
+    history_size: int = 20
+    max_evals: int = 5
 
     def over(self, parameters: Tensor) -> torch.optim.Optimizer:
         return torch.optim.LBFGS(
             [parameters],
-            lr=self.rate,
-            max_iter=self.looks,
-            max_eval=self.looks,
-            history_size=self.memory,
+            lr=self.lr,
+            max_iter=self.max_evals,
+            max_eval=self.max_evals,
+            history_size=self.history_size,
             line_search_fn="strong_wolfe",
         )
 

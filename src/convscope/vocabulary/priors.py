@@ -45,7 +45,7 @@ class jitter(Prior):
 
 
 @dataclass(frozen=True)
-class wander(Prior):
+class random_affine(Prior):
     """The network sees the image turned by up to `rotate` degrees, scaled between the two factors
     of `scale` and shifted by up to `shift` pixels; the border is mirrored."""
 
@@ -76,22 +76,22 @@ class wander(Prior):
 @dataclass(frozen=True)
 class crop(Prior):
     """The network sees a random part of the image, enlarged to its size: a square whose side lies
-    between the two `parts` of the image's, its middle around the image's by `spread` of it (Fel et
+    between the two `fractions` of the image's, its middle around the image's by `spread` of it (Fel et
     al. 2023)."""
 
-    parts: tuple[float, float] = (0.3, 0.8)
+    fractions: tuple[float, float] = (0.3, 0.8)
     spread: float = 0.15
 
     def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
-        low, high = self.parts
-        part = low + (high - low) * float(torch.rand((), generator=generator))
+        low, high = self.fractions
+        fraction = low + (high - low) * float(torch.rand((), generator=generator))
         down, across = (torch.randn(2, generator=generator) * 2 * self.spread).tolist()
         # Affine grids reach from -1 to 1: the middle may go no further than the part fits.
-        reach = 1 - part
+        reach = 1 - fraction
         theta = torch.tensor(
             [
-                [part, 0, min(max(across, -reach), reach)],
-                [0, part, min(max(down, -reach), reach)],
+                [fraction, 0, min(max(across, -reach), reach)],
+                [0, fraction, min(max(down, -reach), reach)],
             ],
             dtype=image.dtype,
             device=image.device,
@@ -100,7 +100,7 @@ class crop(Prior):
 
 
 @dataclass(frozen=True)
-class speckle(Prior):
+class gaussian_noise(Prior):
     """The network sees the image with Gaussian noise of deviation `sigma`."""
 
     sigma: float = 0.08
@@ -135,29 +135,29 @@ class smooth_gradient(Prior):
 
 
 @dataclass(frozen=True)
-class natural_colours(Prior):
-    """A `share` of the gradient times the covariance of natural colours, where hue follows
-    brightness; the rest in its own colours."""
+class natural_colors(Prior):
+    """A `fraction` of the gradient times the covariance of natural colors, where hue follows
+    brightness; the rest in its own colors."""
 
-    share: float = 1.0
+    fraction: float = 1.0
 
     def gradient(self, gradient: Tensor) -> Tensor:
         if gradient.shape[1] != 3:
             return gradient
-        matrix = tensors.colour_matrix(gradient)
+        matrix = tensors.color_matrix(gradient)
         natural = torch.einsum("rc,nchw->nrhw", matrix @ matrix.T, gradient)
-        return natural if self.share == 1 else gradient.lerp(natural, self.share)
+        return natural if self.fraction == 1 else gradient.lerp(natural, self.fraction)
 
 
 @dataclass(frozen=True)
 class decay(Prior):
-    """Pulls every pixel towards mid-grey by this fraction a step (L2)."""
+    """Pulls every pixel towards mid-gray by this fraction a step (L2)."""
 
-    rate: float = 1e-4
+    fraction: float = 1e-4
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
-        return 0.5 + (image - 0.5) * (1 - self.rate)
+        return 0.5 + (image - 0.5) * (1 - self.fraction)
 
 
 @dataclass(frozen=True)
@@ -174,40 +174,40 @@ class blur(Prior):
 
 @dataclass(frozen=True)
 class clip_small_pixels(Prior):
-    """Makes grey, after each step, this part of the pixels: those nearest to grey (Yosinski et al.
+    """Makes gray, after each step, this part of the pixels: those nearest to gray (Yosinski et al.
     2015)."""
 
-    part: float = 0.2
+    fraction: float = 0.2
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
         size = (image - 0.5).square().sum(1, keepdim=True)
-        return torch.where(size < _least(size, self.part), 0.5, image)
+        return torch.where(size < _least(size, self.fraction), 0.5, image)
 
 
 @dataclass(frozen=True)
 class clip_small_gradients(Prior):
     """Leaves alone this part of the pixels: those that the gradient would change least."""
 
-    part: float = 0.2
+    fraction: float = 0.2
 
     def gradient(self, gradient: Tensor) -> Tensor:
         size = gradient.square().sum(1, keepdim=True)
-        return torch.where(size < _least(size, self.part), 0, gradient)
+        return torch.where(size < _least(size, self.fraction), 0, gradient)
 
 
 @dataclass(frozen=True, eq=False)
-class ball(Prior):
-    """Keeps the image within `radius` of `centre` (N, C, H, W), by its L2 norm or by every pixel
+class project_to_ball(Prior):
+    """Keeps the image within `radius` of `center` (N, C, H, W), by its L2 norm or by every pixel
     ("inf")."""
 
-    centre: Tensor
+    center: Tensor
     radius: float
     norm: Literal["l2", "inf"] = "l2"
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
-        change = image - self.centre.to(image)
+        change = image - self.center.to(image)
         if self.norm == "inf":
             return image - change + change.clamp(-self.radius, self.radius)
         size = change.square().sum((1, 2, 3), keepdim=True).sqrt()
@@ -215,7 +215,7 @@ class ball(Prior):
 
 
 @dataclass(frozen=True)
-class box(Prior):
+class clamp(Prior):
     """Keeps every pixel between `low` and `high`."""
 
     low: float = 0.0
@@ -226,9 +226,9 @@ class box(Prior):
         return image.clamp(self.low, self.high)
 
 
-def _least(values: Tensor, part: float) -> Tensor:
+def _least(values: Tensor, fraction: float) -> Tensor:
     """The value (N, 1, 1, 1) below which this part of each image's values (N, 1, H, W) lies."""
     flat = values.flatten(1).sort(1).values
-    rank = min(int(part * flat.shape[1]), flat.shape[1] - 1)
+    rank = min(int(fraction * flat.shape[1]), flat.shape[1] - 1)
     least: Tensor = flat[:, rank].view(-1, 1, 1, 1)
     return least

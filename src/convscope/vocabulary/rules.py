@@ -4,7 +4,7 @@ The forward pass stays exact. A rule is a `TorchFunctionMode`: inside `with guid
 piecewise linear activation (ReLU, ReLU6, LeakyReLU, hardtanh, clamp), written as a module or a
 function, in place or reused, sends its gradient back by the rule. The network is left alone.
 
-Rules are not odd functions: rule(-g) is not -rule(g). Climb a score; do not minimise its negative.
+Rules are not odd functions: rule(-g) is not -rule(g). Climb a score; do not minimize its negative.
 """
 
 from __future__ import annotations

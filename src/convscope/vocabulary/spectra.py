@@ -1,4 +1,4 @@
-"""The spectrum of natural images: how strong each frequency is, in decorrelated colours.
+"""The spectrum of natural images: how strong each frequency is, in decorrelated colors.
 
 A file of one holds the mean magnitude of photographs, from which `maco` starts. One comes with the
 package, of photographs in the public domain; `convscope spectrum FOLDER` makes others.
@@ -52,7 +52,7 @@ def measure(photographs: Iterable[Tensor], size: int = SIZE) -> Tensor:
             count += 1
     if not count:
         raise ConvscopeError("a spectrum needs at least one photograph")
-    total[:, 0, 0] = 0  # the mean colour is left grey
+    total[:, 0, 0] = 0  # the mean color is left gray
     return total / count
 
 

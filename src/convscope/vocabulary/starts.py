@@ -18,8 +18,8 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.vocabulary import spectra
 
-# How far a step of a coefficient moves the image before the sigmoid: larger saturates the colours,
-# smaller leaves it grey (tried by eye at Adam's rate of 0.05).
+# How far a step of a coefficient moves the image before the sigmoid: larger saturates the colors,
+# smaller leaves it gray (tried by eye at Adam's rate of 0.05).
 GAIN = 1 / 6
 
 
@@ -50,7 +50,7 @@ class photo(Start):
 
 @dataclass(frozen=True)
 class noise(Start):
-    """`count` images of Gaussian noise of deviation `sigma` around mid-grey; 0 is plain grey."""
+    """`count` images of Gaussian noise of deviation `sigma` around mid-gray; 0 is plain gray."""
 
     sigma: float = 0.05
     count: int = 1
@@ -64,7 +64,7 @@ class noise(Start):
 
 @dataclass(frozen=True)
 class zeros(Start):
-    """`count` images that are zero once normalised: the mean colour of the network's training."""
+    """`count` images that are zero once normalized: the mean color of the network's training."""
 
     count: int = 1
     size: int | None = None
@@ -76,7 +76,7 @@ class zeros(Start):
 
 @dataclass(frozen=True, eq=False)
 class fourier(Start):
-    """Fourier coefficients of decorrelated colours, weighted by 1 / f^decay, through a sigmoid.
+    """Fourier coefficients of decorrelated colors, weighted by 1 / f^decay, through a sigmoid.
 
     From `image` (N, 3, H, W) if given, else `count` images of noise of deviation `sigma` in each
     coefficient (Olah, Mordvintsev & Schubert 2017).
@@ -127,10 +127,10 @@ class maco(Start):
         height, width = sides(net, self.size)
         known = spectra.load(self.spectrum)
         if len(net.mean) == 1:
-            known = known[:1]  # the first of the decorrelated colours is brightness
+            known = known[:1]  # the first of the decorrelated colors is brightness
         elif len(known) != len(net.mean):
             raise ConvscopeError(
-                f"the spectrum has {len(known)} colours and {net.name} takes {len(net.mean)}; make"
+                f"the spectrum has {len(known)} colors and {net.name} takes {len(net.mean)}; make"
                 " one of other photographs with convscope spectrum"
             )
         magnitude = self.contrast * spectra.fitted(known, height, width).to(net.device, net.dtype)

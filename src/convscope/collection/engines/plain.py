@@ -22,5 +22,5 @@ class Plain:
         self, net: Network, settings: Settings, folder: Path, shards: Sequence[Shard]
     ) -> Iterator[Step]:
         extract = Extract(net, settings)
-        looker = extract.looker(folder)
-        yield from extract(batches(looker, shards, settings.batch, self.workers))
+        decoder = extract.decoder(folder)
+        yield from extract(batches(decoder, shards, settings.batch_size, self.workers))

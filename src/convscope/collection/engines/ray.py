@@ -76,15 +76,15 @@ class _Actor:
     ) -> None:
         keep_pages()
         net = _ray().get(net)
-        self.extract = Extract(net.on("cuda" if on_gpu else "cpu"), settings)
+        self.extract = Extract(net.to("cuda" if on_gpu else "cpu"), settings)
         self.folder, self.workers = folder, workers
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
         steps = []
         for packed in rows["shard"]:
             shard: Shard = pickle.loads(packed)
-            looker, size = self.extract.looker(self.folder), self.extract.settings.batch
-            *_, last = self.extract(batches(looker, [shard], size, self.workers))
+            decoder, size = self.extract.decoder(self.folder), self.extract.settings.batch_size
+            *_, last = self.extract(batches(decoder, [shard], size, self.workers))
             steps.append(pickle.dumps(last._replace(files=len(shard.files))))
         return {"step": steps}
 

@@ -16,13 +16,13 @@ from convscope.types import Array
 def write_atlas(
     path: str | os.PathLike[str],
     columns: Columns,
-    neighbours: tuple[Array, Array] | None = None,
+    neighbors: tuple[Array, Array] | None = None,
 ) -> Path:
     """A Parquet file that Embedding Atlas opens, all or nothing:
 
         embedding-atlas PATH --x x --y y --image thumbnail
 
-    and `--neighbors neighbors` where `neighbours` are given, as rows of each image's nearest and
+    and `--neighbors neighbors` where `neighbors` are given, as rows of each image's nearest and
     their distances, both (N, k).
     """
     import pyarrow as pa
@@ -43,7 +43,7 @@ def write_atlas(
         "label": columns.labels,
         "prediction": columns.predictions,
         "probability": columns.probabilities,
-        "neighbors": neighbours,
+        "neighbors": neighbors,
     }
     for name, column in lacking.items():
         if column is None:
@@ -68,10 +68,10 @@ def write_atlas(
                 if columns.probabilities is not None:
                     sure = np.asarray(columns.probabilities[some], np.float32)
                     values["probability"] = pa.array(sure, from_pandas=True)  # NaN is no number
-                if neighbours is not None:
+                if neighbors is not None:
                     values["neighbors"] = [
                         {"ids": ids.tolist(), "distances": far.tolist()}
-                        for ids, far in zip(*(part[some] for part in neighbours), strict=True)
+                        for ids, far in zip(*(part[some] for part in neighbors), strict=True)
                     ]
                 writer.write_table(pa.table(values, schema=schema))
 

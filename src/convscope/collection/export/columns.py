@@ -23,7 +23,7 @@ class Columns:
 
     Columns are read a batch at a time, so they may be lazy. `places` (N, 2) are those of a map,
     `thumbnails` files (JPEG, say), `predictions` what the network says and `probabilities` how
-    sure it is (NaN where it says nothing), `codes` (N, D). A label of None is unknown.
+    sure it is (NaN where it says nothing), `embeddings` (N, D). A label of None is unknown.
     """
 
     paths: Sequence[str]
@@ -32,7 +32,7 @@ class Columns:
     labels: Sequence[str | None] | None = None
     predictions: Sequence[str | None] | None = None
     probabilities: Array | None = None
-    codes: Array | None = None
+    embeddings: Array | None = None
 
     def __post_init__(self) -> None:
         for name, column in vars(self).items():

@@ -22,7 +22,7 @@ def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "
 
         dataset = fiftyone.Dataset.from_json(PATH)
 
-    Samples have `ground_truth`, `prediction` with its confidence, `embedding` (the code) and the
+    Samples have `ground_truth`, `prediction` with its confidence, `embedding` (the embedding) and the
     coordinates `x` and `y`, as far as they are known. Where paths are relative, `from_json` is to
     be told the folder that they begin in: `rel_dir=FOLDER`.
     """
@@ -40,7 +40,7 @@ def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "
     lacking = {
         "ground_truth": columns.labels,
         "prediction": columns.predictions,
-        "embedding": columns.codes,
+        "embedding": columns.embeddings,
     }
     for field, column in lacking.items():
         if column is None:
@@ -71,8 +71,8 @@ def _samples(columns: Columns) -> Iterator[dict[str, object]]:
                 sample["ground_truth"] = _classification(columns.labels[i])
             if columns.predictions is not None:
                 sample["prediction"] = _classification(columns.predictions[i], columns.sure(i))
-            if columns.codes is not None:
-                sample["embedding"] = _vector(columns.codes[i])
+            if columns.embeddings is not None:
+                sample["embedding"] = _vector(columns.embeddings[i])
             yield sample
 
 

@@ -21,10 +21,10 @@ from convscope.files import write_file
 ON_PAGE = 20_000  # images that a browser moves smoothly
 
 
-ALL_NEIGHBOURS = 20_000  # images among which all are compared with all
+ALL_NEIGHBORS = 20_000  # images among which all are compared with all
 
 
-NEIGHBOURS = 10
+NEIGHBORS = 10
 
 
 ENDINGS = {".html": "page", ".parquet": "atlas", ".json": "fiftyone", "": "projector"}
@@ -60,8 +60,8 @@ def _page(found: Index, made: Layout, output: Path) -> Path:
         images["path"].to_pylist(),
         title=found.folder.name,
         labels=images["label"].to_pylist(),
-        predictions=[found.said(row) or None for row in rows],
-        figures={
+        predictions=[found.prediction(row) or None for row in rows],
+        summary={
             "network": found.identity["network"]["name"],
             "map": made.method,
             "trustworthiness": f"{made.trustworthiness:.2f}",
@@ -79,10 +79,10 @@ def _write_text(text: str, file: Path) -> None:
 
 def _atlas(found: Index, made: Layout, output: Path) -> Path:
     near = None
-    if 1 < len(found) <= ALL_NEIGHBOURS:
-        everything = np.asarray(found.codes, np.float32)
-        wanted = min(NEIGHBOURS + 1, len(found))
-        near = exact(found.codes, everything, wanted).besides(np.arange(len(found)))
+    if 1 < len(found) <= ALL_NEIGHBORS:
+        everything = np.asarray(found.embeddings, np.float32)
+        wanted = min(NEIGHBORS + 1, len(found))
+        near = exact(found.embeddings, everything, wanted).besides(np.arange(len(found)))
     return atlas.write_atlas(output, _columns(found, made), near)
 
 
@@ -112,9 +112,11 @@ def _columns(found: Index, made: Layout, absolute: bool = False) -> columns.Colu
         places=made.places,
         thumbnails=_Thumbnails(found),
         labels=labels if any(labels) else None,
-        predictions=[found.said(row) or None for row in range(len(found))] if classes else None,
+        predictions=[found.prediction(row) or None for row in range(len(found))]
+        if classes
+        else None,
         probabilities=np.array(sure) if classes else None,
-        codes=found.codes,
+        embeddings=found.embeddings,
     )
 
 

@@ -34,7 +34,7 @@ def page(
     title: str,
     labels: Sequence[str | None] | None = None,
     predictions: Sequence[str | None] | None = None,
-    figures: Mapping[str, object] | None = None,
+    summary: Mapping[str, object] | None = None,
     notes: Sequence[str] = (),
     grid: Array | None = None,
 ) -> str:
@@ -42,7 +42,7 @@ def page(
 
     `thumbnails` are files (JPEG, say), square by their looks; `names` are what images are called
     (their paths), `labels` and `predictions` what they show and what the network says, in the words
-    to be shown. `figures` stand below the title. Where there is a `grid` of `unique_grid`, the page
+    to be shown. `summary` stand below the title. Where there is a `grid` of `unique_grid`, the page
     has a switch to it. All text may be anything.
     """
     count = len(names)
@@ -55,8 +55,8 @@ def page(
     shift = (wide - np.array([spread.width, spread.height])) / 2
     tile = _side(thumbnails)
     across = SHEET // tile
-    colours: list[Array] = []
-    sheets = [_base64(sheet) for sheet in _sheets(thumbnails, tile, across, colours)]
+    colors: list[Array] = []
+    sheets = [_base64(sheet) for sheet in _sheets(thumbnails, tile, across, colors)]
     data = {
         "names": [as_utf8(name) for name in names],
         "labels": [None if label is None else as_utf8(label) for label in labels],
@@ -64,7 +64,7 @@ def page(
         "places": _base64(((spread.places + shift) / wide).astype("<f4").tobytes()),
         "cells": None if grid is None else _base64(_cells(grid, count).astype("<f4").tobytes()),
         "cell": 0 if grid is None else 1 / max(grid.shape),
-        "colours": _base64(np.stack(colours).tobytes()),
+        "colors": _base64(np.stack(colors).tobytes()),
         "wide": wide,
         "tile": tile,
         "across": across,
@@ -75,7 +75,7 @@ def page(
     return environment.from_string(source).render(
         title=as_utf8(title),
         count=count,
-        figures=[(as_utf8(name), as_utf8(str(value))) for name, value in (figures or {}).items()],
+        summary=[(as_utf8(name), as_utf8(str(value))) for name, value in (summary or {}).items()],
         notes=[as_utf8(note) for note in notes],
         grid=_shown(grid, count),
         data=data,
@@ -86,14 +86,14 @@ def _side(thumbnails: Sequence[bytes]) -> int:
     """Of a thumbnail on the page: as large as the first, unless the page became too large."""
     with Image.open(io.BytesIO(thumbnails[0])) as first:
         own = max(first.size)
-    most = min(LARGEST, own, math.isqrt(PIXELS // len(thumbnails)))
-    return max(SMALLEST, most // 16 * 16)  # so that neighbours on a sheet share no block
+    limit = min(LARGEST, own, math.isqrt(PIXELS // len(thumbnails)))
+    return max(SMALLEST, limit // 16 * 16)  # so that neighbors on a sheet share no block
 
 
 def _sheets(
-    thumbnails: Sequence[bytes], tile: int, across: int, colours: list[Array]
+    thumbnails: Sequence[bytes], tile: int, across: int, colors: list[Array]
 ) -> Iterator[bytes]:
-    """WebP files of thumbnails, row by row; `colours` gets the mean of each."""
+    """WebP files of thumbnails, row by row; `colors` gets the mean of each."""
     for first in range(0, len(thumbnails), across * across):
         some = thumbnails[first : first + across * across]
         rows = math.ceil(len(some) / across)
@@ -101,7 +101,7 @@ def _sheets(
         for i, file in enumerate(some):
             with Image.open(io.BytesIO(file)) as opened:
                 shown = opened.convert("RGB").resize((tile, tile), Image.Resampling.LANCZOS)
-            colours.append(np.asarray(shown).mean((0, 1)).round().astype(np.uint8))
+            colors.append(np.asarray(shown).mean((0, 1)).round().astype(np.uint8))
             sheet.paste(shown, (i % across * tile, i // across * tile))
         buffer = io.BytesIO()
         sheet.save(buffer, "WEBP", quality=80, method=2)

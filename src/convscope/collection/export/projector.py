@@ -28,24 +28,24 @@ def write_projector(folder: str | os.PathLike[str], columns: Columns) -> Path:
 
         tensorboard --logdir FOLDER
 
-    It has the codes, labels and thumbnails, and lays them out by itself. The thumbnails are one
+    It has the embeddings, labels and thumbnails, and lays them out by itself. The thumbnails are one
     picture of at most 8,192 pixels a side, so the more there are, the smaller they get.
 
     Raises:
-        ConvscopeError: without codes, or where the folder is there already.
+        ConvscopeError: without embeddings, or where the folder is there already.
     """
-    codes = columns.codes
-    if codes is None:
-        raise ConvscopeError("the projector needs the codes")
+    embeddings = columns.embeddings
+    if embeddings is None:
+        raise ConvscopeError("the projector needs the embeddings")
     count, across = len(columns.paths), math.isqrt(len(columns.paths) - 1) + 1
     side = min(TILE, SPRITE // across)
     if not side:
         raise ConvscopeError(f"the projector shows at most {SPRITE**2:,} images")
 
     def write(place: Path) -> None:
-        with (place / "codes.bytes").open("wb") as file:
+        with (place / "embeddings.bytes").open("wb") as file:
             for some in columns.batches():
-                block = np.ascontiguousarray(codes[some], "<f4")
+                block = np.ascontiguousarray(embeddings[some], "<f4")
                 if not some.start:
                     not_as_text(block)
                 file.write(block.tobytes())
@@ -62,10 +62,10 @@ def write_projector(folder: str | os.PathLike[str], columns: Columns) -> Path:
         sprite.save(place / "sprite.png", compress_level=3)
         (place / "projector_config.pbtxt").write_text(
             "embeddings {\n"
-            '  tensor_name: "codes"\n'
-            '  tensor_path: "codes.bytes"\n'
+            '  tensor_name: "embeddings"\n'
+            '  tensor_path: "embeddings.bytes"\n'
             f"  tensor_shape: {count}\n"
-            f"  tensor_shape: {codes.shape[1]}\n"
+            f"  tensor_shape: {embeddings.shape[1]}\n"
             '  metadata_path: "metadata.tsv"\n'
             "  sprite {\n"
             '    image_path: "sprite.png"\n'

@@ -29,7 +29,7 @@ class Arrangement(NamedTuple):
 
 def nearest_grid(places: Array, side: int) -> Array:
     """Rows of `places` (N, 2) as (side, side): for each cell of a grid over the map the image that
-    is nearest to its middle, as in Karpathy's picture of CNN codes.
+    is nearest to its middle, as in Karpathy's picture of CNN embeddings.
 
     The grid is as wide and as high as the map, whose second coordinate goes down. An image may be
     in several cells, and some are in none. Of images at one place the first counts.
@@ -98,7 +98,7 @@ def _check(places: Array) -> None:
     if places.ndim != 2 or places.shape[1] != 2 or not len(places):
         raise ConvscopeError(f"places must be (images, 2), not {tuple(places.shape)}")
     if not np.isfinite(places).all():
-        raise ConvscopeError("places must be finite; lay the codes out again")
+        raise ConvscopeError("places must be finite; lay the embeddings out again")
 
 
 def _scaled(places: Array) -> Array:

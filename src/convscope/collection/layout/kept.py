@@ -25,14 +25,14 @@ def laid_out(
     sample: int | None = None,
     seed: int = 0,
 ) -> Layout:
-    """`layout` of an index's codes, worked out once for each choice of options."""
+    """`layout` of an index's embeddings, worked out once for each choice of options."""
     options = {"method": method, "perplexity": perplexity, "sample": sample, "seed": seed}
     key = json.dumps([found.digest, options], sort_keys=True)
     name = f"{method}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     file = found.path / "maps" / name
     with suppress(Exception):  # as many as there are ways to damage a file
         return _read(file)
-    made = layout(found.codes, method, perplexity=perplexity, sample=sample, seed=seed)
+    made = layout(found.embeddings, method, perplexity=perplexity, sample=sample, seed=seed)
     # Where an index can only be read, its maps are made anew each time.
     with suppress(OSError, ConvscopeError):
         file.parent.mkdir(exist_ok=True)

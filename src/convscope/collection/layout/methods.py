@@ -1,4 +1,4 @@
-"""Maps of codes: a place in the plane for each image, near those whose codes are near its own."""
+"""Maps of embeddings: a place in the plane for each image, near those whose embeddings are near its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METHODS = ("pca", "tsne", "isomap", "umap")
 SAMPLES = {"tsne": 20_000, "isomap": 4_000, "umap": 20_000}
 
 
-COMPONENTS = 50  # what the other methods get of a code
+COMPONENTS = 50  # what the other methods get of a embedding
 
 
 FEWEST = 5  # images that these have something to say about
@@ -40,9 +40,9 @@ class Layout:
     """Where images lie on a map, and how far to believe it.
 
     `places` (N, 2) are float32, in units of the method. `trustworthiness` (Venna and Kaski 2001)
-    falls where images are near on the map whose codes are not; `recall` is the share of the ten
-    nearest by code that are among the ten nearest on the map. Both are 1 at best, and told of a
-    random sample of at most 2,000 images, in which neighbours are further away than among all.
+    falls where images are near on the map whose embeddings are not; `recall` is the share of the ten
+    nearest by embedding that are among the ten nearest on the map. Both are 1 at best, and told of a
+    random sample of at most 2,000 images, in which neighbors are further away than among all.
     `embedded` images were laid out together, the others placed among them. `notes` say in words
     what is not as the caller may expect.
     """
@@ -56,16 +56,16 @@ class Layout:
 
 
 def layout(
-    codes: Array,
+    embeddings: Array,
     method: str = "tsne",
     *,
     perplexity: float = 30,
     sample: int | None = None,
     seed: int = 0,
 ) -> Layout:
-    """A map of codes (N, D), an array of any float type, or one on disk, read block by block.
+    """A map of embeddings (N, D), an array of any float type, or one on disk, read block by block.
 
-    "pca" are the two directions in which codes vary most. The others begin with fifty of them:
+    "pca" are the two directions in which embeddings vary most. The others begin with fifty of them:
     "tsne" (van der Maaten and Hinton 2008, by openTSNE) from the first two, "isomap" (Tenenbaum et
     al. 2000, by scikit-learn), "umap" (McInnes et al. 2018, by umap-learn). Of more than `sample`
     images (20,000; isomap: 4,000) that many at random are laid out, the others placed among them.
@@ -75,17 +75,17 @@ def layout(
     The same seed gives the same map on the same machine.
 
     Raises:
-        ConvscopeError: no codes, codes that are not finite, an unknown method, umap not installed.
+        ConvscopeError: no embeddings, embeddings that are not finite, an unknown method, umap not installed.
     """
     if method not in METHODS:
         raise unknown("method of layout", method, METHODS)
-    if codes.ndim != 2 or not codes.size:
-        raise ConvscopeError(f"codes must be (images, values), not {tuple(codes.shape)}")
+    if embeddings.ndim != 2 or not embeddings.size:
+        raise ConvscopeError(f"embeddings must be (images, values), not {tuple(embeddings.shape)}")
     if not perplexity >= 1:
         raise ConvscopeError(f"perplexity must be at least 1, not {perplexity:g}")
     if sample is not None and sample < FEWEST:
         raise ConvscopeError(f"sample must be at least {FEWEST}, not {sample}")
-    count, notes = len(codes), []
+    count, notes = len(embeddings), []
     if method == "umap":
         _umap_package()
     if count < FEWEST and method != "pca":
@@ -95,21 +95,21 @@ def layout(
         warnings.simplefilter("ignore")  # libraries, of what is said in notes
         if method == "pca" or count < FEWEST:
             chosen = np.arange(count)
-            places = _axes(codes, chosen, 2, seed)(codes, chosen)
+            places = _axes(embeddings, chosen, 2, seed)(embeddings, chosen)
         else:
             chosen = at_random(count, sample or SAMPLES[method], seed)
             if method == "tsne" and perplexity > (len(chosen) - 1) / 3:
                 perplexity = (len(chosen) - 1) / 3
                 notes.append(f"perplexity {perplexity:.3g}, for {len(chosen):,} images are few")
             others = np.setdiff1d(np.arange(count), chosen, assume_unique=True)
-            axes = _axes(codes, chosen, COMPONENTS, seed)
-            known = axes(codes, chosen)
+            axes = _axes(embeddings, chosen, COMPONENTS, seed)
+            known = axes(embeddings, chosen)
             places = np.zeros((count, 2), np.float32)
             if np.ptp(known, axis=0).any():
                 places[chosen], place = _LAID[method](known, perplexity, seed)
                 for rows in _blocks(others):
-                    places[rows] = place(axes(codes, rows))
-        trust, recall = _judge(codes, places, seed)
+                    places[rows] = place(axes(embeddings, rows))
+        trust, recall = _judge(embeddings, places, seed)
     if len(chosen) < count:
         notes.append(f"{len(chosen):,} images laid out, the others placed among them")
     if count > JUDGED:
@@ -117,7 +117,7 @@ def layout(
     return Layout(places, method, trust, recall, len(chosen), tuple(notes))
 
 
-# What lays codes (n, k) out: their places, and what places others among them.
+# What lays embeddings (n, k) out: their places, and what places others among them.
 Placed = tuple[Array, Callable[[Array], Array]]
 
 
@@ -128,7 +128,7 @@ def _tsne(
     from openTSNE.affinity import PerplexityBasedNN
     from sklearn.neighbors import NearestNeighbors
 
-    # Neighbours are exact, a tenth of the cost: openTSNE's quicker ones depend on its threads.
+    # Neighbors are exact, a tenth of the cost: openTSNE's quicker ones depend on its threads.
     near = max(1, min(len(known) - 1, round(3 * perplexity)))
     affinities = PerplexityBasedNN(
         known,
@@ -141,7 +141,7 @@ def _tsne(
     embedding = TSNEEmbedding(
         1e-4 * _start(known, seed),
         affinities,
-        # A coarser grid than its default, in half the time: as many neighbours are kept.
+        # A coarser grid than its default, in half the time: as many neighbors are kept.
         ints_in_interval=1.5,
         n_jobs=torch.get_num_threads(),
     )
@@ -155,7 +155,7 @@ def _tsne(
 
     def place(others: Array) -> Array:
         """In the middle of their nearest, from where openTSNE's own way climbs on: that takes many
-        times as long, and keeps as many neighbours."""
+        times as long, and keeps as many neighbors."""
         rows = nearest.kneighbors(others, n_neighbors=min(NEAR, len(known)), return_distance=False)
         return np.asarray(np.median(places[rows], axis=1))
 
@@ -203,46 +203,46 @@ def _umap_package() -> Any:
 
 
 class _Axes(NamedTuple):
-    """Directions (D, k) in which codes vary most, the most first, from their mean (D,)."""
+    """Directions (D, k) in which embeddings vary most, the most first, from their mean (D,)."""
 
     mean: Array
     directions: Array
 
-    def __call__(self, codes: Array, rows: Array) -> Array:
+    def __call__(self, embeddings: Array, rows: Array) -> Array:
         """How far those rows lie in each direction: (n, k) float32."""
-        parts = [(_read(codes, some) - self.mean) @ self.directions for some in _blocks(rows)]
+        parts = [(_read(embeddings, some) - self.mean) @ self.directions for some in _blocks(rows)]
         return np.concatenate(parts)
 
 
-def _axes(codes: Array, rows: Array, most: int, seed: int) -> _Axes:
-    """The principal axes of those rows, `most` or as many as there are.
+def _axes(embeddings: Array, rows: Array, limit: int, seed: int) -> _Axes:
+    """The principal axes of those rows, `limit` or as many as there are.
 
     Exactly, by the smaller of two matrices: products of values with values or of rows with rows. If
     both are too large, by the second of some rows.
     """
     from scipy.linalg import eigh
 
-    width = codes.shape[1]
+    width = embeddings.shape[1]
     if width > LARGEST:
         rows = rows[at_random(len(rows), LARGEST, seed)]
     total = np.zeros(width)
     for some in _blocks(rows):
-        total += _read(codes, some).sum(0, dtype=np.float64)
+        total += _read(embeddings, some).sum(0, dtype=np.float64)
     mean = (total / len(rows)).astype(np.float32)
     few = len(rows) < width
     if few:
-        centred = _read(codes, rows).astype(np.float64) - mean
-        products = centred @ centred.T
+        centered = _read(embeddings, rows).astype(np.float64) - mean
+        products = centered @ centered.T
     else:
         products = np.zeros((width, width))
         for some in _blocks(rows):
-            block = _read(codes, some) - mean
+            block = _read(embeddings, some) - mean
             products += block.T @ block
     side = len(products)
-    spread, vectors = eigh(products, subset_by_index=(max(0, side - most), side - 1))
-    directions = centred.T @ vectors if few else vectors
+    spread, vectors = eigh(products, subset_by_index=(max(0, side - limit), side - 1))
+    directions = centered.T @ vectors if few else vectors
     length = np.linalg.norm(directions, axis=0)
-    # There are no more directions than codes vary in; rounding would invent some.
+    # There are no more directions than embeddings vary in; rounding would invent some.
     length[spread <= 1e-10 * max(spread[-1], 1e-10)] = np.inf
     # Each is known but for its sign: its largest number is positive.
     peaks = directions[abs(directions).argmax(0), np.arange(len(length))]
@@ -252,12 +252,12 @@ def _axes(codes: Array, rows: Array, most: int, seed: int) -> _Axes:
     return _Axes(mean, np.pad(directions, ((0, 0), (0, missing))).astype(np.float32))
 
 
-def _read(codes: Array, rows: Array) -> Array:
+def _read(embeddings: Array, rows: Array) -> Array:
     """Rows as float32."""
-    values = np.asarray(codes[rows], np.float32)
+    values = np.asarray(embeddings[rows], np.float32)
     if not np.isfinite(values).all():
         row = rows[~np.isfinite(values).all(1)][0]
-        raise ConvscopeError(f"the code of image {row} is not finite; extract it again")
+        raise ConvscopeError(f"the embedding of image {row} is not finite; extract it again")
     return values
 
 
@@ -266,22 +266,22 @@ def _blocks(rows: Array) -> Iterator[Array]:
         yield rows[first : first + BLOCK]
 
 
-def at_random(count: int, most: int, seed: int) -> Array:
+def at_random(count: int, limit: int, seed: int) -> Array:
     """At most so many of the numbers below `count`, at random, in ascending order."""
-    if count <= most:
+    if count <= limit:
         return np.arange(count)
     chance = np.random.default_rng(seed)
-    return np.sort(chance.choice(count, most, replace=False, shuffle=False))
+    return np.sort(chance.choice(count, limit, replace=False, shuffle=False))
 
 
-def _judge(codes: Array, places: Array, seed: int) -> tuple[float, float]:
+def _judge(embeddings: Array, places: Array, seed: int) -> tuple[float, float]:
     """Trustworthiness and recall."""
     from sklearn.manifold import trustworthiness
     from sklearn.neighbors import NearestNeighbors
 
-    rows = at_random(len(codes), JUDGED, seed)
+    rows = at_random(len(embeddings), JUDGED, seed)
     near = min(NEAR, (len(rows) - 1) // 2)
-    values, placed = _read(codes, rows), places[rows]
+    values, placed = _read(embeddings, rows), places[rows]
     if near < 1 or not np.ptp(values, axis=0).any():
         return 1.0, 1.0  # there is nothing to get wrong
     there, here = (

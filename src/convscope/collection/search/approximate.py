@@ -1,7 +1,7 @@
 """What approximate searches share: a folder that can always be built again, and a measured recall.
 
-`Faiss` and `Lance` find candidates quickly; how far these are is then measured on the codes
-themselves, so that distances are as exact as those of `search.exact`, and only a neighbour may be
+`Faiss` and `Lance` find candidates quickly; how far these are is then measured on the embeddings
+themselves, so that distances are as exact as those of `search.exact`, and only a neighbor may be
 missing. How hard they look is chosen when they are built: as little as finds enough.
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 
 from convscope.collection.search.exact import (
     Metric,
-    Neighbours,
+    Neighbors,
     among,
     check,
     exact,
@@ -36,19 +36,19 @@ from convscope.types import Array
 AIM = 0.97
 
 
-NEIGHBOURS = 10
+NEIGHBORS = 10
 
 
 SAMPLE = 200
 
 
-CANDIDATES = (10, 50, 250)  # for every neighbour asked for
+CANDIDATES = (10, 50, 250)  # for every neighbor asked for
 
 
 GAIN = 0.002  # where twice the cells find no more than this, more candidates are tried
 
 
-# So few codes are looked through faster than an index of them.
+# So few embeddings are looked through faster than an index of them.
 FEW = 10_000
 
 
@@ -60,26 +60,26 @@ ABOUT = "about.json"
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to look: cells that are searched, and candidates for every neighbour asked for."""
+    """How hard to look: cells that are searched, and candidates for every neighbor asked for."""
 
     cells: int
     candidates: int
 
 
 class Approximate(ABC):
-    """An approximate search over codes, in a folder of its own.
+    """An approximate search over embeddings, in a folder of its own.
 
     `recall` is the share of the true ten nearest that it finds, on average over a seeded sample of
-    the codes themselves, each as a query that is not its own neighbour. `seconds` is what building
+    the embeddings themselves, each as a query that is not its own neighbor. `seconds` is what building
     it took.
     """
 
     name: ClassVar[str]
     package: ClassVar[str]
 
-    def __init__(self, codes: Array, home: Path, about: Mapping[str, Any]) -> None:
+    def __init__(self, embeddings: Array, home: Path, about: Mapping[str, Any]) -> None:
         """Opens what lies in `home`; any error means that it is damaged."""
-        self.codes, self.home = codes, home
+        self.embeddings, self.home = embeddings, home
         self.metric: Metric = about["metric"]
         self.cells = int(about["cells"])
         self.effort = Effort(**about["effort"])
@@ -87,7 +87,7 @@ class Approximate(ABC):
 
     @classmethod
     def _open_or_build(
-        cls, codes: Array, folder: Path, metric: Metric, key: str, **parts: Any
+        cls, embeddings: Array, folder: Path, metric: Metric, key: str, **parts: Any
     ) -> Self:
         try:
             import_module(cls.package)
@@ -95,35 +95,35 @@ class Approximate(ABC):
             raise ConvscopeError(
                 f"{cls.package} is not installed: pip install 'convscope[{cls.name}]'"
             ) from error
-        if not len(codes):
-            raise ConvscopeError("there are no codes to search")
-        check(codes, np.zeros((1, codes.shape[1])), 1, metric)
+        if not len(embeddings):
+            raise ConvscopeError("there are no embeddings to search")
+        check(embeddings, np.zeros((1, embeddings.shape[1])), 1, metric)
         home = folder / cls.name
         same = {
             "format": FORMAT,
             "key": key,
             "metric": metric,
-            "codes": [*codes.shape, codes.dtype.name],
+            "embeddings": [*embeddings.shape, embeddings.dtype.name],
         }
         with suppress(Exception):  # as many as there are ways to damage a file
             about = _read_about(home)
             if all(about[part] == value for part, value in same.items()):
-                return cls(codes, home, about)
+                return cls(embeddings, home, about)
         with _replacing(home) as temporary:
             begun = time.perf_counter()
-            about = same | {"cells": cls._build(codes, temporary, metric, **parts)}
+            about = same | {"cells": cls._build(embeddings, temporary, metric, **parts)}
             about |= {"recall": 0, "seconds": 0, "effort": asdict(Effort(1, 1))}
-            built = cls(codes, temporary, about)
+            built = cls(embeddings, temporary, about)
             built._calibrate()
             about |= {"recall": built.recall, "effort": asdict(built.effort)}
             about |= {"seconds": time.perf_counter() - begun, "files": _sizes(temporary)}
             (temporary / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        return cls(codes, home, about)
+        return cls(embeddings, home, about)
 
     @classmethod
     @abstractmethod
-    def _build(cls, codes: Array, home: Path, metric: Metric, **parts: Any) -> int:
-        """Write an index to `home`; into how many cells it divides the codes, 1 if not at all."""
+    def _build(cls, embeddings: Array, home: Path, metric: Metric, **parts: Any) -> int:
+        """Write an index to `home`; into how many cells it divides the embeddings, 1 if not at all."""
 
     @abstractmethod
     def _candidates(
@@ -131,34 +131,36 @@ class Approximate(ABC):
     ) -> Sequence[Array] | Array:
         """About `count` rows for each query, from this many cells; -1 is none."""
 
-    def search(self, queries: Array, count: int) -> Neighbours:
-        """The nearest codes of each query (Q, D), as `search.exact` has them, but for a few.
+    def search(self, queries: Array, count: int) -> Neighbors:
+        """The nearest embeddings of each query (Q, D), as `search.exact` has them, but for a few.
 
         Raises:
             ConvscopeError: shapes that do not fit.
         """
-        queries = check(self.codes, queries, count, self.metric)
-        return self._search(queries, min(count, len(self.codes)))
+        queries = check(self.embeddings, queries, count, self.metric)
+        return self._search(queries, min(count, len(self.embeddings)))
 
     def _search(
         self, queries: Array, count: int, where: str | None = None, share: float = 1
-    ) -> Neighbours:
-        """`where` leaves this `share` of the codes, so that more cells are needed to find some."""
-        wanted = min(count * self.effort.candidates, len(self.codes))
+    ) -> Neighbors:
+        """`where` leaves this `share` of the embeddings, so that more cells are needed to find some."""
+        wanted = min(count * self.effort.candidates, len(self.embeddings))
         cells = max(self.effort.cells, self._least(wanted)) / share
         candidates = self._candidates(queries, wanted, min(self.cells, ceil(cells)), where)
-        found = among(self.codes, queries, candidates, count, self.metric)
+        found = among(self.embeddings, queries, candidates, count, self.metric)
         again = found.rows[:, -1] < 0
         if self.metric == "cosine":
             again |= ~queries.any(1)  # to zeros everything is as near, and no index knows that
         if again.any():
-            rest = exact(self.codes, queries[again], count, self.metric, without=self._not(where))
+            rest = exact(
+                self.embeddings, queries[again], count, self.metric, without=self._not(where)
+            )
             found.rows[again], found.distances[again] = rest
         return found
 
     def _least(self, wanted: int) -> int:
-        """Cells that hold twice as many codes as are wanted."""
-        return min(self.cells, ceil(2 * wanted / len(self.codes) * self.cells))
+        """Cells that hold twice as many embeddings as are wanted."""
+        return min(self.cells, ceil(2 * wanted / len(self.embeddings) * self.cells))
 
     def _not(self, where: str | None) -> Array | None:
         """The rows that do not meet the condition."""
@@ -166,18 +168,18 @@ class Approximate(ABC):
 
     def _calibrate(self) -> None:
         """Choose the least effort that finds enough; `recall` is what it finds."""
-        total = len(self.codes)
+        total = len(self.embeddings)
         chosen = np.random.default_rng(0).choice(total, min(SAMPLE, total), replace=False)
         chosen.sort()
-        queries = self.codes[chosen].astype(np.float32)
-        truth = exact(self.codes, queries, NEIGHBOURS + 1, self.metric).besides(chosen)
+        queries = self.embeddings[chosen].astype(np.float32)
+        truth = exact(self.embeddings, queries, NEIGHBORS + 1, self.metric).besides(chosen)
         best, self.recall = self.effort, -1.0
         for candidates in CANDIDATES:
             before = -1.0
-            least = self._least((NEIGHBOURS + 1) * candidates)
+            least = self._least((NEIGHBORS + 1) * candidates)
             for cells in _doubling(least, self.cells):
                 self.effort = Effort(cells, candidates)
-                found = recall(self.search(queries, NEIGHBOURS + 1).besides(chosen), truth)
+                found = recall(self.search(queries, NEIGHBORS + 1).besides(chosen), truth)
                 if found > self.recall:
                     best, self.recall = self.effort, found
                 if found >= AIM or found < before + GAIN:
@@ -188,15 +190,15 @@ class Approximate(ABC):
         self.effort = best
 
 
-def _doubling(cells: int, most: int) -> Iterator[int]:
-    while cells < most:
+def _doubling(cells: int, limit: int) -> Iterator[int]:
+    while cells < limit:
         yield cells
         cells *= 2
-    yield most
+    yield limit
 
 
-def recall(found: Neighbours, truth: Neighbours) -> float:
-    """The share of the true neighbours that were found, where others as near are as good."""
+def recall(found: Neighbors, truth: Neighbors) -> float:
+    """The share of the true neighbors that were found, where others as near are as good."""
     if not truth.rows.size:
         return 1.0
     near = found.distances <= truth.distances[:, -1:]

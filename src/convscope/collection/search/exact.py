@@ -1,4 +1,4 @@
-"""Which codes lie nearest to a query: exactly, and what the answer says of a space."""
+"""Which embeddings lie nearest to a query: exactly, and what the answer says of a space."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from convscope.types import Array
 
 Metric = Literal["cosine", "l2"]
 
-# Numbers in a block: 2,048 codes of 1,280. A block in float32 is to stay in the cache.
+# Numbers in a block: 2,048 embeddings of 1,280. A block in float32 is to stay in the cache.
 BLOCK = 2048 * 1280
 
 
 MOST_ROWS = 2**15
 
 
-PRODUCTS = 2**22  # distances that a block of codes and a part of the queries have between them
+PRODUCTS = 2**22  # distances that a block of embeddings and a part of the queries have between them
 
 
 DTYPES = ("float16", "float32", "uint8")
 
 
-class Neighbours(NamedTuple):
+class Neighbors(NamedTuple):
     """The nearest rows (Q, k) int64 of each query, nearest first, and how far they are (Q, k).
 
     Distances are float32: 1 - cosine, or Euclidean. Of rows as near, the lower comes first. An
@@ -39,84 +39,88 @@ class Neighbours(NamedTuple):
     rows: Array
     distances: Array
 
-    def besides(self, own: Array) -> Neighbours:
-        """Each query's neighbours but for its `own` row (Q,), one fewer for every query."""
+    def besides(self, own: Array) -> Neighbors:
+        """Each query's neighbors but for its `own` row (Q,), one fewer for every query."""
         out = self.rows == np.asarray(own)[:, None]
         out[~out.any(1), -1:] = True
         queries, count = self.rows.shape
         shape = queries, max(0, count - 1)
-        return Neighbours(self.rows[~out].reshape(shape), self.distances[~out].reshape(shape))
+        return Neighbors(self.rows[~out].reshape(shape), self.distances[~out].reshape(shape))
 
 
 class Precision(NamedTuple):
-    """How often a neighbour carries the query's label, and how often a random row would."""
+    """How often a neighbor carries the query's label, and how often a random row would."""
 
     precision: float
     chance: float
 
 
 def exact(
-    codes: Array,
+    embeddings: Array,
     queries: Array,
     count: int,
     metric: Metric = "cosine",
     *,
     without: Array | Sequence[int] | None = None,
-) -> Neighbours:
-    """The `count` nearest codes of each query, or all that there are, found by looking at all.
+) -> Neighbors:
+    """The `count` nearest embeddings of each query, or all that there are, found by looking at all.
 
     A matrix product in float32 says which may be among them, up to its rounding; what may is
     measured in float64, so that near-duplicates come in the right order, and a query has the same
-    answer alone and among others. A code of nothing but zeros has cosine distance 1 to everything.
+    answer alone and among others. A embedding of nothing but zeros has cosine distance 1 to everything.
 
     Args:
-        codes: (N, D) float16, float32 or uint8. Of a memory-mapped file one block at a time is in
+        embeddings: (N, D) float16, float32 or uint8. Of a memory-mapped file one block at a time is in
             memory.
         queries: (Q, D), floating point.
-        count: neighbours of each query.
+        count: neighbors of each query.
         without: rows that are left out.
 
     Raises:
-        ConvscopeError: shapes that do not fit, codes or queries that are not finite.
+        ConvscopeError: shapes that do not fit, embeddings or queries that are not finite.
     """
-    queries = check(codes, queries, count, metric)
-    total = len(codes)
+    queries = check(embeddings, queries, count, metric)
+    total = len(embeddings)
     left_out = np.zeros(total, bool)
     left_out[np.asarray([] if without is None else without, np.int64)] = True
     count = min(count, total - int(left_out.sum()))
     best = _Best(len(queries), count)
     if not count or not len(queries):
-        return best.neighbours()
+        return best.neighbors()
     asked = torch.from_numpy(_unit(queries) if metric == "cosine" else queries)
-    for begin, block, floats in _blocks(codes):
+    for begin, block, floats in _blocks(embeddings):
         lengths = torch.linalg.vector_norm(floats, dim=1)
         if not bool(lengths.isfinite().all()):
             bad = begin + int(lengths.isfinite().int().argmin())
-            raise ConvscopeError(f"code {bad} is not finite: extract the codes again")
+            raise ConvscopeError(f"embedding {bad} is not finite: extract the embeddings again")
         out = torch.from_numpy(left_out[begin : begin + len(block)])
         step = max(1, PRODUCTS // len(block))
         for first in range(0, len(queries), step):
             part = slice(first, first + step)
             limit = best.limit(part, metric)
             query, row = _may_be(floats, lengths, out, asked[part], limit, count, metric)
-            # Where very many are as near, their codes would not fit into memory all at once.
-            share = max(1, BLOCK // codes.shape[1])
+            # Where very many are as near, their embeddings would not fit into memory all at once.
+            share = max(1, BLOCK // embeddings.shape[1])
             for at in range(0, len(row), share):
                 some, their = query[at : at + share] + first, row[at : at + share]
                 best.add(some, their + begin, _measure(block[their], queries[some], metric))
-    return best.neighbours()
+    return best.neighbors()
 
 
 def among(
-    codes: Array, queries: Array, candidates: Sequence[Array] | Array, count: int, metric: Metric
-) -> Neighbours:
-    """The nearest of each query's own `candidates`, rows of the codes; a row of -1 is none.
+    embeddings: Array,
+    queries: Array,
+    candidates: Sequence[Array] | Array,
+    count: int,
+    metric: Metric,
+) -> Neighbors:
+    """The nearest of each query's own `candidates`, rows of the embeddings; a row of -1 is none.
 
     Reads nothing but these rows.
     """
     rows = np.full((len(queries), count), -1, np.int64)
     distances = np.full((len(queries), count), np.inf, np.float32)
-    share = max(1, BLOCK // codes.shape[1])
+    share = max(1, BLOCK // embeddings.shape[1])
     for query, among_these, its_rows, its_distances in zip(
         queries, candidates, rows, distances, strict=True
     ):
@@ -124,15 +128,15 @@ def among(
         far = np.empty(len(there))
         for at in range(0, len(there), share):
             part = slice(at, at + share)
-            far[part] = _measure(codes[there[part]], query[None], metric)
+            far[part] = _measure(embeddings[there[part]], query[None], metric)
         order = np.argsort(far, kind="stable")[:count]
         its_rows[: len(order)], its_distances[: len(order)] = there[order], far[order]
-        release(codes)  # the system maps 64 KiB around every row
-    return Neighbours(rows, distances)
+        release(embeddings)  # the system maps 64 KiB around every row
+    return Neighbors(rows, distances)
 
 
 def precision(
-    codes: Array,
+    embeddings: Array,
     labels: Sequence[str | None],
     count: int = 5,
     sample: int = 1000,
@@ -141,32 +145,34 @@ def precision(
 ) -> Precision:
     """The share of the `count` nearest others that carry the query's label.
 
-    Over a seeded sample of at most `sample` labelled rows. Rows without a label (None) are no
-    neighbours here, for nobody knows whether they are right. Beside it what chance would give: the
-    share of all other labelled rows that carry the query's label.
+    Over a seeded sample of at most `sample` labeled rows. Rows without a label (None) are no
+    neighbors here, for nobody knows whether they are right. Beside it what chance would give: the
+    share of all other labeled rows that carry the query's label.
 
     Raises:
-        ConvscopeError: not a label for every code, fewer than two labelled ones.
+        ConvscopeError: not a label for every embedding, fewer than two labeled ones.
     """
-    if len(labels) != len(codes):
-        raise ConvscopeError(f"there are {len(codes)} codes, but {len(labels)} labels")
+    if len(labels) != len(embeddings):
+        raise ConvscopeError(f"there are {len(embeddings)} embeddings, but {len(labels)} labels")
     known = np.array([label is not None for label in labels], bool)
-    labelled = np.flatnonzero(known)
-    if len(labelled) < 2:
-        raise ConvscopeError("neighbours can be compared by label only where two rows have one")
+    labeled = np.flatnonzero(known)
+    if len(labeled) < 2:
+        raise ConvscopeError("neighbors can be compared by label only where two rows have one")
     numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
     classes = np.array([numbers[label] for label in labels])
     chance = np.random.default_rng(seed)
-    chosen = np.sort(chance.choice(labelled, min(sample, len(labelled)), replace=False))
-    queries = codes[chosen].astype(np.float32)
-    found = exact(codes, queries, count + 1, metric, without=np.flatnonzero(~known)).besides(chosen)
+    chosen = np.sort(chance.choice(labeled, min(sample, len(labeled)), replace=False))
+    queries = embeddings[chosen].astype(np.float32)
+    found = exact(embeddings, queries, count + 1, metric, without=np.flatnonzero(~known)).besides(
+        chosen
+    )
     same = classes[found.rows] == classes[chosen][:, None]
-    sizes = np.bincount(classes[labelled], minlength=len(numbers))
-    others = (sizes[classes[chosen]] - 1) / (len(labelled) - 1)
+    sizes = np.bincount(classes[labeled], minlength=len(numbers))
+    others = (sizes[classes[chosen]] - 1) / (len(labeled) - 1)
     return Precision(float(same.mean()), float(others.mean()))
 
 
-def check(codes: Array, queries: Array, count: int, metric: str) -> Array:
+def check(embeddings: Array, queries: Array, count: int, metric: str) -> Array:
     """The queries in float32, if all fits.
 
     Raises:
@@ -175,17 +181,17 @@ def check(codes: Array, queries: Array, count: int, metric: str) -> Array:
     queries = np.ascontiguousarray(queries, np.float32)
     if metric not in get_args(Metric):
         raise ConvscopeError(f"unknown metric {metric!r}; there are 'cosine' and 'l2'")
-    if codes.ndim != 2 or codes.dtype.name not in DTYPES:
+    if embeddings.ndim != 2 or embeddings.dtype.name not in DTYPES:
         raise ConvscopeError(
-            f"codes are (N, D) of {', '.join(DTYPES)}, not {codes.shape} of {codes.dtype.name}"
+            f"embeddings are (N, D) of {', '.join(DTYPES)}, not {embeddings.shape} of {embeddings.dtype.name}"
         )
-    if queries.ndim != 2 or queries.shape[1] != codes.shape[1]:
+    if queries.ndim != 2 or queries.shape[1] != embeddings.shape[1]:
         raise ConvscopeError(
-            f"the codes have {codes.shape[1]} numbers each, so queries are (Q, {codes.shape[1]}),"
+            f"the embeddings have {embeddings.shape[1]} numbers each, so queries are (Q, {embeddings.shape[1]}),"
             f" not {queries.shape}: take a query from the same network and layer"
         )
     if count < 1:
-        raise ConvscopeError(f"ask for at least one neighbour, not {count}")
+        raise ConvscopeError(f"ask for at least one neighbor, not {count}")
     if not np.isfinite(queries).all():
         raise ConvscopeError("the query is not finite")
     return queries
@@ -214,8 +220,8 @@ class _Best:
         nearest = order[begins[:, None] + np.arange(count)]
         self.rows[touched], self.distances[touched] = rows[nearest], distances[nearest]
 
-    def neighbours(self) -> Neighbours:
-        return Neighbours(self.rows, self.distances.astype(np.float32))
+    def neighbors(self) -> Neighbors:
+        return Neighbors(self.rows, self.distances.astype(np.float32))
 
 
 def _may_be(
@@ -251,15 +257,15 @@ def _may_be(
     return query.numpy(), row.numpy()
 
 
-def _measure(codes: Array, queries: Array, metric: Metric) -> Array:
-    """The distance of each code from the query beside it, float64 (N,)."""
-    a, b = np.asarray(codes, np.float64), np.asarray(queries, np.float64)
+def _measure(embeddings: Array, queries: Array, metric: Metric) -> Array:
+    """The distance of each embedding from the query beside it, float64 (N,)."""
+    a, b = np.asarray(embeddings, np.float64), np.asarray(queries, np.float64)
     if metric == "l2":
         distances: Array = np.sqrt(((a - b) ** 2).sum(1))
         return distances
     lengths = np.sqrt((a * a).sum(1)) * np.sqrt((b * b).sum(1))
     cosine = (a * b).sum(1) / np.where(lengths > 0, lengths, 1)
-    # Rounded, so that a code and twice that code are as near as each other.
+    # Rounded, so that a embedding and twice that embedding are as near as each other.
     rounded: Array = np.maximum(np.round(1 - cosine, 12), 0)
     return rounded
 
@@ -272,28 +278,28 @@ def _unit(vectors: Array) -> Array:
     return floats
 
 
-def scaled(codes: Array, metric: Metric) -> Array:
-    """Codes in float32, scaled to where the nearest by Euclidean distance are so by the metric.
+def scaled(embeddings: Array, metric: Metric) -> Array:
+    """Embeddings in float32, scaled to where the nearest by Euclidean distance are so by the metric.
 
     Raises:
         ConvscopeError: some are not finite.
     """
-    floats = _unit(codes) if metric == "cosine" else np.asarray(codes, np.float32)
+    floats = _unit(embeddings) if metric == "cosine" else np.asarray(embeddings, np.float32)
     if not np.isfinite(floats).all():
-        raise ConvscopeError("some codes are not finite: extract them again")
+        raise ConvscopeError("some embeddings are not finite: extract them again")
     return floats
 
 
-def _blocks(codes: Array) -> Iterator[tuple[int, Array, Tensor]]:
+def _blocks(embeddings: Array) -> Iterator[tuple[int, Array, Tensor]]:
     """The first row of each block, the block, and the same in a float32 buffer."""
-    size = min(max(1, BLOCK // max(1, codes.shape[1])), MOST_ROWS)
-    buffer = torch.empty(min(size, len(codes)), codes.shape[1])
-    for begin in range(0, len(codes), size):
-        block = np.ascontiguousarray(codes[begin : begin + size])
+    size = min(max(1, BLOCK // max(1, embeddings.shape[1])), MOST_ROWS)
+    buffer = torch.empty(min(size, len(embeddings)), embeddings.shape[1])
+    for begin in range(0, len(embeddings), size):
+        block = np.ascontiguousarray(embeddings[begin : begin + size])
         floats = buffer[: len(block)]
         floats.copy_(_tensor(block))
         yield begin, block, floats
-        release(codes[begin : begin + size])
+        release(embeddings[begin : begin + size])
 
 
 def _tensor(block: Array) -> Tensor:
@@ -303,21 +309,21 @@ def _tensor(block: Array) -> Tensor:
         return torch.from_numpy(block)
 
 
-def release(codes: Array) -> None:
+def release(embeddings: Array) -> None:
     """Give back the memory that pages of a mapped file take; they stay in the system's cache.
 
     Not those of a copy-on-write map, which exist nowhere else.
     """
-    mapped = getattr(codes, "_mmap", None)
+    mapped = getattr(embeddings, "_mmap", None)
     if (
         not isinstance(mapped, mmap.mmap)
-        or not isinstance(codes, np.memmap)
-        or codes.mode not in ("r", "r+")
-        or not codes.flags.c_contiguous
+        or not isinstance(embeddings, np.memmap)
+        or embeddings.mode not in ("r", "r+")
+        or not embeddings.flags.c_contiguous
         or not hasattr(mmap, "MADV_DONTNEED")
     ):
         return
-    begin = codes.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    begin = embeddings.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
     first = begin // mmap.PAGESIZE * mmap.PAGESIZE
-    if begin + codes.nbytes > first:
-        mapped.madvise(mmap.MADV_DONTNEED, first, begin + codes.nbytes - first)
+    if begin + embeddings.nbytes > first:
+        mapped.madvise(mmap.MADV_DONTNEED, first, begin + embeddings.nbytes - first)

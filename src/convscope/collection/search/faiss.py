@@ -19,7 +19,7 @@ FILE = "index.faiss"
 DIMENSIONS = 256
 
 
-FOR_EACH_CELL = 64  # codes that a cell is learned from; FAISS wants 39
+FOR_EACH_CELL = 64  # embeddings that a cell is learned from; FAISS wants 39
 
 
 LEARNED_FROM = 2**27  # numbers at most: half a gibibyte
@@ -28,44 +28,44 @@ LEARNED_FROM = 2**27  # numbers at most: half a gibibyte
 class Faiss(Approximate):
     """A FAISS index in FOLDER/faiss.
 
-    Up to 10,000 codes are kept as they are. More are turned onto their 256 principal axes, divided
+    Up to 10,000 embeddings are kept as they are. More are turned onto their 256 principal axes, divided
     into about as many cells as the square root of their number, and kept in 8 bits an axis: a
-    tenth of the codes' own size.
+    tenth of the embeddings' own size.
     """
 
     name: ClassVar[str] = "faiss"
     package: ClassVar[str] = "faiss"
 
-    def __init__(self, codes: Array, home: Path, about: Mapping[str, Any]) -> None:
+    def __init__(self, embeddings: Array, home: Path, about: Mapping[str, Any]) -> None:
         import faiss
 
-        super().__init__(codes, home, about)
+        super().__init__(embeddings, home, about)
         self._index = faiss.read_index(str(home / FILE))
-        if (self._index.ntotal, self._index.d) != codes.shape:
-            raise ValueError("of other codes")
+        if (self._index.ntotal, self._index.d) != embeddings.shape:
+            raise ValueError("of other embeddings")
 
     @classmethod
     def open_or_build(
-        cls, codes: Array, folder: Path, *, metric: Metric = "cosine", key: str
+        cls, embeddings: Array, folder: Path, *, metric: Metric = "cosine", key: str
     ) -> Self:
         """The index that lies in the folder, or a new one, if that is missing, damaged or old.
 
         Args:
-            codes: (N, D), as `search.exact` takes them.
+            embeddings: (N, D), as `search.exact` takes them.
             folder: made if it does not exist.
-            key: a digest of the codes; an index that was built for another is built anew.
+            key: a digest of the embeddings; an index that was built for another is built anew.
 
         Raises:
             ConvscopeError: FAISS is not installed, or the folder cannot be written.
         """
-        return cls._open_or_build(codes, folder, metric, key)
+        return cls._open_or_build(embeddings, folder, metric, key)
 
     @classmethod
-    def _build(cls, codes: Array, home: Path, metric: Metric, **parts: Any) -> int:
+    def _build(cls, embeddings: Array, home: Path, metric: Metric, **parts: Any) -> int:
         import faiss
 
         faiss.omp_set_num_threads(torch.get_num_threads())
-        total, dimensions = codes.shape
+        total, dimensions = embeddings.shape
         cells, kind = 1, "Flat"
         sample = min(total, max(FOR_EACH_CELL, LEARNED_FROM // dimensions))
         if total > FEW:
@@ -84,13 +84,13 @@ class Faiss(Approximate):
             learned_from = np.empty((sample, dimensions), np.float32)
             for begin in range(0, sample, size):
                 part = slice(begin, begin + size)
-                learned_from[part] = scaled(codes[chosen[part]], metric)
-                release(codes)
+                learned_from[part] = scaled(embeddings[chosen[part]], metric)
+                release(embeddings)
             index.train(learned_from)
             del learned_from
         for begin in range(0, total, size):
-            index.add(scaled(codes[begin : begin + size], metric))
-            release(codes[begin : begin + size])
+            index.add(scaled(embeddings[begin : begin + size], metric))
+            release(embeddings[begin : begin + size])
         try:
             faiss.write_index(index, str(home / FILE))
         except RuntimeError as error:

@@ -15,7 +15,7 @@ from convscope.collection.search.approximate import FEW, Approximate
 from convscope.collection.search.exact import (
     BLOCK,
     Metric,
-    Neighbours,
+    Neighbors,
     among,
     check,
     release,
@@ -24,7 +24,7 @@ from convscope.collection.search.exact import (
 from convscope.errors import ConvscopeError
 from convscope.types import Array
 
-TABLE = "codes"
+TABLE = "embeddings"
 
 
 ROW, VECTOR = "row", "vector"
@@ -35,27 +35,27 @@ FILTERED = 5_000
 
 
 class Lance(Approximate):
-    """A LanceDB table in FOLDER/lance: `row`, the columns that came with the codes, and `vector`.
+    """A LanceDB table in FOLDER/lance: `row`, the columns that came with the embeddings, and `vector`.
 
-    Of more than 10,000 codes it has an index with RaBitQ, a bit a number, for its 8-bit product
-    quantiser is trained for many minutes at a million codes. Vectors are float32, for of float16
+    Of more than 10,000 embeddings it has an index with RaBitQ, a bit a number, for its 8-bit product
+    quantizer is trained for many minutes at a million embeddings. Vectors are float32, for of float16
     it builds the index six times as slowly.
     """
 
     name: ClassVar[str] = "lance"
     package: ClassVar[str] = "lancedb"
 
-    def __init__(self, codes: Array, home: Path, about: Mapping[str, Any]) -> None:
-        super().__init__(codes, home, about)
+    def __init__(self, embeddings: Array, home: Path, about: Mapping[str, Any]) -> None:
+        super().__init__(embeddings, home, about)
         self._table = _open(home).open_table(TABLE)
-        if self._table.count_rows() != len(codes):
-            raise ValueError("of other codes")
-        self._find(np.ones(codes.shape[1], np.float32), 1, 1, None)  # damage shows only now
+        if self._table.count_rows() != len(embeddings):
+            raise ValueError("of other embeddings")
+        self._find(np.ones(embeddings.shape[1], np.float32), 1, 1, None)  # damage shows only now
 
     @classmethod
     def open_or_build(
         cls,
-        codes: Array,
+        embeddings: Array,
         folder: Path,
         columns: Iterable[pa.RecordBatch] = (),
         *,
@@ -65,24 +65,24 @@ class Lance(Approximate):
         """The table that lies in the folder, or a new one, if that is missing, damaged or old.
 
         Args:
-            codes: (N, D), as `search.exact` takes them.
+            embeddings: (N, D), as `search.exact` takes them.
             folder: made if it does not exist.
-            columns: what filters may speak of, in the order of the codes; read only if needed.
-            key: a digest of codes and columns; a table that was built for another is built anew.
+            columns: what filters may speak of, in the order of the embeddings; read only if needed.
+            key: a digest of embeddings and columns; a table that was built for another is built anew.
 
         Raises:
             ConvscopeError: LanceDB is not installed, the folder cannot be written, or the columns
-                do not have a row for every code.
+                do not have a row for every embedding.
         """
         os.environ.setdefault("LANCEDB_LOG", "error")  # or it warns of its own ways
-        return cls._open_or_build(codes, folder, metric, key, columns=columns)
+        return cls._open_or_build(embeddings, folder, metric, key, columns=columns)
 
     @classmethod
-    def _build(cls, codes: Array, home: Path, metric: Metric, **parts: Any) -> int:
+    def _build(cls, embeddings: Array, home: Path, metric: Metric, **parts: Any) -> int:
         from lancedb.index import IvfFlat, IvfRq
 
-        batches = _Batches(codes, parts["columns"])
-        total, dimensions = codes.shape
+        batches = _Batches(embeddings, parts["columns"])
+        total, dimensions = embeddings.shape
         cells = 2 ** round(np.log2(total**0.5)) if total > FEW else 1
         try:
             table = _open(home).create_table(TABLE, data=batches.reader())
@@ -98,19 +98,19 @@ class Lance(Approximate):
             raise batches.error or OSError(_line(error)) from error
         return cells
 
-    def search(self, queries: Array, count: int, where: str | None = None) -> Neighbours:
-        """The nearest codes of each query (Q, D), as `search.exact` has them, but for a few.
+    def search(self, queries: Array, count: int, where: str | None = None) -> Neighbors:
+        """The nearest embeddings of each query (Q, D), as `search.exact` has them, but for a few.
 
         Args:
             where: an SQL condition on the table's columns: "label = 'tabby' AND width > 500". If
-                fewer than `count` rows meet it, these are the neighbours.
+                fewer than `count` rows meet it, these are the neighbors.
 
         Raises:
             ConvscopeError: shapes that do not fit, a condition that cannot be understood.
         """
-        queries = check(self.codes, queries, count, self.metric)
+        queries = check(self.embeddings, queries, count, self.metric)
         if where is None:
-            return self._search(queries, min(count, len(self.codes)))
+            return self._search(queries, min(count, len(self.embeddings)))
         condition = f"({where}\n)"  # or LanceDB would pass over "; DROP ..." and "LIMIT 3"
         try:
             left = self._table.count_rows(condition)
@@ -118,9 +118,9 @@ class Lance(Approximate):
             raise ConvscopeError(f"cannot filter by {where!r} ({_line(error)})") from error
         count = min(count, left)
         if left > FILTERED:
-            return self._search(queries, count, condition, left / len(self.codes))
+            return self._search(queries, count, condition, left / len(self.embeddings))
         rows = self._rows(condition)
-        return among(self.codes, queries, [rows] * len(queries), count, self.metric)
+        return among(self.embeddings, queries, [rows] * len(queries), count, self.metric)
 
     def _candidates(self, queries: Array, count: int, cells: int, where: str | None) -> list[Array]:
         try:
@@ -140,18 +140,20 @@ class Lance(Approximate):
 
     def _rows(self, where: str) -> Array:
         return _column(
-            self._table.search().where(where).select([ROW]).limit(len(self.codes)).to_arrow()
+            self._table.search().where(where).select([ROW]).limit(len(self.embeddings)).to_arrow()
         )
 
     def _not(self, where: str | None) -> Array | None:
-        return None if where is None else np.delete(np.arange(len(self.codes)), self._rows(where))
+        return (
+            None if where is None else np.delete(np.arange(len(self.embeddings)), self._rows(where))
+        )
 
 
 class _Batches:
-    """The table's rows, a block of codes at a time."""
+    """The table's rows, a block of embeddings at a time."""
 
-    def __init__(self, codes: Array, columns: Iterable[pa.RecordBatch]) -> None:
-        self.codes, self.columns = codes, columns
+    def __init__(self, embeddings: Array, columns: Iterable[pa.RecordBatch]) -> None:
+        self.embeddings, self.columns = embeddings, columns
         self.error: Exception | None = None
 
     def reader(self) -> pa.RecordBatchReader:
@@ -167,7 +169,7 @@ class _Batches:
             raise
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        total, size = len(self.codes), max(1, BLOCK // self.codes.shape[1])
+        total, size = len(self.embeddings), max(1, BLOCK // self.embeddings.shape[1])
         at, none = 0, True
         for batch in self.columns:
             none = False
@@ -176,24 +178,26 @@ class _Batches:
             for begin in range(0, batch.num_rows, size):
                 part = batch.slice(begin, size)
                 if at + part.num_rows > total:
-                    raise ConvscopeError(f"there are {total} codes, but more rows of columns")
-                yield self._with_codes(at, part.num_rows, part)
+                    raise ConvscopeError(f"there are {total} embeddings, but more rows of columns")
+                yield self._with_embeddings(at, part.num_rows, part)
                 at += part.num_rows
         if none:
             for at in range(0, total, size):
-                yield self._with_codes(at, min(size, total - at), None)
+                yield self._with_embeddings(at, min(size, total - at), None)
         elif at < total:
-            raise ConvscopeError(f"there are {total} codes, but only {at} rows of columns")
+            raise ConvscopeError(f"there are {total} embeddings, but only {at} rows of columns")
 
-    def _with_codes(self, at: int, count: int, columns: pa.RecordBatch | None) -> pa.RecordBatch:
-        block = self.codes[at : at + count]
-        # In cosine LanceDB scales them itself, and what others read here is to be the codes.
+    def _with_embeddings(
+        self, at: int, count: int, columns: pa.RecordBatch | None
+    ) -> pa.RecordBatch:
+        block = self.embeddings[at : at + count]
+        # In cosine LanceDB scales them itself, and what others read here is to be the embeddings.
         vectors = scaled(block, "l2")
         parts: dict[str, Any] = {ROW: pa.array(np.arange(at, at + count))}
         if columns is not None:
             parts |= dict(zip(columns.schema.names, columns.columns, strict=True))
         parts[VECTOR] = pa.FixedSizeListArray.from_arrays(
-            pa.array(vectors.ravel()), self.codes.shape[1]
+            pa.array(vectors.ravel()), self.embeddings.shape[1]
         )
         release(block)
         return pa.RecordBatch.from_pydict(parts)

@@ -39,7 +39,7 @@ class log_probability(Objective):
 
 @dataclass(frozen=True)
 class margin(Objective):
-    """A class's logit less the mean of the `strongest` other ones: it, and not its neighbours."""
+    """A class's logit less the mean of the `strongest` other ones: it, and not its neighbors."""
 
     target: str | int | Target
     strongest: int = 20

@@ -26,7 +26,7 @@ class tv(Objective):
 
 @dataclass(frozen=True)
 class l2(Objective):
-    """Half the mean squared distance of the pixels from mid-grey."""
+    """Half the mean squared distance of the pixels from mid-gray."""
 
     def bind(self, net: Network) -> Bound:
         return Bound(frozenset(), lambda _, image: 0.5 * (image - 0.5).flatten(1).square().mean(1))
@@ -34,7 +34,7 @@ class l2(Objective):
 
 @dataclass(frozen=True)
 class power(Objective):
-    """The mean of |pixel - grey|^exponent; at 6 it bounds contrast (Mahendran and Vedaldi 2015)."""
+    """The mean of |pixel - gray|^exponent; at 6 it bounds contrast (Mahendran and Vedaldi 2015)."""
 
     exponent: float = 6.0
 

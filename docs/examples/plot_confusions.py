@@ -2,7 +2,7 @@
 Classes
 =======
 
-Which classes of a labelled collection are taken for which others, with the photographs.
+Which classes of a labeled collection are taken for which others, with the photographs.
 
 **How to read it.** A row is a pair of classes. Left of the gap are photographs of the first that
 were taken for the second, the surest mistake first; right of it is what is most typical of the
@@ -30,23 +30,23 @@ import convscope as cs
 net = cs.load()
 folder = photographs()
 index = cs.index(net, folder, folder.with_name("parts-index")).result()
-found = cs.classes(net, index=index)
+found = cs.confusions(net, index=index)
 found
 
 # %%
 # The labels here are the photographs that the parts come from, which are no classes of the network.
-# The means of their codes tell nearly all of them apart: only two parts of the flower's background,
+# The means of their embeddings tell nearly all of them apart: only two parts of the flower's background,
 # on which there is hardly anything to see, go elsewhere.
 
-figures = found.result().figures
-print(f"by {figures['by']}: {figures['accuracy']:.1%} of {figures['images']} right")
-print(figures["precision@5"])
+summary = found.result().summary
+print(f"by {summary['by']}: {summary['accuracy']:.1%} of {summary['images']} right")
+print(summary["precision@5"])
 
 # %%
-# The mean codes are among the arrays: how like two classes are to the network.
+# The mean embeddings are among the arrays: how like two classes are to the network.
 
 means = found.result().arrays["means"]
-labels = sorted(figures["right"])
+labels = sorted(summary["right"])
 grass, gravel, cat = (means[labels.index(name)] for name in ("grass", "gravel", "chelsea"))
 print("grass and gravel", grass @ gravel / (grass @ grass * (gravel @ gravel)) ** 0.5)
 print("grass and a cat", grass @ cat / (grass @ grass * (cat @ cat)) ** 0.5)
