@@ -73,7 +73,7 @@ def _map(question: Question, name: str, number: int) -> Tensor:
         coarse = torch.rand(1, 1, 7, 7, generator=chance)
         return F.interpolate(coarse, size, mode="bicubic")[0, 0]
     words = SLOW.get(name, {})
-    frame = methods.attribute(question.net, question.inputs, name, unit.word, **words)
+    frame = methods.attribute(question.net, question.inputs, name, unit.spec, **words)
     assert frame.heatmap is not None
     return frame.heatmap[0]
 

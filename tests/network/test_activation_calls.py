@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convscope.network import activation_calls
-from convscope.network.activation_calls import Nonlinearity
+from convscope.network.activation_calls import ActivationCall
 
 X = torch.tensor([-9.0, -3.5, -1.5, -0.5, 0.25, 0.75, 1.5, 2.5, 3.5, 5.5, 6.5, 9.0]).double()
 
@@ -22,7 +22,7 @@ class Watching(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Nonlinearity] = []
+        self.found: list[ActivationCall] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         met = activation_calls.find(func, args, kwargs or {})
@@ -31,10 +31,10 @@ class Watching(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def found(function: Callable[[Tensor], Tensor], x: Tensor) -> list[Nonlinearity]:
+def found(function: Callable[[Tensor], Tensor], x: Tensor) -> list[ActivationCall]:
     with Watching() as mode:
         function(x)
-    met: list[Nonlinearity] = mode.found
+    met: list[ActivationCall] = mode.found
     return met
 
 

@@ -81,10 +81,10 @@ def test_a_network_without_places() -> None:
 )
 def test_the_layer_that_sees_about_so_many_pixels(pixels: int, name: str) -> None:
     """They see 3, 12 and 24; of two as near the first."""
-    found = default_layers.about(toys.network(toys.Residual()), pixels)
+    found = default_layers.receptive_field_near(toys.network(toys.Residual()), pixels)
     assert found is not None
     assert found.name == name
 
 
 def test_no_layer_sees_a_known_part_before_an_activation() -> None:
-    assert default_layers.about(toys.network(Pooled()), 11) is None
+    assert default_layers.receptive_field_near(toys.network(Pooled()), 11) is None

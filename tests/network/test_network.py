@@ -762,7 +762,7 @@ def test_a_targets_word_names_it_again(net: cs.Network) -> None:
     """Of a class its number: two classes are called crane, and two maillot."""
     for words in ("tabby", 134, 517, "blocks.4", "blocks.4:12", "blocks.4:12@7,7", "bn1.pre:3"):
         target = net.target(words)
-        assert net.target(target.word) == target
+        assert net.target(target.spec) == target
     assert net.target(134).label == net.target(517).label == "crane"
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope.network.units import as_tiles, outstanding, seen_by
+from convscope.network.units import as_tiles, receptive_field_crop, strongest_units
 from convscope.types.targets import Target
 from tests.helpers.toys import plain_network
 
@@ -32,7 +32,7 @@ def test_the_strongest_against_the_usual(own: cs.Network) -> None:
     """Not the highest: a channel that is always high says nothing of this place."""
     values = maps((1.0, 3, 3), (1.0, 3, 12), (1.0, 12, 3))
     values[1] = 100 + 30 * torch.rand(16, 16, generator=torch.Generator().manual_seed(9))
-    chosen = outstanding(own, LAYER, values, 2)
+    chosen = strongest_units(own, LAYER, values, 2)
     assert {unit.channel for unit in chosen} == {0, 2}
     assert {unit.position for unit in chosen} == {(3, 3), (12, 3)}
 
@@ -40,10 +40,10 @@ def test_the_strongest_against_the_usual(own: cs.Network) -> None:
 def test_places_far_apart_go_first_and_no_place_counts_twice(own: cs.Network) -> None:
     # In order of strength: a peak, the same place, a neighbor (2 pixels on), one far away.
     values = maps((8.0, 8, 8), (0.9, 8, 8), (0.7, 8, 9), (0.5, 8, 12))
-    assert named(outstanding(own, LAYER, values, 1)) == ["0@8,8"]
-    assert named(outstanding(own, LAYER, values, 2)) == ["0@8,8", "3@8,12"]
-    assert named(outstanding(own, LAYER, values, 3)) == ["0@8,8", "2@8,9", "3@8,12"]
-    assert len(outstanding(own, LAYER, values, 9)) == 3
+    assert named(strongest_units(own, LAYER, values, 1)) == ["0@8,8"]
+    assert named(strongest_units(own, LAYER, values, 2)) == ["0@8,8", "3@8,12"]
+    assert named(strongest_units(own, LAYER, values, 3)) == ["0@8,8", "2@8,9", "3@8,12"]
+    assert len(strongest_units(own, LAYER, values, 9)) == 3
 
 
 @pytest.mark.parametrize(("away", "alike"), [(2, True), (3, False)])
@@ -52,28 +52,28 @@ def test_alike_is_less_than_half_of_what_a_unit_sees(
 ) -> None:
     """4 of 9 pixels are alike, 6 are not, whatever the other axis."""
     values = maps((8.0, 8, 8), (0.9, 8 + away, 8), (0.5, 2, 12))
-    assert (named(outstanding(own, LAYER, values, 2))[1] == "2@2,12") is alike
+    assert (named(strongest_units(own, LAYER, values, 2))[1] == "2@2,12") is alike
 
 
 def test_a_unit_that_sees_the_border_does_not_count(own: cs.Network) -> None:
     """At 0,0 a unit sees 4 rows beyond the image, more than a quarter of 9; at 1,1 only 2."""
     values = maps((9.0, 0, 8), (9.0, 8, 15))
     values[0, 5, 5], values[1, 1, 1] = 4.0, 4.0
-    assert set(named(outstanding(own, LAYER, values, 2))) == {"0@5,5", "1@1,1"}
+    assert set(named(strongest_units(own, LAYER, values, 2))) == {"0@5,5", "1@1,1"}
 
 
 def test_where_all_units_see_the_border_all_count() -> None:
     module = nn.Sequential(nn.Conv2d(1, 2, 7, padding=3), nn.ReLU())
     net = plain_network(module, 2, channels=1)
     values = torch.tensor([[[0.0, 3], [0, 0]], [[0, 0], [2, 0]]])
-    assert [unit.position for unit in outstanding(net, "1.pre", values, 2)] == [(0, 1), (1, 0)]
+    assert [unit.position for unit in strongest_units(net, "1.pre", values, 2)] == [(0, 1), (1, 0)]
 
 
 def test_what_a_unit_sees(own: cs.Network) -> None:
     image = torch.arange(3 * 32 * 32.0).view(3, 32, 32)
-    inside = seen_by(own, Target(LAYER, 0, (5, 7)), image, -1.0)
+    inside = receptive_field_crop(own, Target(LAYER, 0, (5, 7)), image, -1.0)
     assert torch.equal(inside, image[:, 6:15, 10:19])
-    corner = seen_by(own, Target(LAYER, 0, (0, 15)), image, -1.0)
+    corner = receptive_field_crop(own, Target(LAYER, 0, (0, 15)), image, -1.0)
     expected = torch.full((3, 9, 9), -1.0)
     expected[:, 4:, :6] = image[:, :5, 26:]
     assert torch.equal(corner, expected)
@@ -83,7 +83,7 @@ def test_the_pixels_that_a_unit_sees_are_those_with_a_gradient(own: cs.Network) 
     leaf = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
     own.activations(leaf, {LAYER})[LAYER][0, :, 6, 7].sum().backward()
     assert leaf.grad is not None
-    seen = seen_by(own, Target(LAYER, 0, (6, 7)), leaf.grad[0], 0.0)
+    seen = receptive_field_crop(own, Target(LAYER, 0, (6, 7)), leaf.grad[0], 0.0)
     assert float(seen.abs().sum()) == pytest.approx(float(leaf.grad.abs().sum()))
     assert seen[:, 0].any()
     assert seen[:, -1].any()
@@ -92,13 +92,13 @@ def test_the_pixels_that_a_unit_sees_are_those_with_a_gradient(own: cs.Network) 
 @pytest.mark.parametrize("unit", [Target("", 1, label="class 1"), Target("head", 1)])
 def test_a_unit_without_place_sees_the_image(own: cs.Network, unit: Target) -> None:
     image = torch.rand(3, 32, 32)
-    assert torch.equal(seen_by(own, unit, image, 0.0), image)
+    assert torch.equal(receptive_field_crop(own, unit, image, 0.0), image)
 
 
 def test_a_unit_that_sees_more_than_the_image_sees_the_image() -> None:
     net = plain_network(nn.Sequential(nn.Conv2d(1, 2, 7, padding=3), nn.ReLU()), 7, channels=1)
     image = torch.rand(1, 7, 7)
-    assert torch.equal(seen_by(net, Target("1", 0, (0, 0)), image, 0.0), image)
+    assert torch.equal(receptive_field_crop(net, Target("1", 0, (0, 0)), image, 0.0), image)
 
 
 def test_tiles_are_of_one_size() -> None:

@@ -107,7 +107,7 @@ def of_kind(kind: type) -> st.SearchStrategy[Any]:
 def same(one: object, other: object) -> bool:
     """Equal in every part, tensors by their numbers; a target is the word that names it."""
     if isinstance(one, Target):
-        return (str(one) if one.layer else one.word) == other
+        return (str(one) if one.layer else one.spec) == other
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         return one.shape == other.shape and torch.equal(one.double(), other.double())
     if isinstance(one, tuple) and isinstance(other, tuple):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope.attribution.baselines import baseline_images
-from convscope.network.units import outstanding
+from convscope.network.units import strongest_units
 from convscope.runs import registry
 from convscope.types.frames import Frame
 from convscope.types.panels import Grid, HeatMap
@@ -330,7 +330,7 @@ def test_a_layer_shows_its_outstanding_units_and_what_they_see(
     own: cs.Network, own_photo: Tensor, name: str
 ) -> None:
     (frame,) = registry.get(name).run(own, own_photo, target="blocks").frames()
-    units = outstanding(own, "blocks", own.read(own_photo, {"blocks"})["blocks"][0], 9)
+    units = strongest_units(own, "blocks", own.read(own_photo, {"blocks"})["blocks"][0], 9)
     channels: Any = frame.summary["channels"]
     assert channels == [unit.channel for unit in units]
     places = [_place(caption) for caption in _grid(frame).captions[1::2]]

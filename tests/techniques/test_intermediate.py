@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope.network.units import outstanding
+from convscope.network.units import strongest_units
 from convscope.runs import registry
 from convscope.types.frames import Frame
 from convscope.types.panels import Grid
@@ -118,7 +118,7 @@ def test_a_layer_is_read_at_its_outstanding_units(
     own: cs.Network, own_photo: Tensor, most: int
 ) -> None:
     frame, grid = look(own, own_photo, target="blocks", limit=most)
-    units = outstanding(own, "blocks", own.read(own_photo, {"blocks"})["blocks"][0], most)
+    units = strongest_units(own, "blocks", own.read(own_photo, {"blocks"})["blocks"][0], most)
     assert frame.summary["units"] == list(map(str, units))
     assert len(units) == most
     assert grid.tiles.shape[0] == 4 * most

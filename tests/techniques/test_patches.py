@@ -16,7 +16,12 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope.collection.reading import Index
 from convscope.files import images
-from convscope.network.units import cut, field_on, part_of, seen_by
+from convscope.network.units import (
+    crop_box,
+    receptive_field_box,
+    receptive_field_crop,
+    to_photograph,
+)
 from convscope.types.panels import Grid
 from convscope.types.targets import Box, Target
 from tests.helpers.collections import Make
@@ -135,26 +140,28 @@ def test_the_box_is_where_the_unit_looks_on_the_photograph(own: cs.Network, make
 def test_a_field_on_a_photograph_shows_what_the_unit_sees(net: cs.Network, photo: Tensor) -> None:
     seen = net.preprocess(photo)
     unit = Target("blocks.2", 0, (13, 9))
-    box = field_on(net, unit, photo[0])
-    patch = cut(photo[0], box, net.box(photo), 0.5, 1000)
-    direct = seen_by(net, unit, seen[0], 0.5)
+    box = receptive_field_box(net, unit, photo[0])
+    patch = crop_box(photo[0], box, net.box(photo), 0.5, 1000)
+    direct = receptive_field_crop(net, unit, seen[0], 0.5)
     small = nn.functional.interpolate(
         patch[None], direct.shape[1:], mode="bilinear", antialias=True
     )
     assert float((small[0] - direct).abs().mean()) < 0.03
-    assert field_on(net, Target("bn2", 0, (3, 3)), photo[0]) == net.box(photo), "it sees all"
+    assert receptive_field_box(net, Target("bn2", 0, (3, 3)), photo[0]) == net.box(photo), (
+        "it sees all"
+    )
 
 
 def test_beyond_the_border_is_gray() -> None:
     photo = torch.arange(48.0).view(1, 6, 8) / 48
     seen = Box(0, 1, 6, 6)  # the middle
-    patch = cut(photo, Box(-1, -1, 3, 4), seen, 0.5, 10)
+    patch = crop_box(photo, Box(-1, -1, 3, 4), seen, 0.5, 10)
     assert (patch[0, 0] == 0.5).all(), "above the photograph"
     assert (patch[0, :, :2] == 0.5).all(), "on the photograph, but not seen"
     torch.testing.assert_close(patch[0, 1:, 2:], photo[0, :2, 1:3])
-    assert (cut(photo, Box(20, 20, 2, 2), seen, 0.5, 10) == 0.5).all()
-    assert cut(photo, Box(0, 1, 6, 6), seen, 0.5, 3).shape == (1, 3, 3)
-    assert part_of(Box(10, 20, 64, 32), (32, 32), Box(1, 2, 3, 4)) == Box(12, 22, 6, 4)
+    assert (crop_box(photo, Box(20, 20, 2, 2), seen, 0.5, 10) == 0.5).all()
+    assert crop_box(photo, Box(0, 1, 6, 6), seen, 0.5, 3).shape == (1, 3, 3)
+    assert to_photograph(Box(1, 2, 3, 4), (32, 32), Box(10, 20, 64, 32)) == Box(12, 22, 6, 4)
 
 
 @pytest.mark.parametrize("extreme", ["positive", "negative", "both"])

@@ -312,7 +312,7 @@ def test_a_rule_may_rest_on_the_way_back(make: Callable[[], toys.Toy], rule: str
     with rules.RULES[rule]().mode() as mode:
         logits = net.activations(leaf, {""})[""]
     for bending in (True, False, True):
-        mode.bending = bending
+        mode.enabled = bending
         (found,) = torch.autograd.grad(logits[0, 0], leaf, retain_graph=True)
         assert torch.equal(found[0, 0], TABLES[rule if bending else "plain"])
 

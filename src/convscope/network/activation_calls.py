@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Nonlinearity:
+class ActivationCall:
     """One call of a pointwise activation on `input`; `apply` computes it out of place.
 
     A piecewise linear one has slope 1 between `low` and `high` and `slope` outside (0 but for a
@@ -67,7 +67,7 @@ PIECEWISE_LINEAR = "ReLU, ReLU6, LeakyReLU, Hardtanh or clamp"
 
 def find(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Nonlinearity | None:
+) -> ActivationCall | None:
     """The activation that this call computes, or None if it is not one.
 
     A clamp counts where it bounds at zero (a ReLU by another name) or on both sides (a hardtanh):
@@ -89,16 +89,16 @@ def find(
     spelled = getattr(func, "__name__", "")
     inplace = spelled.endswith("_") or argument(_INPLACE_ARGUMENT.get(name, 1), "inplace") is True
     if name == "ReLU":
-        return Nonlinearity(name, x, apply, inplace, True, 0.0)
+        return ActivationCall(name, x, apply, inplace, True, 0.0)
     if name == "ReLU6":
-        return Nonlinearity(name, x, apply, inplace, True, 0.0, 6.0)
+        return ActivationCall(name, x, apply, inplace, True, 0.0, 6.0)
     if name == "LeakyReLU":
         slope = float(argument(1, "negative_slope", 0.01))
-        return Nonlinearity(name, x, apply, inplace, True, 0.0, slope=slope)
+        return ActivationCall(name, x, apply, inplace, True, 0.0, slope=slope)
     if name == "Hardtanh":
         low, high = float(argument(1, "min_val", -1.0)), float(argument(2, "max_val", 1.0))
         name = "ReLU6" if (low, high) == (0, 6) else name
-        return Nonlinearity(name, x, apply, inplace, True, low, high)
+        return ActivationCall(name, x, apply, inplace, True, low, high)
     if name == "clamp":
         bounds = argument(1, "min"), argument(2, "max")
         if not all(b is None or isinstance(b, int | float) for b in bounds):
@@ -106,5 +106,5 @@ def find(
         if bounds[0] != 0 and None in bounds:
             return None
         low, high = bounds
-        return Nonlinearity(name, x, apply, inplace, True, low, high)
-    return Nonlinearity(name, x, apply, inplace)
+        return ActivationCall(name, x, apply, inplace, True, low, high)
+    return ActivationCall(name, x, apply, inplace)

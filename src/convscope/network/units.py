@@ -1,4 +1,4 @@
-"""Single units of a layer: those that a photograph excites, and what each sees of it."""
+"""Single units of a layer: which ones respond most to a photograph, and which part of it each sees."""
 
 from __future__ import annotations
 
@@ -13,17 +13,28 @@ from convscope.network.network import PRE, Network
 from convscope.tensors import resize
 from convscope.types import Axis, Box, Layer, Target
 
-# Parts of what a unit sees: nearer ones see much the same; one further out sees the border.
+# Fractions of a receptive field. Units nearer to each other than the first see much the same; a unit
+# whose field reaches further beyond the image than the second responds to the border.
 APART, BEYOND = 1 / 2, 1 / 4
 
 
-def outstanding(net: Network, layer: str, maps: Tensor, limit: int) -> tuple[Target, ...]:
-    """Of a layer's maps (C, h, w) the channels that stand out most, each at its strongest place.
+def strongest_units(net: Network, layer: str, maps: Tensor, limit: int) -> tuple[Target, ...]:
+    """The channels that respond most to an image, each at its strongest position.
 
-    Strongest against the channel's own usual answer, so that a bright photograph does not choose.
-    Of channels that meet in one place only the first counts, and places far apart go before those
-    that see much the same. Where units see the image and not its border, only these count: many
-    others answer to the border.
+    A response is measured against the channel's own mean and standard deviation, so that a bright
+    photograph does not decide. Where several channels have the same position, only the strongest
+    counts, and positions far apart go before those that see much the same. Units whose receptive
+    field reaches far beyond the image are left out, unless all of them do: many respond to the
+    border.
+
+    Args:
+        net: the network.
+        layer: the layer's name, or NAME.pre.
+        maps: the layer's output for one image, (C, h, w).
+        limit: the largest number of units to return.
+
+    Returns:
+        The units, strongest first.
     """
     rows, columns = _axes(net, layer)
     height, width = maps.shape[1:]
@@ -32,7 +43,7 @@ def outstanding(net: Network, layer: str, maps: Tensor, limit: int) -> tuple[Tar
     flat = maps.flatten(1)
     best, places = flat.masked_fill(~inside.flatten().to(flat.device), -math.inf).max(1)
     strength = (best - flat.mean(1)) / flat.std(1).clamp_min(1e-6)
-    first: dict[int, int] = {}  # of each place, in order of strength
+    first: dict[int, int] = {}  # the strongest channel of each position, in order of strength
     for channel in strength.argsort(descending=True, stable=True).tolist():
         first.setdefault(int(places[channel]), channel)
     ranked = [Target(layer, c, divmod(place, width)) for place, c in first.items()]
@@ -44,50 +55,54 @@ def outstanding(net: Network, layer: str, maps: Tensor, limit: int) -> tuple[Tar
     return tuple(unit for unit in ranked if unit in chosen)
 
 
-def seen_by(net: Network, unit: Target, image: Tensor, outside: float) -> Tensor:
-    """The part of an image (C, H, W) that a unit sees, the whole where it sees as much or where
-    that is not known; what lies beyond the border has the value `outside`."""
-    rows, columns = _axes(net, unit.layer)
+def receptive_field_crop(net: Network, unit: Target, image: Tensor, outside: float) -> Tensor:
+    """The part of an input (C, H, W) that a unit sees, (C, h, w).
+
+    Pixels beyond the border have the value `outside`. The whole input is returned where the unit
+    sees all of it, or where its receptive field is not known.
+    """
+    box = _receptive_field(net, unit, (image.shape[1], image.shape[2]))
+    if box is None:
+        return image
+    top, left = math.floor(box.top), math.floor(box.left)
+    bottom, right = math.ceil(box.top + box.height), math.ceil(box.left + box.width)
     height, width = image.shape[1:]
-    if unit.position is None or not (rows and columns):
-        return image
-    if rows.size >= height or columns.size >= width:
-        return image
-    (top, bottom), (left, right) = rows.span(unit.position[0]), columns.span(unit.position[1])
-    first, last = math.floor, math.ceil
-    border = (-first(left), last(right) + 1 - width, -first(top), last(bottom) + 1 - height)
-    return F.pad(image, border, value=outside)
+    return F.pad(image, (-left, right - width, -top, bottom - height), value=outside)
 
 
-def field_on(net: Network, unit: Target, photo: Tensor) -> Box:
-    """Where on a photograph (C, H, W), in its pixels, lies what a unit sees; it may go beyond the
-    border. All that the network saw of it, where the unit sees as much or where that is not known.
+def receptive_field_box(net: Network, unit: Target, photo: Tensor) -> Box:
+    """The part of a photograph (C, H, W) that a unit sees, in pixels; it may reach beyond the border.
+
+    The result is the part that the network sees where the unit sees all of that, or where its
+    receptive field is not known.
     """
     seen = net.box(photo[None])
-    rows, columns = _axes(net, unit.layer)
-    height, width = net.input_size
-    if unit.position is None or not (rows and columns):
-        return seen
-    if rows.size >= height or columns.size >= width:
-        return seen
-    (top, bottom), (left, right) = rows.span(unit.position[0]), columns.span(unit.position[1])
-    return part_of(seen, (height, width), Box(top, left, bottom + 1 - top, right + 1 - left))
+    field = _receptive_field(net, unit, net.input_size)
+    return seen if field is None else to_photograph(field, net.input_size, seen)
 
 
-def part_of(seen: Box, size: tuple[int, int], part: Box) -> Box:
-    """A part of what the network saw, in its own pixels (of `size`), on the photograph."""
+def to_photograph(box: Box, size: tuple[int, int], seen: Box) -> Box:
+    """A box on the network's input, in the pixels of the photograph.
+
+    Args:
+        box: in the pixels of the input.
+        size: rows and columns of the input.
+        seen: the part of the photograph that the input shows, as `Network.box` gives it.
+    """
     down, across = seen.height / size[0], seen.width / size[1]
     return Box(
-        seen.top + part.top * down,
-        seen.left + part.left * across,
-        part.height * down,
-        part.width * across,
+        seen.top + box.top * down,
+        seen.left + box.left * across,
+        box.height * down,
+        box.width * across,
     )
 
 
-def cut(photo: Tensor, box: Box, seen: Box, outside: float, limit: int) -> Tensor:
-    """A box of a photograph (C, H, W), at most `limit` pixels a side; what lies beyond what the
-    network has `seen` has the value `outside`."""
+def crop_box(photo: Tensor, box: Box, seen: Box, outside: float, limit: int) -> Tensor:
+    """A box cut out of a photograph (C, H, W), shrunk to at most `limit` pixels a side.
+
+    Pixels outside of `seen`, the part that the network sees, have the value `outside`.
+    """
     edges = [round(edge) for edge in (box.top, box.left)]
     sides = [max(1, round(side)) for side in (box.height, box.width)]
     inner = [round(edge) for edge in (seen.top, seen.left)]
@@ -109,9 +124,23 @@ def cut(photo: Tensor, box: Box, seen: Box, outside: float, limit: int) -> Tenso
 
 
 def as_tiles(images: Sequence[Tensor], least: int = 48) -> Tensor:
-    """Images (C, h, w) of several sizes as one stack, each stretched to a square, in [0, 1]."""
+    """Images (C, h, w) of several sizes as one stack (N, C, side, side) in [0, 1].
+
+    Each is stretched to a square as large as the largest of them, and at least `least` pixels.
+    """
     side = max(least, *(max(image.shape[-2:]) for image in images))
     return torch.cat([resize(image[None], (side, side)) for image in images]).clamp(0, 1)
+
+
+def _receptive_field(net: Network, unit: Target, size: tuple[int, int]) -> Box | None:
+    """The pixels of an input of `size` that a unit sees; None for all of them, or if not known."""
+    rows, columns = _axes(net, unit.layer)
+    if unit.position is None or rows is None or columns is None:
+        return None
+    if rows.size >= size[0] or columns.size >= size[1]:
+        return None
+    (top, _), (left, _) = rows.span(unit.position[0]), columns.span(unit.position[1])
+    return Box(top, left, rows.size, columns.size)
 
 
 def _axes(net: Network, layer: str) -> tuple[Axis | None, Axis | None]:
@@ -122,7 +151,7 @@ def _axes(net: Network, layer: str) -> tuple[Axis | None, Axis | None]:
 
 
 def _inside(axis: Axis | None, count: int, size: int) -> Tensor:
-    """Which of an axis's units see little beyond the image, all of them where none does."""
+    """Which units on an axis see little beyond the image; all of them where none does."""
     if axis is None:
         return torch.ones(count, dtype=torch.bool)
     first = axis.start + axis.jump * torch.arange(count)

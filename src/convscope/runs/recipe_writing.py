@@ -83,7 +83,7 @@ class _Writer:
             case Target(layer="", channel=channel):
                 return ast.Constant("" if channel is None else channel)
             case Target():
-                return ast.Constant(value.word)
+                return ast.Constant(value.spec)
             case Tensor():
                 return self.tensor(value)
             case weighted(terms=terms) if terms and not any(

@@ -294,9 +294,9 @@ def guided_gradcam(
                 values = net.activations(leaf, bound.layers | {name})
             mode.check()
             score = bound.score(values, leaf)
-            mode.bending = False
+            mode.enabled = False
             (by_layer,) = _slopes(some, score, values, [name], retain=True)
-            mode.bending = True
+            mode.enabled = True
             (by_pixel,) = _slopes(some, score, {"image": leaf}, ["image"])
         maps = as_maps(net, values[name], name, tokens)
         weights = as_maps(net, by_layer, name, tokens).mean((2, 3), keepdim=True)

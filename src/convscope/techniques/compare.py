@@ -61,7 +61,7 @@ def compare(
     arrays: dict[str, Tensor] = {}
     for step, (method, entry) in enumerate(entries.items(), 1):
         try:
-            frames = [attribute(net, image, method, unit.word) for unit in units]
+            frames = [attribute(net, image, method, unit.spec) for unit in units]
         except ConvscopeError as error:
             refused[method] = str(error)
         else:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network, default_layers, seen_by
+from convscope.network import PRE, Network, default_layers, receptive_field_crop
 from convscope.runs import technique
 from convscope.types import Frame, Grid, Histogram, Target
 from convscope.vocabulary.rules import redirected
@@ -106,7 +106,7 @@ def _kernels(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
 
 def _effective(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
     if layer is None:
-        found = default_layers.about(net, SMALL)
+        found = default_layers.receptive_field_near(net, SMALL)
         layer = _first_convolution(net) if found is None else found.name + PRE
     filters = effective_filters(net, layer, limit)
     size = " x ".join(map(str, filters.shape[2:]))
@@ -154,7 +154,7 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
     for channel, value in enumerate(values[:limit]):
         with net.numerics():
             (slope,) = torch.autograd.grad(value, plain, retain_graph=True)
-        found.append(seen_by(net, Target(layer, channel, middle), slope[0], 0.0))
+        found.append(receptive_field_crop(net, Target(layer, channel, middle), slope[0], 0.0))
     return torch.stack(found)
 
 

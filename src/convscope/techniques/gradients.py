@@ -36,8 +36,8 @@ from convscope.network import (
     Network,
     as_tiles,
     default_layers,
-    outstanding,
-    seen_by,
+    receptive_field_crop,
+    strongest_units,
 )
 from convscope.runs import Seed, TargetNames, technique
 from convscope.types import Ascent, Frame, Grid, Panel, Picture, SignedPicture, Target
@@ -233,7 +233,7 @@ def deconvnet(
     its early layers show what their units look for, its deep ones a checkerboard.
     """
     if target is None:
-        target = default_layers.seeing(net, 1 / 5).name + PRE
+        target = default_layers.receptive_field_within(net, 1 / 5).name + PRE
     yield from _read_back(ask(net, image, target), "deconv", samples, noise, seed, batch_size)
 
 
@@ -301,12 +301,12 @@ def _sheet(
     values = net.read(inputs, {target.layer})[target.layer]
     if values.dim() != 4:
         raise ConvscopeError(f"{target.layer} has no maps; name one of its channels")
-    units = outstanding(net, target.layer, values[0], limit)
+    units = strongest_units(net, target.layer, values[0], limit)
     for frame in over_copies(question.of(units), rule, samples, noise, seed, batch_size):
         tiles: list[Tensor] = []
         for unit, slope in zip(units, frame.gradient, strict=True):
-            tiles.append(seen_by(net, unit, inputs[0], 0.5))
-            tiles.append(tensors.around_gray(seen_by(net, unit, slope, 0.0)))
+            tiles.append(receptive_field_crop(net, unit, inputs[0], 0.5))
+            tiles.append(tensors.around_gray(receptive_field_crop(net, unit, slope, 0.0)))
         grid = Grid(
             as_tiles(tiles),
             f"{target.layer}: patches of the photograph, and their {rule} gradient",

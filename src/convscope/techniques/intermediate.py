@@ -18,8 +18,8 @@ from convscope.network import (
     Network,
     as_tiles,
     default_layers,
-    outstanding,
-    seen_by,
+    receptive_field_crop,
+    strongest_units,
 )
 from convscope.runs import Seed, technique
 from convscope.types import Frame, Grid, Picture, Target
@@ -60,7 +60,7 @@ def intermediate(
     if len(image) != 1:
         raise ConvscopeError(f"units are read back for one image at a time, not {len(image)}")
     if target is None:
-        target = default_layers.seeing(net, 2 / 5).name + PRE
+        target = default_layers.receptive_field_within(net, 2 / 5).name + PRE
     question = ask(net, image, target)
     inputs = question.inputs[0]
     units = _units(net, question.inputs, question.units[0], limit)
@@ -70,9 +70,9 @@ def intermediate(
         slopes[rule] = frame.gradient
     tiles: list[Tensor] = []
     for i, unit in enumerate(units):
-        tiles.append(seen_by(net, unit, inputs, 0.5))
+        tiles.append(receptive_field_crop(net, unit, inputs, 0.5))
         for slope in slopes.values():
-            tiles.append(tensors.around_gray(seen_by(net, unit, slope[i], 0.0)))
+            tiles.append(tensors.around_gray(receptive_field_crop(net, unit, slope[i], 0.0)))
     silent = torch.stack([slope.flatten(1).any(1).logical_not() for slope in slopes.values()], 1)
     across = 1 + len(RULES)
     grid = Grid(
@@ -104,7 +104,7 @@ def _units(net: Network, inputs: Tensor, target: Target | None, limit: int) -> t
     values = net.read(inputs, {target.layer})[target.layer][0]
     if values.dim() == 3:
         if target.channel is None:
-            return outstanding(net, target.layer, values, limit)
+            return strongest_units(net, target.layer, values, limit)
         place = divmod(int(values[target.channel].argmax()), values.shape[2])
         return (replace(target, position=place),)
     if target.channel is None:

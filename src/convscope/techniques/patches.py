@@ -16,7 +16,15 @@ from convscope import tensors
 from convscope.attribution import Question, gradient
 from convscope.collection import Index, index_of
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network, as_tiles, cut, field_on, part_of, seen_by
+from convscope.network import (
+    PRE,
+    Network,
+    as_tiles,
+    crop_box,
+    receptive_field_box,
+    receptive_field_crop,
+    to_photograph,
+)
 from convscope.runs import IndexPath, technique
 from convscope.types import Box, Frame, Grid, Target
 from convscope.vocabulary.objectives import as_layer
@@ -155,8 +163,8 @@ class _Row:
             at = replace(unit, position=place if len(shape) == 3 else None)
             number = int(top.rows[unit.channel, n])
             photo = found.photo(number)
-            box = field_on(net, at, photo[0])
-            patch = cut(photo[0], box, net.box(photo), GRAY, LARGEST)
+            box = receptive_field_box(net, at, photo[0])
+            patch = crop_box(photo[0], box, net.box(photo), GRAY, LARGEST)
             path = found.images["path"][number].as_py()
             seen = net.preprocess(photo)
             self.places.append(_Place(at, number, self.values[n], path, box, patch, seen))
@@ -195,7 +203,7 @@ class _Row:
         units = tuple(place.unit for place in self.places)
         slopes = gradient(Question(net, seen, seen, units), rule).gradient
         return [
-            tensors.around_gray(seen_by(net, unit, slope, 0.0))
+            tensors.around_gray(receptive_field_crop(net, unit, slope, 0.0))
             for unit, slope in zip(units, slopes, strict=True)
         ]
 
@@ -210,13 +218,13 @@ class _Row:
         size = net.input_size
         box = _framed(mask, size)
         seen = net.box(photo)
-        place.box = part_of(seen, size, box)
+        place.box = to_photograph(box, size, seen)
         light = F.interpolate(mask[None, None].float(), size, mode="bilinear")
         shade = DIMMED + (1 - DIMMED) * light
-        shown = cut(photo[0], place.box, seen, GRAY, LARGEST)
+        shown = crop_box(photo[0], place.box, seen, GRAY, LARGEST)
         whole = Box(0, 0, *map(float, size))
         place.patch = shown * tensors.resize(
-            cut(shade[0], box, whole, DIMMED, LARGEST)[None], (shown.shape[1], shown.shape[2])
+            crop_box(shade[0], box, whole, DIMMED, LARGEST)[None], (shown.shape[1], shown.shape[2])
         )[0].clamp(0, 1).to(shown)
 
 

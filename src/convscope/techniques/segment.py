@@ -74,7 +74,7 @@ def segment(
     score = question.score(question.inputs)
     ranks = torch.zeros_like(question.inputs[0, 0])
     for method in methods:
-        frame = attribute(net, question.inputs, method, unit.word, **_seeded(method, seed))
+        frame = attribute(net, question.inputs, method, unit.spec, **_seeded(method, seed))
         assert frame.heatmap is not None
         soft = tensors.blur(frame.heatmap[:, None].abs(), min(net.input_size) / 28)
         ranks += _ranks(soft[0, 0]) / len(methods)

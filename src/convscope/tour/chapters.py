@@ -170,7 +170,7 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Chap
 
 
 def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Chapter]:
-    detail = layer_name(default_layers.seeing, net, 0.6)
+    detail = layer_name(default_layers.receptive_field_within, net, 0.6)
     if detail:
         yield chapter(
             "What do units in the middle see?",
@@ -180,7 +180,7 @@ def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Chapter]:
             {"target": detail + PRE},
             quote_sheet,
         )
-    middle = layer_name(default_layers.seeing, net, 0.4)
+    middle = layer_name(default_layers.receptive_field_within, net, 0.4)
     if middle:
         yield chapter(
             "Which pixels drive such a unit?",
@@ -192,7 +192,7 @@ def _what_units_see(net: Network, full: bool, seed: int) -> Iterator[Chapter]:
             {"samples": 32 if full else 8, "seed": seed},
             lambda f: {"units": ", ".join(f["units"])},
         )
-    small = layer_name(default_layers.seeing, net, 0.2)
+    small = layer_name(default_layers.receptive_field_within, net, 0.2)
     if small:
         yield chapter(
             "Reading a unit backwards",

@@ -145,7 +145,7 @@ def _checks(run: Run, last: Frame, seed: int) -> Iterator[Frame]:
     for method in OTHERS:
         if method != run.technique:
             try:
-                found = methods.attribute(net, run.image, method, unit.word)
+                found = methods.attribute(net, run.image, method, unit.spec)
             except ConvscopeError:  # on this network there is no such map to agree with
                 continue
             assert found.heatmap is not None
@@ -168,7 +168,7 @@ def _again(run: Run, net: Network, unit: Target) -> Frame:
     """The run's technique and options with another network or target."""
     words = {word: value for word, value in run.parameters.items() if word != "target"}
     assert run.image is not None
-    return methods.attribute(net, run.image, run.technique, unit.word, **words)
+    return methods.attribute(net, run.image, run.technique, unit.spec, **words)
 
 
 def _rival(net: Network, question: Question) -> Target:

@@ -34,8 +34,11 @@ class Target:
         return (self.layer or "output") + channel + position
 
     @property
-    def word(self) -> str | int:
-        """What names it again: of a class its number, for labels may be shared."""
+    def spec(self) -> str | int:
+        """What `Network.target` turns back into this target.
+
+        A class is given by its number, because two classes may have the same label.
+        """
         return str(self) if self.label is None or self.channel is None else self.channel
 
 

@@ -18,23 +18,23 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from convscope.errors import ConvscopeError, unknown
-from convscope.network import Nonlinearity, activation_calls
+from convscope.network import ActivationCall, activation_calls
 
 
 class Rule:
     """How gradients pass activations. `mode()` is the context in which to run the forward pass.
 
-    Where it meets no activation that it knows, a rule that is `told_apart` from the true gradient
+    Where it meets no activation that it knows, a rule that is `must_apply` from the true gradient
     is refused rather than quietly giving that.
     """
 
     name: ClassVar[str]
-    told_apart: ClassVar[bool] = True
+    must_apply: ClassVar[bool] = True
 
     def mode(self) -> RuleMode:
         return RuleMode(self)
 
-    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
+    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
         """The activation's value, with the rule's gradient while `mode` bends."""
         raise NotImplementedError
 
@@ -48,7 +48,7 @@ class plain(Rule):
     def mode(self) -> RuleMode:
         return _Untouched(self)
 
-    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
+    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
         return met.apply(x)
 
 
@@ -58,7 +58,7 @@ class guided(Rule):
 
     name: ClassVar[str] = "guided"
 
-    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
+    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
         def positive(through: Tensor, gradient: Tensor) -> None:
             through.clamp_min_(0)
 
@@ -72,7 +72,7 @@ class deconv(Rule):
 
     name: ClassVar[str] = "deconv"
 
-    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
+    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
         def positive(through: Tensor, gradient: Tensor) -> None:
             torch.clamp_min(gradient, 0, out=through)
 
@@ -91,9 +91,9 @@ class redirected(Rule):
 
     leak: float = 0.1
     name: ClassVar[str] = "redirected"
-    told_apart: ClassVar[bool] = False
+    must_apply: ClassVar[bool] = False
 
-    def activate(self, met: Nonlinearity, x: Tensor, mode: RuleMode) -> Tensor:
+    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
         if met.slope:
             return met.apply(x)  # nowhere flat
 
@@ -119,14 +119,14 @@ def as_rule(rule: str | Rule) -> Rule:
 class RuleMode(TorchFunctionMode):
     """Runs a forward pass under a rule; `met` counts the activations that it applied to.
 
-    While `bending` is False, gradients take their true way back through that very pass.
+    While `enabled` is False, gradients take their true way back through that very pass.
     """
 
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
         self.met = 0
-        self.bending = True
+        self.enabled = True
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -147,7 +147,7 @@ class RuleMode(TorchFunctionMode):
         Raises:
             ConvscopeError: there was no activation that the rule could change.
         """
-        if self.met == 0 and self.rule.told_apart:
+        if self.met == 0 and self.rule.must_apply:
             raise ConvscopeError(
                 f"rule {self.rule.name!r} would change nothing: between the image and the target"
                 f" there is no {activation_calls.PIECEWISE_LINEAR}; take the plain gradient"
@@ -174,7 +174,7 @@ class _Bent(torch.autograd.Function):
     def forward(
         ctx: Any,
         x: Tensor,
-        met: Nonlinearity,
+        met: ActivationCall,
         bend: Callable[[Tensor, Tensor], None],
         mode: RuleMode,
     ) -> Tensor:
@@ -191,6 +191,6 @@ class _Bent(torch.autograd.Function):
             through = torch.ops.aten.leaky_relu_backward(gradient, x, ctx.slope, False)
         else:
             through = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
-        if ctx.mode.bending:
+        if ctx.mode.enabled:
             ctx.bend(through, gradient)
         return through, None, None, None
