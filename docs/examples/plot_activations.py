@@ -2,18 +2,19 @@
 Activation maps
 ===============
 
-Where each channel of a layer answers to the photograph.
+Where each channel of a layer responds to the photograph.
 
-**How to read it.** Every tile is a channel, laid out like the photograph: bright is where the
-channel answers strongly, black where it does not. The strongest channels come first; the number
-below a tile is the channel's. A cross marks a channel that gives the same value everywhere: it is
-dead for this photograph. Each tile is stretched to its own full contrast; ``scale="layer"`` draws
-all on one scale.
+**How to read it.** Each tile is one channel, laid out like the photograph. A channel responds
+strongly where its tile is bright and not at all where it is black. The strongest channels come
+first, and the number below a tile is the channel's number. A cross marks a dead channel, which has
+the same value everywhere on this photograph. Each tile is stretched to its own full contrast;
+``scale="layer"`` draws all tiles on one scale.
 
-**Its limits.** A map says where a channel answers, not to what: that takes many photographs. What
-stands for a thing is often a pattern over several channels, and no single tile shows it. A
-network with ReLU6, as here, cuts its activations at 6, so that several channels may share the top
-strength; their order is then that of their numbers.
+**Its limits.** A map shows where a channel responds, not what it responds to in general; that takes
+many photographs (:doc:`patches <plot_patches>`). An object is often represented by a pattern over
+several channels, which no single tile shows. A network with ReLU6, such as the default one, clips
+its activations at 6, so several channels may tie as the strongest. The mean of their maps then
+decides the order.
 
 **Paper.** Yosinski, Clune, Nguyen, Fuchs and Lipson 2015, `Understanding Neural Networks Through
 Deep Visualization <https://arxiv.org/abs/1506.06579>`__.
@@ -26,18 +27,19 @@ cat = cs.open_image("sample:chelsea")
 cs.activations(net, cat, layer="bn1")
 
 # %%
-# The first layer keeps the photograph's detail. Some channels draw its edges in one direction or
-# another, some answer to brightness or to a color, and one or two to little but the pupils.
+# The first layer keeps the details of the photograph. Some channels respond to edges of one
+# direction, some to brightness or to one color, and one or two to little but the pupils.
 #
-# Deep inside, a map has 14 x 14 places, each of which sees much of the photograph. Most of the
-# layer is silent, and some of what is left lies on the parts of a cat: both eyes, the nose, the
-# lower edge of the face.
+# A map of a deep layer has 14 x 14 positions, and the receptive field of each covers much of the
+# photograph. Most of the layer is zero, and some of the rest lies on the parts of a cat: both eyes,
+# the nose, the lower edge of the face.
 
 deep = cs.activations(net, cat, layer="blocks.4.2.bn2")
 deep
 
 # %%
-# How much of the layer was silent, and how many channels were dead for this photograph:
+# The fraction of the layer that is zero, and the number of channels that are dead on this
+# photograph:
 
 summary = deep.result().summary
 print(f"{summary['silent']:.0%} of the values are zero")

@@ -2,16 +2,18 @@
 Class activation map
 ====================
 
-Where a class's evidence lies, read off the classifier's own weights.
+Where the evidence for a class lies, read off the weights of the classifier.
 
-**How to read it.** Many networks end in the mean of their last maps over all places, times one
-matrix. The mean can be taken last instead: then each place has a score of its own, and their mean,
-with the class's bias, is the score of the photograph. Red places add to it, blue ones take from it.
+**How to read it.** Many networks end in the mean of their last feature maps over all positions,
+followed by one matrix. The mean can also be taken last: then every position has a score of its own,
+and the mean of these plus the bias of the class is the score of the photograph. Red positions add
+to the score, blue ones subtract from it.
 
-**Its limits.** The map is as coarse as the layer: 7 x 7 places here, and what is drawn between them
-is interpolated. A place stands for the part of the photograph in its middle, but its units see far
-beyond: the evidence may lie beside it. Only classes can be explained, and only in networks with
-this head; the others are refused, and :doc:`Grad-CAM <plot_gradcam>` is for them.
+**Its limits.** The map is as coarse as the layer, 7 x 7 positions here, and everything in between
+is interpolated. A position stands for the part of the photograph at its center, but its receptive
+field is much larger, so the evidence may lie beside it. The technique explains classes only, and
+only in networks with this kind of head. It refuses others; use :doc:`Grad-CAM <plot_gradcam>` for
+them.
 
 **Paper.** Zhou, Khosla, Lapedriza, Oliva and Torralba 2016, `Learning Deep Features for
 Discriminative Localization <https://arxiv.org/abs/1512.04150>`__.
@@ -25,10 +27,10 @@ runs = [cs.cam(net, astronaut, target=name) for name in ("football helmet", "spa
 runs
 
 # %%
-# One photograph, two classes. The helmet speaks for a football helmet, and nothing much against it.
-# For a space shuttle speaks the model of one behind her; the suit and the helmet speak against it.
+# One photograph, two classes. The helmet supports the class football helmet, and nothing opposes it
+# much. The model behind her supports the class space shuttle; the suit and the helmet oppose it.
 #
-# The mean of the places and the bias together are the score:
+# The mean over positions plus the bias is the score:
 
 for run in runs:
     result = run.result()

@@ -2,19 +2,19 @@
 Deconvnet
 =========
 
-What excites a unit, read back by a network that runs in reverse.
+What excites a unit, found by running the network in reverse.
 
-**How to read it.** The target's activation is sent back to the pixels. Every ReLU on the way acts
-on the signal itself and keeps what is positive, whatever the unit did on the way forward. Beside
-each patch of the photograph stands the pattern that its unit looks for, in the colors that would
-raise it; gray is zero.
+**How to read it.** The target's activation is sent back to the pixels. Every ReLU on the way keeps
+what is positive in the signal itself, whatever the unit did in the forward pass. Each patch of the
+photograph has beside it the pattern that its unit responds to, drawn around gray: gray is zero, and
+colors are those that would raise the activation.
 
-**Its limits.** The rule does not ask which ReLUs were active. What ties the picture to the
-photograph are the positions of the strongest units and, in the paper's networks, the switches of
-max pooling: which of four pixels passed. A network that shrinks its maps by strides instead, like
-the default one, has no switches. Its early layers show what their units look for; its deep ones a
-checkerboard that says nothing of the photograph, as the second picture shows. For those, use
-:doc:`guided backpropagation <plot_guided_backprop>`.
+**Its limits.** The rule ignores which ReLUs were active. Only the positions of the strongest units
+connect the picture to the photograph, and, in the networks of the paper, the switches of max
+pooling, which record which of four pixels passed. A network that downsamples by strides instead,
+like the default one, has no switches. The pictures of its early layers show the patterns that units
+respond to. Those of deep layers show a checkerboard that has nothing to do with the photograph, as
+the second picture shows. Use :doc:`guided backpropagation <plot_guided_backprop>` for deep layers.
 
 **Paper.** Zeiler and Fergus 2014, `Visualizing and Understanding Convolutional Networks
 <https://arxiv.org/abs/1311.2901>`__.
@@ -27,12 +27,13 @@ cat = cs.open_image("sample:chelsea")
 cs.deconvnet(net, cat)
 
 # %%
-# Without a target it takes the deepest layer whose units still see only a detail. The patterns are
-# spots and edges of one color, each with its opposite around it.
+# Without a target the technique uses the deepest layer whose units still see only a detail. The
+# patterns are spots and edges of one color, each surrounded by its opposite.
 #
-# A class, read back through the whole network. The squares are the strides: a stride of 2 passes
-# its signal back to every second pixel only, five of them to a grid of 32 pixels, and with every
-# negative value dropped nothing is left to cancel it. Another photograph gives nearly the same:
+# A class, sent back through the whole network: the squares come from the strides. A layer of stride
+# 2 passes its signal back to every second pixel only, and five of them leave a grid of 32 pixels.
+# With every negative value dropped, nothing cancels this grid. Another photograph gives nearly the
+# same picture:
 
 import numpy as np
 

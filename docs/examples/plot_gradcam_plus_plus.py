@@ -2,18 +2,18 @@
 Grad-CAM++
 ==========
 
-Grad-CAM with a weight for every place, so that the second of two things of a kind is not forgotten.
+Grad-CAM with a weight for every position, so that a second object of the same kind is not lost.
 
-**How to read it.** As :doc:`Grad-CAM <plot_gradcam>`: bright places speak for the target. The
-weights come from the second and third derivative of the exponential of the score, and only
-gradients that speak for the target count. The numbers are not in units of the score.
+**How to read it.** Read it like :doc:`Grad-CAM <plot_gradcam>`: bright positions support the
+target. The weights come from the second and third derivative of the exponential of the score, and
+only positive gradients count. The values are not in units of the score.
 
-**Its limits.** Channels that speak against the target are left out altogether, so that a place with
-some evidence for it is bright, even where there is more against it: the last two pictures. That
-makes maps of different targets more alike than those of Grad-CAM. In a network that ends in a mean
-over places and one matrix, such as the default one, gradients in the last layer are the same in
-all places: there nothing averages out, and Grad-CAM forgets no second thing. Otherwise its limits
-are those of Grad-CAM: it is coarse, and tells where, not what.
+**Its limits.** Channels that oppose the target are ignored, so a position with some evidence for
+the target is bright even if there is more evidence against it, as the last two pictures show. Maps
+of different targets are therefore more alike than those of Grad-CAM. In a network that ends in a
+mean over positions and one matrix, such as the default one, the gradient in the last layer is the
+same at all positions. Then nothing averages out, and Grad-CAM loses no second object either. The
+other limits are those of Grad-CAM: the map is coarse, and it shows where, not what.
 
 **Paper.** Chattopadhay, Sarkar, Howlader and Balasubramanian 2018, `Grad-CAM++: Improved Visual
 Explanations for Deep Convolutional Networks <https://arxiv.org/abs/1710.11063>`__.
@@ -30,16 +30,17 @@ photo[..., 56:168, :] = torch.cat([cup, cup.flip(3)], 3)
 [run(net, photo, target="espresso") for run in (cs.gradcam_plus_plus, cs.gradcam)]
 
 # %%
-# Two cups, one the mirror image of the other: above Grad-CAM++, below Grad-CAM. Both find both.
+# Two cups, one the mirror image of the other: Grad-CAM++ in the upper picture, Grad-CAM in the
+# lower one. Both find both cups.
 #
-# A target with something against it. The helmet speaks against a space shuttle (:doc:`occlusion
-# <plot_occlusion>` shows it in blue); in Grad-CAM++, above, it lights up all the same.
+# A target with evidence against it: the helmet opposes the class space shuttle (:doc:`occlusion
+# <plot_occlusion>` shows it in blue). In Grad-CAM++, the upper picture, it is bright all the same.
 
 astronaut = cs.open_image("sample:astronaut")
 [run(net, astronaut, target="space shuttle") for run in (cs.gradcam_plus_plus, cs.gradcam)]
 
 # %%
-# How alike the maps of a space shuttle and a football helmet are:
+# The correlation of the maps of a space shuttle and of a football helmet:
 
 import numpy as np
 

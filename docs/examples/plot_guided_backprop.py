@@ -2,17 +2,17 @@
 Guided backpropagation
 ======================
 
-The details of the photograph that excite a target, drawn crisply.
+The details of the photograph that excite a target, drawn sharply.
 
-**How to read it.** The score is differentiated by the pixels, but on the way back every ReLU lets a
-gradient pass only where it is positive and where the unit was active. The result is shown around
-gray, in the colors that would raise the score; gray is zero. Strong lines and colors are details
-that excite the target through a chain of units that all excite the next.
+**How to read it.** The score is differentiated with respect to the pixels, but on the way back
+every ReLU passes a gradient only where it is positive and where the unit was active. The result is
+drawn around gray: gray is zero, and colors are those that would raise the score. Strong lines and
+colors are details that excite the target through a chain of units that all excite the next one.
 
-**Its limits.** It is not the gradient of the score, and it hardly depends on the class, as the last
-two pictures show: for a class, read it as a picture of what the lower layers picked out. It is most
-useful for units inside the network, where the rule follows the few details that the unit sees. It
-needs ReLUs or their relatives: on a network without any it says so.
+**Its limits.** The result is not the gradient of the score, and it hardly depends on the class, as
+the last two pictures show. For a class, read it as a picture of what the lower layers respond to.
+It is most useful for units inside the network, where it follows the few details that the unit
+responds to. It needs ReLUs or similar activations and refuses networks without any.
 
 **Paper.** Springenberg, Dosovitskiy, Brox and Riedmiller 2015, `Striving for Simplicity: The All
 Convolutional Net <https://arxiv.org/abs/1412.6806>`__. On its limits: Adebayo et al. 2018, `Sanity
@@ -26,18 +26,19 @@ cat = cs.open_image("sample:chelsea")
 cs.guided_backprop(net, cat, target="tiger cat")
 
 # %%
-# Averaged over noisy copies of the photograph it becomes smoother:
+# The average over noisy copies of the photograph is smoother:
 
 cs.guided_backprop(net, cat, target="tiger cat", samples=16)
 
 # %%
-# A whole layer. For nine channels that stand out on this photograph: the patch that their strongest
-# unit sees, and what excites the unit in it. One follows the rim of the eye, another the whiskers.
+# A whole layer: nine channels that stand out on this photograph, each with the patch in the
+# receptive field of its strongest unit, and the details of the patch that excite the unit. One
+# channel follows the rim of the eye, another the whiskers.
 
 cs.guided_backprop(net, cat, target="blocks.3.1.bn2.pre")
 
 # %%
-# The same photograph, two classes. There is no ladle here, and yet the pictures agree:
+# The same photograph with two classes. It shows no ladle, and yet both pictures agree:
 
 import numpy as np
 

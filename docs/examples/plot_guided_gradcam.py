@@ -2,16 +2,16 @@
 Guided Grad-CAM
 ===============
 
-The crisp details of guided backpropagation, where Grad-CAM finds the target.
+The sharp details of guided backpropagation, where Grad-CAM finds the target.
 
-**How to read it.** :doc:`Guided backpropagation <plot_guided_backprop>` shows details but hardly depends on
-the target, :doc:`Grad-CAM <plot_gradcam>` finds the target but no detail; this is their product.
-It is shown around gray, in the colors that would raise the score; gray is zero.
+**How to read it.** :doc:`Guided backpropagation <plot_guided_backprop>` shows details but hardly
+depends on the target. :doc:`Grad-CAM <plot_gradcam>` finds the target but shows no details. This is
+their product, drawn around gray: gray is zero, and colors are those that would raise the score.
 
-**Its limits.** Where the picture is comes from Grad-CAM, with its 7 x 7 places; the details in it
-are those of guided backpropagation, which draws what is there, not what counts: within the bright
-place they look the same for any class. Crisp lines are no sign of a better explanation. It needs
-ReLUs or their relatives.
+**Its limits.** The location comes from Grad-CAM, with its 7 x 7 positions. The details come from
+guided backpropagation, which draws what is there, not what counts: within the bright area they look
+the same for any class. Sharp lines are no sign of a better explanation. The technique needs ReLUs
+or similar activations.
 
 **Paper.** Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra 2017, `Grad-CAM: Visual Explanations
 from Deep Networks via Gradient-based Localization <https://arxiv.org/abs/1610.02391>`__.
@@ -26,9 +26,10 @@ runs = [cs.guided_gradcam(net, astronaut, target=name, samples=16) for name in t
 runs
 
 # %%
-# The details are averaged over 16 noisy copies, which makes them smoother. One class has its
-# helmet, the other its shuttle, with some hair where Grad-CAM's map fades out. Guided
-# backpropagation alone draws much the same for both. How alike the pictures of the two classes are:
+# The details are averaged over 16 noisy copies, which makes them smoother. One class shows the
+# helmet, the other the shuttle, with some hair where the map of Grad-CAM fades out. Guided
+# backpropagation alone draws much the same for both. The correlation of the pictures of the two
+# classes:
 
 import numpy as np
 

@@ -2,22 +2,22 @@
 Input times gradient
 ====================
 
-How much each pixel would add to a score, if the network were linear.
+How much each pixel would add to the score if the network were linear.
 
-**How to read it.** The gradient of the score at a pixel times how far the pixel is from the
-baseline, summed over the colors: red speaks for the target, blue against it. The baseline, by
-default the mean of the training images, is what counts as nothing. Left is the map as it is, right
-the same on the photograph, smoothed over 4 pixels.
+**How to read it.** The map is the gradient of the score with respect to a pixel, times the
+difference of the pixel from the baseline, summed over the colors. Red pixels support the target,
+blue ones oppose it. The baseline is the image that counts as "nothing", by default the mean color
+of the training images. The raw map is on the left. On the right it lies over the photograph,
+smoothed over 4 pixels.
 
-**Its limits.** For a linear network the map adds up to the difference in score between photograph
-and baseline. A deep network is far from linear, and the sum may have nothing to do with it, as the
-numbers below show. A pixel like the baseline gets nothing, however important: another baseline
-gives another map. Red and blue change from one pixel to the next; the blobs of the smoothed picture
-are what is left of that flicker, not parts of the object.
+**Its limits.** The map of a linear network sums to the difference in score between the photograph
+and the baseline. A deep network is far from linear, and the sum may have nothing to do with that
+difference, as the numbers below show. A pixel that equals the baseline gets zero, however important
+it is, so another baseline gives another map. Red and blue alternate from one pixel to the next. The
+blobs of the smoothed picture are what remains of this alternation, not parts of the object.
 
 **Paper.** Shrikumar, Greenside, Shcherbina and Kundaje 2016, `Not Just a Black Box: Learning
-Important Features Through Propagating Activation Differences
-<https://arxiv.org/abs/1605.01713>`__.
+Important Features Through Propagating Activation Differences <https://arxiv.org/abs/1605.01713>`__.
 """
 
 import convscope as cs
@@ -31,10 +31,11 @@ runs = [
 runs
 
 # %%
-# Above with the mean as the baseline, below with black: the dark saucer, far from the one and near
-# to the other, gets much or next to nothing.
+# The baseline is the mean color in the upper picture and black in the lower one. The dark saucer is
+# far from the mean and close to black, so it gets much in the first map and almost nothing in the
+# second.
 #
-# What the maps add up to, and what they should:
+# The sum of each map, and what it would be for a linear network:
 
 import torch
 
@@ -47,4 +48,4 @@ for run, level in zip(runs, (net.mean[0], 0.0), strict=True):
 
 # %%
 # :doc:`Integrated gradients <plot_integrated_gradients>` follow the score from the baseline to the
-# photograph instead, and come close to it.
+# photograph, and their sum comes close to the difference.

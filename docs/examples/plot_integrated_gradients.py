@@ -2,21 +2,21 @@
 Integrated gradients
 ====================
 
-How much each pixel adds to a score on the way from an image that says nothing.
+How much each pixel adds to the score on the way from a baseline image to the photograph.
 
-**How to read it.** The gradient is averaged over images between the baseline and the photograph
-and multiplied by how far each pixel went: red speaks for the target, blue against it. All pixels
-together make up the difference in score between photograph and baseline. By how much the sum
-misses it, as a part of the difference, is the figure ``gap``. Left is the map as it is, right the
-same on the photograph, smoothed over 4 pixels.
+**How to read it.** The gradient is averaged over images between the baseline and the photograph and
+multiplied by the change of each pixel. Red pixels support the target, blue ones oppose it. All
+pixels together sum to the difference in score between the photograph and the baseline.
+``summary["gap"]`` is the error of this sum, as a fraction of the difference. The raw map is on the
+left. On the right it lies over the photograph, smoothed over 4 pixels.
 
-**Its limits.** The map answers "rather than what?", and the baseline is the what: a pixel that is
-as in the baseline gets nothing. From a blurred copy of the photograph, the default, even areas get
-little; from black, as in the paper, dark things are never part of the answer, as the second picture
-shows. Images on the way are no photographs, and what the network makes of them counts as much as
-what it makes of yours. Its gradient jumps along the way, so that with few steps the gap can be
-large, and it does not shrink evenly; look at it before you quote sums. Red and blue change from one
-pixel to the next; the blobs of the smoothed picture are what is left of that flicker, not parts of
+**Its limits.** The map answers "compared to what?", and the baseline is the "what": a pixel that
+equals the baseline gets zero. The default baseline is a blurred copy of the photograph, so flat
+areas get little. With black, as in the paper, dark objects never count, as the second picture
+shows. The images in between are not photographs, and the network's response to them counts as much
+as its response to yours. The gradient jumps along the way, so the gap can be large with few steps,
+and it does not shrink evenly. Check it before you quote sums. Red and blue alternate from one pixel
+to the next. The blobs of the smoothed picture are what remains of this alternation, not parts of
 the object.
 
 **Paper.** Sundararajan, Taly and Yan 2017, `Axiomatic Attribution for Deep Networks
@@ -35,19 +35,20 @@ runs = [
 runs
 
 # %%
-# The helmet's visor is black. Above, from a blurred copy, the map is strongest on it and on its
-# rim. Below, from a black image, the visor is left blank, and only its rim and its reflections
-# count. How much of each map's absolute values lies in the lower right corner, where the helmet is:
+# The visor of the helmet is black. In the upper map, whose baseline is a blurred copy, the visor
+# and its rim are strongest. In the lower map, whose baseline is black, the visor is empty, and only
+# its rim and its reflections count. The fraction of each map's absolute values in the lower right
+# corner, where the helmet is:
 
 import numpy as np
 
 for run in runs:
     strength = np.abs(run.result().heatmap)
-    part = strength[157:, 124:].sum() / strength.sum()
-    print(f"{run.parameters['baseline']:5} {part:.0%}")
+    fraction = strength[157:, 124:].sum() / strength.sum()
+    print(f"{run.parameters['baseline']:5} {fraction:.0%}")
 
 # %%
-# The gap, by number of steps, of the blurred baseline and the black one:
+# The gap for several numbers of steps, with the blurred baseline and with the black one:
 
 for steps in (10, 25, 50):
     gaps = []

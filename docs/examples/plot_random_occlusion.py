@@ -2,19 +2,20 @@
 Random occlusion
 ================
 
-What hiding random parts of the photograph does to a score, and what it can do without.
+How the score changes when random parts of the photograph are hidden, and what the network can do
+without.
 
-**How to read it.** Each mask hides a random half of the photograph behind gray. The map shows the
-mean probability while a pixel was visible less the mean while it was hidden: red places raise it,
-blue ones lower it. On the right are the masks under which the probability was highest and lowest,
-each with what the network then took the photograph for.
+**How to read it.** Each mask hides a random half of the photograph behind the mean color of the
+training images. The map is the mean probability while a pixel was visible, minus the mean while it
+was hidden: red pixels raise the probability, blue ones lower it. On the right are the masks with
+the highest and the lowest probability, each with the class that the network then predicted.
 
-**Its limits.** It is an estimate from a sample: with few masks the map is partly chance, and a
-second seed shows how much. Half of the photograph is missing under every mask, so the map tells of
-photographs in tatters, not of the whole one. Where the network is not convinced to begin with,
-nearly every mask brings the probability to nothing and little is left to map: take
-``score="logit"`` then. With ``masks="boxes"`` what does not matter comes out blue: while the box
-is there, it is not on what matters.
+**Its limits.** The map is an estimate from a sample. With few masks it is partly chance, and a
+second seed shows how much. Half of the photograph is hidden by every mask, so the map is about
+half-hidden photographs, not about the whole one. If the network is unsure of the target to begin
+with, nearly every mask brings its probability to zero, and little is left to map; use
+``score="logit"`` then. With ``masks="boxes"`` unimportant parts come out blue, because a box that
+hides them does not hide an important part.
 
 **Paper.** Petsiuk, Das and Saenko 2018, `RISE: Randomized Input Sampling for Explanation of
 Black-box Models <https://arxiv.org/abs/1806.07421>`__.
@@ -28,9 +29,9 @@ run = cs.random_occlusion(net, coffee, target="espresso", count=256)
 run
 
 # %%
-# The cup carries the class. The best masks leave most of it and hide the saucer; the worst ones
-# hide the rim and much of what is in it. How often the class stayed on top, and how alike the map
-# of 256 other masks is:
+# The cup supports the class. The best masks leave most of it visible and hide the saucer. The worst
+# masks hide the rim and much of the coffee. How often the class stayed the top class, and the
+# correlation with the map of 256 other masks:
 
 import numpy as np
 

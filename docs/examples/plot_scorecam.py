@@ -2,18 +2,18 @@
 Score-CAM
 =========
 
-Which of a layer's maps, each laid over the photograph as a mask, keep a score up.
+Which feature maps of a layer, used as masks on the photograph, keep the score high.
 
-**How to read it.** Each channel's map, enlarged, hides the photograph where it is dark. How much
-more the network says for the target then than for a blank image becomes, by a softmax over the
-channels, the weight of the channel, and the weighted sum is the map. No gradient is used. The
-numbers are in units of the layer, not of the score.
+**How to read it.** Each channel's map is enlarged and hides the photograph where it is dark. The
+increase of the score over that of the baseline image becomes, by a softmax over the channels, the
+weight of the channel, and the map is the weighted sum. No gradient is used. The values are in units
+of the layer, not of the score.
 
-**Its limits.** The softmax lets few channels win, and the map is theirs. What lowers the score only
-fades; nothing speaks against the target. Masks are stretched to full contrast, so that a faint,
-nearly even map hides as much as a strong one. The network runs once a channel, 1,280 times here,
-for a map that may be nearly that of :doc:`Grad-CAM <plot_gradcam>`, which takes one run. It is as
-coarse as the layer.
+**Its limits.** The softmax lets a few channels win, and the map is mostly theirs. Evidence against
+the target only fades; it never becomes negative. Masks are stretched to full contrast, so a faint,
+nearly flat map hides as much as a strong one. The network runs once per channel, 1,280 times here,
+for a map that may be nearly that of :doc:`Grad-CAM <plot_gradcam>`, which takes one run. The map is
+as coarse as the layer.
 
 **Paper.** Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu 2020, `Score-CAM: Score-Weighted
 Visual Explanations for Convolutional Neural Networks <https://arxiv.org/abs/1910.01279>`__.
@@ -27,7 +27,7 @@ run = cs.scorecam(net, coffee, target="espresso")
 run
 
 # %%
-# How alike this map and that of Grad-CAM are:
+# The correlation of this map with that of Grad-CAM:
 
 import numpy as np
 

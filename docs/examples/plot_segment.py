@@ -2,18 +2,19 @@
 Segmentation
 ============
 
-The object cut out, though the network never learned what an outline is.
+The object cut out of the photograph by a network that never learned outlines.
 
-**How to read it.** The ranks of two maps, SmoothGrad's and Grad-CAM's, are averaged. The top
-twentieth is taken for object, the lowest 30 per cent for background; from the colors there GrabCut
-decides about the rest, also outside of what the network saw. ``arrays["mask"]`` is the mask,
-``arrays["cutout"]`` the photograph with transparency; ``show="cutout"`` saves that alone.
+**How to read it.** The ranks of two maps, SmoothGrad and Grad-CAM, are averaged. The top 5 percent
+of the pixels count as object and the lowest 30 percent as background. From the colors of these,
+GrabCut decides about all other pixels, also outside the network's input. ``arrays["mask"]`` is the
+mask and ``arrays["cutout"]`` the photograph with transparency; ``show="cutout"`` saves only the
+latter.
 
-**Its limits.** The network says where to look, the colors say where to stop. It works where the
-object's colors differ from those around it, and joins to it whatever has its colors nearby. Half
-of what the network saw is taken for likely object to begin with: a thin thing keeps the background
-around it, as the second picture shows. Parts are lost whose colors are found elsewhere. It is no
-trained segmentation network and does not replace one.
+**Its limits.** The network says where to look, and the colors say where the object ends. This works
+if the colors of the object differ from those around it, and it includes neighbors with the same
+colors. Half of the network's input starts as likely object, so a thin object keeps the background
+around it, as the second picture shows. Parts with colors that also occur in the background are
+lost. It does not replace a trained segmentation network.
 
 **Paper.** Simonyan, Vedaldi and Zisserman 2014, `Deep Inside Convolutional Networks: Visualizing
 Image Classification Models and Saliency Maps <https://arxiv.org/abs/1312.6034>`__. GrabCut: Rother,
@@ -27,11 +28,11 @@ coffee = cs.open_image("sample:coffee")
 cs.segment(net, coffee, target="espresso")
 
 # %%
-# The cup as far as it is white, and what is in it. Its outside is as red as the saucer and is lost;
-# the spoon is as bright as the cup and comes along.
+# The white part of the cup is found, and the coffee in it. The outside of the cup is as red as the
+# saucer and is lost. The spoon is as bright as the cup and is included.
 #
-# It failed here. The sky is nearly of one color, so that GrabCut has nothing to go by and stays
-# with the half that it was given:
+# Here it fails. The sky has nearly a single color, so GrabCut has nothing to go by and keeps the
+# half that it started with:
 
 rocket = cs.open_image("sample:rocket")
 missile = cs.segment(net, rocket, target="missile")
