@@ -506,9 +506,9 @@ def test_no_tile_is_larger_than_asked(
     shapes: list[tuple[int, ...]] = []
     activations = net.activations
 
-    def note(seen: Tensor, layers: Any) -> dict[str, Tensor]:
+    def note(seen: Tensor, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         shapes.append(tuple(seen.shape))
-        return activations(seen, layers)
+        return activations(seen, *args, **kwargs)
 
     monkeypatch.setattr(net, "activations", note)
     photo = torch.rand(2, 3, height, width).double()

@@ -233,10 +233,10 @@ def test_the_score_of_many_is_read_in_batches(monkeypatch: pytest.MonkeyPatch) -
     counts: list[int] = []
     activations = net.activations
 
-    def note(seen: Tensor, layers: Any) -> Any:
+    def note(seen: Tensor, *args: Any, **kwargs: Any) -> Any:
         counts.append(len(seen))
         assert not torch.is_grad_enabled()
-        return activations(seen, layers)
+        return activations(seen, *args, **kwargs)
 
     monkeypatch.setattr(net, "activations", note)
     found = unit_images.score(net, wanted, images)

@@ -138,12 +138,7 @@ class _Eye:
         self, seen: Tensor, leaf: Tensor
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """What was read of `seen`, the score and its gradient by `leaf`, which `seen` shows."""
-        activations: dict[str, Tensor] = {}
-        if self.bound.layers:
-            with self.rule.mode() as mode:
-                activations = self.net.activations(seen, self.bound.layers)
-            mode.check()
-        score = self.bound.score(activations, leaf)
+        activations, score = self.bound.read(self.net, leaf, view=seen, mode=self.rule.mode())
         with self.net.numerics():
             gradient = _gradient(score, leaf)
         return activations, score.detach(), gradient

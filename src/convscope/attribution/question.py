@@ -76,10 +76,8 @@ class Question:
                     raise ConvscopeError(f"only classes have a probability: for {unit} take logit")
                 logits = self.net.activations(images, {""})[""]
                 return self.finite(logits.softmax(1)[:, unit.channel], images)
-            bound = self.objective.bind(self.net)
-            return self.finite(
-                bound.score(self.net.activations(images, bound.layers), images), images
-            )
+            _, score = self.objective.bind(self.net).read(self.net, images)
+            return self.finite(score, images)
 
     def scores(self, images: Tensor, probability: bool = False) -> Tensor:
         """The scores (N,) of other images, one in the place of each."""

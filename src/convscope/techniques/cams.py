@@ -290,10 +290,8 @@ def guided_gradcam(
         bound = some.objective.bind(net)
         with torch.enable_grad():
             leaf = some.inputs.detach().requires_grad_()
-            with guided().mode() as mode:
-                values = net.activations(leaf, bound.layers | {name})
-            mode.check()
-            score = bound.score(values, leaf)
+            mode = guided().mode()
+            values, score = bound.read(net, leaf, {name}, mode=mode)
             mode.enabled = False
             (by_layer,) = _slopes(some, score, values, [name], retain=True)
             mode.enabled = True
@@ -344,8 +342,7 @@ def _gradient_cam(
         some = question[part]
         bound = some.objective.bind(net)
         with torch.enable_grad():
-            values = net.activations(some.inputs, bound.layers | set(names), leaves=True)
-            score = bound.score(values, some.inputs)
+            values, score = bound.read(net, some.inputs, names, leaves=True)
             slopes = _slopes(some, score, values, names)
         found = {}
         for name, slope in zip(names, slopes, strict=True):

@@ -106,8 +106,7 @@ def invert(
             images[place] = frame.image
             if frame.step == frame.steps:
                 with torch.no_grad():
-                    read = net.activations(frame.image, bound.layers)
-                    scores.append(bound.score(read, frame.image))
+                    scores.append(bound.read(net, frame.image)[1])
                 correlations.append(_correlation(frame.image, seen))
             measured = _summary(names, goal, scores, correlations)
             yield Frame(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.types import Target
+from convscope.vocabulary.rules import RuleMode
 
 Activations = Mapping[str, Tensor]
 
@@ -24,6 +26,42 @@ class Bound:
 
     layers: frozenset[str]
     score: Callable[[Activations, Tensor], Tensor]
+
+    def read(
+        self,
+        net: Network,
+        image: Tensor,
+        more: Iterable[str] = (),
+        *,
+        view: Tensor | None = None,
+        mode: RuleMode | None = None,
+        leaves: bool = False,
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Run the network once.
+
+        Args:
+            net: the network that the objective was bound to.
+            image: (N, 3, H, W), RGB in [0, 1].
+            more: further layers to read.
+            view: what the network gets, if this is not the image itself.
+            mode: the backward rule under which the network runs.
+            leaves: whether gradients begin at the shallowest layer, as in `Network.activations`.
+
+        Returns:
+            The activations by layer, and the score (N,).
+
+        Raises:
+            ConvscopeError: the rule met no activation that it could change.
+        """
+        layers = self.layers | set(more)
+        activations: dict[str, Tensor] = {}
+        if layers:
+            with mode or nullcontext():
+                seen = image if view is None else view
+                activations = net.activations(seen, layers, leaves=leaves)
+            if mode:
+                mode.check()
+        return activations, self.score(activations, image)
 
 
 class Objective:
