@@ -4,17 +4,17 @@ BIN := .venv/bin
 IMAGE ?= sample:chelsea
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: tour test test-all check docs bench clean
+.PHONY: tour test test-all test-lowest check docs quick-docs bench clean
 
 tour: .venv/installed
 	$(BIN)/convscope tour $(IMAGE) -o report.html
 
 # Processes side by side must not spin while they wait for each other.
-test test-all docs: export OMP_WAIT_POLICY = PASSIVE
+test test-all test-lowest docs quick-docs: export OMP_WAIT_POLICY = PASSIVE
 
 test: .venv/developing check
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
-	$(MAKE) docs
+	$(MAKE) quick-docs
 
 test-all: .venv/developing check
 	$(BIN)/python -m pytest
@@ -23,17 +23,26 @@ test-all: .venv/developing check
 check: .venv/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 docs: .venv/developing
 	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
+
+# Every page and link, with every example at quick settings.
+quick-docs: .venv/developing
+	CONVSCOPE_QUICK_DOCS=1 $(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/quick
+
+# The oldest versions that pyproject.toml allows, but torch as constraints.txt has it.
+test-lowest: .venv-lowest/developing
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 bench: .venv/benchmarking
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.index
 
 clean:
-	rm -rf .venv docs/_build docs/gallery docs/generated report.html
+	rm -rf .venv .venv-lowest docs/_build docs/gallery docs/generated report.html
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -51,4 +60,10 @@ clean:
 
 .venv/developing: .venv/installed
 	$(PIP) -e ".[test,docs]"
+	touch $@
+
+.venv-lowest/developing: pyproject.toml tests/helpers/lowest.py
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tests/helpers/lowest.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lowest/lowest.txt -e ".[test]"
 	touch $@

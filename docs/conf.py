@@ -24,6 +24,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "tables",
     "running",
+    "quick",
 ]
 # gallery/index repeats techniques.md; the files under generated/ are included by other pages.
 exclude_patterns = ["_build", "examples", "gallery/index.rst", "generated"]

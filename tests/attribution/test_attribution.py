@@ -270,7 +270,7 @@ def test_images_that_say_nothing(channels: int) -> None:
     for baseline, values in expected.items():
         np.testing.assert_allclose(baseline_images(net, seen, baseline), values, rtol=1e-9)
     with pytest.raises(cs.ConvscopeError, match="unknown baseline 'grey'; did you mean 'gray'"):
-        baseline_images(net, seen, "grey")
+        baseline_images(net, seen, "grey")  # codespell:ignore
 
 
 def test_the_mean_is_the_training_images() -> None:

@@ -159,7 +159,7 @@ class OutputToo(AlsoElsewhere):
 
 
 class OnTheFly(AlsoElsewhere):
-    """The convolution's weight is standardised each time."""
+    """The convolution's weight is standardized each time."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.conv.weight - self.conv.weight.mean((1, 2, 3), keepdim=True)
