@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 
 import convscope as cs
+from convscope import plugins
 from tests.helpers.collections import Make, paint
 from tests.helpers.networks import own_network, own_photograph
 from tests.helpers.shell import Shell
@@ -88,3 +91,17 @@ def make(photos: Path, own: cs.Network, tmp_path: Path) -> Make:
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(capsys)
+
+
+@pytest.fixture
+def plugged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
+    """The entry points that convscope finds, none at first; a test fills the list."""
+    points: list[EntryPoint] = []
+
+    def entry_points(group: str) -> EntryPoints:
+        return EntryPoints(p for p in points if p.group == group)
+
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
+    plugins._entry_points.cache_clear()
+    yield points
+    plugins._entry_points.cache_clear()

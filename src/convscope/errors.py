@@ -1,4 +1,4 @@
-"""The one error that users see, and how it names what they may have meant."""
+"""The error that users see, and how messages are made."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from collections.abc import Iterable
 
 
 class ConvscopeError(Exception):
-    """Something the user can mend. The message is one line that says what to do."""
+    """A problem that the user can solve. The message is one line that says what to do."""
 
 
 def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> ConvscopeError:
-    """An error for a name that does not exist: it names the nearest that do."""
+    """An error for a name that does not exist, with up to four similar names that do.
+
+    Args:
+        kind: what the name should have named, "layer" for instance.
+        word: the unknown name.
+        known: all names that exist.
+        hint: a sentence to end the message with.
+    """
     known = list(known)
     by_lower = {name.lower(): name for name in reversed(known)}
     near = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.5)
@@ -29,5 +36,15 @@ def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> Convs
 
 
 def reason(error: Exception) -> str:
-    """What an error says, without its number or the path."""
+    """The message of an error, without an error number or a path."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its type if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def described(error: Exception) -> str:
+    """The type of an error and the first line of its message."""
+    return f"{type(error).__name__}: {first_line(error)}"

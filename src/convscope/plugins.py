@@ -1,37 +1,42 @@
-"""What installed packages add: techniques, words of the vocabulary and networks, by entry points."""
+"""Techniques, vocabulary and networks that installed packages add by entry points."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from typing import Any, Literal
+
+from convscope.errors import ConvscopeError, described
 
 Group = Literal["techniques", "vocabulary", "networks"]
 
 
 class PluginWarning(UserWarning):
-    """An entry point that is left out. The message says why, and whose it is."""
+    """An entry point is ignored. The message gives its package and the reason."""
 
 
-def plugins(group: Group, taken: Collection[str]) -> Mapping[str, EntryPoint]:
-    """The entry points in the group `convscope.GROUP`, by name, without those whose name is taken.
+def plugins(group: Group, taken: Container[str]) -> Mapping[str, EntryPoint]:
+    """The entry points of the group `convscope.GROUP`, by name. None of them is imported.
 
     Args:
         group: what the packages add.
-        taken: names that convscope itself has.
+        taken: names that convscope keeps for itself.
 
     Warns:
-        PluginWarning: a name is taken, by convscope or by another package. Only the first counts.
+        PluginWarning: convscope or another package has that name already. The entry point is
+            ignored; of two packages, the first in alphabetical order has the name.
     """
     found: dict[str, EntryPoint] = {}
     for point in _entry_points(group):
-        owner = "convscope" if point.name in taken else _package(found.get(point.name))
+        owner = "convscope" if point.name in taken else ""
+        if point.name in found:
+            owner = package(found[point.name])
         if owner:
             warnings.warn(
-                f"{_package(point)} adds {point.name!r} to convscope.{group}, but {owner} has that"
-                " name already; it is left out",
+                f"{package(point)} adds {point.name!r} to convscope.{group}, but {owner} has that"
+                " name already; the entry point is ignored",
                 PluginWarning,
                 stacklevel=2,
             )
@@ -40,15 +45,32 @@ def plugins(group: Group, taken: Collection[str]) -> Mapping[str, EntryPoint]:
     return found
 
 
+def load_plugin(point: EntryPoint) -> Any:
+    """The object that an entry point names.
+
+    Raises:
+        ConvscopeError: it cannot be imported. The message gives the package.
+    """
+    try:
+        return point.load()
+    except Exception as error:  # a stranger's module may raise anything
+        raise plugin_error(point, f"cannot be imported ({described(error)})") from error
+
+
+def plugin_error(point: EntryPoint, problem: str) -> ConvscopeError:
+    """An error for an entry point that does not work: whose it is, and what is wrong."""
+    return ConvscopeError(
+        f"the package {package(point)} adds {point.name!r} to {point.group}, which {problem}"
+    )
+
+
+def package(point: EntryPoint) -> str:
+    """The name of the distribution that an entry point belongs to."""
+    return point.dist.name if point.dist else "(unknown)"
+
+
 @cache
 def _entry_points(group: Group) -> tuple[EntryPoint, ...]:
     """All of a group, in an order that does not depend on the file system."""
     found = entry_points(group=f"convscope.{group}")
-    return tuple(sorted(found, key=lambda point: (_package(point), point.name)))
-
-
-def _package(point: EntryPoint | None) -> str:
-    """The distribution that an entry point comes from; "" for none."""
-    if point is None:
-        return ""
-    return point.dist.name if point.dist else "an unknown package"
+    return tuple(sorted(found, key=lambda point: (package(point), point.name)))

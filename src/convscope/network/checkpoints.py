@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, first_line
 
 
 def load_checkpoint(module: nn.Module, path: str | Path) -> None:
@@ -32,9 +32,9 @@ def load_checkpoint(module: nn.Module, path: str | Path) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has errors of its own; all mean the same to the user
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ConvscopeError(
-            f"{path.name} is no checkpoint of tensors alone ({reason}); save it as .safetensors"
+            f"{path.name} is no checkpoint of tensors alone ({first_line(error)[:120]}); save it as"
+            " .safetensors"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, first_line
 from convscope.network.tracing import Pair, Trace, trace
 
 # A prepared copy may differ by this much from the module, relative to its largest output.
@@ -126,7 +126,7 @@ def _copied(module: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(module, computed)
     except (RuntimeError, TypeError) as error:
-        raise ConvscopeError(f"this module cannot be copied ({_first_line(error)})") from error
+        raise ConvscopeError(f"this module cannot be copied ({first_line(error)})") from error
 
 
 def _run(module: nn.Module, example: Tensor) -> object:
@@ -136,12 +136,12 @@ def _run(module: nn.Module, example: Tensor) -> object:
     except TypeError as error:
         raise ConvscopeError(
             f"{type(module).__name__}.forward needs other inputs than one batch of images"
-            f" ({_first_line(error)}); wrap it in a module whose forward takes (N, C, H, W)"
+            f" ({first_line(error)}); wrap it in a module whose forward takes (N, C, H, W)"
         ) from error
     except Exception as error:  # the module is the user's: it may raise anything
         raise ConvscopeError(
             f"{type(module).__name__} does not run on images of shape {tuple(example.shape)}"
-            f" ({_first_line(error)}); is input_size right?"
+            f" ({first_line(error)}); is input_size right?"
         ) from error
 
 
@@ -158,10 +158,6 @@ def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
             part.to(memory_format=memory_format)  # type: ignore[call-overload]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _check_finite(module: nn.Module) -> None:

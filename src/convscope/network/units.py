@@ -1,4 +1,4 @@
-"""Single units of a layer: which ones respond most to a photograph, and which part of it each sees."""
+"""Units of a layer: which of them respond most to a photograph, and what each of them sees."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from convscope.network.network import PRE, Network
 from convscope.tensors import resize
 from convscope.types import Axis, Box, Layer, Target
 
-# Fractions of a receptive field. Units nearer to each other than the first see much the same; a unit
-# whose field reaches further beyond the image than the second responds to the border.
+# Fractions of a receptive field. Units nearer to each other than the first see much the same.
+# Units whose field reaches further beyond the image than the second respond to the border.
 APART, BEYOND = 1 / 2, 1 / 4
 
 
@@ -71,10 +71,10 @@ def receptive_field_crop(net: Network, unit: Target, image: Tensor, outside: flo
 
 
 def receptive_field_box(net: Network, unit: Target, photo: Tensor) -> Box:
-    """The part of a photograph (C, H, W) that a unit sees, in pixels; it may reach beyond the border.
+    """The part of a photograph (C, H, W) that a unit sees, in pixels.
 
-    The result is the part that the network sees where the unit sees all of that, or where its
-    receptive field is not known.
+    It may reach beyond the border. It is the part that the network sees where the unit sees all
+    of that, or where its receptive field is not known.
     """
     seen = net.box(photo[None])
     field = _receptive_field(net, unit, net.input_size)
