@@ -58,15 +58,15 @@ def steps(start: starts.Start | None = None, **words: Any) -> Generator[Ascent, 
 
 def drain(frames: Callable[[], Iterator[Any]], place: Path) -> list[Any]:
     """What a run gives that goes on with what it finds, and ends."""
-    with resume_files.keeping(place, RUN, resume=True) as kept:
+    with resume_files.resumable(place, RUN, resume=True) as folder:
         found = list(frames())
-        kept.clear()
+        folder.clear()
     return found
 
 
 def stop(frames: Callable[[], Iterator[Any]], place: Path, after: int) -> list[Any]:
     """What a run gives before it is closed."""
-    with resume_files.keeping(place, RUN, resume=True):
+    with resume_files.resumable(place, RUN, resume=True):
         running = frames()
         found = list(islice(running, after))
         running.close()  # type: ignore[attr-defined]
@@ -122,15 +122,15 @@ class Breaks(Prior):
 
 
 def broken(place: Path, at: int, error: type[BaseException] = MemoryError) -> None:
-    with resume_files.keeping(place, RUN, resume=True), pytest.raises(error):
+    with resume_files.resumable(place, RUN, resume=True), pytest.raises(error):
         list(steps(priors=(Breaks(at, error),)))
 
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, ConvscopeError])
-def test_what_is_kept_on_the_way_survives_a_hard_end(
+def test_what_is_written_on_the_way_survives_a_hard_end(
     monkeypatch: pytest.MonkeyPatch, place: Path, error: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(resume_files, "EVERY", -1)
+    monkeypatch.setattr(resume_files, "INTERVAL", -1)
     whole = list(steps(priors=(Breaks(0),)))
     for at in range(2, STEPS + 1):
         broken(place, at, error)
@@ -145,20 +145,20 @@ def test_half_a_minute_passes_between_two(
     now = 100.0
     monkeypatch.setattr("convscope.ascent.resume_files.time.monotonic", lambda: now)
     written: list[int] = []
-    write = resume_files.Folder.write
+    write = resume_files.ResumeFolder.write
 
-    def note(self: resume_files.Folder, file: Path, state: Any) -> None:
+    def note(self: resume_files.ResumeFolder, file: Path, state: Any) -> None:
         written.append(state["step"])
         write(self, file, state)
 
-    monkeypatch.setattr(resume_files.Folder, "write", note)
-    with resume_files.keeping(place, RUN, resume=True):
+    monkeypatch.setattr(resume_files.ResumeFolder, "write", note)
+    with resume_files.resumable(place, RUN, resume=True):
         for frame in steps(steps=9):
             now += {1: 29.0, 2: 2.0, 3: 29.0, 4: 2.0}.get(frame.step, 0.0)
     assert written == [3, 5, 9]  # and before the last step
 
 
-def test_a_failed_step_is_not_kept(place: Path) -> None:
+def test_a_failed_step_is_not_written(place: Path) -> None:
     broken(place, 3)
     assert not place.exists()
 
@@ -187,13 +187,13 @@ def several() -> dict[str, cs.Run]:
 @pytest.mark.parametrize("name", several())
 def test_runs_of_several_climbs(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worked: list[int] = []
-    before = resume_files.ResumeFile.before
+    before = resume_files.ResumeFile.before_step
 
     def note(self: resume_files.ResumeFile, step: int, *rest: Any) -> None:
         worked.append(step)
         before(self, step, *rest)
 
-    monkeypatch.setattr(resume_files.ResumeFile, "before", note)
+    monkeypatch.setattr(resume_files.ResumeFile, "before_step", note)
     whole = list(several()[name])
     all_work = len(worked)
     for after in range(1, len(whole) + 1):
@@ -216,12 +216,12 @@ def test_each_climb_has_a_file_of_its_own(place: Path) -> None:
 # ---------------------------------------------------------------------------------- the folder
 
 
-def test_outside_of_keeping_nothing_is_written(
+def test_outside_of_resumable_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch, place: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(resume_files, "EVERY", -1)
+    monkeypatch.setattr(resume_files, "INTERVAL", -1)
     monkeypatch.chdir(tmp_path)
-    with resume_files.keeping(place, RUN, resume=False):
+    with resume_files.resumable(place, RUN, resume=False):
         pass
     running = steps()
     next(running)
@@ -236,7 +236,7 @@ def test_nothing_to_go_on_with_is_a_beginning(place: Path) -> None:
 
 def test_without_resuming_it_begins_anew(place: Path) -> None:
     stop(steps, place, 2)
-    with resume_files.keeping(place, RUN, resume=False):
+    with resume_files.resumable(place, RUN, resume=False):
         assert not place.exists()
         found = list(steps())
     assert [f.step for f in found] == list(range(1, STEPS + 1))
@@ -249,11 +249,11 @@ def test_what_has_no_way_behind_it_keeps_nothing(words: dict[str, Any], place: P
 
 
 def test_a_run_is_the_same_in_whatever_order_it_is_told(place: Path) -> None:
-    with resume_files.keeping(place, {"a": 1, "b": (2,)}, resume=True):
+    with resume_files.resumable(place, {"a": 1, "b": (2,)}, resume=True):
         running = steps()
         next(running)
         running.close()
-    with resume_files.keeping(place, {"b": [2], "a": 1}, resume=True):
+    with resume_files.resumable(place, {"b": [2], "a": 1}, resume=True):
         assert next(steps()).step == 2
 
 
@@ -261,8 +261,8 @@ def test_another_runs_checkpoints_are_refused(place: Path) -> None:
     stop(steps, place, 2)
     held = {file: file.read_bytes() for file in place.iterdir()}
     with (
-        pytest.raises(ConvscopeError, match=r"a\.png\.resume is of a run with other options"),
-        resume_files.keeping(place, {**RUN, "seed": 1}, resume=True),
+        pytest.raises(ConvscopeError, match=r"a\.png\.resume belongs to a run with other options"),
+        resume_files.resumable(place, {**RUN, "seed": 1}, resume=True),
     ):
         raise AssertionError("went on")
     assert {file: file.read_bytes() for file in place.iterdir()} == held
@@ -379,7 +379,7 @@ def test_save_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_save_without_resuming_leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resume_files, "EVERY", -1)
+    monkeypatch.setattr(resume_files, "INTERVAL", -1)
     neuron().save(tmp_path / "a.png")
     assert {path.name for path in tmp_path.iterdir()} == {"a.png"}
 

@@ -1,8 +1,8 @@
-"""Checkpoints: where the climbs of a run stand, in a folder, so that a stopped run can go on.
+"""Resume files: the state of the climbs of a run, from which a stopped run goes on.
 
-Inside `with keeping(folder, run):` every climb keeps a file there: its parameters, optimizer and
-random numbers, every half minute, when it is stopped and before its last step. A run that begins
-again inside finds them, and goes on as if it had never stopped.
+Inside `with resumable(folder, run):` every climb writes a file into the folder: its parameters, its
+optimizer and its random numbers. It does so every half minute, before its last step and when it is
+stopped. A run that starts again inside finds the files and goes on as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ from torch import Tensor
 from convscope.errors import ConvscopeError
 from convscope.files import write_file
 
-EVERY = 30.0  # seconds
+INTERVAL = 30.0  # seconds between two writes
 
 
 @dataclass
-class Folder:
-    """The checkpoints of one run: a file a climb, in the order in which they begin."""
+class ResumeFolder:
+    """The resume files of one run: one for each climb, numbered in the order they begin."""
 
     path: Path
     run: str
     climbs: int = 0
 
     def clear(self) -> None:
-        """Delete them, and nothing else that may lie there."""
+        """Delete the resume files, and nothing else in the folder."""
         for file in (*self.path.glob("*.pt"), self.path / "run.json"):
             file.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
 
     def next(self) -> Path:
+        """The file of the climb that begins now."""
         self.climbs += 1
         return self.path / f"{self.climbs}.pt"
 
     def write(self, file: Path, state: Mapping[str, object]) -> None:
+        """Write the state of a climb, and which run it belongs to."""
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
@@ -57,33 +59,33 @@ class Folder:
         file.write_text(self.run, encoding="utf-8")
 
 
-_folder: ContextVar[Folder | None] = ContextVar("_folder", default=None)
+_folder: ContextVar[ResumeFolder | None] = ContextVar("_folder", default=None)
 
 
-def beside(picture: Path) -> Path:
-    """Where the checkpoints lie of a run that makes this picture."""
+def folder_for(picture: Path) -> Path:
+    """The folder for the resume files of the run that makes this picture."""
     return picture.with_name(f"{picture.name}.resume")
 
 
 @contextmanager
-def keeping(path: Path, run: Mapping[str, object], *, resume: bool) -> Iterator[Folder]:
-    """Keep the climbs that run inside in the folder `path`; with `resume`, go on with those there.
+def resumable(path: Path, run: Mapping[str, object], *, resume: bool) -> Iterator[ResumeFolder]:
+    """Let the climbs that run inside write resume files.
 
     Args:
-        path: made when there is something to keep.
-        run: what tells this run from others, as JSON can hold it.
-        resume: or else what lies there is deleted.
+        path: the folder, made with the first file.
+        run: what distinguishes this run from others; must be serializable as JSON.
+        resume: whether to go on from the files in the folder. If not, they are deleted.
 
     Raises:
-        ConvscopeError: what lies there is of another run, or damaged.
+        ConvscopeError: the files in the folder belong to another run, or are damaged.
     """
-    folder = Folder(path, json.dumps(run, sort_keys=True, default=str))
+    folder = ResumeFolder(path, json.dumps(run, sort_keys=True, default=str))
     if path.exists() and not resume:
         folder.clear()
     elif path.exists() and _read(path / "run.json") != folder.run:
         raise ConvscopeError(
-            f"{path} is of a run with other options or another photograph; begin anew without"
-            " resuming, or write to another file"
+            f"{path} belongs to a run with other options or another photograph; start again"
+            " without resuming, or write to another file"
         )
     token = _folder.set(folder)
     try:
@@ -96,11 +98,16 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise ConvscopeError(f"{file} is damaged; delete {file.parent} and begin anew") from error
+        raise _damaged(file) from error
+
+
+def _damaged(file: Path) -> ConvscopeError:
+    return ConvscopeError(f"{file} is damaged; delete {file.parent} and start again")
 
 
 class ResumeFile:
-    """One climb's checkpoint; a context around its steps. Outside of `keeping` it keeps nothing."""
+    """The resume file of one climb; a context around its steps. Outside of `resumable` it does
+    nothing."""
 
     def __init__(
         self, parameters: Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator
@@ -108,10 +115,14 @@ class ResumeFile:
         self.parameters, self.optimizer, self.generator = parameters, optimizer, generator
         self.folder = _folder.get()
         self.file = self.folder.next() if self.folder else None
-        self.kept = time.monotonic()
+        self.written_at = time.monotonic()
 
-    def begin(self) -> tuple[int, list[Tensor]]:
-        """The step to begin with, and the scores of those before it."""
+    def restore(self) -> tuple[int, list[Tensor]]:
+        """Restore the climb; give the next step (the first is 1) and the scores of those before.
+
+        Raises:
+            ConvscopeError: the file is damaged.
+        """
         if self.file is None or not self.file.exists():
             return 1, []
         try:
@@ -121,15 +132,13 @@ class ResumeFile:
             self.generator.set_state(state["generator"].cpu())
             return state["step"], list(state["scores"])
         except Exception as error:  # as many as there are ways to damage a file
-            raise ConvscopeError(
-                f"{self.file} is damaged; delete {self.file.parent} and begin anew"
-            ) from error
+            raise _damaged(self.file) from error
 
-    def before(self, step: int, steps: int, scores: list[Tensor]) -> None:
-        """Call before each step."""
+    def before_step(self, step: int, steps: int, scores: list[Tensor]) -> None:
+        """Write the file if it is time to. `scores` are those of the steps so far."""
         self.step, self.steps, self.scores = step, steps, scores
-        if step > 1 and (step == steps or time.monotonic() - self.kept > EVERY):
-            self._keep(step)
+        if step > 1 and (step == steps or time.monotonic() - self.written_at > INTERVAL):
+            self._write(step)
 
     def __enter__(self) -> ResumeFile:
         return self
@@ -139,9 +148,9 @@ class ResumeFile:
     ) -> None:
         # Closed at a yield, when a step is done and the next has not begun.
         if kind is GeneratorExit and self.step < self.steps:
-            self._keep(self.step + 1)
+            self._write(self.step + 1)
 
-    def _keep(self, step: int) -> None:
+    def _write(self, step: int) -> None:
         if self.folder is None or self.file is None:
             return
         state = {
@@ -152,4 +161,4 @@ class ResumeFile:
             "scores": self.scores,
         }
         self.folder.write(self.file, state)
-        self.kept = time.monotonic()
+        self.written_at = time.monotonic()

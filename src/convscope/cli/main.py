@@ -290,11 +290,11 @@ def _follow(run: Run, output: Path, as_json: bool, resume: bool) -> int:
     from convscope.ascent import resume_files
     from convscope.runs import save_run
 
-    place = resume_files.beside(output)
+    place = resume_files.folder_for(output)
     if place.exists() and not resume:
         _tell(f"beginning anew; --resume would have gone on with the run in {place}")
     watched = _Watched(run)
-    with resume_files.keeping(place, run.identity, resume=resume) as kept:
+    with resume_files.resumable(place, run.identity, resume=resume) as kept:
         written = save_run(watched, output)
         if not watched.interrupted:
             kept.clear()

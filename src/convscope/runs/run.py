@@ -95,8 +95,8 @@ class Run:
         animated = Path(path).suffix.lower() in ANIMATIONS
         if not resume:
             return save_run(self if animated else [self.result()], path)
-        place = resume_files.beside(Path(path))
-        with resume_files.keeping(place, self.identity, resume=True) as kept:
+        place = resume_files.folder_for(Path(path))
+        with resume_files.resumable(place, self.identity, resume=True) as kept:
             written = self.save(path)
             kept.clear()
         return written

@@ -1,0 +1,97 @@
+"""The score of an image and its gradient: one forward pass and one backward pass."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from convscope.ascent.recipe import Recipe
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.tensors import all_finite
+from convscope.types import Ascent
+from convscope.vocabulary.rules import as_rule
+
+
+class Evaluator:
+    """Reads a recipe's objective and its gradient off a network, under the rule and the views."""
+
+    def __init__(self, net: Network, recipe: Recipe, generator: torch.Generator) -> None:
+        self.net, self.generator = net, generator
+        self.objective, self.rule = recipe.objective.bind(net), as_rule(recipe.rule)
+        self.priors, self.tile = recipe.priors, recipe.tile
+
+    def evaluate(self, image: Tensor) -> Ascent:
+        """The score (N,) of an image (N, C, H, W) and its gradient by that image.
+
+        The priors choose the view that the network gets. A view larger than the recipe's `tile` is
+        scored tile by tile, and the frame then holds no activations.
+        """
+        with torch.enable_grad():
+            leaf = image.detach().requires_grad_()
+            view = leaf
+            for prior in self.priors:
+                view = prior.view(view, self.generator)
+            if self.tile and max(view.shape[-2:]) > self.tile:
+                score, gradient = self._evaluate_tiles(view.detach(), self.tile)
+                if view is not leaf:
+                    (gradient,) = torch.autograd.grad(view, leaf, gradient)
+                return Ascent(image=image, gradient=gradient, score=score)
+            activations, score, gradient = self._differentiate(view, leaf)
+        return Ascent(
+            image=image,
+            gradient=gradient,
+            score=score,
+            activations={name: value.detach() for name, value in activations.items()},
+        )
+
+    def check(self, frame: Ascent, step: int) -> None:
+        """Raise a ConvscopeError if the score or the gradient of a frame is not finite."""
+        if not all_finite(frame.score):
+            raise ConvscopeError(
+                f"the score is not finite at step {step}; {self.net.first_not_finite(frame.image)}"
+            )
+        if not all_finite(frame.gradient):
+            raise ConvscopeError(f"the gradient is not finite at step {step}, though the score is")
+
+    def _differentiate(
+        self, view: Tensor, leaf: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The activations of a view, its score, and the gradient by the leaf it was made from."""
+        activations, score = self.objective.read(self.net, leaf, view=view, mode=self.rule.mode())
+        with self.net.numerics():
+            gradient = _gradient(score, leaf)
+        return activations, score.detach(), gradient
+
+    def _evaluate_tiles(self, view: Tensor, tile: int) -> tuple[Tensor, Tensor]:
+        """The mean score of a view's tiles, weighted by area, and its gradient by the view."""
+        gradient, score = torch.empty_like(view), view.new_zeros(len(view))
+        for rows in _slices(view.shape[-2], tile):
+            for columns in _slices(view.shape[-1], tile):
+                leaf = view[..., rows, columns].clone().requires_grad_()
+                fraction = leaf.numel() / view.numel()
+                _, tile_score, tile_gradient = self._differentiate(leaf, leaf)
+                score += fraction * tile_score
+                torch.mul(tile_gradient, fraction, out=gradient[..., rows, columns])
+        return score, gradient
+
+
+def _slices(length: int, longest: int) -> list[slice]:
+    """Slices of nearly equal lengths that cover `length`, none above `longest`."""
+    count = -(-length // longest)
+    edges = [round(length * i / count) for i in range(count + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def _gradient(score: Tensor, image: Tensor) -> Tensor:
+    gradient = None
+    if score.requires_grad:
+        (gradient,) = torch.autograd.grad(score.sum(), image, allow_unused=True)
+    if gradient is None:
+        raise ConvscopeError(
+            "no gradient reaches the image: something between it and the target cuts it off"
+            " (detach, no_grad, argmax, rounding)"
+        )
+    return gradient
