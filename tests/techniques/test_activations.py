@@ -112,5 +112,5 @@ def test_without_a_layer_the_first_activation(own: cs.Network, own_photo: Tensor
 
 
 def test_one_photograph_at_a_time(own: cs.Network, own_photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="one image at a time, not 2"):
+    with pytest.raises(cs.ConvscopeError, match="activations takes one image at a time, not 2"):
         look(own, own_photo.expand(2, -1, -1, -1))

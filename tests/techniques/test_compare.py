@@ -128,7 +128,7 @@ def test_refusals(own: cs.Network, own_photo: Tensor, kind: str) -> None:
 
 
 def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="compare shows one image at a time, not 2"):
+    with pytest.raises(cs.ConvscopeError, match="compare takes one image at a time, not 2"):
         cs.compare(own, torch.cat([own_photo] * 2)).result()
 
 

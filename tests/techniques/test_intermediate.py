@@ -141,7 +141,7 @@ def test_without_target_a_layer_in_the_middle(net: cs.Network, photo: Tensor) ->
 
 
 def test_refusals(own: cs.Network, own_photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="one image at a time, not 2"):
+    with pytest.raises(cs.ConvscopeError, match="intermediate takes one image at a time, not 2"):
         look(own, torch.cat([own_photo] * 2))
     with pytest.raises(cs.ConvscopeError, match="head has no maps; name one of its channels"):
         look(own, own_photo, target="head")

@@ -212,5 +212,5 @@ def test_a_map_without_any_order_is_refused(
 
 
 def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="segment cuts up one image at a time, not 2"):
+    with pytest.raises(cs.ConvscopeError, match="segment takes one image at a time, not 2"):
         cs.segment(own, torch.cat([own_photo] * 2)).result()

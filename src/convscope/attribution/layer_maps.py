@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
+import torch
 import torch.nn.functional as F
-from pydantic import BeforeValidator, Field
 from torch import Tensor
 
+from convscope import tensors
+from convscope.attribution.panels import map_panels, summarize
+from convscope.attribution.question import Question
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
-
-OneLayer = Annotated[
-    str | None,
-    Field(min_length=1, description="a layer with maps; the last one if none is given"),
-]
-
-
-Layers = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-    Field(description="layers with maps, several for a strip; the last one if none is given"),
-]
-
-
-Upsampling = Annotated[
-    Literal["bicubic", "bilinear", "nearest"],
-    Field(description="how the map is brought to the photo's size"),
-]
-
-
-Side = Annotated[int, Field(ge=1, le=1024)]
-
-
-Tokens = Annotated[
-    tuple[Side, Side] | None,
-    Field(
-        description="rows and columns of a layer that has tokens instead of maps (ViT), if they"
-        " are not those of the photo; tokens before the grid's are left out"
-    ),
-]
+from convscope.types import Frame, HeatMap, Panel, Sheet
 
 
 def as_maps(net: Network, values: Tensor, name: str, grid: tuple[int, int] | None = None) -> Tensor:
@@ -71,3 +46,71 @@ def upsampled(maps: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     """Maps (N, h, w) at another size, within their own extremes: cubic curves overshoot."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     return F.interpolate(maps[:, None], size, mode=mode)[:, 0].clamp(low, high)
+
+
+def gradients_at(
+    question: Question,
+    score: Tensor,
+    values: dict[str, Tensor],
+    names: list[str],
+    retain: bool = False,
+) -> list[Tensor]:
+    """The gradient of the score by each layer."""
+    question.finite(score, question.inputs)
+    layers = [values[name] for name in names]
+    slopes: Sequence[Tensor | None] = [None] * len(names)
+    if score.requires_grad:
+        with question.net.numerics():
+            slopes = torch.autograd.grad(
+                score.sum(), layers, allow_unused=True, retain_graph=retain
+            )
+    found = []
+    for name, slope in zip(names, slopes, strict=True):
+        if slope is None:
+            raise ConvscopeError(f"the target does not depend on layer {name!r}: name one above it")
+        if not tensors.all_finite(slope):
+            raise ConvscopeError(f"the gradient at {name!r} is not finite, though the score is")
+        found.append(slope)
+    return found
+
+
+def layer_map_frame(
+    question: Question,
+    frame: Frame,
+    maps: dict[str, Tensor],
+    what: str,
+    upsampling: str,
+    **more: Tensor,
+) -> Frame:
+    """The frame with its maps: `heatmap` is the last layer's, `arrays` has each as it is."""
+    unit = "weighted activation" if what in ("Grad-CAM++", "Score-CAM") else "score"
+    names = question.names(frame.activations)
+    size = question.net.input_size
+    enlarged = {name: upsampled(found, size, upsampling) for name, found in maps.items()}
+    heatmap = list(enlarged.values())[-1]
+    panels: tuple[Panel, ...]
+    if len(maps) == 1:
+        captions = [f"{what} of {name} at {layer}" for name in names for layer in maps]
+        signed = bool((heatmap < 0).any())
+        panels = map_panels(question, heatmap, unit, captions, signed=signed)
+    else:
+        panels = tuple(
+            Sheet(
+                tuple(
+                    HeatMap(
+                        one[i],
+                        unit,
+                        layer,
+                        question.photo[i],
+                        question.net.box(question.photo),
+                        bool((one < 0).any()),
+                    )
+                    for layer, one in enlarged.items()
+                ),
+                f"{what} of {name}",
+                columns=len(maps),
+            )
+            for i, name in enumerate(names)
+        )
+    quoted = {**summarize(names, frame, **more), "layer": list(maps)[-1]}
+    return replace(frame, heatmap=heatmap, arrays=maps, panels=panels, summary=quoted)

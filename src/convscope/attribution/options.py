@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 BatchSize = Annotated[
     int,
@@ -25,5 +25,36 @@ Colors = Annotated[
     Field(
         description="of a pixel's colors the largest absolute value, the sum of absolute values,"
         " or the signed sum"
+    ),
+]
+
+
+OneLayer = Annotated[
+    str | None,
+    Field(min_length=1, description="a layer with maps; the last one if none is given"),
+]
+
+
+Layers = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Field(description="layers with maps, several for a strip; the last one if none is given"),
+]
+
+
+Upsampling = Annotated[
+    Literal["bicubic", "bilinear", "nearest"],
+    Field(description="how the map is brought to the photo's size"),
+]
+
+
+Side = Annotated[int, Field(ge=1, le=1024)]
+
+
+Tokens = Annotated[
+    tuple[Side, Side] | None,
+    Field(
+        description="rows and columns of a layer that has tokens instead of maps (ViT), if they"
+        " are not those of the photo; tokens before the grid's are left out"
     ),
 ]

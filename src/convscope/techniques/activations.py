@@ -19,6 +19,7 @@ from convscope.types import Bars, Frame, Grid, Picture
     title="Activation maps",
     paper="Yosinski, Clune, Nguyen, Fuchs and Lipson 2015",
     url="https://arxiv.org/abs/1506.06579",
+    batch=False,
 )
 def activations(
     net: Network,
@@ -42,8 +43,6 @@ def activations(
     photo. A channel's strength is its largest value, then its mean. Of a layer without maps
     (a code) the strongest units are drawn as bars.
     """
-    if len(image) != 1:
-        raise ConvscopeError(f"activations shows one image at a time, not {len(image)}")
     if layer is None:
         layer = default_layers.first(net).name
     values = net.read(image, {layer})[layer][0]

@@ -21,6 +21,7 @@ from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet
     title="Comparison",
     paper="Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim 2018",
     url="https://arxiv.org/abs/1810.03292",
+    batch=False,
 )
 def compare(
     net: Network,
@@ -48,8 +49,6 @@ def compare(
     method to another they do not. A method that draws the same for every target explains none of
     them. How alike two rows are is given below each column, as a rank correlation.
     """
-    if len(image) != 1:
-        raise ConvscopeError(f"compare shows one image at a time, not {len(image)}")
     units = [net.target(word) for word in targets]
     if not units:
         units = [net.target(one.index) for one in net.predict(image, 2)]

@@ -31,6 +31,7 @@ RULES = ("plain", "deconv", "guided")
     title="Intermediate features",
     paper="Zeiler and Fergus 2014; Springenberg, Dosovitskiy, Brox and Riedmiller 2015",
     url="https://arxiv.org/abs/1412.6806",
+    batch=False,
 )
 def intermediate(
     net: Network,
@@ -57,8 +58,6 @@ def intermediate(
     strongest place; of a channel its strongest place. A cross marks a gradient that is zero
     everywhere. With `samples` above 1 all three are means over the same noisy copies of the photo.
     """
-    if len(image) != 1:
-        raise ConvscopeError(f"units are read back for one image at a time, not {len(image)}")
     if target is None:
         target = default_layers.receptive_field_within(net, 2 / 5).name + PRE
     question = ask(net, image, target)

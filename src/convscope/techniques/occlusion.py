@@ -110,6 +110,7 @@ def occlusion(
     paper="Petsiuk, Das and Saenko 2018",
     url="https://arxiv.org/abs/1806.07421",
     attribution=True,
+    batch=False,
 )
 def random_occlusion(
     net: Network,
@@ -142,8 +143,6 @@ def random_occlusion(
     many masks. Beside the map are those under which the score was highest and lowest.
     """
     question = ask(net, image, target).settled()
-    if len(question.inputs) != 1:
-        raise ConvscopeError(f"random_occlusion hides parts of one image, not of {len(image)}")
     inputs, probability = question.inputs, score == "probability"
     whole = question.score(inputs, probability)
     empty, chance = baseline_images(net, inputs, baseline, seed), chances(count, seed)

@@ -34,6 +34,7 @@ OUTLINE = (1.0, 0.85, 0.1)
     title="Segmentation",
     paper="Simonyan, Vedaldi and Zisserman 2014",
     url="https://arxiv.org/abs/1312.6034",
+    batch=False,
 )
 def segment(
     net: Network,
@@ -64,8 +65,6 @@ def segment(
     it works where the object's colors differ from those around it. Of several things of the class
     it takes those that the network looks at.
     """
-    if len(image) != 1:
-        raise ConvscopeError(f"segment cuts up one image at a time, not {len(image)}")
     if background >= foreground:
         raise ConvscopeError("background must lie below foreground: .30 and .95 say")
     question = ask(net, image, target).settled()

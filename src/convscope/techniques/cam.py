@@ -1,0 +1,80 @@
+"""Class activation maps, which read the evidence off the classifier's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convscope.attribution import BatchSize, Upsampling, as_maps, ask, layer_map_frame
+from convscope.errors import ConvscopeError
+from convscope.network import Network, default_layers
+from convscope.runs import TargetNames, technique
+from convscope.system import batched
+from convscope.types import Frame
+
+
+@technique(
+    title="Class activation map",
+    paper="Zhou, Khosla, Lapedriza, Oliva and Torralba 2016",
+    url="https://arxiv.org/abs/1512.04150",
+    attribution=True,
+)
+def cam(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    upsampling: Upsampling = "bicubic",
+    batch_size: BatchSize = 16,
+) -> Iterator[Frame]:
+    """Where a class's evidence lies, read off the classifier's own weights.
+
+    In a network that averages its last maps over the image and multiplies by one matrix, the score
+    is a sum over places: red places add to it, blue ones take from it, and their mean (with the
+    class's bias) is the score. Networks with another head are refused: Grad-CAM is for them.
+    """
+    question = ask(net, image, target).settled()
+    for unit in question.units:
+        if unit is None or unit.label is None:
+            raise ConvscopeError(f"cam explains classes, and {unit} is none; take gradcam")
+    layer, (weight, bias) = default_layers.last_maps(net)[-1], _head(net)
+    chosen = [unit.channel for unit in question.units if unit is not None]
+
+    def work(part: slice) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            values = net.activations(question.inputs[part], {layer, ""})
+        maps, logits = as_maps(net, values[layer], layer), values[""]
+        if maps.shape[1] != weight.shape[1]:
+            raise ConvscopeError(
+                f"between {layer!r} and the classifier of {net.name} there is more than a mean;"
+                " take gradcam"
+            )
+        for candidate in (maps, maps.relu()):  # densenet's last ReLU has no name
+            sums = F.linear(candidate.mean((2, 3)), weight, bias)
+            if torch.allclose(sums, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+                rows = weight[chosen[part]]
+                found = torch.einsum("nc,nchw->nhw", rows, candidate)
+                return found, logits.gather(1, torch.tensor(chosen[part]).to(rows.device)[:, None])
+        raise ConvscopeError(
+            f"{net.name} does not classify by the mean of {layer!r} alone; take gradcam"
+        )
+
+    done = [pair for parts in batched(len(question.inputs), batch_size, work) for _, pair in parts]
+    maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
+    frame = Frame(image=question.inputs, score=scores[:, 0])
+    yield layer_map_frame(question, frame, {layer: maps}, "CAM", upsampling)
+
+
+def _head(net: Network) -> tuple[Tensor, Tensor | None]:
+    """The weights (classes, C) and the bias of the layer that ends the network."""
+    for layer in reversed(net.layers):
+        if layer.leaf and layer.num_parameters:
+            if layer.type in ("Linear", "Conv2d") and layer.shape[0] == net.num_classes:
+                weight = net.parameter(layer.name).flatten(1)
+                biased = layer.num_parameters > weight.numel()
+                return weight, net.parameter(layer.name, "bias") if biased else None
+            break
+    raise ConvscopeError(f"{net.name} does not end in a linear classifier; take gradcam")
