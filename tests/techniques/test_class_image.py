@@ -151,9 +151,9 @@ def test_several_classes_go_their_own_ways(own: cs.Network) -> None:
     [
         (3, "no class 3: Own has 0 to 2"),
         ((1, 3), "no class 3: Own has 0 to 2"),
-        ("blocks:3", "blocks:3 is no class; neuron_image takes layers, channels, neurons"),
-        ("blocks", "blocks is no class; neuron_image"),
-        ((0, "blocks:1@2,2"), "blocks:1@2,2 is no class; neuron_image"),
+        ("blocks:3", "blocks:3 is not a class; neuron_image draws layers, channels and neurons"),
+        ("blocks", "blocks is not a class; neuron_image"),
+        ((0, "blocks:1@2,2"), "blocks:1@2,2 is not a class; neuron_image"),
         ((), "at least one class"),
     ],
 )
@@ -210,5 +210,5 @@ def test_the_ladders_size(channels: int) -> None:
 
 
 def test_the_ladder_refuses_what_is_no_class(own: cs.Network) -> None:
-    with pytest.raises(cs.ConvscopeError, match="neuron_image takes layers"):
+    with pytest.raises(cs.ConvscopeError, match="neuron_image draws layers"):
         cs.ladder(own, target="blocks:1").result()

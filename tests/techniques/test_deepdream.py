@@ -53,7 +53,7 @@ class Watched:
 
 def test_a_step_changes_a_pixel_by_the_rate_on_average(own: cs.Network, soft: Tensor) -> None:
     for rate in (RATE, 2 * RATE):
-        once = image(cs.deepdream(own, soft, octaves=1, steps=1, rate=rate).result())
+        once = image(cs.deepdream(own, soft, octaves=1, steps=1, lr=rate).result())
         assert float((once - soft).abs().mean()) == pytest.approx(rate, rel=1e-3)
 
 
@@ -80,7 +80,7 @@ def test_detail_is_carried_up(own: cs.Network, soft: Tensor) -> None:
     def resized(values: Tensor, size: tuple[int, int]) -> Tensor:
         return F.interpolate(values, size, mode="bicubic", antialias=True)
 
-    small, large = cs.deepdream(own, soft, octaves=2, zoom=1.5, steps=1, rate=RATE)
+    small, large = cs.deepdream(own, soft, octaves=2, zoom=1.5, steps=1, lr=RATE)
     detail = image(small) - resized(soft, (40, 53))
     carried = soft + resized(detail, (60, 80))
     # A step away, as any step is.
@@ -89,7 +89,7 @@ def test_detail_is_carried_up(own: cs.Network, soft: Tensor) -> None:
 
 def test_colors_stay_colors(own: cs.Network) -> None:
     photo = (own_photograph(60, 80) * 3 - 1).clamp(0, 1)  # much black, much white
-    for result in cs.deepdream(own, photo, octaves=1, steps=3, rate=0.2):
+    for result in cs.deepdream(own, photo, octaves=1, steps=3, lr=0.2):
         assert 0 <= image(result).min() <= image(result).max() <= 1
 
 
@@ -100,7 +100,7 @@ def test_a_channel_and_a_class(own: cs.Network, soft: Tensor) -> None:
 
 
 def test_a_photograph_too_small_for_the_octaves(own: cs.Network) -> None:
-    with pytest.raises(cs.ConvscopeError, match="40 x 48 is too small for 4 octaves"):
+    with pytest.raises(cs.ConvscopeError, match="40 x 48 pixels is too small for 4 octaves"):
         cs.deepdream(own, own_photograph(40, 48), octaves=4).result()
 
 
@@ -159,7 +159,7 @@ def test_each_photograph_is_measured_by_itself(own: cs.Network) -> None:
 
 @pytest.mark.parametrize("word", ["blocks*half", "blocks*", "blocks*0", "blocks*nan", "blocks*inf"])
 def test_a_weight_that_is_none(own: cs.Network, soft: Tensor, word: str) -> None:
-    with pytest.raises(cs.ConvscopeError, match=r"weight is a number and not 0, as in blocks\*0.5"):
+    with pytest.raises(cs.ConvscopeError, match=r"must be a number other than 0, as in blocks\*0.5"):
         cs.deepdream(own, soft, layer=word).result()
 
 
@@ -257,7 +257,7 @@ def test_a_guide_is_a_file_or_an_image_and_is_in_the_recipe(
     [
         ("nowhere.jpg", "no image at .*nowhere.jpg"),
         ("sample:chelsae", "unknown sample 'chelsae'; did you mean 'chelsea'"),
-        (stripes(8, 8).expand(2, -1, -1, -1), "the guide is one photograph, not 2"),
+        (stripes(8, 8).expand(2, -1, -1, -1), "the guide must be one photograph, not 2"),
         (stripes(8, 8) * 255, "RGB in"),
         (stripes(8, 8)[0], "images are float tensors"),
         (7, "guide: input should be a valid string"),
@@ -336,7 +336,7 @@ def test_a_tile_is_not_less_than_the_layer_sees(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_zoom_enlarges_each_picture_by_a_twentieth(own: cs.Network) -> None:
     ramp = torch.linspace(0.2, 0.8, 64).expand(1, 3, 64, 64).contiguous()
-    run = list(cs.deepdream(own, ramp, octaves=2, steps=2, rate=1e-6, frames=4))
+    run = list(cs.deepdream(own, ramp, octaves=2, steps=2, lr=1e-6, frames=4))
     assert [(r.step, r.steps) for r in run] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for number, result in enumerate(run):
         # Enlarged about the middle, a ramp is a ramp of less slope. Cubic interpolation errs a

@@ -114,7 +114,9 @@ def test_dead_units_are_crossed_out(extreme: Any) -> None:
     times = 2 if extreme == "both" else 1
     assert result.summary["dead"] == ["layer1.conv1:2"] * times
     assert grid(result).marked == set(range(2 * times, 3 * times))
-    with pytest.raises(cs.ConvscopeError, match=r"layer1\.conv1:2 answers .* alike.* it is dead"):
+    with pytest.raises(
+        cs.ConvscopeError, match=r"layer1\.conv1:2 is dead: it gives every image the same value"
+    ):
         cs.neuron_image(net, target="layer1.conv1:2", **words).result()
 
 
@@ -175,9 +177,9 @@ def test_more_than_a_batch(own: cs.Network) -> None:
 def test_the_images_of_a_unit_are_pushed_apart() -> None:
     net, _ = residual()
 
-    def distances(unlike: float) -> list[float]:
+    def distances(weight: float) -> list[float]:
         words: dict[str, Any] = {"target": ("stem.0:1", "layer1:2"), "count": 3, "steps": 25}
-        result = cs.neuron_image(net, unlike=unlike, **words).result()
+        result = cs.neuron_image(net, diversity=weight, **words).result()
         assert result.summary["target"] == ["stem.0:1"] * 3 + ["layer1.pre:2"] * 3
         assert grid(result).columns == 3
         found = []
@@ -195,7 +197,7 @@ def test_the_images_of_a_unit_are_pushed_apart() -> None:
 def test_each_unit_is_on_its_own() -> None:
     net, _ = residual()
     units = ("stem.0:1", "layer1:2")
-    words: dict[str, Any] = {"count": 2, "unlike": 100, "steps": 10}
+    words: dict[str, Any] = {"count": 2, "diversity": 100, "steps": 10}
     together = images(cs.neuron_image(net, target=units, **words).result())
     for seed, unit in enumerate(units):  # each batch has a seed of its own
         alone = images(cs.neuron_image(net, target=unit, seed=seed, **words).result())
@@ -217,13 +219,13 @@ def test_count_with_both_extremes() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"target": "1"}, "class 1 is a class; class_image makes images of classes"),
+        ({"target": "1"}, "class 1 is a class; class_image draws classes"),
         ({"target": ("blocks:1", "0")}, "class 0 is a class; class_image"),
         ({"target": "block:1"}, "unknown class or layer 'block'.*'blocks'"),
         ({"target": "blocks:12"}, "no channel 12"),
         ({"target": "blocks:1@99,0"}, "no position 99,0"),
-        ({"target": "blocks:1@1,1", "size": 32}, "own size: leave size out"),
-        ({"target": ("blocks:0", "blocks:1@1,1"), "size": 20}, "own size: leave size out"),
+        ({"target": "blocks:1@1,1", "size": 32}, "input size; leave size out"),
+        ({"target": ("blocks:0", "blocks:1@1,1"), "size": 20}, "input size; leave size out"),
         ({"target": "blocks", "count": 17}, "count: .*less than or equal to 16"),
         ({"target": "blocks", "size": 8}, "size: .*greater than or equal to 16"),
     ],

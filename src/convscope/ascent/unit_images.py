@@ -1,4 +1,4 @@
-"""Portraits: images of what units want, many of them climbed side by side in batches."""
+"""Images of classes, channels and neurons, many of them climbed side by side in batches."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convscope.vocabulary.objectives import Objective, each
 BATCH = 16
 
 
-# The score changes with the view of every step; the mean of so many tells which image is better.
+# A score changes with the random view of each step; the mean of this many tells tries apart.
 LAST = 16
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What an image is wanted of, and the objective to climb for it."""
+    """A target, and the objective that is climbed to draw an image of it."""
 
     target: Target
     objective: Objective
@@ -38,35 +38,42 @@ def climb_goals(
     batch_size: int = BATCH,
     seed: int = 0,
 ) -> Iterator[Frame]:
-    """An image (N, C, H, W) of every subject, in order; those not begun are gray.
+    """Climb one image for each goal, and keep the best of several tries.
 
-    `recipe` makes one for the images of a batch, each with an objective and a subject of its own.
-    Of several `tries` the best is kept: the one with the highest mean score over the last 16 steps,
-    each of which shows it to the network in another view. `arrays["tries"]` (N, tries) are those
-    means, NaN where not begun; the score of the last frame is that of the images as they are.
+    Args:
+        net: the network.
+        goals: what to draw; image i of the frames (N, C, H, W) belongs to goal i.
+        recipe: makes the recipe of one batch from its objective, which scores each image by its own
+            goal, and from the batch's goals.
+        tries: images climbed for each goal. The one with the highest mean score over its last 16
+            steps is kept.
+        batch_size: images that are climbed together.
+        seed: random seed of the first batch; each further batch adds 1.
+
+    Yields:
+        A frame after each step of each batch. Images that have not been started are gray.
+        `arrays["tries"]` (N, tries) holds the mean scores, NaN for tries that have not been
+        started. `score` (N,) holds the kept tries' mean scores; in the last frame it holds the
+        scores of the images themselves, without any change of view.
     """
-    jobs = [goal for goal in goals for _ in range(tries)]
-    parts = [jobs[i : i + batch_size] for i in range(0, len(jobs), batch_size)]
+    attempts = [goal for goal in goals for _ in range(tries)]
+    batches = [attempts[i : i + batch_size] for i in range(0, len(attempts), batch_size)]
     done: list[Tensor] = []
     means: list[Tensor] = []
-    for number, part in enumerate(parts):
-        plan = recipe(_objective(part), part)
-        for frame in climb(net, plan, seed + number):
+    for number, batch in enumerate(batches):
+        for frame in climb(net, recipe(_objective(batch), batch), seed + number):
             assert frame.scores is not None
             mean = frame.scores[-LAST:].mean(0)
-            images = torch.cat([*done, frame.image])
-            ranks = torch.cat([*means, mean, mean.new_full((len(jobs) - len(images),), torch.nan)])
-            best = ranks.view(len(goals), tries).nan_to_num(-torch.inf).argmax(1)
-            chosen = torch.arange(len(goals), device=best.device) * tries + best
-            gray = images.new_full((1, *images.shape[1:]), 0.5)
-            image = torch.cat([images, gray])[chosen.clamp_max(len(images))]
-            last = number == len(parts) - 1 and frame.step == frame.steps
+            image, best, table = _best_tries(
+                torch.cat([*done, frame.image]), torch.cat([*means, mean]), len(goals), tries
+            )
+            last = number == len(batches) - 1 and frame.step == frame.steps
             yield Frame(
                 image=image,
-                score=score(net, goals, image) if last else ranks[chosen],
+                score=score(net, goals, image) if last else best,
                 step=number * frame.steps + frame.step,
-                steps=len(parts) * frame.steps,
-                arrays={"tries": ranks.view(len(goals), tries)},
+                steps=len(batches) * frame.steps,
+                arrays={"tries": table},
                 panels=tuple(
                     Picture(one, str(goal.target)) for one, goal in zip(image, goals, strict=True)
                 ),
@@ -75,14 +82,29 @@ def climb_goals(
         means.append(mean)
 
 
+def _best_tries(
+    images: Tensor, means: Tensor, goals: int, tries: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Each goal's best image, its mean score, and the means of all tries (goals, tries).
+
+    Tries that have not been started have no row in `images` yet.
+    """
+    missing = goals * tries - len(images)
+    table = torch.cat([means, means.new_full((missing,), torch.nan)]).view(goals, tries)
+    best = table.nan_to_num(-torch.inf).argmax(1)
+    chosen = torch.arange(goals, device=best.device) * tries + best
+    gray = images.new_full((1, *images.shape[1:]), 0.5)
+    return torch.cat([images, gray])[chosen.clamp_max(len(images))], table.flatten()[chosen], table
+
+
 def score(net: Network, goals: Sequence[Goal], images: Tensor) -> Tensor:
-    """What each objective gives its image (N, C, H, W) as it is, (N,)."""
+    """The score (N,) of each image (N, C, H, W) by the objective of its goal."""
     found = []
     for first in range(0, len(images), BATCH):
-        part = slice(first, first + BATCH)
-        bound = _objective(goals[part]).bind(net)
+        batch = slice(first, first + BATCH)
+        bound = _objective(goals[batch]).bind(net)
         with torch.no_grad():
-            found.append(bound.read(net, images[part])[1])
+            found.append(bound.read(net, images[batch])[1])
     return torch.cat(found)
 
 

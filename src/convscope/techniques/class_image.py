@@ -1,7 +1,8 @@
-"""Images of classes, climbed from noise: the ways that were found over the years."""
+"""Images of classes, climbed from noise by five published methods."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,12 +10,13 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from convscope.ascent import Goal, Recipe, climb_goals
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import Seed, technique
-from convscope.types import Frame, Grid
+from convscope.types import Frame, Grid, Target
 from convscope.vocabulary.objectives import Objective, l2, logit, tv
 from convscope.vocabulary.optimizers import adam, sgd
 from convscope.vocabulary.priors import (
@@ -34,17 +36,23 @@ Preset = Literal["simonyan", "cs231n", "yosinski", "lucid", "maco"]
 
 Steps = Annotated[
     int | None,
-    Field(ge=1, le=100_000, description="how far to climb; by default what the preset needs"),
+    Field(ge=1, le=100_000, description="optimization steps; if not given, the preset decides"),
 ]
 
 
 Size = Annotated[
-    int | None, Field(ge=16, le=4096, description="pixels a side; the network's own by default")
+    int | None,
+    Field(
+        ge=16,
+        le=4096,
+        description="width and height of the image in pixels; if not given, those of the network's"
+        " input",
+    ),
 ]
 
 
 def _simonyan(objective: Objective, count: int, size: int | None) -> Recipe:
-    """Pixels and nothing but a pull towards gray (Simonyan et al. 2014)."""
+    """Pixels with an L2 penalty, which pulls them towards gray (Simonyan et al. 2014)."""
     return Recipe(
         start=zeros(count, size),
         objective=objective - 20 * l2(),
@@ -55,7 +63,7 @@ def _simonyan(objective: Objective, count: int, size: int | None) -> Recipe:
 
 
 def _cs231n(objective: Objective, count: int, size: int | None) -> Recipe:
-    """Jitter and, every tenth step, a faint blur (the course's assignment)."""
+    """Jitter, and a faint blur every tenth step (the CS231n assignment)."""
     return Recipe(
         start=noise(0.05, count, size),
         objective=objective - 20 * l2(),
@@ -66,7 +74,7 @@ def _cs231n(objective: Objective, count: int, size: int | None) -> Recipe:
 
 
 def _yosinski(objective: Objective, count: int, size: int | None) -> Recipe:
-    """A pull towards gray and a strong blur, often (most images of Yosinski et al. 2015)."""
+    """Decay towards gray, and a strong blur every fourth step (Yosinski et al. 2015)."""
     return Recipe(
         start=noise(0.05, count, size),
         objective=objective,
@@ -77,8 +85,10 @@ def _yosinski(objective: Objective, count: int, size: int | None) -> Recipe:
 
 
 def _lucid(objective: Objective, count: int, size: int | None) -> Recipe:
-    """Fourier coefficients, and views that only what is robust survives (Olah et al. 2017); with
-    little total variation, and a tenth of the gradient past silent units."""
+    """Fourier coefficients under random affine views (Olah et al. 2017).
+
+    A penalty on total variation and the redirected rule are additions.
+    """
     return Recipe(
         start=fourier(count=count, size=size),
         objective=objective - 600 * tv(),
@@ -90,8 +100,10 @@ def _lucid(objective: Objective, count: int, size: int | None) -> Recipe:
 
 
 def _maco(objective: Objective, count: int, size: int | None) -> Recipe:
-    """The phase alone, the strength of each frequency as in photographs (Fel et al. 2023); enlarged
-    and shifted views, which put the object in the middle."""
+    """Phases of Fourier coefficients; magnitudes stay those of photographs (Fel et al. 2023).
+
+    Enlarged and shifted views put the object in the middle.
+    """
     return Recipe(
         start=maco(count=count, size=size),
         objective=objective,
@@ -121,43 +133,45 @@ def class_image(
     *,
     target: Annotated[
         str | int | tuple[str | int, ...],
-        Field(description="a class (volcano, 980), or several"),
+        Field(description="a class by name or number (volcano, 980), or several classes"),
     ],
     preset: Annotated[
-        Preset, Field(description="the way to climb, in the order of the years")
+        Preset, Field(description="published method to draw the image with, oldest first")
     ] = "lucid",
     tries: Annotated[
-        int, Field(ge=1, le=64, description="images a class, of which the best is kept")
+        int, Field(ge=1, le=64, description="images drawn for each class; the best is kept")
     ] = 1,
     steps: Steps = None,
     size: Size = None,
     rule: Annotated[
         Literal["redirected", "plain"] | None,
         Field(
-            description="redirected lets a tenth of the gradient pass silent units; by default what"
-            " the preset says"
+            description="how gradients pass silent units: redirected lets a fraction through, plain"
+            " lets none through; if not given, the preset's own rule"
         ),
     ] = None,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
-    """What the network would most like to see: an image climbed from noise until a score is high.
+    """An image that the network scores as high as possible for a class, climbed from noise.
 
-    Several classes are climbed side by side, in batches of 16. Of several tries the best is kept:
-    the one with the highest mean score over the last 16 steps, each with a view of its own. The
-    presets: simonyan has pixels and L2, cs231n jitter and a faint blur, yosinski a strong blur,
-    lucid Fourier coefficients of decorrelated colors that the network sees turned, scaled and
-    shifted (the default), maco their phase alone. The score of the last frame is that of the image
-    as it is, without such a view.
+    Several classes are climbed side by side in batches of 16. If there are several tries, the one
+    with the highest mean score over its last 16 steps is kept. The last frame's `score` is the
+    score of the image itself, without a random view.
+
+    Presets: simonyan climbs pixels with an L2 penalty. cs231n adds jitter and a faint blur.
+    yosinski uses a stronger blur. lucid (the default) climbs Fourier coefficients of decorrelated
+    colors and shows the network rotated, scaled and shifted views. maco climbs only the phases of
+    the Fourier coefficients.
     """
-    goals = [_subject(net, one) for one in (target if isinstance(target, tuple) else (target,))]
+    goals = [_goal(net, one) for one in (target if isinstance(target, tuple) else (target,))]
     if not goals:
         raise ConvscopeError("class_image needs at least one class")
     names = [str(goal.target) for goal in goals]
     recipe = partial(_recipe, preset, steps, size, rule)
     for frame in climb_goals(net, goals, recipe, tries=tries, seed=seed):
         assert frame.score is not None
-        quoted = {"target": names, "score": frame.score.tolist()}
-        summary = {k: v[0] for k, v in quoted.items()} if len(names) == 1 else quoted
+        lists = {"target": names, "score": frame.score.tolist()}
+        summary = {k: v[0] for k, v in lists.items()} if len(names) == 1 else lists
         yield replace(frame, summary={**summary, "preset": preset})
 
 
@@ -169,18 +183,18 @@ def class_image(
 def ladder(
     net: Network,
     *,
-    target: Annotated[str | int, Field(description="a class (volcano, 980)")],
+    target: Annotated[str | int, Field(description="a class by name or number (volcano, 980)")],
     steps: Steps = None,
     size: Size = None,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
-    """One class climbed in every way that was found over the years, side by side.
+    """Images of one class by five published methods, side by side from 2014 to 2023.
 
-    The same class and seed for each preset of `class_image`, and below each image the score that
-    the network gives it: that it is high in all of them says nothing about how it looks.
+    Each preset of `class_image` draws the same class with the same seed. The number below an image
+    is the score that the network gives it. The score is high for every method, so it does not tell which image
+    looks best.
     """
-    goal = _subject(net, target)
-    name = str(goal.target)
+    goal = _goal(net, target)
     recipes = [partial(_recipe, preset, steps, size, None) for preset in _PRESETS]
     lengths = [recipe(goal.objective, [goal]).steps for recipe in recipes]
     tiles = torch.full((len(recipes), len(net.mean), *sides(net, size)), 0.5)
@@ -191,27 +205,31 @@ def ladder(
             assert frame.score is not None
             tiles, score = tiles.clone(), score.clone()
             tiles[i], score[i] = frame.image[0], frame.score[0]
-            captions = tuple(
-                preset if one.isnan() else f"{preset}: {one:.1f}"
-                for preset, one in zip(_PRESETS, score, strict=True)
-            )
-            grid = Grid(
-                tiles,
-                f"{name}, and its score",
-                columns=len(tiles),
-                captions=captions,
-                low=0.0,
-                high=1.0,
-                tile_inches=2.1,
-            )
+            scores = dict(zip(_PRESETS, score.tolist(), strict=True))
             yield Frame(
-                panels=(grid,),
+                panels=(_ladder_grid(goal.target, tiles, scores),),
                 step=sum(lengths[:i]) + frame.step,
                 steps=sum(lengths),
                 image=tiles,
                 score=score,
-                summary={"target": name, "score": dict(zip(_PRESETS, score.tolist(), strict=True))},
+                summary={"target": str(goal.target), "score": scores},
             )
+
+
+def _ladder_grid(target: Target, tiles: Tensor, scores: Mapping[str, float]) -> Grid:
+    """An image for each preset (K, C, H, W); those still to come have the score NaN."""
+    return Grid(
+        tiles,
+        f"{target}: method and score",
+        columns=len(tiles),
+        captions=tuple(
+            preset if math.isnan(score) else f"{preset}: {score:.1f}"
+            for preset, score in scores.items()
+        ),
+        low=0.0,
+        high=1.0,
+        tile_inches=2.1,
+    )
 
 
 def _recipe(
@@ -226,8 +244,10 @@ def _recipe(
     return replace(made, steps=steps or made.steps, rule=rule or made.rule)
 
 
-def _subject(net: Network, words: str | int) -> Goal:
-    target = net.target(words)
+def _goal(net: Network, name: str | int) -> Goal:
+    target = net.target(name)
     if target.layer or target.channel is None:
-        raise ConvscopeError(f"{target} is no class; neuron_image takes layers, channels, neurons")
+        raise ConvscopeError(
+            f"{target} is not a class; neuron_image draws layers, channels and neurons"
+        )
     return Goal(target, logit(target))

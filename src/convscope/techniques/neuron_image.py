@@ -1,27 +1,22 @@
-"""Images of what a unit inside the network wants, and of what it wants least."""
+"""Images of what excites a channel or a neuron most, and of what excites it least."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from convscope.ascent import BATCH, Goal, Recipe, climb_goals, score
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, default_layers
 from convscope.runs import Seed, technique
 from convscope.types import Frame, Grid, Picture, Target
-from convscope.vocabulary.objectives import (
-    Objective,
-    activation,
-    as_layer,
-    diversity,
-    tv,
-)
+from convscope.vocabulary import objectives
+from convscope.vocabulary.objectives import Objective, activation, as_layer, tv
 from convscope.vocabulary.optimizers import adam
 from convscope.vocabulary.priors import random_affine
 from convscope.vocabulary.starts import fourier
@@ -38,127 +33,158 @@ def neuron_image(
     target: Annotated[
         str | tuple[str, ...] | None,
         Field(
-            description="channels (blocks.4:12), neurons (blocks.4:12@7,7) or a layer, of which the"
-            " first channels are taken; a deep layer by default"
+            description="channels (blocks.4:12), neurons (blocks.4:12@7,7), or a layer, which means"
+            " its first channels; if not given, a deep layer"
         ),
     ] = None,
     extreme: Annotated[
         Literal["positive", "negative", "both"],
-        Field(description="what excites the unit most, what silences it most, or both"),
+        Field(description="whether to draw the image of highest activation, of lowest, or both"),
     ] = "positive",
     count: Annotated[
-        int, Field(ge=1, le=16, description="images of each unit, as unlike as it allows")
+        int, Field(ge=1, le=16, description="number of different images of each channel or neuron")
     ] = 1,
     limit: Annotated[
-        int, Field(ge=1, le=4096, description="at most so many channels of a layer")
+        int, Field(ge=1, le=4096, description="maximum number of channels drawn for a layer")
     ] = 16,
-    steps: Annotated[int, Field(ge=1, le=100_000, description="how far to climb")] = 128,
+    steps: Annotated[int, Field(ge=1, le=100_000, description="optimization steps")] = 128,
     size: Annotated[
         int | None,
         Field(
             ge=16,
             le=4096,
-            description="pixels a side; by default half of the network's own for channels, and all"
-            " of it for neurons",
+            description="width and height of the image in pixels; if not given, half of the network's"
+            " input for channels and all of it for neurons",
         ),
     ] = None,
-    unlike: Annotated[
-        float, Field(ge=0, le=1e6, description="weight of how unlike the images of a unit are")
+    diversity: Annotated[
+        float,
+        Field(ge=0, le=1e6, description="weight of the differences between images of one channel"),
     ] = 4.0,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
-    """What a channel or a neuron inside the network most wants to see, climbed from noise.
+    """An image that excites a channel or a neuron as much as possible, climbed from noise.
 
-    The mean of a channel's map is climbed, or a single neuron: before the activation where there is
-    one, for behind it a silent unit has no slope. Units are climbed side by side, in batches of 16.
-    With a `count`, the images of a unit are pushed apart in what its layer sees of them, so that
-    they show the different things it answers to. The number below each is the mean activation that
-    the unit gives the image as it is; `score` is the same, negated for the negative extreme. A unit
-    that is crossed out is dead: it answers to every image alike.
+    The objective is the mean of a channel's feature map, or the value of one neuron, before the
+    activation function. Images are climbed side by side in batches of 16. If `count` is above 1,
+    the images of one channel are pushed apart in the features of its layer, so that they show
+    different things that excite it. The number below an image is its mean activation; `score` is
+    the same number, with its sign changed for the negative extreme. A crossed-out channel is dead:
+    it gives every image the same value.
     """
     units = _units(net, target, limit)
-    placed = any(unit.position is not None for unit in units)
-    if placed and size:
-        raise ConvscopeError("neurons have their places at the network's own size: leave size out")
-    side = None if placed else size or max(16, min(net.input_size) // 2)
-    wanted = [(unit, sign) for unit in units for sign in _SIGNS[extreme] for _ in range(count)]
+    side, shift = _size(net, units, size)
+    signs = _SIGNS[extreme]
+    wanted = [(unit, sign) for unit in units for sign in signs for _ in range(count)]
     goals = [Goal(unit, sign * activation(unit)) for unit, sign in wanted]
-
-    def recipe(objective: Objective, part: Sequence[Goal]) -> Recipe:
-        if count > 1:
-            objective = objective + unlike * diversity(part[0].target.layer)
-        return Recipe(
-            start=fourier(count=len(part), size=side),
-            objective=objective - 100 * tv(),
-            rule="redirected",
-            priors=(random_affine(rotate=8, scale=(0.9, 1.2), shift=3 if placed else 8),),
-            optimizer=adam(0.05),
-            steps=steps,
-        )
-
+    recipe = partial(_recipe, side, shift, steps, diversity if count > 1 else 0.0)
     batch_size = count if count > 1 else BATCH
     for frame in climb_goals(net, goals, recipe, batch_size=batch_size, seed=seed):
-        assert frame.image is not None
-        assert frame.score is not None
-        last = frame.step == frame.steps
-        dead = _dead(net, wanted, frame.image, seed) if last else frozenset()
-        if len(dead) == len(goals):
-            raise ConvscopeError(
-                f"{units[0]} answers to every image alike, so there is no way up: it is dead"
-            )
-        values = [sign * v for (_, sign), v in zip(wanted, frame.score.tolist(), strict=True)]
-        names = [str(unit) for unit, _ in wanted]
-        captions = tuple(f"{name}: {value:.2f}" for name, value in zip(names, values, strict=True))
-        across = count * len(_SIGNS[extreme])
-        grid = Grid(
-            frame.image,
-            columns=across if across > 1 else None,
-            captions=captions,
-            marked=dead,
-            low=0.0,
-            high=1.0,
-            tile_inches=1.6,
-        )
-        alone = (Picture(frame.image[0], names[0]),)
-        summary = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
-        yield replace(frame, panels=alone if len(goals) == 1 else (grid,), summary=summary)
+        dead = _dead(net, wanted, frame, seed)
+        yield _labeled(frame, wanted, dead, columns=count * len(signs))
 
 
 _SIGNS = {"positive": (1.0,), "negative": (-1.0,), "both": (1.0, -1.0)}
 
 
+def _size(net: Network, units: Sequence[Target], size: int | None) -> tuple[int | None, int]:
+    """Pixels a side (None: the network's input), and by how many pixels views are shifted."""
+    if any(unit.position is not None for unit in units):
+        if size:
+            raise ConvscopeError(
+                "the position of a neuron holds only at the network's input size; leave size out"
+            )
+        return None, 3
+    return size or max(16, min(net.input_size) // 2), 8
+
+
+def _recipe(
+    size: int | None,
+    shift: int,
+    steps: int,
+    diversity: float,
+    objective: Objective,
+    goals: Sequence[Goal],
+) -> Recipe:
+    if diversity:
+        objective = objective + diversity * objectives.diversity(goals[0].target.layer)
+    return Recipe(
+        start=fourier(count=len(goals), size=size),
+        objective=objective - 100 * tv(),
+        rule="redirected",
+        priors=(random_affine(rotate=8, scale=(0.9, 1.2), shift=shift),),
+        optimizer=adam(0.05),
+        steps=steps,
+    )
+
+
+def _labeled(
+    frame: Frame, wanted: Sequence[tuple[Target, float]], dead: frozenset[int], columns: int
+) -> Frame:
+    """A frame with the name and the activation of each image."""
+    assert frame.image is not None
+    assert frame.score is not None
+    names = [str(unit) for unit, _ in wanted]
+    values = [sign * v for (_, sign), v in zip(wanted, frame.score.tolist(), strict=True)]
+    summary = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
+    if len(names) == 1:
+        return replace(frame, panels=(Picture(frame.image[0], names[0]),), summary=summary)
+    grid = Grid(
+        frame.image,
+        columns=columns if columns > 1 else None,
+        captions=tuple(f"{name}: {value:.2f}" for name, value in zip(names, values, strict=True)),
+        marked=dead,
+        low=0.0,
+        high=1.0,
+        tile_inches=1.6,
+    )
+    return replace(frame, panels=(grid,), summary=summary)
+
+
 def _dead(
-    net: Network, wanted: Sequence[tuple[Target, float]], images: Tensor, seed: int
+    net: Network, wanted: Sequence[tuple[Target, float]], frame: Frame, seed: int
 ) -> frozenset[int]:
-    """Those whose unit gives noise the same as the image that was climbed to excite it.
+    """Images in the last frame whose unit gives noise the same value as the climbed image.
 
-    To the negative extreme that alone says nothing: noise may leave a unit as silent as it can be.
+    Only images of the positive extreme can tell: noise may leave a unit at its lowest value.
+
+    Raises:
+        ConvscopeError: all units are dead.
     """
-    noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(seed)).to(images)
+    if frame.step < frame.steps:
+        return frozenset()
+    assert frame.image is not None
+    noise = torch.rand(frame.image.shape, generator=torch.Generator().manual_seed(seed))
     goals = [Goal(unit, activation(unit)) for unit, _ in wanted]
-    same = torch.isclose(score(net, goals, noise), score(net, goals, images)).tolist()
+    of_noise, of_images = (score(net, goals, x.to(frame.image)) for x in (noise, frame.image))
+    same = torch.isclose(of_noise, of_images).tolist()
     units = {unit for (unit, sign), alike in zip(wanted, same, strict=True) if alike and sign > 0}
-    return frozenset(i for i, (unit, _) in enumerate(wanted) if unit in units)
+    dead = frozenset(i for i, (unit, _) in enumerate(wanted) if unit in units)
+    if len(dead) == len(wanted):
+        raise ConvscopeError(
+            f"{wanted[0][0]} is dead: it gives every image the same value, so no image excites it"
+        )
+    return dead
 
 
-def _units(net: Network, words: str | tuple[str, ...] | None, limit: int) -> list[Target]:
-    """The channels and neurons that are meant, before their activation."""
-    if words is None:
-        words = default_layers.deep(net).name
+def _units(net: Network, target: str | tuple[str, ...] | None, limit: int) -> list[Target]:
+    """The channels and neurons to draw, read before their activation function."""
+    if target is None:
+        target = default_layers.deep(net).name
     units = []
-    for word in words if isinstance(words, tuple) else (words,):
-        target = as_layer(net, word)
-        if not target.layer:
-            raise ConvscopeError(f"{target} is a class; class_image makes images of classes")
-        if target.channel is not None:
-            units.append(_before(net, target))
+    for name in target if isinstance(target, tuple) else (target,):
+        found = as_layer(net, name)
+        if not found.layer:
+            raise ConvscopeError(f"{found} is a class; class_image draws classes")
+        if found.channel is not None:
+            units.append(_before(net, found))
             continue
-        channels = net.shape(target.layer)[0]
-        units += [_before(net, replace(target, channel=c)) for c in range(min(limit, channels))]
+        channels = net.shape(found.layer)[0]
+        units += [_before(net, replace(found, channel=c)) for c in range(min(limit, channels))]
     return units
 
 
 def _before(net: Network, unit: Target) -> Target:
-    before = unit.layer + PRE
+    """A unit before the activation function of its layer, where a silent unit has a gradient."""
     ends = not unit.layer.endswith(PRE) and net.layer(unit.layer).activation
-    return replace(unit, layer=before) if ends else unit
+    return replace(unit, layer=unit.layer + PRE) if ends else unit
