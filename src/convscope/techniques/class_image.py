@@ -191,8 +191,8 @@ def ladder(
     """Images of one class by five published methods, side by side from 2014 to 2023.
 
     Each preset of `class_image` draws the same class with the same seed. The number below an image
-    is the score that the network gives it. The score is high for every method, so it does not tell which image
-    looks best.
+    is the score that the network gives it. The score is high for every method, so it does not say
+    how much an image looks like the class.
     """
     goal = _goal(net, target)
     recipes = [partial(_recipe, preset, steps, size, None) for preset in _PRESETS]

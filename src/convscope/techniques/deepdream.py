@@ -1,12 +1,12 @@
-"""A photo changed towards what a layer sees in it."""
+"""DeepDream: a photograph changed towards what a layer finds in it."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
@@ -48,8 +48,8 @@ SHIFT = 24  # pixels of jitter
 TILE_MEMORY = 2**29  # bytes that a tile's activations may take
 
 
-def _guide(guide: object) -> object:
-    """A file by its full path, also that of an opened photograph: so the recipe can be replayed."""
+def _path_of_guide(guide: object) -> object:
+    """The full path of a guide that comes from a file, so that the picture can be replayed."""
     if isinstance(guide, Tensor):
         source = images.source(guide)
         return guide if source is None else source["path"]
@@ -57,6 +57,28 @@ def _guide(guide: object) -> object:
         name = os.fspath(guide)
         return name if name.startswith(images.SAMPLE_PREFIX) else os.path.abspath(name)
     return guide
+
+
+Frames = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=10_000,
+        description="number of pictures of a zoom into the dream, each enlarged by 5 % from the one"
+        " before and dreamed on; save them as .mp4 or .gif",
+    ),
+]
+
+
+Tile = Annotated[
+    int | None,
+    Field(
+        ge=32,
+        le=100_000,
+        description="maximum width and height in pixels of the tiles into which a large photograph"
+        " is cut; if not given, tiles whose activations fit into half a gigabyte",
+    ),
+]
 
 
 @technique(
@@ -71,128 +93,154 @@ def deepdream(
     layer: Annotated[
         str | tuple[str, ...] | None,
         Field(
-            description="the layers or channels to amplify, several with weights if wanted"
-            " (`blocks.2` and `blocks.4*0.5`); a deep layer by default"
+            description="layers or channels to amplify, each with a weight if needed (blocks.2 and"
+            " blocks.4*0.5); if not given, a deep layer"
         ),
     ] = None,
     guide: Annotated[
         str | SkipJsonSchema[Tensor] | None,
-        BeforeValidator(_guide),
-        Field(description="another photograph, to dream of what is in it"),
+        BeforeValidator(_path_of_guide),
+        Field(description="another photograph, whose features the dream imitates"),
     ] = None,
-    octaves: Annotated[int, Field(ge=1, le=12, description="sizes to dream at, small first")] = 4,
-    zoom: Annotated[float, Field(gt=1, le=2, description="ratio of one size to the next")] = 1.3,
-    steps: Annotated[int, Field(ge=1, le=10_000, description="steps at each size")] = 20,
-    rate: Annotated[float, Field(gt=0, le=1, description="mean change of a pixel a step")] = 0.012,
+    octaves: Annotated[
+        int, Field(ge=1, le=12, description="number of image sizes, dreamed at from small to large")
+    ] = 4,
+    zoom: Annotated[
+        float, Field(gt=1, le=2, description="ratio of each image size to the next smaller one")
+    ] = 1.3,
+    steps: Annotated[
+        int, Field(ge=1, le=10_000, description="optimization steps at each image size")
+    ] = 20,
+    lr: Annotated[
+        float,
+        Field(
+            gt=0, le=1, description="mean change of a pixel in one step (pixels run from 0 to 1)"
+        ),
+    ] = 0.012,
     rule: Annotated[
         Literal["redirected", "plain"],
-        Field(description="redirected lets a tenth of the gradient pass silent units"),
+        Field(
+            description="how gradients pass silent units: redirected lets a tenth through, plain"
+            " lets none through"
+        ),
     ] = "redirected",
-    frames: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=10_000,
-            description="pictures of a zoom into the dream, each the last one enlarged by 5 % and"
-            " dreamt on; write them to a .mp4 or .gif",
-        ),
-    ] = 1,
-    tile: Annotated[
-        int | None,
-        Field(
-            ge=32,
-            le=100_000,
-            description="the network sees larger photos in tiles of at most so many pixels a side;"
-            " by default as large as fit into half a gigabyte, and as the layer sees",
-        ),
-    ] = None,
+    frames: Frames = 1,
+    tile: Tile = None,
     seed: Seed = 0,
 ) -> Iterator[Frame]:
-    """The photo, changed until a layer sees more of what it already sees in it.
+    """A photograph, changed until a layer responds more strongly to what it found there.
 
-    The climb begins on a small version of the photo and goes on at larger ones, carrying the
-    invented detail up. It works at the photo's own size. What several layers add up is each one's
-    energy over its energy for the photo as the network sees it, times its weight. With a guide,
-    every place of the layer is driven towards the place of the guide that it resembles most.
+    The climb starts on a small version of the photograph and continues on larger ones up to its own
+    size; each adds to the detail of the last. Several layers add up: each counts by its energy
+    relative to its energy for the original photograph, times its weight. With a guide, each
+    position of the layer is driven towards the most similar position of the guide.
     """
-    words = (layer,) if isinstance(layer, str) else layer or (default_layers.deep(net).name + PRE,)
+    names = (layer,) if isinstance(layer, str) else layer or (default_layers.deep(net).name + PRE,)
     base = net.as_input(image)
-    objective, layers = _objective(net, words, base, guide)
-    tile = tile or _tile(net, layers, len(base))
+    objective, layers = _objective(net, names, base, guide)
+    dream = _Dream(net, objective, rule, lr, tile or _tile(net, layers, len(base)), seed)
+    for octave, frame in _octaves(dream, base, _sizes(base, octaves, zoom), steps):
+        if frames == 1:
+            yield _labeled(frame, octave * steps + frame.step, octaves * steps, names, octave)
+    if frames > 1:
+        few = max(1, round(steps * math.log(ENLARGE) / math.log(zoom)))  # as many as per octave
+        for number, picture in enumerate(_zoom(dream, frame, octave, few, frames), 1):
+            yield _labeled(picture, number, frames, names, octave)
 
-    def dream(begin: Tensor, count: int, number: int) -> Iterator[Ascent]:
-        # Each step has other seams, all over the picture.
-        shift = tile // 2 if max(begin.shape[-2:]) > tile else SHIFT
+
+@dataclass(frozen=True)
+class _Dream:
+    """What the climbs at all sizes have in common."""
+
+    net: Network
+    objective: Objective
+    rule: str
+    lr: float
+    tile: int
+    seed: int
+
+    def climb(self, start: Tensor, steps: int, number: int) -> Iterator[Ascent]:
+        # With half a tile of jitter, the edges of the tiles lie elsewhere at each step.
+        shift = self.tile // 2 if max(start.shape[-2:]) > self.tile else SHIFT
         colors, smooth, unit = natural_colors(fraction=0.85), smooth_gradient(), unit_gradient()
         recipe = Recipe(
-            start=photo(begin),
-            objective=objective,
-            rule=rule,
+            start=photo(start),
+            objective=self.objective,
+            rule=self.rule,
             priors=(jitter(shift), colors, smooth, unit, clamp()),
-            optimizer=sgd(rate),
-            steps=count,
-            tile=tile,
+            optimizer=sgd(self.lr),
+            steps=steps,
+            tile=self.tile,
         )
-        return climb(net, recipe, seed + number)
+        return climb(self.net, recipe, self.seed + number)
 
-    def shown(frame: Ascent, step: int, octave: int) -> Frame:
-        name = ", ".join(words)
-        return replace(
-            frame,
-            step=step,
-            steps=octaves * steps if frames == 1 else frames,
-            panels=tuple(Picture(one, name) for one in frame.image),
-            summary={"layer": name, "octave": octave + 1, "score": frame.score.tolist()},
-        )
 
-    first, *larger = _sizes(base, octaves, zoom)
-    begin = tensors.resize(base, first).clamp(0, 1)
-    for octave, size in enumerate([*larger, None]):
-        for frame in dream(begin, steps, octave):
-            if frames == 1:
-                yield shown(frame, octave * steps + frame.step, octave)
-        if size:
-            begin = _grown(frame.image, base, size)
-    if frames == 1:
-        return
-    yield shown(frame, 1, octave)
-    # The zoom dreams as much on its way from one size to the next as the octaves do.
-    few = max(1, round(steps * math.log(ENLARGE) / math.log(zoom)))
-    for number in range(2, frames + 1):
-        frame = deque(dream(_enlarged(frame.image), few, octave + number), maxlen=1).pop()
-        yield shown(frame, number, octave)
+def _octaves(
+    dream: _Dream, base: Tensor, sizes: Sequence[tuple[int, int]], steps: int
+) -> Iterator[tuple[int, Ascent]]:
+    """The number of each size, and the frames of its climb."""
+    image = tensors.resize(base, sizes[0]).clamp(0, 1)
+    for octave, size in enumerate(sizes):
+        if octave:
+            image = _enlarged_dream(image, base, size)
+        for frame in dream.climb(image, steps, octave):
+            yield octave, frame
+        image = frame.image
+
+
+def _zoom(dream: _Dream, frame: Ascent, octave: int, steps: int, count: int) -> Iterator[Ascent]:
+    """The frame itself, then further ones, each dreamed from the one before, enlarged."""
+    yield frame
+    for number in range(2, count + 1):
+        climbed = dream.climb(_enlarged_middle(frame.image), steps, octave + number)
+        frame = deque(climbed, maxlen=1).pop()
+        yield frame
+
+
+def _labeled(frame: Ascent, step: int, steps: int, names: tuple[str, ...], octave: int) -> Frame:
+    name = ", ".join(names)
+    return replace(
+        frame,
+        step=step,
+        steps=steps,
+        panels=tuple(Picture(one, name) for one in frame.image),
+        summary={"layer": name, "octave": octave + 1, "score": frame.score.tolist()},
+    )
 
 
 def _objective(
-    net: Network, words: tuple[str, ...], base: Tensor, guide: str | Tensor | None
+    net: Network, names: tuple[str, ...], base: Tensor, guide: str | Tensor | None
 ) -> tuple[Objective, frozenset[str]]:
-    """What is climbed, and the layers that it reads."""
-    of = None if guide is None else _opened(net, guide)
+    """The objective of the climb, and the layers that it reads."""
+    imitated = None if guide is None else _opened(net, guide)
     weights, terms = [], list[Objective]()
-    for word in words:
-        name, weight = _weighed(word)
+    for weighted_name in names:
+        name, weight = _name_and_weight(weighted_name)
         target = as_layer(net, name)
         weights.append(weight)
-        terms.append(energy(target, leak=0.1) if of is None else resemble(target, of))
+        terms.append(energy(target, leak=0.1) if imitated is None else resemble(target, imitated))
     bound = [term.bind(net) for term in terms]
     layers = frozenset().union(*(one.layers for one in bound))
-    seen = net.preprocess(base)
+    original = net.preprocess(base)
     with torch.no_grad():
-        activations = net.activations(seen, layers)
-        scores = torch.stack([one.score(activations, seen) for one in bound], 1)
+        activations = net.activations(original, layers)
+        scores = torch.stack([one.score(activations, original) for one in bound], 1)
     relative = torch.tensor(weights).to(scores) / scores.abs().clamp_min(1e-30)
-    photos = [weighted(tuple(zip(row, terms, strict=True))) for row in relative.tolist()]
-    return photos[0] if len(photos) == 1 else each(tuple(photos)), layers
+    sums = [weighted(tuple(zip(row, terms, strict=True))) for row in relative.tolist()]
+    return sums[0] if len(sums) == 1 else each(tuple(sums)), layers
 
 
-def _weighed(word: str) -> tuple[str, float]:
-    name, star, weight = (part.strip() for part in word.partition("*"))
+def _name_and_weight(text: str) -> tuple[str, float]:
+    """The two parts of `name*weight`; a `name` alone has the weight 1."""
+    name, star, weight = (part.strip() for part in text.partition("*"))
     try:
         factor = float(weight) if star else 1.0
     except ValueError:
         factor = math.nan
     if factor == 0 or not math.isfinite(factor):
-        raise ConvscopeError(f"{word!r}: a layer's weight is a number and not 0, as in {name}*0.5")
+        raise ConvscopeError(
+            f"{text!r}: the weight of a layer must be a number other than 0, as in {name}*0.5"
+        )
     return name, factor
 
 
@@ -200,15 +248,15 @@ def _opened(net: Network, guide: str | Tensor) -> Tensor:
     opened = images.open_image(guide) if isinstance(guide, str) else guide
     check_image("guide", net, opened)
     if len(opened) != 1:
-        raise ConvscopeError(f"the guide is one photograph, not {len(opened)}")
+        raise ConvscopeError(f"the guide must be one photograph, not {len(opened)}")
     return net.preprocess(opened)
 
 
 def _tile(net: Network, layers: frozenset[str], batch_size: int) -> int:
     """Pixels a side of a tile whose activations, down to these layers, fill `TILE_MEMORY`.
 
-    It is never less than what a unit of them sees, or than the network's own size where it sees
-    everything.
+    A tile is never smaller than the receptive field of these layers, or than the network's input
+    where a unit sees the whole image.
     """
     names = {name.removesuffix(PRE) for name in layers}
     last = len(net.layers)
@@ -216,20 +264,20 @@ def _tile(net: Network, layers: frozenset[str], batch_size: int) -> int:
         last = max(i for i, layer in enumerate(net.layers, 1) if layer.name in names)
     down = net.layers[:last]
     values = batch_size * sum(math.prod(layer.shape) for layer in down if layer.leaf)
-    bytes_a_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
+    bytes_per_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
     least = max(down[-1].receptive_field or net.input_size)
-    return int(max(math.sqrt(TILE_MEMORY / bytes_a_pixel), least))
+    return int(max(math.sqrt(TILE_MEMORY / bytes_per_pixel), least))
 
 
-def _grown(dreamt: Tensor, base: Tensor, size: tuple[int, int]) -> Tensor:
-    """The photo at a larger size, with the detail that was dreamt at a smaller one."""
-    height, width = dreamt.shape[-2:]
-    detail = dreamt - tensors.resize(base, (height, width)).clamp(0, 1)
+def _enlarged_dream(dreamed: Tensor, base: Tensor, size: tuple[int, int]) -> Tensor:
+    """The photograph at a larger size, with the detail that was dreamed at a smaller one."""
+    height, width = dreamed.shape[-2:]
+    detail = dreamed - tensors.resize(base, (height, width)).clamp(0, 1)
     return tensors.resize(detail, size).add_(tensors.resize(base, size)).clamp_(0, 1)
 
 
-def _enlarged(image: Tensor) -> Tensor:
-    """The middle of an image at the whole one's size."""
+def _enlarged_middle(image: Tensor) -> Tensor:
+    """The middle of an image, enlarged to the size of the whole image."""
     theta = torch.tensor([[1 / ENLARGE, 0, 0], [0, 1 / ENLARGE, 0]]).to(image)
     return tensors.warp(image, theta, "border", "bicubic").clamp_(0, 1)
 
@@ -240,6 +288,7 @@ def _sizes(image: Tensor, octaves: int, zoom: float) -> list[tuple[int, int]]:
     sizes = [(round(height * f), round(width * f)) for f in factors]
     if min(sizes[0]) < 32:
         raise ConvscopeError(
-            f"the photo of {height} x {width} is too small for {octaves} octaves; use fewer"
+            f"the photograph of {height} x {width} pixels is too small for {octaves} octaves;"
+            " use fewer octaves"
         )
     return sizes

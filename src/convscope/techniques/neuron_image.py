@@ -53,8 +53,8 @@ def neuron_image(
         Field(
             ge=16,
             le=4096,
-            description="width and height of the image in pixels; if not given, half of the network's"
-            " input for channels and all of it for neurons",
+            description="width and height of the image in pixels; if not given, half the size of"
+            " the network's input for channels, and its full size for neurons",
         ),
     ] = None,
     diversity: Annotated[
