@@ -159,7 +159,9 @@ def test_each_photograph_is_measured_by_itself(own: cs.Network) -> None:
 
 @pytest.mark.parametrize("word", ["blocks*half", "blocks*", "blocks*0", "blocks*nan", "blocks*inf"])
 def test_a_weight_that_is_none(own: cs.Network, soft: Tensor, word: str) -> None:
-    with pytest.raises(cs.ConvscopeError, match=r"must be a number other than 0, as in blocks\*0.5"):
+    with pytest.raises(
+        cs.ConvscopeError, match=r"must be a number other than 0, as in blocks\*0.5"
+    ):
         cs.deepdream(own, soft, layer=word).result()
 
 
