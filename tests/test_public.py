@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import convscope as cs
-from convscope.cli import main
+from convscope.cli import options
 from convscope.network import zoo
 from convscope.runs import registry
 
@@ -54,7 +54,7 @@ def test_version_is_one_and_the_same() -> None:
 
 
 def test_the_default_network_is_the_same_from_everywhere() -> None:
-    assert main.DEFAULT_MODEL == zoo.DEFAULT
+    assert options.DEFAULT_MODEL == zoo.DEFAULT
     assert zoo.load.__defaults__ == (zoo.DEFAULT,)
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 import convscope as cs
 from convscope import replay
-from convscope.cli import main
+from convscope.cli import main, terminal
 from convscope.collection.build import Indexing
 from convscope.files import pictures
 from convscope.network import zoo
@@ -57,7 +57,7 @@ def index(shell: Shell, *words: str) -> tuple[int, str, str]:
 
 
 def test_index(shell: Shell) -> None:
-    assert index(shell) == (0, "photos-index\n", "images: 10 taken in, 0 left out\n")
+    assert index(shell) == (0, "photos-index\n", "images: 10 indexed, 0 left out\n")
     assert len(cs.open_index("photos-index")) == 10
     assert index(shell, "-o", "other", "--top", "2")[1] == "other\n"
     found = cs.open_index("other")
@@ -71,8 +71,8 @@ def test_what_was_left_out_is_told(shell: Shell) -> None:
     assert (embedding, out) == (0, "photos-index\n")
     lines = err.splitlines()
     assert lines[0] == "left out: bad0.png: bad0.png is empty"
-    assert lines[5] == "and 2 more; convscope index --info photos-index --json"
-    assert lines[6] == "images: 10 taken in, 7 left out"
+    assert lines[5] == "left out: 2 more, which `convscope index --info photos-index` lists"
+    assert lines[6] == "images: 10 indexed, 7 left out"
 
 
 def test_info(shell: Shell) -> None:
@@ -100,7 +100,7 @@ def test_an_index_knows_its_network(shell: Shell) -> None:
     assert index(shell)[0] == 0, "the same command goes on, with the index's own network"
     paint(Path("photos") / "new.png", 99)
     assert "update (--update) takes that in" in index(shell)[2]
-    assert index(shell, "--update")[2] == "images: 11 taken in, 0 left out\n"
+    assert index(shell, "--update")[2] == "images: 11 indexed, 0 left out\n"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,9 @@ def test_ctrl_c_keeps_what_is_done(shell: Shell, monkeypatch: pytest.MonkeyPatch
         broken_off(patch, 7, interrupt)
         embedding, out, err = index(shell, "--shard", "3", "--batch-size", "1")
     assert (embedding, out) == (130, "")
-    assert err == "stopped; what is done is kept in photos-index, and the same command goes on\n"
+    assert err == (
+        "stopped; photos-index keeps what is done, run the same command again to continue\n"
+    )
     assert len(list(Path("photos-index/shards").glob("*.json"))) == 2
     told = shell.fails("index", "--info", "photos-index")
     assert "is not finished; convscope index" in told
@@ -209,7 +211,7 @@ def test_what_is_damaged_is_told_and_mended(shell: Shell) -> None:
     embedding, _, err = index(shell)
     assert embedding == 0
     assert err.splitlines()[0] == (
-        "photos-index/shards/000001-*.parquet was damaged, and is made anew"
+        "photos-index/shards/000001-*.parquet was damaged and is made again"
     )
 
 
@@ -220,10 +222,10 @@ class Screen(io.StringIO):
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Screen()
-    monkeypatch.setattr(main, "errors", Console(file=shown, force_terminal=True, width=120))
+    monkeypatch.setattr(terminal, "errors", Console(file=shown, force_terminal=True, width=120))
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     with pytest.raises(SystemExit):
         main.main(["index", "photos", "--workers", "0", "--batch-size", "1"])
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
     assert re.search(r"index .*10/10", text)
-    assert "images a second" in text
+    assert "images/s" in text

@@ -1,6 +1,11 @@
-"""The command line, run in this process."""
+"""The command line, run in this process or in another."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +38,19 @@ class Shell:
         assert err.endswith("\n")
         assert err.count("\n") == 1, "one line"
         return err.removeprefix("convscope: ").strip()
+
+
+def files(folder: Path) -> set[str]:
+    """Names of what was made in a folder, besides "my photo.png", which `here` puts there."""
+    return {file.name for file in folder.iterdir()} - {"my photo.png"}
+
+
+def start(script: str, *words: str) -> subprocess.Popen[str]:
+    """The command line in a process of its own, after a few lines of Python."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{script}\nfrom convscope.cli.main import main\nmain()", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )

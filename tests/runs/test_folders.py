@@ -24,7 +24,7 @@ from torch import Tensor
 
 import convscope as cs
 from convscope import replay
-from convscope.cli import main
+from convscope.cli import main, terminal
 from convscope.files import images, pictures
 from convscope.network import zoo
 from convscope.runs import catalog, folders, registry
@@ -230,7 +230,7 @@ def test_pictures_in_the_folder_are_not_its_photographs(
         assert shell("darken", "photos", "-o", "photos/b/out", "--by", "0.25")[0] == 0
         assert len(files("photos")) == 6
     monkeypatch.chdir("photos/b/out")
-    assert shell("darken", "../..", "-o", "../out")[2] == "pictures: 3 made anew\n"
+    assert shell("darken", "../..", "-o", "../out")[2] == "pictures: 3 made again\n"
 
 
 def test_what_another_technique_made_by_the_way_is_no_photograph(
@@ -327,7 +327,7 @@ def test_nothing_is_done_twice(
     shell("darken", "photos")
     before = {path: path.stat().st_mtime_ns for path in Path("photos-darken").rglob("*")}
     take(photos / "e.png", 200)
-    assert shell("darken", "photos")[2] == "pictures: 1 made, 3 there already\n"
+    assert shell("darken", "photos")[2] == "pictures: 1 made, 3 already there\n"
     assert darkroom.served == [40, 80, 120, 200]
 
     def refuse(*_: object) -> NoReturn:
@@ -335,7 +335,7 @@ def test_nothing_is_done_twice(
 
     monkeypatch.setattr(images, "open_image", refuse)
     code, out, err = shell("darken", "photos", "--json")
-    assert (code, err) == (0, "pictures: 4 there already\n")
+    assert (code, err) == (0, "pictures: 4 already there\n")
     assert json.loads(out.splitlines()[0]) == {
         "image": "photos/a.png", "picture": "photos-darken/a.png.png", "kept": True,
     }  # fmt: skip
@@ -356,13 +356,13 @@ def test_other_options_make_all_anew(
     with monkeypatch.context() as patch:
         patch.setattr(images, "digest", refuse)
         words = ["darken", "photos", "--by", "0.25"]
-        assert shell(*words)[2] == "pictures: 1 made, 3 made anew\n"
+        assert shell(*words)[2] == "pictures: 1 made, 3 made again\n"
     assert files("photos-darken") == {
         "a.png.png": 10, "b/c.png.png": 20, "d.png.png": 30, "e.png.png": 50,
     }  # fmt: skip
     # What is the default, said or not, is the same.
-    assert "4 made anew" in shell("darken", "photos", "--by", "0.5")[2]
-    assert "4 there already" in shell("darken", "photos")[2]
+    assert "4 made again" in shell("darken", "photos", "--by", "0.5")[2]
+    assert "4 already there" in shell("darken", "photos")[2]
 
 
 def test_another_photograph_of_the_same_name_is_drawn(
@@ -370,7 +370,7 @@ def test_another_photograph_of_the_same_name_is_drawn(
 ) -> None:
     shell("darken", "photos")
     take(photos / "d.png", 140)
-    assert shell("darken", "photos")[2] == "pictures: 1 made anew, 2 there already\n"
+    assert shell("darken", "photos")[2] == "pictures: 1 made again, 2 already there\n"
     assert files("photos-darken") == ALL | {"d.png.png": 70}
 
 
@@ -379,7 +379,7 @@ def test_a_folder_that_has_moved_is_known_by_its_photographs(
 ) -> None:
     shell("darken", "photos", "-o", "out")
     photos.rename("album")
-    assert shell("darken", "album", "-o", "out")[2] == "pictures: 3 there already\n"
+    assert shell("darken", "album", "-o", "out")[2] == "pictures: 3 already there\n"
 
 
 SAME: dict[str, Any] = {
@@ -392,7 +392,7 @@ SAME: dict[str, Any] = {
 def test_what_may_differ(photos: Path, darkroom: Darkroom, shell: Shell, part: str) -> None:
     shell("darken", "photos")
     rewrite(Path("photos-darken/a.png.png"), {part: SAME[part]})
-    assert shell("darken", "photos")[2] == "pictures: 3 there already\n"
+    assert shell("darken", "photos")[2] == "pictures: 3 already there\n"
 
 
 OTHER: dict[str, dict[str, Any]] = {
@@ -415,8 +415,8 @@ OTHER: dict[str, dict[str, Any]] = {
 def test_what_may_not_differ(photos: Path, darkroom: Darkroom, shell: Shell, name: str) -> None:
     shell("darken", "photos")
     rewrite(Path("photos-darken/a.png.png"), OTHER[name])
-    assert shell("darken", "photos")[2] == "pictures: 1 made anew, 2 there already\n"
-    assert shell("darken", "photos")[2] == "pictures: 3 there already\n"
+    assert shell("darken", "photos")[2] == "pictures: 1 made again, 2 already there\n"
+    assert shell("darken", "photos")[2] == "pictures: 3 already there\n"
 
 
 def rewrite(picture: Path, changes: dict[str, Any]) -> None:
@@ -436,7 +436,7 @@ def test_a_picture_that_says_nothing_is_made_anew(
         take(picture, 1)
     else:
         picture.write_bytes(picture.read_bytes()[:60] if content == "half" else content.encode())
-    assert shell("darken", "photos")[2] == "pictures: 1 made anew, 2 there already\n"
+    assert shell("darken", "photos")[2] == "pictures: 1 made again, 2 already there\n"
     assert files("photos-darken") == ALL
 
 
@@ -448,7 +448,7 @@ def test_a_photograph_that_is_gone_bad_is_not_taken_for_done(
     (photos / "a.png").symlink_to("nowhere")
     code, _, err = shell("darken", "photos")
     assert code == 1
-    assert err == "no image at photos/a.png\npictures: 2 there already, 1 failed\n"
+    assert err == "no image at photos/a.png\npictures: 2 already there, 1 failed\n"
 
 
 def test_digest_is_that_of_the_source(photos: Path, tmp_path: Path) -> None:
@@ -481,7 +481,7 @@ def test_one_bad_photograph_does_not_stop_the_others(
     ]
     assert files("photos-darken") == ALL
     code, out, err = shell(*words, "--json")
-    assert (code, err.splitlines()[-1]) == (1, "pictures: 3 there already, 3 failed")
+    assert (code, err.splitlines()[-1]) == (1, "pictures: 3 already there, 3 failed")
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["image"] for row in rows if "error" in row] == [
         "photos/a bad.png", "photos/b/empty.jpg", "photos/b/thin.png",
@@ -600,11 +600,11 @@ def test_a_technique_that_refuses_any_photograph_says_so_once(
     assert not Path("photos-darken").exists()
 
 
-@pytest.mark.parametrize("worked", ["made", "there already"])
+@pytest.mark.parametrize("worked", ["made", "already there"])
 def test_what_has_worked_once_is_not_wrong_for_all(
     photos: Path, darkroom: Darkroom, shell: Shell, worked: str
 ) -> None:
-    if worked == "there already":
+    if worked == "already there":
         take(Path("one/a.png"), 40)
         shell("darken", "one", "-o", "photos-darken")
 
@@ -694,13 +694,13 @@ def test_ctrl_c_keeps_what_is_done(
     code, out, err = shell("darken", "photos")
     assert code == 130
     told = f"{done} made" if done else "none made"
-    assert err == f"pictures: {told}; {3 - done} left, with which the same command goes on\n"
+    assert err == f"pictures: {told}; {3 - done} left, run the same command again to continue\n"
     assert out == ("photos-darken\n" if done else "")
     assert files("photos-darken") == dict(list(ALL.items())[:done])
     darkroom.before = lambda brightness: None
     code, _, err = shell("darken", "photos")
     assert code == 0
-    kept = f", {done} there already" if done else ""
+    kept = f", {done} already there" if done else ""
     assert err == f"pictures: {3 - done} made{kept}\n"
     assert files("photos-darken") == ALL
 
@@ -732,7 +732,7 @@ def test_failures_before_ctrl_c_are_told(photos: Path, darkroom: Darkroom, shell
     assert code == 130
     assert err.splitlines() == [
         "photos/a bad.png is empty",
-        "pictures: 1 made, 1 failed; 2 left, with which the same command goes on",
+        "pictures: 1 made, 1 failed; 2 left, run the same command again to continue",
     ]
 
 
@@ -754,19 +754,25 @@ class Screen(io.StringIO):
 
 
 def watched(
-    monkeypatch: pytest.MonkeyPatch, darkroom: Darkroom, stdout: Screen, terminal: bool, *words: str
+    monkeypatch: pytest.MonkeyPatch,
+    darkroom: Darkroom,
+    stdout: Screen,
+    is_terminal: bool,
+    *words: str,
 ) -> tuple[str, list[str]]:
     """What a run showed on the terminal, and what it had printed before each photograph."""
-    shown = Screen(terminal)
+    shown = Screen(is_terminal)
     before: list[str] = []
 
     def note(brightness: int) -> None:
         before.append(stdout.flushed)
-        if bar := getattr(main.errors, "_live_stack", None):
+        if bar := getattr(terminal.errors, "_live_stack", None):
             bar[-1].refresh()
 
     darkroom.before = note
-    monkeypatch.setattr(main, "errors", Console(file=shown, force_terminal=terminal, width=99))
+    monkeypatch.setattr(
+        terminal, "errors", Console(file=shown, force_terminal=is_terminal, width=99)
+    )
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(sys, "stdout", stdout)
         main.main(["darken", "photos", *words])

@@ -1,0 +1,13 @@
+"""The commands that are not techniques, one file each."""
+
+from convscope.cli.commands.ascend import ascend
+from convscope.cli.commands.doctor import doctor
+from convscope.cli.commands.export import export
+from convscope.cli.commands.index import index
+from convscope.cli.commands.layers import layers
+from convscope.cli.commands.models import models
+from convscope.cli.commands.replay import replay
+from convscope.cli.commands.spectrum import spectrum
+from convscope.cli.commands.tour import tour
+
+COMMANDS = (tour, index, export, ascend, replay, spectrum, layers, models, doctor)

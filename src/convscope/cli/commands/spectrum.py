@@ -1,0 +1,31 @@
+"""`convscope spectrum`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from convscope.cli.progress import each_file
+from convscope.errors import ConvscopeError
+
+
+def spectrum(
+    folder: Annotated[Path, Parameter(help="folder of photographs, searched with its subfolders")],
+    *,
+    output: Annotated[
+        Path, Parameter(["--output", "-o"], help="file to write, an .npz file")
+    ] = Path("spectrum.npz"),
+) -> int:
+    """Measure the mean frequency spectrum of photographs, which the start `maco` takes."""
+    from convscope.files import check_writable, open_image
+    from convscope.runs import folders
+    from convscope.vocabulary import spectra
+
+    if output.suffix != ".npz":
+        raise ConvscopeError(f"a spectrum is a file that ends in .npz, not {output.name}")
+    check_writable(output, picture=False)
+    opened = (open_image(path) for path in each_file(folders.photographs(folder), "spectrum"))
+    print(spectra.save(output, spectra.measure(opened)))
+    return 0

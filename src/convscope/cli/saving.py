@@ -1,0 +1,121 @@
+"""A run's picture, or those of a folder's photographs: made with a progress bar, and saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convscope.cli.options import PictureOptions
+from convscope.cli.progress import Watched, each_file
+from convscope.cli.terminal import INTERRUPTED, fail, print_json, tell
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from convscope.network import Network
+    from convscope.runs import Batch, Run
+
+# How the outcomes of a folder's photographs are counted in words.
+_OUTCOMES = {"made": "made", "replaced": "made again", "kept": "already there", "failed": "failed"}
+
+
+def save_pictures(
+    name: str,
+    begin: Callable[[Network, Tensor | None], Run],
+    load: Callable[[], Network],
+    image: str | None,
+    picture: PictureOptions,
+) -> int:
+    """Run and save: once, or for each photograph of a folder.
+
+    Args:
+        name: what pictures are named after.
+        begin: makes the run from the network and the photograph (1, 3, H, W), if there is one.
+        load: gives the network; called once, after the cheap checks.
+        image: path of a photograph or of a folder of photographs, if one is given.
+        picture: where pictures are written.
+
+    Returns:
+        The exit code.
+    """
+    from convscope.files import check_writable, open_image
+
+    if image is not None and os.path.isdir(image) and not image.startswith("sample:"):
+        from convscope.runs import folders
+
+        plan = folders.plan(name, Path(image), picture.output)
+        net = load()
+        return _save_all(folders.Batch(plan, partial(begin, net), net), name, picture.json)
+    output = picture.output
+    if output is None:
+        stem = "" if image is None else "-" + Path(image.replace("sample:", "")).stem
+        output = Path(f"{name}{stem}.png")
+    check_writable(output)
+    photo = None if image is None else open_image(image)
+    return save_picture(begin(load(), photo), output, picture)
+
+
+def save_picture(run: Run, output: Path, picture: PictureOptions) -> int:
+    """Run to the end with a progress bar, save, and print the path or the summary.
+
+    Ctrl-C saves the last good frame, and beside it what the run needs to continue. Returns the exit
+    code.
+    """
+    from convscope.ascent import resume_files
+    from convscope.runs import save_run
+
+    place = resume_files.folder_for(output)
+    if place.exists() and not picture.resume:
+        tell(f"starting over; --resume would have continued the run in {place}")
+    watched = Watched(run)
+    with resume_files.resumable(place, run.identity, resume=picture.resume) as kept:
+        written = save_run(watched, output)
+        if not watched.interrupted:
+            kept.clear()
+    if watched.error:
+        return fail(f"{watched.error}; the last good frame is in {written}")
+    if picture.json:
+        assert watched.last is not None
+        print_json({"picture": str(written), **watched.last.summary})
+    else:
+        print(written)
+    if watched.interrupted and place.exists():
+        tell("stopped; run the same command with --resume to continue")
+    return INTERRUPTED if watched.interrupted else 0
+
+
+def _save_all(batch: Batch, title: str, as_json: bool) -> int:
+    """Ctrl-C gives up the photograph at hand and keeps the pictures of those before it."""
+    photographs, output = batch.plan.photographs, batch.plan.output
+    count: Counter[str] = Counter()
+    failures = []
+    interrupted = False
+    try:
+        for photograph in each_file(photographs, title, quiet=as_json and sys.stdout.isatty()):
+            outcome = batch.make(photograph)
+            count[outcome.state] += 1
+            if outcome.error:
+                failures.append(outcome.error)
+            if as_json:
+                print(json.dumps(outcome.row), flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+    for failure in failures:
+        tell(failure)
+    _tell_count(count, len(photographs) - count.total() if interrupted else 0)
+    if output.is_dir() and not as_json:
+        print(output)
+    return INTERRUPTED if interrupted else int(bool(failures))
+
+
+def _tell_count(count: Counter[str], left: int) -> None:
+    """How many photographs had which outcome, and how many are left."""
+    parts = [f"{count[state]} {words}" for state, words in _OUTCOMES.items() if count[state]]
+    rest = f"; {left} left, run the same command again to continue" if left else ""
+    tell(f"pictures: {', '.join(parts) or 'none made'}{rest}")

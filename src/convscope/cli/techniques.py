@@ -1,0 +1,89 @@
+"""A command made of a technique's signature."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import partial, reduce
+from inspect import Parameter as Argument
+from inspect import Signature
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+from cyclopts import Parameter
+
+from convscope.cli.options import ImagePaths, NetworkOptions, PictureOptions
+from convscope.cli.saving import save_pictures
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from torch import Tensor
+
+    from convscope.network import Network
+    from convscope.runs import Run, Technique
+
+Check = Annotated[
+    bool,
+    Parameter(help="test also how far the heatmap can be trusted, and draw the answers"),
+]
+
+
+def technique_command(name: str) -> Callable[..., int]:
+    """A function with the options of a technique, and those that all techniques share."""
+    from convscope.runs import registry
+
+    technique = registry.get(name)
+
+    def command(*image: str, **words: Any) -> int:
+        options = {word: words.pop(word) for word in technique.model.model_fields if word in words}
+        return _run(technique, options, *image, **words)
+
+    arguments = [_keyword(word, *_typed(f)) for word, f in technique.model.model_fields.items()]
+    if technique.takes_image:
+        arguments.insert(
+            0, Argument("image", Argument.POSITIONAL_OR_KEYWORD, annotation=ImagePaths)
+        )
+    if technique.attribution:
+        arguments.append(_keyword("check", Check, False))
+    arguments.append(_keyword("picture", PictureOptions, PictureOptions()))
+    arguments.append(_keyword("network", NetworkOptions, NetworkOptions()))
+    command.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in arguments}
+    paper = f"{technique.paper}: {technique.url}"
+    command.__doc__ = f"{technique.summary}\n\n{technique.description}\n\n{paper}"
+    return command
+
+
+def _typed(field: FieldInfo) -> tuple[Any, Any]:
+    """The type that an option's words are converted to, with its help, and the option's default."""
+    kinds = get_args(field.annotation)
+    typed = tuple(kind for kind in kinds if "Tensor" not in str(kind))  # nobody can type a tensor
+    kind: Any = field.annotation if typed == kinds else reduce(operator.or_, typed)
+    help_ = Parameter(help=field.description or "")
+    return Annotated[kind, help_], Argument.empty if field.is_required() else field.default
+
+
+def _keyword(name: str, kind: Any, default: Any) -> Argument:
+    return Argument(name, Argument.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _run(
+    technique: Technique,
+    options: dict[str, Any],
+    image: str | None = None,
+    *,
+    check: bool = False,
+    picture: PictureOptions = PictureOptions(),
+    network: NetworkOptions = NetworkOptions(),
+) -> int:
+    options = technique.validate(options)
+
+    def begin(net: Network, photo: Tensor | None) -> Run:
+        run = technique.run(net, photo, **options)
+        if not check:
+            return run
+        from convscope.trust import check as checked
+
+        return checked(run)
+
+    load = partial(network.open, options.get("index"))
+    return save_pictures(technique.command, begin, load, image, picture)

@@ -1,0 +1,211 @@
+"""How the command line fails. (Help: `test_public.py`.)"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import torch
+from cyclopts import CycloptsError
+from PIL import Image
+
+import convscope as cs
+from convscope.cli import main
+from convscope.cli.commands.index import IndexOptions
+from convscope.network import zoo
+from tests.helpers.shell import Shell, files, start
+
+BAD_WORDS = [
+    (["salency", "my photo.png"], r'"salency".*"saliency"'),
+    (["nosuch"], r'Unknown command "nosuch"'),
+    (["--nosuch"], r'Unknown command "--nosuch"'),
+    (["saliency"], r"requires an argument"),
+    (["saliency", "my photo.png", "--targt", "1"], r"--targt.*--target"),
+    (["saliency", "my photo.png", "more.png"], r"saliency: unexpected 'more\.png'"),
+    (["filters", "my photo.png"], r"filters: unexpected 'my photo\.png'"),
+    (["saliency", "my photo.png", "--model", "efficientnet_lite9"], r"'efficientnet_lite1'"),
+    (["saliency", "my photo.png", "--model", "timm/resnet55"], r"'timm/resnet5\d'"),
+    (["saliency", "my photo.png", "--model", "torchvision/vgg61"], r"'torchvision/vgg\d+'"),
+    (["saliency", "my photo.png", "--target", "tabbi"], r"unknown class or layer 'tabbi'.*'tabby'"),
+    (["saliency", "my photo.png", "--target", "1000"], r"no class 1000.* 0 to 999"),
+    (["saliency", "my photo.png", "--target", "bocks.4:1"], r"'bocks\.4'.*'blocks\.4'"),
+    (["saliency", "my photo.png", "--target", "blocks.4:999"], r"no channel 999.* 0 to 111"),
+    (["saliency", "my photo.png", "--target", "blocks.4:1@99,0"], r"no position 99,0"),
+    (["activations", "my photo.png", "--layer", "conv_sten"], r"'conv_sten'.*'conv_stem'"),
+    (["filters", "--layer", "conv_sten"], r"'conv_sten'.*'conv_stem'"),
+    (["saliency", "my photo.png", "--device", "cudaa"], r"device 'cudaa' cannot be used"),
+    (["class_image"], r"--target"),
+    (["class_image", "--target", "1", "--steps", "0"], r"steps: .*greater than or equal to 1"),
+    (["class_image", "--target", "1", "--steps", "many"], r'"many"'),
+    (["class_image", "--target", "1", "--rule", "other"], r'"other".*"redirected", "plain"'),
+    (["saliency", "sample:chelsee"], r"unknown sample 'chelsee'.*'chelsea'"),
+    (["saliency", "nothing.png"], r"no image at nothing\.png"),
+    (["tour", "."], r"\. is not a file"),
+    (["saliency", "my photo.png", "-o", "a.xyz"], r"a\.xyz.*\.png"),
+    (["saliency", "my photo.png", "-o", "nowhere/a.png"], r"no folder nowhere"),
+    (["saliency", "my photo.png", "-o", "my photo.png/a.png"], r"no folder my photo\.png"),
+    (["saliency", "my photo.png", "--checkpoint", "no.pt"], r"no checkpoint at no\.pt"),
+    (["saliency", "my photo.png", "--checkpoint", "my photo.png"], r"no checkpoint of tensors"),
+    (["replay", "nothing.png"], r"no picture at nothing\.png"),
+    (["replay", "my photo.png"], r"carries no recipe"),
+    (["layers", "--model", "nosuch"], r"unknown network 'nosuch'"),
+    (["guided_backprop", "my photo.png", "--model", "timm/test_convnext", "--random-weights"],
+     r"no ReLU, ReLU6, LeakyReLU"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), BAD_WORDS, ids=lambda v: " ".join(v)[:60])
+def test_bad_words(here: Path, shell: Shell, words: list[str], message: str) -> None:
+    assert re.search(message, shell.fails(*words))
+    assert files(here) == set(), "nothing half-written"
+
+
+def empty(file: Path) -> None:
+    file.touch()
+
+
+def text(file: Path) -> None:
+    file.write_text("no image")
+
+
+def truncated(file: Path) -> None:
+    Image.effect_noise((90, 90), 50).save(file)
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def enormous(file: Path) -> None:
+    Image.new("1", (9000, 9000)).save(file)
+
+
+@pytest.mark.parametrize("make", [empty, text, truncated, enormous])
+def test_bad_files(here: Path, shell: Shell, make: Callable[[Path], None]) -> None:
+    make(here / "bad.png")
+    assert shell.fails("predict", "bad.png").startswith("bad.png is ")
+    assert files(here) == {"bad.png"}
+
+
+def test_weights_that_are_not_finite(here: Path, shell: Shell, net: cs.Network) -> None:
+    module = zoo.load("efficientnet_lite0", pretrained=False, device="cpu")._prepared.plain
+    state = {name: value.clone() for name, value in module.state_dict().items()}
+    state["conv_stem.weight"][0, 0, 0, 0] = torch.nan
+    torch.save(state, "nan.pt")
+    message = shell.fails("predict", "my photo.png", "--checkpoint", "nan.pt", "-o", "a.png")
+    assert message == "the weights hold NaN or infinity, first in 'conv_stem.weight'"
+    assert files(here) == {"nan.pt"}
+
+
+def test_names_with_newlines_and_brackets_are_told_in_one_line(here: Path, shell: Shell) -> None:
+    assert "[bold]a b" in shell.fails("predict", "[bold]a\nb.png")
+    assert "[/]" in shell.fails("predict", "[/].png")
+
+
+def test_what_nobody_thought_of_is_one_line_too(
+    here: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr("convscope.files.open_image", fail)
+    assert shell.fails("predict", "my photo.png") == (
+        "ZeroDivisionError: by zero (--debug shows the traceback)"
+    )
+    with pytest.raises(ZeroDivisionError):
+        main.main(["predict", "my photo.png", "--debug"])
+
+
+def test_debug_shows_the_error_itself(here: Path) -> None:
+    with pytest.raises(cs.ConvscopeError):
+        main.main(["--debug", "predict", "nothing.png"])
+    with pytest.raises(CycloptsError):
+        main.main(["predict", "my photo.png", "--nosuch", "--debug"])
+
+
+def test_an_error_before_the_work_costs_no_work(
+    here: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("loaded a network")
+
+    monkeypatch.setattr("convscope.network.load", load)
+    for words in (["-o", "nowhere/a.png"], ["-o", "a.xyz"], ["--target", "1", "--samples", "0"]):
+        shell.fails("guided_backprop", "my photo.png", *words)
+    shell.fails("predict", "nothing.png")
+
+
+def test_a_reader_that_has_seen_enough(here: Path) -> None:
+    with start("", "models") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+def test_the_installed_command(here: Path) -> None:
+    command = Path(sys.executable).with_name("convscope")
+    run: Any = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == cs.__version__
+    run = subprocess.run([command, "predict", "no.png"], capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == "convscope: no image at no.png\n"
+    run = subprocess.run([command, "predict", "no.png", "--debug"], capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "Traceback" in run.stderr
+    assert run.stderr.rstrip().endswith("ConvscopeError: no image at no.png")
+
+
+# ------------------------------------------------------------------------ in a fresh process
+
+HELD = """
+import sys
+from convscope.cli.main import main
+try:
+    main()
+finally:
+    print("pyarrow" in sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [["gradcam", "--help"], ["gradcam", "my photo.png", "-o", "a.png"]]
+)
+def test_a_technique_on_a_photograph_needs_no_pyarrow(here: Path, words: list[str]) -> None:
+    run = subprocess.run([sys.executable, "-c", HELD, *words], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "False\n")
+    assert files(here) == ({"a.png"} if "-o" in words else set())
+
+
+def test_a_plugin_that_is_left_out_is_told_in_one_line(here: Path) -> None:
+    distribution = here / "site" / "rival-1.0.dist-info"
+    distribution.mkdir(parents=True)
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text(
+        "[convscope.techniques]\nsaliency = rival:saliency\n"
+    )
+    path = os.pathsep.join([str(here / "site"), *sys.path])
+    words = "from convscope.cli.main import main; main()", "predict", "my photo.png", "-o", "a.png"
+    run = subprocess.run(
+        [sys.executable, "-c", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert (run.returncode, run.stdout) == (0, "a.png\n")
+    assert run.stderr == (
+        "convscope: rival adds 'saliency' to convscope.techniques, but convscope has that name"
+        " already; it is left out\n"
+    )
+
+
+def test_options_of_index_are_those_of_the_python_call() -> None:
+    ours = {field.name for field in fields(IndexOptions)}
+    theirs = inspect.signature(cs.index).parameters.keys() - {"net", "folder", "output"}
+    assert ours == theirs
