@@ -1,34 +1,29 @@
-"""Every way to write an activation is found for what it is, and nothing else is."""
+"""Every way to write an activation is recognized, and nothing else is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from convscope.network import activation_calls
-from convscope.network.activation_calls import ActivationCall
+from convscope.network.activation_calls import ActivationCall, ActivationMode
 
 X = torch.tensor([-9.0, -3.5, -1.5, -0.5, 0.25, 0.75, 1.5, 2.5, 3.5, 5.5, 6.5, 9.0]).double()
 
 
-class Watching(TorchFunctionMode):
-    """Notes every activation that `find` recognizes."""
+class Watching(ActivationMode):
+    """Notes every activation, and lets it run."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[ActivationCall] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        met = activation_calls.find(func, args, kwargs or {})
-        if met is not None:
-            self.found.append(met)
-        return func(*args, **(kwargs or {}))
+    def activation(self, call: ActivationCall) -> Tensor:
+        self.found.append(call)
+        return call.run()
 
 
 def found(function: Callable[[Tensor], Tensor], x: Tensor) -> list[ActivationCall]:
@@ -139,3 +134,16 @@ def test_smooth(function: Callable[[Tensor], Tensor], name: str, inplace: bool) 
 )
 def test_no_activation(function: Callable[[Tensor], Tensor]) -> None:
     assert found(function, X.clone()) == []
+
+
+def test_a_mode_decides_what_an_activation_returns() -> None:
+    class Zero(ActivationMode):
+        def activation(self, call: ActivationCall) -> Tensor:
+            return torch.zeros_like(call.input)
+
+    with Zero():
+        assert not F.relu(X).any()
+        assert not X.clamp(0, 3).any()
+        assert torch.equal(X + 1, X.add(1))
+        assert torch.equal(X.clamp(max=1), torch.minimum(X, torch.ones_like(X)))
+    assert F.relu(X).any()

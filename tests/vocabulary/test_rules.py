@@ -200,7 +200,7 @@ def without_a_rectifier() -> list[cs.Network]:
 @pytest.mark.parametrize("rule", ["guided", "deconv"])
 def test_a_rule_without_an_activation_is_refused(rule: str) -> None:
     for net in without_a_rectifier():
-        with pytest.raises(ConvscopeError, match=r"would change nothing.*take the plain gradient"):
+        with pytest.raises(ConvscopeError, match=r"would change nothing.*use the plain gradient"):
             gradient(net, toys.images(1, 8), objectives.logit(0), rule)
         assert gradient(net, toys.images(1, 8), objectives.logit(0), "plain").any()
 
@@ -311,10 +311,10 @@ def test_a_rule_may_rest_on_the_way_back(make: Callable[[], toys.Toy], rule: str
     leaf = toys.TOY_IMAGE.clone().requires_grad_()
     with rules.RULES[rule]().mode() as mode:
         logits = net.activations(leaf, {""})[""]
-    for bending in (True, False, True):
-        mode.enabled = bending
+    for enabled in (True, False, True):
+        mode.enabled = enabled
         (found,) = torch.autograd.grad(logits[0, 0], leaf, retain_graph=True)
-        assert torch.equal(found[0, 0], TABLES[rule if bending else "plain"])
+        assert torch.equal(found[0, 0], TABLES[rule if enabled else "plain"])
 
 
 @pytest.mark.parametrize("rule", list(rules.RULES))

@@ -3,6 +3,7 @@ from . import activation_calls as activation_calls
 from . import default_layers as default_layers
 from . import zoo as zoo
 from .activation_calls import ActivationCall as ActivationCall
+from .activation_calls import ActivationMode as ActivationMode
 from .default_layers import token_grid as token_grid
 from .network import PRE as PRE
 from .network import Network as Network

@@ -1,36 +1,60 @@
-"""Which function calls are activations, however they are written.
+"""Function calls that compute an activation, however they are written.
 
-`F.relu`, `torch.relu_`, `x.relu()`, `nn.ReLU`, `x.clamp(min=0)` all reach a `TorchFunctionMode` as
-some function with some arguments; `find` says what each one means.
+`F.relu`, `torch.relu_`, `x.relu()`, `nn.ReLU` and `x.clamp(min=0)` all reach a `TorchFunctionMode`
+as a function with arguments. `find` turns such a call into an `ActivationCall`; `ActivationMode` is
+the base of all modes that do something at activations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True)
 class ActivationCall:
-    """One call of a pointwise activation on `input`; `apply` computes it out of place.
+    """One call of an elementwise activation.
 
-    A piecewise linear one has slope 1 between `low` and `high` and `slope` outside (0 but for a
-    leaky ReLU).
+    Attributes:
+        name: the activation, "ReLU" for instance.
+        input: what the activation is applied to.
+        run: makes the call as it was written, in place or not.
+        apply: computes the activation of another tensor, out of place.
+        inplace: whether the call overwrites `input`.
+        piecewise: whether the activation is piecewise linear. It then has slope 1 between `low` and
+            `high`, and `slope` outside; a bound that is None is infinite.
     """
 
     name: str
     input: Tensor
+    run: Callable[[], Tensor]
     apply: Callable[[Tensor], Tensor]
     inplace: bool
     piecewise: bool = False
     low: float | None = None
     high: float | None = None
     slope: float = 0.0
+
+
+class ActivationMode(TorchFunctionMode):
+    """Inside it, every activation is handed to `activation`; all other calls run as usual."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        call = find(func, args, kwargs)
+        return func(*args, **kwargs) if call is None else self.activation(call)
+
+    def activation(self, call: ActivationCall) -> Tensor:
+        """The value that the call returns, `call.run()` if nothing is to change."""
+        raise NotImplementedError
 
 
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
@@ -65,46 +89,83 @@ _INPLACE_ARGUMENT = {"LeakyReLU": 2, "Hardtanh": 3, "ELU": 2, "CELU": 2}
 PIECEWISE_LINEAR = "ReLU, ReLU6, LeakyReLU, Hardtanh or clamp"
 
 
+class _Arguments(NamedTuple):
+    """The arguments of a call, each by its position or its name."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def get(self, position: int, name: str, default: Any = None) -> Any:
+        if len(self.args) > position:
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+
+class _Pieces(NamedTuple):
+    """Where a piecewise linear activation has slope 1, and its slope elsewhere."""
+
+    low: float | None
+    high: float | None = None
+    slope: float = 0.0
+
+
+def _leaky(arguments: _Arguments) -> _Pieces:
+    return _Pieces(0.0, slope=float(arguments.get(1, "negative_slope", 0.01)))
+
+
+def _hardtanh(arguments: _Arguments) -> _Pieces:
+    return _Pieces(
+        float(arguments.get(1, "min_val", -1.0)), float(arguments.get(2, "max_val", 1.0))
+    )
+
+
+def _clamp(arguments: _Arguments) -> _Pieces | None:
+    """A clamp that bounds at zero (a ReLU) or on both sides (a hardtanh); None for others.
+
+    A lone `clamp_min(1e-6)` guards a division.
+    """
+    low, high = arguments.get(1, "min"), arguments.get(2, "max")
+    if not all(bound is None or isinstance(bound, int | float) for bound in (low, high)):
+        return None
+    return None if low != 0 and None in (low, high) else _Pieces(low, high)
+
+
+_PIECEWISE: dict[str, Callable[[_Arguments], _Pieces | None]] = {
+    "ReLU": lambda _: _Pieces(0.0),
+    "ReLU6": lambda _: _Pieces(0.0, 6.0),
+    "LeakyReLU": _leaky,
+    "Hardtanh": _hardtanh,
+    "clamp": _clamp,
+}
+
+
 def find(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> ActivationCall | None:
-    """The activation that this call computes, or None if it is not one.
-
-    A clamp counts where it bounds at zero (a ReLU by another name) or on both sides (a hardtanh):
-    a lone `clamp_min(1e-6)` guards a division.
-    """
+    """The activation that a call computes, or None if it computes none."""
     name = _NAMES.get(func)
     if name is None:
         return None
-
-    def argument(position: int, word: str, default: Any = None) -> Any:
-        return args[position] if len(args) > position else kwargs.get(word, default)
+    arguments = _Arguments(args, kwargs)
+    pieces = _PIECEWISE[name](arguments) if name in _PIECEWISE else None
+    if name == "clamp" and pieces is None:
+        return None
+    if name == "Hardtanh" and pieces == (0, 6, 0):
+        name = "ReLU6"
+    position = _INPLACE_ARGUMENT.get(name, 1)
+    inplace = func.__name__.endswith("_") or arguments.get(position, "inplace") is True
 
     def apply(x: Tensor) -> Tensor:
         x = x.clone() if inplace else x
         result: Tensor = func(x, *args[1:], **{k: v for k, v in kwargs.items() if k != "input"})
         return result
 
-    x: Tensor = argument(0, "input")
-    spelled = getattr(func, "__name__", "")
-    inplace = spelled.endswith("_") or argument(_INPLACE_ARGUMENT.get(name, 1), "inplace") is True
-    if name == "ReLU":
-        return ActivationCall(name, x, apply, inplace, True, 0.0)
-    if name == "ReLU6":
-        return ActivationCall(name, x, apply, inplace, True, 0.0, 6.0)
-    if name == "LeakyReLU":
-        slope = float(argument(1, "negative_slope", 0.01))
-        return ActivationCall(name, x, apply, inplace, True, 0.0, slope=slope)
-    if name == "Hardtanh":
-        low, high = float(argument(1, "min_val", -1.0)), float(argument(2, "max_val", 1.0))
-        name = "ReLU6" if (low, high) == (0, 6) else name
-        return ActivationCall(name, x, apply, inplace, True, low, high)
-    if name == "clamp":
-        bounds = argument(1, "min"), argument(2, "max")
-        if not all(b is None or isinstance(b, int | float) for b in bounds):
-            return None
-        if bounds[0] != 0 and None in bounds:
-            return None
-        low, high = bounds
-        return ActivationCall(name, x, apply, inplace, True, low, high)
-    return ActivationCall(name, x, apply, inplace)
+    return ActivationCall(
+        name,
+        arguments.get(0, "input"),
+        lambda: func(*args, **kwargs),
+        apply,
+        inplace,
+        pieces is not None,
+        *(pieces or ()),
+    )

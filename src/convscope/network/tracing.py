@@ -1,8 +1,8 @@
-"""What happens inside a module when it runs once: its layers, what they see, what may be folded.
+"""One forward pass of a module, traced: its layers, their receptive fields, what may be folded.
 
-The trace is taken from a real forward pass (module hooks for names, a `TorchFunctionMode` for
-activations, a `TorchDispatchMode` for every primitive operation), so it needs no symbolic tracer
-and follows branches, reused modules and functional calls in any network that runs.
+The trace comes from a real forward pass: module hooks give the names, a `TorchFunctionMode` the
+activations, a `TorchDispatchMode` every primitive operation. So it needs no symbolic tracer, and it
+follows branches, modules used several times and functional calls in any network that runs.
 """
 
 from __future__ import annotations
@@ -16,36 +16,41 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convscope.network import activation_calls
-from convscope.network.receptive_fields import (
-    LIKE_POINTWISE,
-    RULES,
-    Field,
-    from_end,
-    union,
-)
-from convscope.types import Axis
+from convscope.network.activation_calls import ActivationCall, ActivationMode
+from convscope.network.propagation import propagate, through_dense
+from convscope.network.receptive_fields import ReceptiveField, of_pixels
 
 
 @dataclass
 class Call:
-    """One call of a named module whose output is a tensor."""
+    """One call of a named module whose output is a tensor.
+
+    Attributes:
+        name: the module's name.
+        type: the name of its class.
+        shape: of the output, with the batch.
+        field: the receptive field of the output; None: the whole image, or not known.
+        activation: the number of the activation that made the output; None: no activation did.
+        mutated: whether the output is changed in place later.
+    """
 
     name: str
     type: str
     shape: tuple[int, ...]
-    field: Field | None
+    field: ReceptiveField | None
     activation: int | None
     mutated: bool = False
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A convolution and the normalization that alone reads it; `names` are the layers whose output
-    is the convolution's own tensor: itself, a module that wraps it, an Identity behind it."""
+    """A convolution and the normalization that is the only one to read it.
+
+    `names` are the layers whose output is the convolution's own tensor: the convolution, a module
+    that wraps it, an Identity behind it.
+    """
 
     conv: str
     norm: str
@@ -54,7 +59,14 @@ class Pair:
 
 @dataclass
 class Trace:
-    """A forward pass. `calls` are in order of completion; the root module is the name ""."""
+    """What happened in a forward pass.
+
+    Attributes:
+        calls: in the order in which they ended; the root module has the name "".
+        activations: the names of the activations, in the order in which they were called.
+        pairs: convolutions and normalizations that may be folded.
+        output: what the module returned.
+    """
 
     calls: list[Call] = field(default_factory=list)
     activations: list[str] = field(default_factory=list)
@@ -62,6 +74,7 @@ class Trace:
     output: object = None
 
     def counts(self) -> Counter[str]:
+        """How often each name was called."""
         return Counter(call.name for call in self.calls)
 
     def last(self) -> dict[str, Call]:
@@ -70,7 +83,7 @@ class Trace:
 
 
 def trace(module: nn.Module, x: Tensor) -> Trace:
-    """Run `module` on `x` (1, 3, H, W) once and write down what happened."""
+    """Run `module` on `x` (1, C, H, W) once and record what happened."""
     result = Trace()
     operations = _Operations(x)
     functions = _Functions(operations, result)
@@ -115,7 +128,7 @@ def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> 
             handle.remove()
 
 
-class _Functions(TorchFunctionMode):
+class _Functions(ActivationMode):
     """Numbers the activations in the order in which they are called."""
 
     def __init__(self, operations: _Operations, result: Trace) -> None:
@@ -126,30 +139,37 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
-        met = activation_calls.find(func, args, kwargs)
         if func is F.linear:
-            output = self.operations.linear(func, args, kwargs)
-        else:
-            output = func(*args, **kwargs)
-        if met:
-            self.operations.activations[id(output)] = len(self.result.activations)
-            self.result.activations.append(met.name)
+            return self.operations.linear(func, args, kwargs or {})
+        return super().__torch_function__(func, types, args, kwargs)
+
+    def activation(self, call: ActivationCall) -> Tensor:
+        output = call.run()
+        self.operations.activations[id(output)] = len(self.result.activations)
+        self.result.activations.append(call.name)
         return output
 
 
 class _Operations(TorchDispatchMode):
-    """Follows, operation by operation, which input pixels each tensor sees.
+    """Follows every tensor from operation to operation.
 
-    `fields` maps a tensor's id to its Field, or to None where its units see the whole image;
-    `activations` maps those that an activation made to its number, `returned` to the calls that
-    returned them. All tensors met are kept alive, so that no id is used twice.
+    All tensors are kept alive, so that no id is used twice.
+
+    Attributes:
+        fields: from a tensor's id to its receptive field; tensors that do not depend on the image
+            are absent.
+        activations: from the id of a tensor that an activation made to the activation's number.
+        returned: from a tensor's id to the calls that returned it.
+        sharing: from the address of memory to the ids of the tensors in it.
+        stack: the names of the modules that are running.
+        consumers: from a tensor's id to the number of its readers.
+        convolved: from the id of a convolution's output to the module that ran it and its weight.
+        normalized: the input's id and the module's name of every normalization.
     """
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
-        one = Axis(1, 0, 0)
-        self.fields: dict[int, Field | None] = {id(x): Field(one, one)}
+        self.fields: dict[int, ReceptiveField | None] = {id(x): of_pixels()}
         self.activations: dict[int, int] = {}
         self.returned: defaultdict[int, list[Call]] = defaultdict(list)
         self.alive: list[Any] = [x]
@@ -169,20 +189,22 @@ class _Operations(TorchDispatchMode):
         return output
 
     def linear(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> Tensor:
-        """A dense layer as one operation (it decomposes into reshapes that hide the positions)."""
+        """Run a dense layer as one operation: its own operations reshape the positions away."""
         self.paused = True
         output: Tensor = func(*args, **kwargs)
         self.paused = False
         source = args[0] if args else kwargs["input"]
         self.consumers[id(source)] += 1
         self.alive.append((source, output))
-        seen = self.fields.get(id(source))
-        self.fields[id(output)] = seen if seen and -1 not in seen.dims else None
+        self.fields[id(output)] = through_dense(self.fields.get(id(source)))
         return output
 
     def pairs(self, module: nn.Module, output: object) -> list[Pair]:
-        """The pairs that may be folded: each part runs once, nothing else reads what lies between,
-        and the weight is the convolution's own parameter, used nowhere else."""
+        """The pairs that may be folded.
+
+        Convolution and normalization run once, nothing else reads the tensor between them, and the
+        weight is the convolution's own parameter and used nowhere else.
+        """
         self.consumers.update(id(t) for t in _tensors((output,)))
         norms = Counter(norm for _, norm in self.normalized)
         pairs = []
@@ -204,19 +226,22 @@ class _Operations(TorchDispatchMode):
         self.consumers.update(id(t) for t in inputs)
         for tensor in inputs + outputs:
             self.sharing[tensor.untyped_storage().data_ptr()].add(id(tensor))
-        name = func.overloadpacket.__name__
+        self._note_pair(func.overloadpacket.__name__, args, inputs, outputs)
+        known = [(t, self.fields[id(t)]) for t in inputs if id(t) in self.fields]
+        if known:
+            for tensor in outputs:
+                self.fields[id(tensor)] = propagate(func, args, kwargs, known, tensor)
+        if func._schema.is_mutable:
+            for tensor in outputs:
+                self._changed(tensor)
+
+    def _note_pair(self, name: str, args: Any, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+        """Remember the two kinds of operation that may be folded together."""
         here = self.stack[-1] if self.stack else ""
         if name == "convolution":
             self.convolved[id(outputs[0])] = (here, args[1])
         elif "batch_norm" in name:
             self.normalized.append((id(inputs[0]), here))
-        known = [t for t in inputs if id(t) in self.fields]
-        if known:
-            for tensor in outputs:
-                self.fields[id(tensor)] = self._field(func, name, args, kwargs, known, tensor)
-        if func._schema.is_mutable:
-            for tensor in outputs:
-                self._changed(tensor)
 
     def _changed(self, tensor: Tensor) -> None:
         """A tensor was changed in place, and with it all that share its memory."""
@@ -227,34 +252,9 @@ class _Operations(TorchDispatchMode):
             if one != id(tensor):
                 self.fields[one] = None
 
-    def _field(
-        self,
-        func: Any,
-        name: str,
-        args: Any,
-        kwargs: Mapping[str, Any],
-        known: list[Tensor],
-        output: Tensor,
-    ) -> Field | None:
-        seen = [self.fields[id(t)] for t in known]
-        if any(one is None for one in seen):
-            return None
-        first = seen[0]
-        assert first is not None
-        if torch.Tag.pointwise in func.tags or name in LIKE_POINTWISE:
-            both = union(seen)
-            dims = both.dims if both else ()
-            # One value spread over a whole map tells nothing about where it looked.
-            spread = any(t.shape[d] != output.shape[d] for t in known for d in dims)
-            return None if spread else both
-        if name == "cat":
-            dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
-            return None if from_end(dim, output) in first.dims else union(seen)
-        rule = RULES.get(name)
-        return rule(first, known[0], output, args) if rule else None
-
 
 def _tensors(values: Any) -> list[Tensor]:
+    """The tensors in nested lists, tuples and dicts, in order."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):

@@ -1,10 +1,12 @@
 """Backward rules: what an activation does to the gradient on its way back to the image.
 
-The forward pass stays exact. A rule is a `TorchFunctionMode`: inside `with guided():` every
-piecewise linear activation (ReLU, ReLU6, LeakyReLU, hardtanh, clamp), written as a module or a
-function, in place or reused, sends its gradient back by the rule. The network is left alone.
+The forward pass is unchanged. A rule works in a context: inside `with guided().mode():` every
+piecewise linear activation (ReLU, ReLU6, LeakyReLU, hardtanh, clamp) sends its gradient back by
+the rule, whether it is a module or a function, in place or used several times. The network itself
+is not modified.
 
-Rules are not odd functions: rule(-g) is not -rule(g). Climb a score; do not minimize its negative.
+Rules are not odd functions: rule(-g) is not -rule(g). Maximize a score; do not minimize its
+negative.
 """
 
 from __future__ import annotations
@@ -15,27 +17,27 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from convscope.errors import ConvscopeError, unknown
-from convscope.network import ActivationCall, activation_calls
+from convscope.network import ActivationCall, ActivationMode, activation_calls
 
 
 class Rule:
-    """How gradients pass activations. `mode()` is the context in which to run the forward pass.
+    """How gradients pass activations.
 
-    Where it meets no activation that it knows, a rule that is `must_apply` from the true gradient
-    is refused rather than quietly giving that.
+    A rule with `must_apply` raises an error where it meets no activation that it can change: the
+    result would be the true gradient under another name.
     """
 
     name: ClassVar[str]
     must_apply: ClassVar[bool] = True
 
     def mode(self) -> RuleMode:
+        """The context in which to run the forward pass."""
         return RuleMode(self)
 
-    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        """The activation's value, with the rule's gradient while `mode` bends."""
+    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
+        """The activation of `x`, whose gradient follows the rule while `mode` is enabled."""
         raise NotImplementedError
 
 
@@ -46,69 +48,67 @@ class plain(Rule):
     name: ClassVar[str] = "plain"
 
     def mode(self) -> RuleMode:
-        return _Untouched(self)
-
-    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        return met.apply(x)
+        return _PlainMode(self)
 
 
 @dataclass(frozen=True)
 class guided(Rule):
-    """Only positive gradients, and only through units that were active (Springenberg 2015)."""
+    """Only positive gradients pass, and only through units that were active (Springenberg 2015)."""
 
     name: ClassVar[str] = "guided"
 
-    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        def positive(through: Tensor, gradient: Tensor) -> None:
-            through.clamp_min_(0)
+    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
+        def positive(passed: Tensor, gradient: Tensor) -> None:
+            passed.clamp_min_(0)
 
-        result: Tensor = _Bent.apply(x, met, positive, mode)
-        return result
+        return _changed(x, call, positive, mode)
 
 
 @dataclass(frozen=True)
 class deconv(Rule):
-    """Only positive gradients, whatever the unit did on the way up (Zeiler and Fergus 2014)."""
+    """Only positive gradients pass, whether or not the unit was active (Zeiler and Fergus 2014)."""
 
     name: ClassVar[str] = "deconv"
 
-    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        def positive(through: Tensor, gradient: Tensor) -> None:
-            torch.clamp_min(gradient, 0, out=through)
+    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
+        def positive(passed: Tensor, gradient: Tensor) -> None:
+            torch.clamp_min(gradient, 0, out=passed)
 
-        result: Tensor = _Bent.apply(x, met, positive, mode)
-        return result
+        return _changed(x, call, positive, mode)
 
 
 @dataclass(frozen=True)
 class redirected(Rule):
-    """Where the activation is flat, `leak` of the gradient passes all the same.
+    """Where the activation is flat, the fraction `leak` of the gradient passes nevertheless.
 
-    A unit that is silent everywhere has no gradient to be found by; a tenth of it is enough to
-    wake it and little enough to keep the class. Where nothing is ever flat (SiLU, GELU) it is the
-    true gradient.
+    A unit that is silent everywhere has no gradient to climb. A tenth of it is enough to activate
+    the unit, and little enough to keep the class. Where an activation is flat nowhere (SiLU, GELU),
+    this is the true gradient.
     """
 
     leak: float = 0.1
     name: ClassVar[str] = "redirected"
     must_apply: ClassVar[bool] = False
 
-    def activate(self, met: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        if met.slope:
-            return met.apply(x)  # nowhere flat
+    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
+        if call.slope:
+            return call.apply(x)  # flat nowhere
 
-        def leaking(through: Tensor, gradient: Tensor) -> None:
-            through.lerp_(gradient, self.leak)
+        def leaking(passed: Tensor, gradient: Tensor) -> None:
+            passed.lerp_(gradient, self.leak)
 
-        result: Tensor = _Bent.apply(x, met, leaking, mode)
-        return result
+        return _changed(x, call, leaking, mode)
 
 
 RULES: Mapping[str, type[Rule]] = {rule.name: rule for rule in (plain, guided, deconv, redirected)}
 
 
 def as_rule(rule: str | Rule) -> Rule:
-    """A rule by its name, or as it is."""
+    """A rule given by its name, or the rule itself.
+
+    Raises:
+        ConvscopeError: no rule has that name.
+    """
     if isinstance(rule, Rule):
         return rule
     if rule not in RULES:
@@ -116,48 +116,48 @@ def as_rule(rule: str | Rule) -> Rule:
     return RULES[rule]()
 
 
-class RuleMode(TorchFunctionMode):
-    """Runs a forward pass under a rule; `met` counts the activations that it applied to.
+class RuleMode(ActivationMode):
+    """Runs a forward pass under a rule.
 
-    While `enabled` is False, gradients take their true way back through that very pass.
+    Attributes:
+        rule: the rule.
+        applied: the number of activations that the rule was applied to.
+        enabled: whether backward passes follow the rule. If False, the gradients of the same
+            forward pass are the true ones.
     """
 
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
-        self.met = 0
+        self.applied = 0
         self.enabled = True
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        met = activation_calls.find(func, args, kwargs)
-        if met is None or not met.piecewise or not met.input.requires_grad:
-            return func(*args, **kwargs)
-        self.met += 1
-        if not met.inplace:
-            return self.rule.activate(met, met.input, self)
-        # An in-place call overwrites its input, which the rule's backward still needs.
-        return met.input.copy_(self.rule.activate(met, met.input.clone(), self))
+    def activation(self, call: ActivationCall) -> Tensor:
+        if not call.piecewise or not call.input.requires_grad:
+            return call.run()
+        self.applied += 1
+        if not call.inplace:
+            return self.rule.activate(call, call.input, self)
+        # An in-place call overwrites its input, which the rule's backward pass still needs.
+        return call.input.copy_(self.rule.activate(call, call.input.clone(), self))
 
     def check(self) -> None:
-        """Call after the forward pass.
+        """Call this after the forward pass.
 
         Raises:
             ConvscopeError: there was no activation that the rule could change.
         """
-        if self.met == 0 and self.rule.must_apply:
+        if self.applied == 0 and self.rule.must_apply:
             raise ConvscopeError(
                 f"rule {self.rule.name!r} would change nothing: between the image and the target"
-                f" there is no {activation_calls.PIECEWISE_LINEAR}; take the plain gradient"
+                f" there is no {activation_calls.PIECEWISE_LINEAR}; use the plain gradient"
             )
 
 
-class _Untouched(RuleMode):
+class _PlainMode(RuleMode):
     """The plain rule: no mode at all, and nothing to check."""
 
-    def __enter__(self) -> _Untouched:
+    def __enter__(self) -> _PlainMode:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -167,30 +167,34 @@ class _Untouched(RuleMode):
         pass
 
 
-class _Bent(torch.autograd.Function):
-    """The activation's own gradient, then changed in place by `bend(through, gradient)`."""
+# Changes the gradient that an activation passes on, in place, given the one that came in.
+_Change = Callable[[Tensor, Tensor], None]
 
+
+def _changed(x: Tensor, call: ActivationCall, change: _Change, mode: RuleMode) -> Tensor:
+    """The activation of `x`, whose gradient `change` changes while `mode` is enabled."""
+    result: Tensor = _Changed.apply(x, call, change, mode)
+    return result
+
+
+class _Changed(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        met: ActivationCall,
-        bend: Callable[[Tensor, Tensor], None],
-        mode: RuleMode,
+        ctx: Any, x: Tensor, call: ActivationCall, change: _Change, mode: RuleMode
     ) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.bend, ctx.mode, ctx.slope = bend, mode, met.slope
-        ctx.low = -float("inf") if met.low is None else met.low
-        ctx.high = float("inf") if met.high is None else met.high
-        return met.apply(x)
+        ctx.change, ctx.mode, ctx.slope = change, mode, call.slope
+        ctx.low = -float("inf") if call.low is None else call.low
+        ctx.high = float("inf") if call.high is None else call.high
+        return call.apply(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
         if ctx.slope:
-            through = torch.ops.aten.leaky_relu_backward(gradient, x, ctx.slope, False)
+            passed = torch.ops.aten.leaky_relu_backward(gradient, x, ctx.slope, False)
         else:
-            through = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
+            passed = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
         if ctx.mode.enabled:
-            ctx.bend(through, gradient)
-        return through, None, None, None
+            ctx.change(passed, gradient)
+        return passed, None, None, None
