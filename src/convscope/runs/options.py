@@ -1,49 +1,72 @@
-"""TODO."""
+"""The options that many techniques share, and how options, networks and images are checked."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from torch import Tensor
 
 from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
+from convscope.types import Target
 
-TargetName = Annotated[
-    str | int | None,
-    Field(
-        description="what to explain: a class (tabby, 281), a layer (blocks.4), a channel"
-        " (blocks.4:12) or a neuron (blocks.4:12@7,7); the top class if not given"
-    ),
-]
+_TARGET = (
+    "what to explain: a class (tabby, 281), a layer (blocks.4), a channel (blocks.4:12) or a"
+    " neuron (blocks.4:12@7,7); the top class if not given"
+)
 
 
-TargetNames = Annotated[
-    str | int | tuple[str | int, ...] | None,
-    Field(
-        description="what to explain: a class (tabby, 281), a layer (blocks.4), a channel"
-        " (blocks.4:12) or a neuron (blocks.4:12@7,7); the top class if not given"
-    ),
-]
+def _target(value: object) -> object:
+    """A target as a name or a number, which a saved picture can carry."""
+    if isinstance(value, Target):
+        return value.word
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        return value.__index__()
+    return value
+
+
+def _targets(value: object) -> object:
+    return tuple(map(_target, value)) if isinstance(value, list | tuple) else _target(value)
+
+
+def _strings(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
 def _absolute(path: object) -> object:
     return os.path.abspath(path) if isinstance(path, str | os.PathLike) else path
 
 
-IndexPath = Annotated[
-    str,
-    BeforeValidator(_absolute),
-    Field(description="of a collection of images, as `convscope index FOLDER -o INDEX` makes it"),
-]
+# What a caller may write, for type checkers; and what the validators make of it, for a technique's
+# body, the command line and a saved picture.
+if TYPE_CHECKING:
+    TargetName = str | SupportsIndex | Target | None
+    TargetNames = TargetName | Sequence[str | SupportsIndex | Target]
+    Strings = str | Sequence[str]
+    IndexPath = str | os.PathLike[str]
+else:
+    TargetName = Annotated[
+        str | int | None, BeforeValidator(_target), Field(description=_TARGET)
+    ]
+    TargetNames = Annotated[
+        str | int | tuple[str | int, ...] | None,
+        BeforeValidator(_targets),
+        Field(description=_TARGET),
+    ]
+    Strings = Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_strings)
+    ]
+    IndexPath = Annotated[
+        str,
+        BeforeValidator(_absolute),
+        Field(
+            description="folder of the index of a collection of images, as"
+            " `convscope index FOLDER -o INDEX` makes it"
+        ),
+    ]
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]
@@ -52,31 +75,42 @@ Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numb
 def validated(
     name: str, model: type[BaseModel], values: Mapping[str, Any], kind: str = "option"
 ) -> dict[str, Any]:
-    """Values complete with the defaults of a model.
+    """Values converted to the types of a model, and complete with its defaults.
+
+    Args:
+        name: what has these options, for messages.
+        model: their types, bounds and defaults.
+        values: the options that are given.
+        kind: what a value is called in messages.
 
     Raises:
-        ConvscopeError: one that the model has not (the nearest is named), of another type or out of
-            bounds.
+        ConvscopeError: a value that the model does not have (the nearest is named), of another type
+            or out of bounds.
     """
-    for word in values:
-        if word not in model.model_fields:
-            raise unknown(f"{kind} of {name}", word, model.model_fields)
+    for given in values:
+        if given not in model.model_fields:
+            raise unknown(f"{kind} of {name}", given, model.model_fields)
     try:
         return dict(model(**values))
     except ValidationError as error:
-        first, *others = error.errors()
-        where = str(first["loc"][0]) if first["loc"] else "parameters"
-        got = "" if first["type"] == "missing" else f", not {short(first['input'])}"
-        message = first["msg"][0].lower() + first["msg"][1:]
-        for other in others:  # of a union, what else it might have been
-            kinds = other["msg"].removeprefix("Input should be ")
-            if other["loc"][:1] == first["loc"][:1] and kinds not in message:
-                message += f" or {kinds}"
-        raise ConvscopeError(f"{name}: {where}: {message}{got}") from error
+        raise ConvscopeError(f"{name}: {_problem(error)}") from error
+
+
+def _problem(error: ValidationError) -> str:
+    """The first wrong value: its name, what is expected, and what was given."""
+    first, *others = error.errors()
+    where = str(first["loc"][0]) if first["loc"] else "options"
+    given = "" if first["type"] == "missing" else f", not {short(first['input'])}"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    for other in others:  # the other types of a union
+        expected = other["msg"].removeprefix("Input should be ")
+        if other["loc"][:1] == first["loc"][:1] and expected not in message:
+            message += f" or {expected}"
+    return f"{where}: {message}{given}"
 
 
 def check_network(name: str, net: Network) -> None:
-    """Fail where a technique gets anything else first."""
+    """Raise an error if what a technique gets first is no network."""
     if not isinstance(net, Network):
         raise ConvscopeError(
             f"{name} needs a Network first (load() or Network(module, ...)),"
@@ -85,23 +119,30 @@ def check_network(name: str, net: Network) -> None:
 
 
 def check_image(name: str, net: Network, image: Tensor | None, *, batch: bool = True) -> None:
-    """Fail where there is no image, one that is not RGB in [0, 1], or more than one without `batch`."""
+    """Raise an error if there is no image, or one that is not RGB in [0, 1].
+
+    Args:
+        name: the technique, for messages.
+        net: the network that takes the image.
+        image: (N, 3, H, W).
+        batch: whether N may be above 1.
+    """
     if image is None:
         raise ConvscopeError(f"{name} needs an image: {name}(net, open_image('photo.jpg'))")
     pixels = net.as_input(image)
     if not pixels.numel():
-        raise ConvscopeError(f"an image of shape {tuple(image.shape)} holds no pixel")
+        raise ConvscopeError(f"an image of shape {tuple(image.shape)} has no pixels")
     if not batch and len(image) != 1:
         raise ConvscopeError(f"{name} takes one image at a time, not {len(image)}")
     low, high = (float(v) for v in pixels.detach().aminmax())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
         raise ConvscopeError(
-            f"images hold RGB in [0, 1], not {low:.3g} to {high:.3g}; divide bytes by 255, and do"
-            " not normalize: the network does"
+            f"the pixels of an image run from 0 to 1, not from {low:.3g} to {high:.3g}; divide"
+            " bytes by 255, and do not normalize, because the network does"
         )
 
 
 def short(value: object) -> str:
-    """A value in a few letters, for a message."""
+    """A value in at most 83 letters, for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:80]}..."

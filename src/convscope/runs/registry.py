@@ -1,12 +1,14 @@
-"""`@technique`: one signature makes the Python call, the command line option, the web form and the
-documentation.
+"""`@technique` makes the Python call, the command and the documentation from one signature.
 
     @technique(title="Saliency map", paper="Simonyan et al. 2014", url="https://...")
     def saliency(net: Network, image: Tensor, *, target: TargetName = None) -> Iterator[Frame]:
         \"\"\"Which pixels, changed a little, change the score most.\"\"\"
 
 The first parameter is the network, the second the image if the technique takes one; all others are
-keyword-only, declared once: type, bounds and description in the annotation, default in its place.
+keyword-only options. The annotation of an option has its type, bounds and description, and its
+default stands in the signature. The type of the frames says what a result has:
+`Iterator[HeatmapFrame]` makes `result.heatmap` an array that is always there, and
+`Iterator[Frame[S]]` makes `S`, a TypedDict, the type of `result.summary`.
 """
 
 from __future__ import annotations
@@ -16,28 +18,42 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, Protocol, cast, overload
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    create_model,
-)
+from pydantic import BaseModel, ConfigDict, create_model
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
-from convscope.runs import catalog
+from convscope.runs import catalog, signatures
 from convscope.runs.options import check_image, check_network, validated
+from convscope.runs.result import AscentResult, GradientHeatmapResult, HeatmapResult, Result
 from convscope.runs.run import Run
-from convscope.types import Frame
+from convscope.types import Ascent, Frame, GradientHeatmapFrame, HeatmapFrame
 
 P = ParamSpec("P")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
 class Technique:
-    """A technique as the faces see it."""
+    """A registered technique.
+
+    Attributes:
+        name: the name of its function.
+        title: its name in the documentation.
+        summary: the first line of its docstring, one sentence.
+        description: the rest of its docstring.
+        paper: the authors and the year.
+        url: the address of the paper.
+        function: the generator of frames.
+        takes_image: whether its second argument is a photograph.
+        attribution: whether it says how much each pixel has to do with a target.
+        batch: whether it takes several images at a time.
+        command: its name on the command line.
+        model: its options, as a pydantic model.
+    """
 
     name: str
     title: str
@@ -52,32 +68,57 @@ class Technique:
     command: str
     model: type[BaseModel]
 
-    def validate(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters complete with their defaults.
+    def validate(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options, converted, and complete with their defaults.
 
         Raises:
-            ConvscopeError: an unknown word (the nearest is named) or a value out of bounds.
+            ConvscopeError: an unknown option (the nearest is named) or a value out of bounds.
         """
-        return validated(self.name, self.model, parameters)
+        return validated(self.name, self.model, options)
 
-    def run(self, net: Network, image: Tensor | None = None, **parameters: Any) -> Run:
-        """Ready to run; nothing is computed yet, but everything is checked that can be."""
+    def run(self, net: Network, image: Tensor | None = None, **options: Any) -> Run:
+        """The run of this technique with these arguments; nothing is computed yet.
+
+        Raises:
+            ConvscopeError: an argument that is wrong for this technique or this network.
+        """
         check_network(self.name, net)
         if self.takes_image:
             check_image(self.name, net, image, batch=self.batch)
         elif image is not None:
             raise ConvscopeError(f"{self.name} takes no image")
-        parameters = self.validate(parameters)
-        target = parameters.get("target")
-        for word in target if isinstance(target, tuple) else (target,):
-            if word is not None:
-                net.target(word)
+        options = self.validate(options)
+        target = options.get("target")
+        for name in target if isinstance(target, tuple) else (target,):
+            if name is not None:
+                net.target(name)
         first = (net, image) if self.takes_image else (net,)
-        return Run(self.name, lambda: self.function(*first, **parameters), net, image, parameters)
+        return Run(self.name, lambda: self.function(*first, **options), net, image, options)
 
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the parameters."""
+        """The JSON schema of the options."""
         return self.model.model_json_schema()
+
+
+class _Register(Protocol):
+    """From a generator of frames to a function that gives a `Run` of the matching results."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Iterator[GradientHeatmapFrame[S]]]
+    ) -> Callable[P, Run[GradientHeatmapResult[S]]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Iterator[HeatmapFrame[S]]]
+    ) -> Callable[P, Run[HeatmapResult[S]]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Iterator[Ascent[S]]]
+    ) -> Callable[P, Run[AscentResult[S]]]: ...
+    @overload
+    def __call__(
+        self, function: Callable[P, Iterator[Frame[S]]]
+    ) -> Callable[P, Run[Result[S]]]: ...
 
 
 _registered: dict[str, Technique] = {}
@@ -91,58 +132,94 @@ def technique(
     attribution: bool = False,
     batch: bool = True,
     command: str | None = None,
-) -> Callable[[Callable[P, Iterator[Frame]]], Callable[P, Run]]:
-    """Register a generator of frames under its own name; calling it then gives a `Run`.
+) -> _Register:
+    """Register a generator of frames as a technique under its own name.
 
-    An `attribution` says how much each pixel has to do with a `target`, by a heat map or else by a
-    gradient: `check` then tells how far it can be trusted, and `compare` sets it beside others.
+    The decorated function returns a `Run`. Its docstring begins with one sentence, which the
+    command line and the documentation show.
 
-    A technique that takes one image at a time has `batch=False`. `command` is its name on the
-    command line, where that is not the function's.
+    Args:
+        title: the technique's name in the documentation.
+        paper: the authors and the year.
+        url: the address of the paper.
+        attribution: whether the technique says how much each pixel has to do with a `target`, by a
+            heatmap or else by a gradient. `check` then judges its results, and `compare` shows them
+            beside others.
+        batch: whether the technique takes several images at a time.
+        command: its name on the command line; the function's name if not given.
     """
 
-    def register(function: Callable[P, Iterator[Frame]]) -> Callable[P, Run]:
-        signature = inspect.signature(function, eval_str=True)
-        words = list(signature.parameters.values())
-        options = [p for p in words if p.kind is p.KEYWORD_ONLY]
-        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-        fields: dict[str, Any] = {
-            p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in options
-        }
-        name = function.__name__
-        documentation = inspect.getdoc(function) or ""
-        entry = Technique(
-            name=name,
-            title=title,
-            summary=documentation.partition("\n")[0],
-            description=documentation.partition("\n\n")[2],
-            paper=paper,
-            url=url,
-            function=function,
-            takes_image="image" in signature.parameters,
-            attribution=attribution,
-            batch=batch,
-            command=command or name,
-            model=create_model(name, __config__=config, **fields),
+    def register(function: Callable[..., Iterator[Frame]]) -> Callable[..., Run]:
+        entry = _read(function, title, paper, url, attribution, batch, command)
+        _registered[entry.name] = entry
+        catalog.add(
+            catalog.Entry(entry.name, entry.command, function.__module__, entry.summary)
         )
-        _registered[name] = entry
-        catalog.add(catalog.Entry(name, entry.command, function.__module__, entry.summary))
+        return _call(entry)
 
-        @wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> Run:
-            if len(args) > 2:
-                raise ConvscopeError(
-                    f"{name}: options go by keyword, as in {name}(net, image, k=v)"
-                )
-            return entry.run(*args, **kwargs)  # type: ignore[arg-type]
+    return cast(_Register, register)
 
-        return call
 
-    return register
+def _read(
+    function: Callable[..., Iterator[Frame]],
+    title: str,
+    paper: str,
+    url: str,
+    attribution: bool,
+    batch: bool,
+    command: str | None,
+) -> Technique:
+    """What a function's name, docstring and signature say of the technique."""
+    parameters = inspect.signature(function, eval_str=True).parameters
+    fields: dict[str, Any] = {
+        p.name: (p.annotation, ... if p.default is p.empty else p.default)
+        for p in parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+    name = function.__name__
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    text = inspect.getdoc(function) or ""
+    return Technique(
+        name=name,
+        title=title,
+        summary=text.partition("\n")[0],
+        description=text.partition("\n\n")[2],
+        paper=paper,
+        url=url,
+        function=function,
+        takes_image="image" in parameters,
+        attribution=attribution,
+        batch=batch,
+        command=command or name,
+        model=create_model(name, __config__=config, **fields),
+    )
+
+
+def _call(entry: Technique) -> Callable[..., Run]:
+    """The function that users call, with a signature and a docstring for them."""
+
+    @wraps(entry.function)
+    def call(*args: Any, **options: Any) -> Run:
+        if len(args) > 2:
+            example = f"{entry.name}(net, image, name=value)"
+            raise ConvscopeError(f"{entry.name}: options go by keyword, as in {example}")
+        return entry.run(*args, **options)
+
+    signature = signatures.readable(entry.function)
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    types = {name: p.annotation for name, p in signature.parameters.items()}
+    call.__annotations__ = {**types, "return": signature.return_annotation}
+    reference = f"{entry.paper}, {entry.url}"
+    call.__doc__ = signatures.docstring(entry.function, entry.model, reference)
+    return call
 
 
 def get(name: str) -> Technique:
-    """The technique of that name, imported now if it was not yet."""
+    """The technique of that name; its module is imported if it was not yet.
+
+    Raises:
+        ConvscopeError: there is none, or the package that adds it cannot be imported.
+    """
     if name not in _registered:
         entry = catalog.techniques().get(name)
         if entry is None:
@@ -152,5 +229,5 @@ def get(name: str) -> Technique:
 
 
 def names() -> tuple[str, ...]:
-    """All techniques, in alphabetical order."""
+    """The names of all techniques, in alphabetical order."""
     return tuple(catalog.techniques())

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a step of a run gives its user: NumPy arrays, a summary, panels and a picture."""
 
 from __future__ import annotations
 
@@ -8,22 +8,35 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from PIL import Image
 from torch import Tensor
 
 from convscope.files import pictures
 from convscope.render import draw
-from convscope.types import Array, Frame
+from convscope.types import (
+    Array,
+    Ascent,
+    Frame,
+    GradientHeatmapFrame,
+    HeatmapFrame,
+    Panel,
+    Summary,
+)
 
 
-class Result:
-    """One frame as NumPy arrays and pictures.
+class Result(Generic[Summary]):
+    """One step of a run, as NumPy arrays and as a picture.
 
-    For a single image the leading batch axis is dropped, but for `image`.
+    Arrays of a single image have no batch dimension, except `image`. What a technique does not
+    give is None.
+
+    Attributes:
+        provenance: what is needed to make this result again; every saved picture carries it.
     """
 
-    def __init__(self, frame: Frame, provenance: Mapping[str, object]) -> None:
+    def __init__(self, frame: Frame[Any], provenance: Mapping[str, object]) -> None:
         self._frame = frame
         self.provenance = provenance
 
@@ -35,7 +48,7 @@ class Result:
 
     @property
     def step(self) -> int:
-        """Which step this is; the first is 1."""
+        """The number of this step; the first is 1."""
         return self._frame.step
 
     @property
@@ -45,23 +58,23 @@ class Result:
 
     @property
     def image(self) -> Array | None:
-        """(N, H, W, 3), RGB in [0, 1]."""
+        """The image, (N, H, W, 3), RGB in [0, 1]."""
         image = self._frame.image
         return None if image is None else as_array(image.permute(0, 2, 3, 1))
 
     @property
     def gradient(self) -> Array | None:
-        """(3, H, W): of the score, by the pixels that the network saw."""
+        """The gradient of the score by the pixels of the network's input, (3, H, W)."""
         return _one(self._frame.gradient)
 
     @property
     def heatmap(self) -> Array | None:
-        """(H, W), in units of the score, over the pixels that the network saw."""
+        """The heatmap over the pixels of the network's input, (H, W), in units of the score."""
         return _one(self._frame.heatmap)
 
     @property
     def score(self) -> float | Array | None:
-        """What the network gave the target."""
+        """What the network gives the target: a number, or an array (N,) for several images."""
         score = self._frame.score
         if score is None:
             return None
@@ -69,25 +82,44 @@ class Result:
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """What has no name of its own, as (activations, say) its technique documents."""
+        """Further arrays by name; each technique documents its own."""
         return {name: as_array(value) for name, value in self._frame.arrays.items()}
 
     @property
-    def summary(self) -> Mapping[str, object]:
-        """The numbers and names that a person would quote."""
-        return self._frame.summary
+    def summary(self) -> Summary:
+        """The numbers and names that a person would quote, as plain Python values by name.
+
+        Most values of several images are lists with one entry for each image.
+        """
+        return cast(Summary, self._frame.summary)
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """The parts of the picture, in order, each with the tensors that it shows."""
+        return self._frame.panels
 
     @cached_property
     def picture(self) -> Image.Image:
-        """The frame drawn: the image itself where it is nothing but an image, else a figure."""
-        return draw(self._frame.panels)
+        """The panels, drawn: the image alone if it is the only panel, else a figure."""
+        return draw(self.panels)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, with its recipe, all or nothing. The ending chooses the format."""
+        """Write the picture, which carries its provenance.
+
+        Args:
+            path: the file. Its ending chooses the format.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            ConvscopeError: the format is unknown or the file cannot be written. An existing file
+                stays as it was.
+        """
         return pictures.save_pictures(path, [self.picture], self.provenance)
 
     def show(self) -> None:
-        """Open the picture in the system's viewer, or below the cell in a notebook."""
+        """Show the picture below the cell of a notebook, or in the system's viewer."""
         try:
             from IPython import get_ipython
             from IPython.display import display
@@ -107,7 +139,57 @@ class Result:
         return f'<img alt="{name}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
+class AscentResult(Result[Summary]):
+    """A result that always has an image, a gradient and a score."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def image(self) -> Array: ...
+
+        @property
+        def gradient(self) -> Array: ...
+
+        @property
+        def score(self) -> float | Array: ...
+
+
+class HeatmapResult(Result[Summary]):
+    """A result that always has an image, a heatmap and a score."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def image(self) -> Array: ...
+
+        @property
+        def heatmap(self) -> Array: ...
+
+        @property
+        def score(self) -> float | Array: ...
+
+
+class GradientHeatmapResult(AscentResult[Summary], HeatmapResult[Summary]):
+    """A result that always has an image, a gradient, a heatmap and a score."""
+
+
+# The narrowest first.
+RESULTS: Mapping[type[Frame[Any]], type[Result[Any]]] = {
+    GradientHeatmapFrame: GradientHeatmapResult,
+    HeatmapFrame: HeatmapResult,
+    Ascent: AscentResult,
+    Frame: Result,
+}
+
+
+def result_of(frame: Frame[Any], provenance: Mapping[str, object]) -> Result[Any]:
+    """The result that promises what the frame promises."""
+    kind = next(kind for kind in RESULTS if isinstance(frame, kind))
+    return RESULTS[kind](frame, provenance)
+
+
 def as_array(tensor: Tensor) -> Array:
+    """The same numbers as a NumPy array."""
     array: Array = tensor.detach().cpu().numpy()
     return array
 

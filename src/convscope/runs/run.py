@@ -1,4 +1,4 @@
-"""A run of a technique: live frames, the result, and what to do with either."""
+"""A run of a technique: live results, the last one, and how to save them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,40 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Generic, cast
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from convscope import __version__
 from convscope.ascent import resume_files
 from convscope.errors import ConvscopeError
 from convscope.files import images, save_pictures
 from convscope.network import Network
-from convscope.runs.result import Result, as_array
+from convscope.runs.result import Result, as_array, result_of
 from convscope.types import Frame
 
 ANIMATIONS = (".gif", ".webp", ".mp4")
 
 
-class Run:
-    """A technique with everything it needs. Iterate for live frames, or ask for the result.
+# The kind of result that a run gives.
+R = TypeVar("R", bound=Result[Any], covariant=True, default=Result[Any])
 
-    Every iteration begins anew, and with the same seed goes the same way.
+
+class Run(Generic[R]):
+    """A technique with everything that it needs. Nothing is computed before it is asked for.
+
+    Iterate over a run for live results, one a step, or ask for its last `result()`. Every iteration
+    begins anew and gives the same results.
+
+    Attributes:
+        technique: the name of the technique.
+        net: the network.
+        image: (N, 3, H, W), the photograph; None for a technique that takes none.
+        parameters: the technique's options, complete with their defaults.
+        provenance: what is needed to make the results again; every saved picture carries it.
+        frames: begins the technique; gives its frames, with tensors where results have arrays.
     """
 
     def __init__(
@@ -40,7 +55,7 @@ class Run:
         self.technique = technique
         self.net, self.image, self.parameters = net, image, parameters
         self.frames = begin
-        self._result: Result | None = None
+        self._result: R | None = None
         source = None if image is None else images.source(image)
         self.provenance: Mapping[str, object] = {
             "convscope": __version__,
@@ -57,15 +72,19 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run of {self.technique}: iterate for live frames, or .result()>"
 
-    def __iter__(self) -> Iterator[Result]:
+    def __iter__(self) -> Iterator[R]:
         result = None
         for frame in self.frames():
-            result = Result(frame, self.provenance)
+            result = cast(R, result_of(frame, self.provenance))
             yield result
         self._result = result
 
-    def result(self) -> Result:
-        """The last frame; runs to the end if it has not yet."""
+    def result(self) -> R:
+        """The result of the last step; runs to the end unless an iteration has done so.
+
+        Raises:
+            ConvscopeError: the technique cannot go on, or gave no frame.
+        """
         if self._result is None:
             for _ in self:
                 pass
@@ -75,22 +94,31 @@ class Run:
 
     @property
     def identity(self) -> Mapping[str, object]:
-        """What tells this run from others, whatever the device and the versions."""
-        parts = ("technique", "parameters", "checked", "network", "image")
-        found = {part: self.provenance[part] for part in parts}
+        """What distinguishes this run from others on any device, with any version."""
+        keys = ("technique", "parameters", "checked", "network", "image")
+        found = {key: self.provenance[key] for key in keys}
         if self.image is not None and found["image"] is None:
             found["image"] = _digest(self.image)
         found["parameters"] = {
-            word: _digest(value) if isinstance(value, Tensor) else value
-            for word, value in self.parameters.items()
+            name: _digest(value) if isinstance(value, Tensor) else value
+            for name, value in self.parameters.items()
         }
         return found
 
     def save(self, path: str | os.PathLike[str], *, resume: bool = False) -> Path:
-        """Write the result, or the whole run where the path ends in .gif, .webp or .mp4.
+        """Write the result, or the whole run if the path ends in .gif, .webp or .mp4.
 
-        With `resume`, climbs are kept in PATH.resume while they run: should they be stopped, the
-        same call goes on with them.
+        Args:
+            path: the file. Its ending chooses the format.
+            resume: keep the state of climbs in PATH.resume while they run. If they are stopped, the
+                same call continues them.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            ConvscopeError: the format is unknown, the file cannot be written, or the resume file
+                belongs to another run.
         """
         animated = Path(path).suffix.lower() in ANIMATIONS
         if not resume:
@@ -110,8 +138,20 @@ class Run:
 
 
 def save_run(results: Iterable[Result], path: str | os.PathLike[str], limit: int = 60) -> Path:
-    """Follow a run to its end and write it: the last frame, an animation of at most `limit`, or a
-    film (.mp4) of all."""
+    """Follow a run to its end and write it.
+
+    Args:
+        results: the results of all steps.
+        path: the file. An .mp4 holds every step, a .gif or .webp at most `limit` of them, any other
+            format the last one.
+        limit: the largest number of steps in a .gif or .webp.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        ConvscopeError: there is no result, or the file cannot be written.
+    """
     ending = Path(path).suffix.lower()
     animated = ending in ANIMATIONS
     last = None
@@ -123,7 +163,7 @@ def save_run(results: Iterable[Result], path: str | os.PathLike[str], limit: int
     if last is None:
         raise ConvscopeError("the run gave no frame")
     if not animated or last.step < last.steps:
-        pictures.append(last.picture)  # also of an animation that was broken off
+        pictures.append(last.picture)  # also if an animation was stopped early
     return save_pictures(path, pictures, last.provenance)
 
 

@@ -2,6 +2,9 @@
 from .arrays import Array as Array
 from .frames import Ascent as Ascent
 from .frames import Frame as Frame
+from .frames import GradientHeatmapFrame as GradientHeatmapFrame
+from .frames import HeatmapFrame as HeatmapFrame
+from .frames import Summary as Summary
 from .panels import Bars as Bars
 from .panels import Curves as Curves
 from .panels import Grid as Grid

@@ -1,23 +1,38 @@
-"""TODO."""
+"""The frames that a technique yields, one for each step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Generic
 
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from convscope.types.panels import Panel
 
+# The type of `Result.summary`: a TypedDict that the technique names in its return annotation.
+Summary = TypeVar("Summary", covariant=True, default=Any)
+
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
-    """One moment of a run: the numbers, and the panels that show them.
+class Frame(Generic[Summary]):
+    """One step of a run: the numbers, and the panels that show them.
 
-    A technique yields these; the last one is its result. Tensors lead with the batch:
-    `image` (N, 3, H, W) RGB in [0, 1], `gradient` (N, 3, H, W) of the score by the image that the
-    network saw, `heatmap` (N, H, W) in score units, `score` (N,). `arrays` holds what has no name
-    of its own, `summary` what a person would quote. `activations` are those the objective read.
+    A technique yields frames; the last one is its result. The first dimension of every tensor is
+    the batch.
+
+    Attributes:
+        panels: what `Result.picture` draws, in this order.
+        step: the number of this step, from 1.
+        steps: how many steps the run has.
+        image: (N, 3, H, W), RGB in [0, 1].
+        gradient: (N, 3, H, W), of the score by the pixels of the network's input.
+        heatmap: (N, H, W), over the pixels of the network's input, in units of the score.
+        score: (N,), what the network gives the target.
+        arrays: further tensors by name; the technique documents them.
+        summary: the numbers and names that a person would quote, as plain Python values.
+        activations: the activations that the objective read, by layer.
     """
 
     panels: tuple[Panel, ...] = ()
@@ -28,18 +43,33 @@ class Frame:
     heatmap: Tensor | None = None
     score: Tensor | None = None
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
-    summary: Mapping[str, object] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
     activations: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ascent(Frame):
-    """A frame of a climb, where image, gradient and score are always there.
+class Ascent(Frame[Summary]):
+    """A frame that always has an image, a gradient and a score, as every step of a climb has.
 
-    `scores` (step, N) are those of all steps so far.
+    Attributes:
+        scores: (step, N), the scores of all steps so far.
     """
 
     image: Tensor
     gradient: Tensor
     score: Tensor
     scores: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatmapFrame(Frame[Summary]):
+    """A frame that always has an image, a heatmap and a score, as most attributions have."""
+
+    image: Tensor
+    heatmap: Tensor
+    score: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientHeatmapFrame(Ascent[Summary], HeatmapFrame[Summary]):
+    """A frame with a heatmap and the gradient that it was made from."""
