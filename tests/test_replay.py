@@ -54,7 +54,7 @@ def test_it_comes_back_as_it_was_asked_for(saved: Path) -> None:
     run = replay.remake(saved)
     assert run.technique == "predict"
     assert run.provenance == pictures.read_provenance(saved)
-    assert len(run.result().summary["predictions"]) == 2  # type: ignore[arg-type]
+    assert len(run.result().summary["predictions"]) == 2
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "gif", "webp"])

@@ -1,4 +1,4 @@
-"""Type checks the Python of the documentation as a user's own would be: `mypy --strict` and pyright.
+"""Type checks the Python of the documentation, as strictly as a user may: mypy and pyright.
 
 Each page becomes a module in which every statement keeps its line, so that an error names the line
 of the page. Run it from the root of the project: `python docs/_ext/typecheck.py`.
@@ -20,16 +20,16 @@ GIVEN = 'import convscope as cs; net = cs.load(); image = cs.open_image("cat.jpg
 # Packages without types of their own, and what only a notebook does: a value alone on its line.
 MYPY = f"""[mypy]
 strict = true
-mypy_path = {ROOT}/docs/_ext
+mypy_path = {ROOT}/src:{ROOT}/docs/_ext
 [mypy-sklearn.*,skimage.*,scipy.*,timm.*,torchvision.*]
 ignore_missing_imports = true
 """
-PYRIGHT = {"reportUnusedExpression": False, "extraPaths": [f"{ROOT}/docs/_ext"]}
+PYRIGHT = {"reportUnusedExpression": False, "extraPaths": [f"{ROOT}/src", f"{ROOT}/docs/_ext"]}
 
 
 def pages() -> Iterator[Path]:
     """Every page and example that shows Python."""
-    yield from (ROOT / name for name in ("README.md", "CONTRIBUTING.md"))
+    yield ROOT / "README.md"
     yield from sorted((ROOT / "docs").glob("*.md"))
     yield from sorted((ROOT / "docs" / "examples").glob("plot_*.py"))
 

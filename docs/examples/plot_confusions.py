@@ -40,7 +40,7 @@ found
 
 summary = found.result().summary
 print(f"by {summary['by']}: {summary['accuracy']:.1%} of {summary['images']} right")
-print(summary["precision@5"])
+print(summary["precision_at_5"])
 
 # %%
 # The mean embeddings are among the arrays: how like two classes are to the network.

@@ -41,7 +41,7 @@ cs.neighbors(net, part, index=index)
 # In numbers: how many of the five nearest belong to the same photograph, over all parts, and how
 # many would by chance.
 
-for name, share in cs.confusions(net, index=index).result().summary["precision@5"].items():
+for name, share in cs.confusions(net, index=index).result().summary["precision_at_5"].items():
     print(f"{name:8}{share:6.1%}")
 
 # %%

@@ -130,7 +130,7 @@ def test_subjects_in_order_in_batches(by_hand: Climbs) -> None:
         ]  # fmt: skip
         for i, panel in enumerate(frame.panels):
             assert isinstance(panel, Picture)
-            assert torch.equal(panel.rgb, frame.image[i])  # type: ignore[index]
+            assert torch.equal(panel.rgb, frame.image[i])
     # At the end it is what the network gives the images as they are.
     assert frames[-1].score is not None
     assert frames[-1].score.tolist() == pytest.approx([shade(job, STEPS) for job in range(5)])

@@ -104,7 +104,7 @@ def test_several_images_are_explained_as_each_alone(name: str, four: Tensor) -> 
     targets = (2, 0, 2, 1)
     together = run(name, net, four, target=targets)
     assert together.summary["target"] == [f"class {t}" for t in targets]
-    assert len(together.summary["score"]) == 4  # type: ignore[arg-type]
+    assert len(together.summary["score"]) == 4
     together.picture.load()
     for i, target in enumerate(targets):
         alone = run(name, net, four[i : i + 1], target=target)

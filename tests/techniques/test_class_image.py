@@ -37,7 +37,7 @@ def test_the_score_climbs(preset: Any, channels: int) -> None:
     assert (last - first).mean() > 0.05
     # The quoted score is that of the image as it is.
     assert run[-1].summary["score"] == pytest.approx(last.tolist(), rel=1e-5)
-    assert run[-1].summary["target"] == ["class 0", "class 1", "class 2"]
+    assert list(run[-1].summary["target"]) == ["class 0", "class 1", "class 2"]
     assert run[-1].summary["preset"] == preset
     assert [panel.caption for panel in run[-1]._frame.panels if isinstance(panel, Picture)] == [
         "class 0", "class 1", "class 2",

@@ -71,7 +71,7 @@ def test_how_alike_the_rows_are(own: cs.Network, own_photo: Tensor) -> None:
     assert bars.values == tuple(alike.values())
     assert bars.names == ("Saliency map", "Grad-CAM", "Guided backpropagation")
     same = frames(own, own_photo, targets=(1, 1))[-1]
-    assert list(same.summary["alike"].values()) == pytest.approx([1, 1, 1])  # type: ignore[attr-defined]
+    assert list(same.summary["alike"].values()) == pytest.approx([1, 1, 1])
 
 
 def test_without_targets_the_two_top_classes(own: cs.Network, own_photo: Tensor) -> None:
@@ -134,7 +134,7 @@ def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> 
 
 def test_all_methods_at_once(own: cs.Network, own_photo: Tensor) -> None:
     result = cs.compare(own, own_photo, methods=tuple(methods.names()), targets=(0, 2)).result()
-    assert list(result.summary["refused"]) == ["occlusion"]  # type: ignore[call-overload]
+    assert list(result.summary["refused"]) == ["occlusion"]
     assert set(result.arrays) == set(methods.names()) - {"occlusion"}
     assert all(np.isfinite(maps).all() for maps in result.arrays.values())
     assert min(result.picture.size) > 100

@@ -73,11 +73,11 @@ def test_by_the_networks_own_answers(colors: cs.Network, painted: Path, make: Ma
     summary = result.summary
     assert summary["by"] == "network"
     assert summary["accuracy"] == 5 / 8
-    assert summary["accuracy of five"] == 1.0
+    assert summary["top5_accuracy"] == 1.0
     assert summary["right"] == {"blue": 1 / 3, "green": 1.0, "red": 2 / 3}
     assert summary["confused"] == [
-        {"label": "blue", "taken for": "green", "images": 2},
-        {"label": "red", "taken for": "green", "images": 1},
+        {"label": "blue", "taken_for": "green", "images": 2},
+        {"label": "red", "taken_for": "green", "images": 1},
     ]
     means = {label: [] for label in sorted(LABELS)}  # type: dict[str, list[np.ndarray]]
     for label, _, color in PICTURES:
@@ -128,7 +128,7 @@ def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
         confused[labels[i], max(likeness, key=lambda name: likeness[name])] += 1
     assert told(result)["by"] == "embeddings"
     assert told(result)["images"] == len(labeled) == 20
-    assert {(c["label"], c["taken for"]): c["images"] for c in told(result)["confused"]} == {
+    assert {(c["label"], c["taken_for"]): c["images"] for c in told(result)["confused"]} == {
         pair: n for pair, n in confused.items() if pair[0] != pair[1]
     }
     right = sum(n for pair, n in confused.items() if pair[0] == pair[1])
@@ -139,7 +139,7 @@ def test_precision_of_neighbors_beside_pixels_and_chance(
     colors: cs.Network, painted: Path, make: Make
 ) -> None:
     index = make(net=colors, folder=painted)
-    found = told(cs.confusions(colors, index=str(index.path)).result())["precision@5"]
+    found = told(cs.confusions(colors, index=str(index.path)).result())["precision_at_5"]
     assert set(found) == {"embeddings", "pixels", "chance"}
     same = {"red": 2, "green": 1, "blue": 2}
     chance = np.mean([same[label] / 7 for label, *_ in PICTURES])

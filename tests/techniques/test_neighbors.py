@@ -129,7 +129,7 @@ def test_approximate_search_is_built_once_and_tells_its_recall(
     exact = cs.neighbors(own, own_photo, index=str(index.path), count=4).result()
     result = cs.neighbors(own, own_photo, index=str(index.path), count=4, search=search).result()
     assert rows(result, "embedding") == rows(exact, "embedding"), "so few are looked through"
-    assert told(result)["recall@10"] == 1.0
+    assert told(result)["recall_at_10"] == 1.0
     stamps = {p: p.stat().st_mtime_ns for p in index.path.rglob("search/**/*")}
     assert stamps
     cs.neighbors(own, own_photo, index=str(index.path), count=4, search=search).result()

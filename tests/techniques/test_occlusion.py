@@ -115,7 +115,7 @@ def test_a_channel_is_read_by_its_strongest_unit() -> None:
     hidden[..., :4, :4] = 0
     conv = module.get_submodule("0").requires_grad_(False)
     both = [conv(toys.normalized(i))[0, 2].max() for i in (image, hidden)]
-    assert found.heatmap[0, 0] == pytest.approx(float(both[0] - both[1]), rel=1e-4)  # type: ignore[index]
+    assert found.heatmap[0, 0] == pytest.approx(float(both[0] - both[1]), rel=1e-4)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

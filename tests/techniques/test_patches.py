@@ -34,7 +34,7 @@ def told(result: cs.Result) -> Any:
 
 
 def of(net: cs.Network, index: Index, **options: Any) -> cs.Result:
-    return cs.patches(net, index=index.path, **options).result()  # type: ignore[arg-type]
+    return cs.patches(net, index=index.path, **options).result()
 
 
 def entries(index: Index) -> Iterator[tuple[str, int, int, tuple[int, int], float]]:

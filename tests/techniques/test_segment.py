@@ -68,7 +68,7 @@ def test_a_disk_is_found_from_a_blob_near_its_middle(
     result = cs.segment(own, painted(inside), methods=("smoothgrad", "gradcam"), seed=5).result()
     assert overlap(result.arrays["mask"][0], inside) > 0.95
     part = result.arrays["mask"].mean()
-    assert result.summary["part of the photo"] == pytest.approx(part)
+    assert result.summary["fraction"] == pytest.approx(part)
     # Only methods that leave something to chance are told the seed.
     assert asked == [("smoothgrad", {"seed": 5}), ("gradcam", {})]
 

@@ -176,7 +176,7 @@ def test_figures_are_complete_and_grow(own: cs.Network, own_photo: Tensor) -> No
     before = [copy.deepcopy(frame.summary) for frame in again]
     assert [frame.summary for frame in frames] == before
     found = [frame.summary.get("check", {}) for frame in frames]
-    assert [len(one.get("randomized", {})) for one in found] == [0, 0, 1, 2, 3, 4, 4, 4]  # type: ignore[attr-defined]
+    assert [len(one.get("randomized", {})) for one in found] == [0, 0, 1, 2, 3, 4, 4, 4]
     last: Any = found[-1]
     assert set(last) == {
         "deletion", "insertion", "deletion_moved", "insertion_moved", "randomized", "other_target",
@@ -239,7 +239,7 @@ def test_the_runs_own_options_are_kept(own: cs.Network, own_photo: Tensor) -> No
 def test_a_gradient_is_judged_by_its_largest_color(own: cs.Network, own_photo: Tensor) -> None:
     guided: Any = checked(own, own_photo, "guided_backprop", target=1)[-1].summary["check"]
     run = cs.guided_backprop(own, own_photo, target=1).result()
-    heatmap = torch.from_numpy(np.abs(run.gradient).max(0))  # type: ignore[arg-type]
+    heatmap = torch.from_numpy(np.abs(run.gradient).max(0))
     falls, _ = curves(ask(own, own_photo, 1), heatmap)
     assert guided["deletion"] == pytest.approx(area(falls))
 
@@ -373,9 +373,9 @@ def test_the_seed_is_of_the_control_and_of_the_random_networks(
     zero, again, other = (check(run, seed=s).result().summary["check"] for s in (0, 0, 1))
     assert zero == again
     for name in ("deletion", "insertion", "agreement"):
-        assert zero[name] == other[name]  # type: ignore[index]
+        assert zero[name] == other[name]
     for name in ("deletion_moved", "insertion_moved", "randomized"):
-        assert zero[name] != other[name]  # type: ignore[index]
+        assert zero[name] != other[name]
 
 
 def test_an_unchecked_run_says_so(own: cs.Network, own_photo: Tensor) -> None:

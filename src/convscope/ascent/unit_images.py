@@ -11,7 +11,7 @@ from torch import Tensor
 from convscope.ascent.loop import climb
 from convscope.ascent.recipe import Recipe
 from convscope.network import Network
-from convscope.types import Frame, Picture, Target
+from convscope.types import ImageFrame, Picture, Target
 from convscope.vocabulary.objectives import Objective, each
 
 BATCH = 16
@@ -37,7 +37,7 @@ def climb_goals(
     tries: int = 1,
     batch_size: int = BATCH,
     seed: int = 0,
-) -> Iterator[Frame]:
+) -> Iterator[ImageFrame]:
     """Climb one image for each goal, and keep the best of several tries.
 
     Args:
@@ -68,7 +68,7 @@ def climb_goals(
                 torch.cat([*done, frame.image]), torch.cat([*means, mean]), len(goals), tries
             )
             last = number == len(batches) - 1 and frame.step == frame.steps
-            yield Frame(
+            yield ImageFrame(
                 image=image,
                 score=score(net, goals, image) if last else best,
                 step=number * frame.steps + frame.step,

@@ -8,6 +8,7 @@ from .gradients import gradient as gradient
 from .gradients import noisy as noisy
 from .gradients import over_colors as over_colors
 from .gradients import over_copies as over_copies
+from .layer_maps import LayerMapSummary as LayerMapSummary
 from .layer_maps import as_maps as as_maps
 from .layer_maps import gradients_at as gradients_at
 from .layer_maps import layer_map_frame as layer_map_frame
@@ -15,6 +16,7 @@ from .layer_maps import upsampled as upsampled
 from .options import BatchSize as BatchSize
 from .options import Colors as Colors
 from .options import Layers as Layers
+from .options import Names as Names
 from .options import Noise as Noise
 from .options import OneLayer as OneLayer
 from .options import Samples as Samples
@@ -23,6 +25,7 @@ from .options import Upsampling as Upsampling
 from .panels import CLIP as CLIP
 from .panels import SILENT as SILENT
 from .panels import SMOOTHED as SMOOTHED
+from .panels import AttributionSummary as AttributionSummary
 from .panels import map_panels as map_panels
 from .panels import summarize as summarize
 from .question import Question as Question

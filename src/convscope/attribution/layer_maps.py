@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from convscope import tensors
-from convscope.attribution.panels import map_panels, summarize
+from convscope.attribution.panels import AttributionSummary, map_panels, summarize
 from convscope.attribution.question import Question
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
-from convscope.types import Frame, HeatMap, Panel, Sheet
+from convscope.types import HeatMap, HeatmapFrame, ImageFrame, Panel, Sheet
+
+
+class LayerMapSummary(AttributionSummary):
+    """The target, its score, and the last layer that was read."""
+
+    layer: str
 
 
 def as_maps(net: Network, values: Tensor, name: str, grid: tuple[int, int] | None = None) -> Tensor:
@@ -76,12 +81,12 @@ def gradients_at(
 
 def layer_map_frame(
     question: Question,
-    frame: Frame,
+    frame: ImageFrame,
     maps: dict[str, Tensor],
     what: str,
     upsampling: str,
     **more: Tensor,
-) -> Frame:
+) -> HeatmapFrame:
     """The frame with its maps: `heatmap` is the last layer's, `arrays` has each as it is."""
     unit = "weighted activation" if what in ("Grad-CAM++", "Score-CAM") else "score"
     names = question.names(frame.activations)
@@ -113,4 +118,4 @@ def layer_map_frame(
             for i, name in enumerate(names)
         )
     quoted = {**summarize(names, frame, **more), "layer": list(maps)[-1]}
-    return replace(frame, heatmap=heatmap, arrays=maps, panels=panels, summary=quoted)
+    return frame.with_heatmap(heatmap, arrays=maps, panels=panels, summary=quoted)

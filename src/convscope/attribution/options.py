@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -35,9 +36,18 @@ OneLayer = Annotated[
 ]
 
 
+# One name or several: what a caller may write, and the tuple that the technique gets.
+if TYPE_CHECKING:
+    Names = str | Sequence[str]
+else:
+    Names = Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    ]
+
+
 Layers = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Names,
     Field(description="layers with maps, several for a strip; the last one if none is given"),
 ]
 

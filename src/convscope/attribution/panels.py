@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.attribution.question import Question
@@ -16,6 +18,13 @@ CLIP, SMOOTHED = 0.995, 4.0
 
 
 SILENT = ": zero everywhere (the score is saturated, or nothing in the photo speaks for it)"
+
+
+class AttributionSummary(TypedDict):
+    """The target and its score; of several images a list of each."""
+
+    target: str
+    score: float
 
 
 def map_panels(
@@ -46,7 +55,7 @@ def map_panels(
     return tuple(panels)
 
 
-def summarize(names: Sequence[str], frame: Frame, **more: Tensor) -> dict[str, object]:
+def summarize(names: Sequence[str], frame: Frame, **more: Tensor) -> dict[str, Any]:
     """What to quote: the target and its score, and `more` numbers, one an image."""
     assert frame.score is not None
     columns = {"score": frame.score, **more}

@@ -12,10 +12,8 @@ from convscope import tensors
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.system import batched
-from convscope.types import Target
+from convscope.types import Target, TargetLike
 from convscope.vocabulary.objectives import Objective, each, energy, logit, peak
-
-Words = str | int | Target
 
 
 @dataclass(frozen=True)
@@ -96,13 +94,13 @@ class Question:
         return score
 
 
-def ask(net: Network, image: Tensor, target: Words | Sequence[Words] | None) -> Question:
+def ask(net: Network, image: Tensor, target: TargetLike | Sequence[TargetLike] | None) -> Question:
     """The question that a technique's `image` and `target` put.
 
     Raises:
         ConvscopeError: an unknown target, or another number of targets than of images.
     """
-    if target is None or isinstance(target, Words):
+    if target is None or isinstance(target, TargetLike):
         units = (None if target is None else net.target(target),) * len(image)
     else:
         units = tuple(map(net.target, target))

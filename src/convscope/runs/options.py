@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
-from convscope.types import Target
+from convscope.types import Target, TargetLike
 
 _TARGET = (
     "what to explain: a class (tabby, 281), a layer (blocks.4), a channel (blocks.4:12) or a"
@@ -22,7 +22,7 @@ _TARGET = (
 def _target(value: object) -> object:
     """A target as a name or a number, which a saved picture can carry."""
     if isinstance(value, Target):
-        return value.word
+        return value.spec
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
         return value.__index__()
     return value
@@ -32,10 +32,6 @@ def _targets(value: object) -> object:
     return tuple(map(_target, value)) if isinstance(value, list | tuple) else _target(value)
 
 
-def _strings(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 def _absolute(path: object) -> object:
     return os.path.abspath(path) if isinstance(path, str | os.PathLike) else path
 
@@ -43,21 +39,15 @@ def _absolute(path: object) -> object:
 # What a caller may write, for type checkers; and what the validators make of it, for a technique's
 # body, the command line and a saved picture.
 if TYPE_CHECKING:
-    TargetName = str | SupportsIndex | Target | None
-    TargetNames = TargetName | Sequence[str | SupportsIndex | Target]
-    Strings = str | Sequence[str]
+    TargetName = TargetLike | None
+    TargetNames = TargetName | Sequence[TargetLike]
     IndexPath = str | os.PathLike[str]
 else:
-    TargetName = Annotated[
-        str | int | None, BeforeValidator(_target), Field(description=_TARGET)
-    ]
+    TargetName = Annotated[str | int | None, BeforeValidator(_target), Field(description=_TARGET)]
     TargetNames = Annotated[
         str | int | tuple[str | int, ...] | None,
         BeforeValidator(_targets),
         Field(description=_TARGET),
-    ]
-    Strings = Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_strings)
     ]
     IndexPath = Annotated[
         str,

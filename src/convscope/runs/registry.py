@@ -28,9 +28,15 @@ from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
 from convscope.runs import catalog, signatures
 from convscope.runs.options import check_image, check_network, validated
-from convscope.runs.result import AscentResult, GradientHeatmapResult, HeatmapResult, Result
+from convscope.runs.result import (
+    AscentResult,
+    GradientHeatmapResult,
+    HeatmapResult,
+    ImageResult,
+    Result,
+)
 from convscope.runs.run import Run
-from convscope.types import Ascent, Frame, GradientHeatmapFrame, HeatmapFrame
+from convscope.types import Ascent, Frame, GradientHeatmapFrame, HeatmapFrame, ImageFrame
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -117,6 +123,10 @@ class _Register(Protocol):
     ) -> Callable[P, Run[AscentResult[S]]]: ...
     @overload
     def __call__(
+        self, function: Callable[P, Iterator[ImageFrame[S]]]
+    ) -> Callable[P, Run[ImageResult[S]]]: ...
+    @overload
+    def __call__(
         self, function: Callable[P, Iterator[Frame[S]]]
     ) -> Callable[P, Run[Result[S]]]: ...
 
@@ -152,9 +162,7 @@ def technique(
     def register(function: Callable[..., Iterator[Frame]]) -> Callable[..., Run]:
         entry = _read(function, title, paper, url, attribution, batch, command)
         _registered[entry.name] = entry
-        catalog.add(
-            catalog.Entry(entry.name, entry.command, function.__module__, entry.summary)
-        )
+        catalog.add(catalog.Entry(entry.name, entry.command, function.__module__, entry.summary))
         return _call(entry)
 
     return cast(_Register, register)

@@ -21,6 +21,7 @@ from convscope.types import (
     Frame,
     GradientHeatmapFrame,
     HeatmapFrame,
+    ImageFrame,
     Panel,
     Summary,
 )
@@ -139,34 +140,34 @@ class Result(Generic[Summary]):
         return f'<img alt="{name}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
-class AscentResult(Result[Summary]):
+class ImageResult(Result[Summary]):
+    """A result that always has an image and a score."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def image(self) -> Array: ...
+
+        @property
+        def score(self) -> float | Array: ...
+
+
+class AscentResult(ImageResult[Summary]):
     """A result that always has an image, a gradient and a score."""
 
     if TYPE_CHECKING:
 
         @property
-        def image(self) -> Array: ...
-
-        @property
         def gradient(self) -> Array: ...
 
-        @property
-        def score(self) -> float | Array: ...
 
-
-class HeatmapResult(Result[Summary]):
+class HeatmapResult(ImageResult[Summary]):
     """A result that always has an image, a heatmap and a score."""
 
     if TYPE_CHECKING:
 
         @property
-        def image(self) -> Array: ...
-
-        @property
         def heatmap(self) -> Array: ...
-
-        @property
-        def score(self) -> float | Array: ...
 
 
 class GradientHeatmapResult(AscentResult[Summary], HeatmapResult[Summary]):
@@ -178,6 +179,7 @@ RESULTS: Mapping[type[Frame[Any]], type[Result[Any]]] = {
     GradientHeatmapFrame: GradientHeatmapResult,
     HeatmapFrame: HeatmapResult,
     Ascent: AscentResult,
+    ImageFrame: ImageResult,
     Frame: Result,
 }
 

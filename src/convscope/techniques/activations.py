@@ -8,11 +8,22 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
 from convscope.runs import technique
 from convscope.types import Bars, Frame, Grid, Picture
+
+
+class ActivationsSummary(TypedDict):
+    """Counts of channels, the fraction of silent units, and the strongest channels."""
+
+    layer: str
+    channels: int
+    dead: int
+    silent: float
+    strongest: list[int]
 
 
 @technique(
@@ -36,7 +47,7 @@ def activations(
         Field(description="stretch each map to black and white by itself, or all alike"),
     ] = "map",
     limit: Annotated[int, Field(ge=1, le=4096, description="how many channels to draw")] = 40,
-) -> Iterator[Frame]:
+) -> Iterator[Frame[ActivationsSummary]]:
     """Where each channel of a layer answers to the photo: a grid of gray maps, bright is strong.
 
     A channel that gives the same value everywhere is marked with a cross: it is dead for this

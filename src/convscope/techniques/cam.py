@@ -8,12 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convscope.attribution import BatchSize, Upsampling, as_maps, ask, layer_map_frame
+from convscope.attribution import (
+    BatchSize,
+    LayerMapSummary,
+    Upsampling,
+    as_maps,
+    ask,
+    layer_map_frame,
+)
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
 from convscope.runs import TargetNames, technique
 from convscope.system import batched
-from convscope.types import Frame
+from convscope.types import HeatmapFrame, ImageFrame
 
 
 @technique(
@@ -29,7 +36,7 @@ def cam(
     target: TargetNames = None,
     upsampling: Upsampling = "bicubic",
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[LayerMapSummary]]:
     """Where a class's evidence lies, read off the classifier's own weights.
 
     In a network that averages its last maps over the image and multiplies by one matrix, the score
@@ -64,7 +71,7 @@ def cam(
 
     done = [pair for parts in batched(len(question.inputs), batch_size, work) for _, pair in parts]
     maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
-    frame = Frame(image=question.inputs, score=scores[:, 0])
+    frame = ImageFrame(image=question.inputs, score=scores[:, 0])
     yield layer_map_frame(question, frame, {layer: maps}, "CAM", upsampling)
 
 

@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope.ascent import Goal, Recipe, climb_goals
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import Seed, technique
-from convscope.types import Frame, Grid, Target
+from convscope.types import Grid, ImageFrame, Target
 from convscope.vocabulary.objectives import Objective, l2, logit, tv
 from convscope.vocabulary.optimizers import adam, sgd
 from convscope.vocabulary.priors import (
@@ -123,6 +124,14 @@ _PRESETS: Mapping[str, Callable[[Objective, int, int | None], Recipe]] = {
 }
 
 
+class ClassImageSummary(TypedDict):
+    """The class, its score and the preset; of several classes lists of names and scores."""
+
+    target: str
+    score: float
+    preset: str
+
+
 @technique(
     title="Class image",
     paper="Simonyan, Vedaldi and Zisserman 2014; Olah, Mordvintsev and Schubert 2017",
@@ -151,7 +160,7 @@ def class_image(
         ),
     ] = None,
     seed: Seed = 0,
-) -> Iterator[Frame]:
+) -> Iterator[ImageFrame[ClassImageSummary]]:
     """An image that the network scores as high as possible for a class, climbed from noise.
 
     Several classes are climbed side by side in batches of 16. If there are several tries, the one
@@ -169,10 +178,16 @@ def class_image(
     names = [str(goal.target) for goal in goals]
     recipe = partial(_recipe, preset, steps, size, rule)
     for frame in climb_goals(net, goals, recipe, tries=tries, seed=seed):
-        assert frame.score is not None
         lists = {"target": names, "score": frame.score.tolist()}
         summary = {k: v[0] for k, v in lists.items()} if len(names) == 1 else lists
         yield replace(frame, summary={**summary, "preset": preset})
+
+
+class LadderSummary(TypedDict):
+    """The class, and the score of each preset's image."""
+
+    target: str
+    score: dict[str, float]
 
 
 @technique(
@@ -187,7 +202,7 @@ def ladder(
     steps: Steps = None,
     size: Size = None,
     seed: Seed = 0,
-) -> Iterator[Frame]:
+) -> Iterator[ImageFrame[LadderSummary]]:
     """Images of one class by five published methods, side by side from 2014 to 2023.
 
     Each preset of `class_image` draws the same class with the same seed. The number below an image
@@ -201,12 +216,10 @@ def ladder(
     score = torch.full((len(recipes),), torch.nan)
     for i, recipe in enumerate(recipes):
         for frame in climb_goals(net, [goal], recipe, seed=seed):
-            assert frame.image is not None
-            assert frame.score is not None
             tiles, score = tiles.clone(), score.clone()
             tiles[i], score[i] = frame.image[0], frame.score[0]
             scores = dict(zip(_PRESETS, score.tolist(), strict=True))
-            yield Frame(
+            yield ImageFrame(
                 panels=(_ladder_grid(goal.target, tiles, scores),),
                 step=sum(lengths[:i]) + frame.step,
                 steps=sum(lengths),

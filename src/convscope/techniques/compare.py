@@ -9,12 +9,21 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import registry, technique
 from convscope.trust import attribute, over_photo, similarity
 from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet
+
+
+class CompareSummary(TypedDict):
+    """The targets; by method, how alike its maps are, or why it gives none."""
+
+    targets: list[str]
+    alike: dict[str, float]
+    refused: dict[str, str]
 
 
 @technique(
@@ -42,7 +51,7 @@ def compare(
         tuple[str | int, ...],
         Field(max_length=24, description="one a row; the two top classes if none is given"),
     ] = (),
-) -> Iterator[Frame]:
+) -> Iterator[Frame[CompareSummary]]:
     """What several methods say about several targets, in one picture.
 
     Down a column the colors mean the same numbers, so what looks stronger is stronger; from one

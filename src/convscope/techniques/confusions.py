@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope.collection import Index, index_of, precision
 from convscope.errors import ConvscopeError
@@ -26,6 +27,31 @@ NEIGHBORS = 5
 
 
 WORST = 12  # classes that are drawn with their share of right answers
+
+
+class Confusion(TypedDict):
+    """How many images of one label were taken for another."""
+
+    label: str
+    taken_for: str
+    images: int
+
+
+class ConfusionsSummary(TypedDict):
+    """Counts, accuracies, and the confused pairs, the most frequent first.
+
+    `right` is the accuracy by label, `precision_at_5` how often the five nearest images have the
+    same label, by embeddings, by pixels and by chance.
+    """
+
+    by: str
+    images: int
+    labels: int
+    accuracy: float
+    confused: list[Confusion]
+    right: dict[str, float]
+    precision_at_5: dict[str, float]
+    top5_accuracy: NotRequired[float]
 
 
 @technique(
@@ -46,7 +72,7 @@ def confusions(
     ] = None,
     limit: Annotated[int, Field(ge=1, le=200, description="pairs that are drawn at most")] = 8,
     count: Annotated[int, Field(ge=1, le=20, description="images of each side of a pair")] = 4,
-) -> Iterator[Frame]:
+) -> Iterator[Frame[ConfusionsSummary]]:
     """Which classes of a labeled collection are taken for which others.
 
     An image's label is the name of the folder that it lies in. A row is a pair: left images of one
@@ -92,17 +118,17 @@ def confusions(
         "labels": len(labels),
         "accuracy": sum(right) / len(right),
         "confused": [
-            {"label": one, "taken for": other, "images": len(rows)} for one, other, rows in pairs
+            {"label": one, "taken_for": other, "images": len(rows)} for one, other, rows in pairs
         ],
         "right": shares,
-        f"precision@{NEIGHBORS}": {
+        "precision_at_5": {
             "embeddings": by_embedding,
             "pixels": by_pixel,
             "chance": chance,
         },
     }
     if by == "network":
-        summary["accuracy of five"] = sum(answer.among for answer in answers) / len(answers)
+        summary["top5_accuracy"] = sum(answer.among for answer in answers) / len(answers)
     bars = Bars(
         tuple(worst),
         tuple(shares[label] for label in worst),

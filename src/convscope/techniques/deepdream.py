@@ -13,6 +13,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import Recipe, climb
@@ -20,7 +21,7 @@ from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import PRE, Network, default_layers
 from convscope.runs import Seed, check_image, technique
-from convscope.types import Ascent, Frame, Picture
+from convscope.types import Ascent, Picture
 from convscope.vocabulary.objectives import (
     Objective,
     as_layer,
@@ -81,6 +82,14 @@ Tile = Annotated[
 ]
 
 
+class DeepDreamSummary(TypedDict):
+    """The layers, the octave, and the score of each image."""
+
+    layer: str
+    octave: int
+    score: list[float]
+
+
 @technique(
     title="DeepDream",
     paper="Mordvintsev, Olah and Tyka 2015",
@@ -127,7 +136,7 @@ def deepdream(
     frames: Frames = 1,
     tile: Tile = None,
     seed: Seed = 0,
-) -> Iterator[Frame]:
+) -> Iterator[Ascent[DeepDreamSummary]]:
     """A photograph, changed until a layer responds more strongly to what it found there.
 
     The climb starts on a small version of the photograph and continues on larger ones up to its own
@@ -197,7 +206,7 @@ def _zoom(dream: _Dream, frame: Ascent, octave: int, steps: int, count: int) -> 
         yield frame
 
 
-def _labeled(frame: Ascent, step: int, steps: int, names: tuple[str, ...], octave: int) -> Frame:
+def _labeled(frame: Ascent, step: int, steps: int, names: Sequence[str], octave: int) -> Ascent:
     name = ", ".join(names)
     return replace(
         frame,

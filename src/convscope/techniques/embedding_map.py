@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from convscope.collection import (
     at_random,
@@ -24,6 +25,17 @@ from convscope.runs import IndexPath, Seed, technique
 from convscope.types import Frame, Mosaic
 
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "isomap": "Isomap", "umap": "UMAP"}
+
+
+class EmbeddingMapSummary(TypedDict):
+    """How the layout was made, how faithful it is, and how many images it was fitted to."""
+
+    images: int
+    method: str
+    trustworthiness: float
+    recall: float
+    laid_out: int
+    notes: list[str]
 
 
 @technique(
@@ -66,7 +78,7 @@ def embedding_map(
         int, Field(ge=1, le=200, description="cells a side where show is nearest")
     ] = 30,
     seed: Seed = 0,
-) -> Iterator[Frame]:
+) -> Iterator[Frame[EmbeddingMapSummary]]:
     """A collection laid out so that images with like embeddings lie beside each other.
 
     Of embeddings the fifty directions in which they vary most are laid out, by t-SNE from the first two
@@ -107,7 +119,7 @@ def embedding_map(
             "method": made.method,
             "trustworthiness": made.trustworthiness,
             "recall": made.recall,
-            "laid out": made.embedded,
+            "laid_out": made.embedded,
             "notes": notes,
         },
     )

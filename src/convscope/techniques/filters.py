@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, default_layers, receptive_field_crop
@@ -19,6 +20,15 @@ NEAR_ZERO = 0.01
 
 
 SMALL = 11  # pixels a side: the first filters of the network that made them famous
+
+
+class FiltersSummary(TypedDict):
+    """The layer, its number of filters, and what was measured of them."""
+
+    layer: str
+    filters: int
+    near_zero: NotRequired[float]
+    size: NotRequired[list[int]]
 
 
 @technique(
@@ -45,7 +55,7 @@ def filters(
         Field(description="stretch each filter to black and white by itself, or all alike"),
     ] = "filter",
     limit: Annotated[int, Field(ge=1, le=4096, description="how many filters to draw")] = 64,
-) -> Iterator[Frame]:
+) -> Iterator[Frame[FiltersSummary]]:
     """What the weights of a convolution look like: the first layer in color, deeper ones in gray.
 
     The first layer's filters meet the pixels themselves, so each is a small color image. A deeper

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convscope.attribution import (
     BatchSize,
+    LayerMapSummary,
     Layers,
     Tokens,
     Upsampling,
@@ -23,7 +24,7 @@ from convscope.attribution import (
 from convscope.network import Network, default_layers
 from convscope.runs import TargetNames, technique
 from convscope.system import batched
-from convscope.types import Frame
+from convscope.types import HeatmapFrame, ImageFrame, TargetLike
 
 Weigh = Callable[[Tensor, Tensor], Tensor]
 
@@ -46,7 +47,7 @@ def gradcam(
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[LayerMapSummary]]:
     """Where in the photo the last layer finds what speaks for the target.
 
     Each channel of the layer is weighted by how much the score grows with it, on average over
@@ -78,7 +79,7 @@ def gradcam_plus_plus(
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[LayerMapSummary]]:
     """Grad-CAM that does not forget the second of two things of a kind.
 
     Where a class shows in several places, their gradients do not average out: each place is
@@ -113,7 +114,7 @@ def layercam(
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[LayerMapSummary]]:
     """Where a layer speaks for the target, place by place: fine maps from early layers too.
 
     Every unit is weighted by its own gradient, where that is positive, instead of by its channel's
@@ -131,14 +132,14 @@ def layercam(
 def _gradient_cam(
     net: Network,
     image: Tensor,
-    target: str | int | tuple[str | int, ...] | None,
-    layers: tuple[str, ...],
+    target: TargetLike | Sequence[TargetLike] | None,
+    layers: str | Sequence[str],
     weigh: Weigh,
     what: str,
     upsampling: str,
     tokens: tuple[int, int] | None,
     batch_size: int,
-) -> Frame:
+) -> HeatmapFrame:
     """The maps that `weigh` makes of a layer's values (N, C, h, w) and the score's gradients."""
     question = ask(net, image, target)
     names = list(layers) or default_layers.last_maps(net)
@@ -161,7 +162,7 @@ def _gradient_cam(
         # whose other tokens do.
         names = [n for n in names if any(found[n].any() for found, *_ in done)][-1:] or names[-1:]
     maps = {name: torch.cat([found[name] for found, *_ in done]) for name in names}
-    frame = Frame(image=question.inputs, score=torch.cat([score for _, score, _ in done]))
+    frame = ImageFrame(image=question.inputs, score=torch.cat([score for _, score, _ in done]))
     output = torch.cat([output for *_, output in done])
     return layer_map_frame(
         question, replace(frame, activations={"": output}), maps, what, upsampling

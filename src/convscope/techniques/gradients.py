@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.attribution import (
     BASELINES,
+    AttributionSummary,
     Baseline,
     BatchSize,
     Colors,
@@ -40,13 +42,42 @@ from convscope.network import (
     strongest_units,
 )
 from convscope.runs import Seed, TargetNames, technique
-from convscope.types import Ascent, Frame, Grid, Panel, Picture, SignedPicture, Target
+from convscope.types import (
+    Ascent,
+    GradientHeatmapFrame,
+    Grid,
+    Panel,
+    Picture,
+    SignedPicture,
+    Target,
+)
 
 LABELS = {
     "max": "|change of score| per pixel",
     "absolute": "|change of score| per pixel",
     "signed": "change of score per pixel",
 }
+
+
+class GradientSummary(AttributionSummary):
+    """The target, its score, and the largest |value| of the gradient."""
+
+    steepest: float
+
+
+class IntegratedSummary(GradientSummary):
+    """The same, and by how much the map's sum misses the difference of the scores."""
+
+    gap: float
+
+
+class ReadBackSummary(TypedDict):
+    """The target, with its score or, of a whole layer, with the channels that were read back."""
+
+    target: str
+    score: NotRequired[float]
+    steepest: NotRequired[float]
+    channels: NotRequired[list[int]]
 
 
 @technique(
@@ -62,7 +93,7 @@ def saliency(
     target: TargetNames = None,
     colors: Colors = "max",
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[GradientHeatmapFrame[GradientSummary]]:
     """Which pixels, changed a little, change the score most.
 
     The map is the largest absolute value over the colors of the gradient of the score by each
@@ -90,7 +121,7 @@ def smoothgrad(
     colors: Colors = "max",
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[GradientHeatmapFrame[GradientSummary]]:
     """The saliency map without its flicker, as the mean gradient over noisy copies of the photo.
 
     A gradient says what happens next to one image only, and jumps from pixel to pixel. What is left
@@ -119,7 +150,7 @@ def input_x_gradient(
         Baseline, Field(description=f"what counts as nothing at a pixel: {BASELINES}")
     ] = "mean",
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[GradientHeatmapFrame[GradientSummary]]:
     """How much each pixel adds to the score, as if the network were linear.
 
     The gradient at a pixel times how far the pixel is from the baseline, summed over colors: red
@@ -152,7 +183,7 @@ def integrated_gradients(
         int, Field(ge=1, le=1024, description="images on the way from the baseline to the photo")
     ] = 50,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[GradientHeatmapFrame[IntegratedSummary]]:
     """How much each pixel adds to the score on the way from an image that says nothing.
 
     The gradient is averaged over images between the baseline and the photo (Gauss-Legendre points)
@@ -192,7 +223,7 @@ def guided_backprop(
     noise: Noise = 0.08,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[Ascent[ReadBackSummary]]:
     """What in the photo excites the target, following only what excites: a crisp picture of parts.
 
     On the way back every ReLU lets a gradient pass where it is positive and the unit was active.
@@ -224,7 +255,7 @@ def deconvnet(
     noise: Noise = 0.08,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[Ascent[ReadBackSummary]]:
     """What in the photo excites a unit, read back by a network that runs in reverse.
 
     On the way back every ReLU acts on the gradient itself: positive values pass, whatever the unit
@@ -245,7 +276,7 @@ def _mapped(
     colors: str,
     unit: str = "",
     **more: Tensor,
-) -> Frame:
+) -> GradientHeatmapFrame:
     """The frame with its map, pictures and figures."""
     names = question.names(frame.activations)
     captions = [f"{what} of {name}" for name in names]
@@ -255,12 +286,12 @@ def _mapped(
     )
     steepest = frame.gradient.abs().flatten(1).amax(1)
     quoted = summarize(names, frame, steepest=steepest, **more)
-    return replace(frame, heatmap=heatmap, panels=panels, summary=quoted)
+    return frame.with_heatmap(heatmap, panels=panels, summary=quoted)
 
 
 def _read_back(
     question: Question, rule: str, samples: int, noise: float, seed: int, batch_size: int
-) -> Iterator[Frame]:
+) -> Iterator[Ascent]:
     """The picture that guided and deconv share."""
     question = question if samples == 1 else question.settled()
     unit = question.units[0]
@@ -292,7 +323,7 @@ def _sheet(
     seed: int,
     batch_size: int,
     limit: int = 9,
-) -> Iterator[Frame]:
+) -> Iterator[Ascent]:
     """Of a layer, the channels that this photo excites most, each read back from its strongest
     unit, beside the patch of the photo that the unit sees."""
     net, inputs = question.net, question.inputs

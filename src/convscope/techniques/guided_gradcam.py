@@ -11,6 +11,7 @@ from torch import Tensor
 from convscope.attribution import (
     SILENT,
     BatchSize,
+    LayerMapSummary,
     Noise,
     OneLayer,
     Samples,
@@ -27,7 +28,7 @@ from convscope.attribution import (
 from convscope.network import Network, default_layers
 from convscope.runs import Seed, TargetNames, technique
 from convscope.system import batched
-from convscope.types import Ascent, Frame, Panel, Picture, SignedPicture
+from convscope.types import Ascent, Panel, Picture, SignedPicture
 from convscope.vocabulary.rules import guided
 
 
@@ -49,7 +50,7 @@ def guided_gradcam(
     tokens: Tokens = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[Ascent[LayerMapSummary]]:
     """The crisp details of guided backpropagation, where Grad-CAM finds the target.
 
     The product of both: the one shows parts but hardly which class they are for, the other which

@@ -9,6 +9,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.attribution import BatchSize, Noise, Samples, ask, over_copies
@@ -22,9 +23,16 @@ from convscope.network import (
     strongest_units,
 )
 from convscope.runs import Seed, technique
-from convscope.types import Frame, Grid, Picture, Target
+from convscope.types import Grid, ImageFrame, Picture, Target
 
 RULES = ("plain", "deconv", "guided")
+
+
+class IntermediateSummary(TypedDict):
+    """The units, and their activations."""
+
+    units: list[str]
+    scores: list[float]
 
 
 @technique(
@@ -49,7 +57,7 @@ def intermediate(
     noise: Noise = 0.08,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[ImageFrame[IntermediateSummary]]:
     """Which pixels drive a unit in the middle, by three ways back: plain, deconv and guided.
 
     A row is a unit: the patch of the photo that it sees, then its gradient in that patch, as it
@@ -86,7 +94,7 @@ def intermediate(
         high=1.0,
         tile_inches=2.0 if len(units) == 1 else None,
     )
-    yield Frame(
+    yield ImageFrame(
         panels=(Picture(question.photo[0], "what the network saw", net.box(question.photo)), grid),
         image=question.inputs,
         score=frame.score,

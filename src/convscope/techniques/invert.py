@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import Recipe, climb
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, token_grid
 from convscope.runs import Seed, technique
-from convscope.types import Curves, Frame, Grid, Panel
+from convscope.types import Curves, Grid, ImageFrame, Panel
 from convscope.vocabulary.objectives import Objective, caricature, match, power, tv
 from convscope.vocabulary.optimizers import adam, lbfgs
 from convscope.vocabulary.priors import Prior, clamp, random_affine
@@ -30,6 +31,16 @@ LOOKS = 20
 
 # With more pixels than these from one place of a embedding to the next, much else has the same embedding.
 COARSE = 24
+
+
+class InvertSummary(TypedDict):
+    """Of each layer that is done, the numbers of its images."""
+
+    layers: list[str]
+    errors: NotRequired[list[list[float]]]
+    root_errors: NotRequired[list[list[float]]]
+    caricatures: NotRequired[list[list[float]]]
+    correlations: list[list[float]]
 
 
 @technique(
@@ -68,7 +79,7 @@ def invert(
         float, Field(ge=0, le=1e6, description="factor of the priors, which grow with depth")
     ] = 1.0,
     seed: Seed = 0,
-) -> Iterator[Frame]:
+) -> Iterator[ImageFrame[InvertSummary]]:
     """What a layer still knows of the photo: an image climbed from noise until its embedding matches.
 
     The error is |embedding of the image - embedding of the photo|^2 / |embedding of the photo|^2 of the image as
@@ -109,12 +120,12 @@ def invert(
                     scores.append(bound.read(net, frame.image)[1])
                 correlations.append(_correlation(frame.image, seen))
             measured = _summary(names, goal, scores, correlations)
-            yield Frame(
+            yield ImageFrame(
                 panels=_panels(names, seen, images, measured),
                 step=before + frame.step,
                 steps=total,
                 image=torch.cat(images),
-                score=torch.cat(scores) if scores else None,
+                score=torch.cat(scores) if scores else frame.score.new_full((count,), torch.nan),
                 summary=measured,
             )
         before += recipe.steps

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.collection import (
@@ -29,6 +30,31 @@ from convscope.runs import IndexPath, technique
 from convscope.types import Frame, Grid
 
 COPIES = 16  # looked at beyond those asked for, in case some are the same image
+
+
+class Neighbor(TypedDict):
+    """An image of the collection: its number, its file, its label or prediction, its distance."""
+
+    image: int
+    path: str
+    label: str | None
+    prediction: str
+    distance: float
+
+
+class NeighborsSummary(TypedDict):
+    """The nearest images by embedding and by pixels; of several photographs a list for each.
+
+    An approximate search has its recall and the seconds that it took to build.
+    """
+
+    images: int
+    metric: str
+    search: str
+    embedding: list[Neighbor]
+    pixels: NotRequired[list[Neighbor]]
+    recall_at_10: NotRequired[float]
+    build_seconds: NotRequired[float]
 
 
 @technique(
@@ -60,7 +86,7 @@ def neighbors(
             " with search lance"
         ),
     ] = None,
-) -> Iterator[Frame]:
+) -> Iterator[Frame[NeighborsSummary]]:
     """Which images of a collection are nearest to a photograph, by its embedding and by its pixels.
 
     The embedding is what the network reads its classes off; pixels are compared as the network sees
@@ -86,7 +112,7 @@ def neighbors(
 
     else:
         built = _built(found, search, metric)
-        summary |= {"recall@10": built.recall, "built in seconds": round(built.seconds, 1)}
+        summary |= {"recall_at_10": built.recall, "build_seconds": round(built.seconds, 1)}
 
         def by_embedding(n: int) -> Neighbors:
             if isinstance(built, Lance):

@@ -9,17 +9,26 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from convscope.ascent import BATCH, Goal, Recipe, climb_goals, score
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, default_layers
 from convscope.runs import Seed, technique
-from convscope.types import Frame, Grid, Picture, Target
+from convscope.types import Grid, ImageFrame, Picture, Target
 from convscope.vocabulary import objectives
 from convscope.vocabulary.objectives import Objective, activation, as_layer, tv
 from convscope.vocabulary.optimizers import adam
 from convscope.vocabulary.priors import random_affine
 from convscope.vocabulary.starts import fourier
+
+
+class NeuronImageSummary(TypedDict):
+    """The units, one an image, what the images make of them, and which units are dead."""
+
+    target: list[str]
+    activation: list[float]
+    dead: list[str]
 
 
 @technique(
@@ -62,7 +71,7 @@ def neuron_image(
         Field(ge=0, le=1e6, description="weight of the differences between images of one channel"),
     ] = 4.0,
     seed: Seed = 0,
-) -> Iterator[Frame]:
+) -> Iterator[ImageFrame[NeuronImageSummary]]:
     """An image that excites a channel or a neuron as much as possible, climbed from noise.
 
     The objective is the mean of a channel's feature map, or the value of one neuron, before the
@@ -119,11 +128,9 @@ def _recipe(
 
 
 def _labeled(
-    frame: Frame, wanted: Sequence[tuple[Target, float]], dead: frozenset[int], columns: int
-) -> Frame:
+    frame: ImageFrame, wanted: Sequence[tuple[Target, float]], dead: frozenset[int], columns: int
+) -> ImageFrame:
     """A frame with the name and the activation of each image."""
-    assert frame.image is not None
-    assert frame.score is not None
     names = [str(unit) for unit, _ in wanted]
     values = [sign * v for (_, sign), v in zip(wanted, frame.score.tolist(), strict=True)]
     summary = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
@@ -142,7 +149,7 @@ def _labeled(
 
 
 def _dead(
-    net: Network, wanted: Sequence[tuple[Target, float]], frame: Frame, seed: int
+    net: Network, wanted: Sequence[tuple[Target, float]], frame: ImageFrame, seed: int
 ) -> frozenset[int]:
     """Images in the last frame whose unit gives noise the same value as the climbed image.
 
@@ -153,7 +160,6 @@ def _dead(
     """
     if frame.step < frame.steps:
         return frozenset()
-    assert frame.image is not None
     noise = torch.rand(frame.image.shape, generator=torch.Generator().manual_seed(seed))
     goals = [Goal(unit, activation(unit)) for unit, _ in wanted]
     of_noise, of_images = (score(net, goals, x.to(frame.image)) for x in (noise, frame.image))

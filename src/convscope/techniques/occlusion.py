@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from convscope.attribution import (
     BASELINES,
+    AttributionSummary,
     Baseline,
     BatchSize,
     Question,
@@ -26,9 +27,23 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import Seed, TargetNames, technique
 from convscope.system import batched
-from convscope.types import Frame, Grid
+from convscope.types import Grid, HeatmapFrame
 
 HidesWith = Annotated[Baseline, Field(description=f"what a hidden part shows: {BASELINES}")]
+
+
+class OcclusionSummary(AttributionSummary):
+    """The target, its score, and the extremes of the map."""
+
+    highest: float
+    lowest: float
+
+
+class RandomOcclusionSummary(AttributionSummary):
+    """The target, its score, how many masks, and with what fraction the class stayed on top."""
+
+    masks: int
+    kept: NotRequired[float]
 
 
 @technique(
@@ -55,7 +70,7 @@ def occlusion(
     ] = "drop",
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[OcclusionSummary]]:
     """How much the score falls when a square hides each part of the photo.
 
     A square slides over what the network sees, and the score is read at every position; at each
@@ -134,7 +149,7 @@ def random_occlusion(
     ] = "probability",
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[RandomOcclusionSummary]]:
     """What hiding random parts of the photo does to the score, and what it can do without.
 
     The map shows at each pixel the mean score while the pixel is visible less the mean score while
@@ -193,7 +208,7 @@ def random_occlusion(
             )
             caption = f"{score} of {name} highest (above) and lowest (below), and what is on top"
             panels.append(Grid(torch.stack(tiles), caption, 4, captions, low=0.0, high=1.0))
-        frame = Frame(image=inputs, heatmap=heatmap, score=whole, arrays=arrays)
+        frame = HeatmapFrame(image=inputs, heatmap=heatmap, score=whole, arrays=arrays)
         quoted = {**summarize([name], frame), "masks": ended}
         if "kept" in arrays:
             quoted["kept"] = float(arrays["kept"].float().mean())
@@ -274,12 +289,12 @@ def _occluded(
     score: str,
     step: int,
     steps: int,
-) -> Frame:
+) -> HeatmapFrame:
     names = question.names({})
     drop = score == "drop"
     what = "fall of the score" if drop else score
     captions = [f"{what} of {name} where hidden" for name in names]
-    frame = Frame(
+    frame = HeatmapFrame(
         image=question.inputs,
         heatmap=found,
         score=scores,

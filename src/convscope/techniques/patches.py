@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from skimage.measure import label, regionprops
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.attribution import Question, gradient
@@ -48,6 +49,24 @@ _ENDS: dict[str, tuple[str, ...]] = {
     "negative": ("least",),
     "both": ("most", "least"),
 }
+
+
+class Patch(TypedDict):
+    """An image, the value of the unit there, and the patch (top, left, height, width in pixels)."""
+
+    image: int
+    path: str
+    value: float
+    unit: str
+    box: list[float]
+
+
+class PatchesSummary(TypedDict):
+    """The patches of each row, by its name, and the units that are dead."""
+
+    images: int
+    patches: dict[str, list[Patch]]
+    dead: list[str]
 
 
 @technique(
@@ -88,7 +107,7 @@ def patches(
     limit: Annotated[
         int, Field(ge=1, le=4096, description="at most so many channels of a layer")
     ] = 10,
-) -> Iterator[Frame]:
+) -> Iterator[Frame[PatchesSummary]]:
     """What of a collection of photographs excites a channel most, cut out where it does.
 
     A row is a channel, its strongest images first, each at its strongest place, and no image twice.

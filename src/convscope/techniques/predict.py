@@ -7,10 +7,25 @@ from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope.network import Network
 from convscope.runs import technique
 from convscope.types import Bars, Frame, Panel, Picture
+
+
+class PredictedClass(TypedDict):
+    """One class: its name, its probability and its number."""
+
+    label: str
+    probability: float
+    index: int
+
+
+class PredictSummary(TypedDict):
+    """The likeliest classes; of several images a list for each."""
+
+    predictions: list[PredictedClass]
 
 
 @technique(
@@ -23,7 +38,7 @@ def predict(
     image: Tensor,
     *,
     top: Annotated[int, Field(ge=1, le=100, description="how many classes to show")] = 5,
-) -> Iterator[Frame]:
+) -> Iterator[Frame[PredictSummary]]:
     """What the network says the photo shows, with the probability of each class.
 
     Probabilities are the softmax of the logits over all classes that the network knows, so they

@@ -14,6 +14,7 @@ from convscope.attribution import (
     BASELINES,
     Baseline,
     BatchSize,
+    LayerMapSummary,
     OneLayer,
     Question,
     Tokens,
@@ -26,7 +27,13 @@ from convscope.attribution import (
 from convscope.network import Network, default_layers
 from convscope.runs import TargetNames, technique
 from convscope.system import batched
-from convscope.types import Frame
+from convscope.types import HeatmapFrame, ImageFrame
+
+
+class ScoreCamSummary(LayerMapSummary):
+    """The target, its score, the layer that was read, and the score of the baseline alone."""
+
+    baseline_score: float
 
 
 @technique(
@@ -47,7 +54,7 @@ def scorecam(
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[ScoreCamSummary]]:
     """Which of a layer's maps, each laid over the photo as a mask, keep the score up.
 
     Every channel's map hides the photo where it is dark; how much more the network then says for
@@ -84,7 +91,7 @@ def scorecam(
                 increases[channels[part]] = value - bases[i]
             found = found.clone()
             found[i] = torch.einsum("c,chw->hw", increases.softmax(0), maps[i]).relu()
-            frame = Frame(image=question.inputs, score=scores, step=step, steps=steps)
+            frame = ImageFrame(image=question.inputs, score=scores, step=step, steps=steps)
             yield layer_map_frame(
                 question, frame, {name: found}, "Score-CAM", upsampling, baseline_score=bases
             )

@@ -14,12 +14,12 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope.attribution import Question, ask, summarize
+from convscope.attribution import AttributionSummary, Question, ask, summarize
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import Seed, TargetName, registry, technique
 from convscope.trust import attribute
-from convscope.types import Array, Frame, HeatMap, Panel, Picture
+from convscope.types import Array, HeatMap, HeatmapFrame, Panel, Picture
 
 LARGEST = 640  # pixels on which GrabCut runs, of the photo's longer side
 
@@ -28,6 +28,12 @@ SMALLEST = 0.01  # part of the object's pixels: smaller crumbs are dropped, smal
 
 
 OUTLINE = (1.0, 0.85, 0.1)
+
+
+class SegmentSummary(AttributionSummary):
+    """The target, its score, and the fraction of the photograph that was cut out."""
+
+    fraction: float
 
 
 @technique(
@@ -57,7 +63,7 @@ def segment(
         Field(description="all steps, or only the cut-out with transparency, or only the mask"),
     ] = "all",
     seed: Seed = 0,
-) -> Iterator[Frame]:
+) -> Iterator[HeatmapFrame[SegmentSummary]]:
     """Cuts the object out of the photo, though the network never learned what an outline is.
 
     Attribution maps say where the object is: the top twentieth of their mean rank is surely object,
@@ -91,13 +97,14 @@ def segment(
         )
     else:
         panels = (Picture(cutout if show == "cutout" else inside[None]),)
-    frame = Frame(
+    frame = HeatmapFrame(
+        image=question.inputs,
         heatmap=ranks[None],
         score=score,
         panels=panels,
         arrays={"mask": mask[None], "cutout": cutout[None]},
     )
-    quoted = {**summarize([name], frame), "part of the photo": float(inside.mean())}
+    quoted = {**summarize([name], frame), "fraction": float(inside.mean())}
     yield replace(frame, summary=quoted)
 
 

@@ -153,7 +153,7 @@ def _which_pixels(name: str, other: str, full: bool, seed: int) -> Iterator[Chap
         "The object cut out, by a network that was never shown an outline: the maps say which"
         " pixels surely belong to it and which surely do not, and their colors do the rest.",
         {**about, "seed": seed},
-        lambda f: {"part of the photograph": percent(f["part of the photo"])},
+        lambda f: {"part of the photograph": percent(f["fraction"])},
     )
     methods = (
         "smoothgrad", "input_x_gradient", "integrated_gradients", "cam", "gradcam_plus_plus",

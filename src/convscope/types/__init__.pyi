@@ -4,6 +4,7 @@ from .frames import Ascent as Ascent
 from .frames import Frame as Frame
 from .frames import GradientHeatmapFrame as GradientHeatmapFrame
 from .frames import HeatmapFrame as HeatmapFrame
+from .frames import ImageFrame as ImageFrame
 from .frames import Summary as Summary
 from .panels import Bars as Bars
 from .panels import Curves as Curves
@@ -20,3 +21,4 @@ from .targets import Box as Box
 from .targets import Layer as Layer
 from .targets import Prediction as Prediction
 from .targets import Target as Target
+from .targets import TargetLike as TargetLike

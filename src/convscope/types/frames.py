@@ -48,26 +48,38 @@ class Frame(Generic[Summary]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ascent(Frame[Summary]):
+class ImageFrame(Frame[Summary]):
+    """A frame that always has an image and a score."""
+
+    image: Tensor
+    score: Tensor
+
+    def with_heatmap(self, heatmap: Tensor, **changes: Any) -> HeatmapFrame:
+        """The frame with a heatmap (N, H, W), and with other changes of its fields."""
+        return HeatmapFrame(**{**vars(self), "heatmap": heatmap, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ascent(ImageFrame[Summary]):
     """A frame that always has an image, a gradient and a score, as every step of a climb has.
 
     Attributes:
         scores: (step, N), the scores of all steps so far.
     """
 
-    image: Tensor
     gradient: Tensor
-    score: Tensor
     scores: Tensor | None = None
+
+    def with_heatmap(self, heatmap: Tensor, **changes: Any) -> GradientHeatmapFrame:
+        """The frame with a heatmap (N, H, W), and with other changes of its fields."""
+        return GradientHeatmapFrame(**{**vars(self), "heatmap": heatmap, **changes})
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeatmapFrame(Frame[Summary]):
+class HeatmapFrame(ImageFrame[Summary]):
     """A frame that always has an image, a heatmap and a score, as most attributions have."""
 
-    image: Tensor
     heatmap: Tensor
-    score: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 
 class Prediction(NamedTuple):
@@ -40,6 +40,10 @@ class Target:
         A class is given by its number, because two classes may have the same label.
         """
         return str(self) if self.label is None or self.channel is None else self.channel
+
+
+# What names a target: "tabby", "blocks.4:12", 281, or a `Target`.
+TargetLike = str | SupportsIndex | Target
 
 
 @dataclass(frozen=True)
