@@ -25,6 +25,7 @@ check: .venv/developing
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/python docs/_ext/typecheck.py
 
 docs: .venv/developing
 	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html

@@ -27,6 +27,7 @@ cs.class_image(net, target=("flamingo", "volcano", "golden retriever"))
 # Anyone can choose classes that come out well. These twenty were drawn by chance, with a seed that
 # was fixed before any of them was looked at, and are shown as they came:
 
+import numpy as np
 import torch
 
 drawn = torch.randperm(1000, generator=torch.Generator().manual_seed(0))[:20].tolist()
@@ -40,7 +41,7 @@ twenty
 other = cs.load("efficientnet_lite1")
 
 
-def named(result):
+def named(result: cs.ImageResult) -> tuple[int, int]:
     """How many of the images the other network names, first and among its first five."""
     images = torch.from_numpy(result.image).permute(0, 3, 1, 2)
     order = other.logits(images).argsort(1, descending=True)
@@ -56,7 +57,7 @@ print("first, among the first five, of 20:", *named(twenty))
 
 oldest = cs.class_image(net, target=tuple(drawn), preset="simonyan").result()
 print("first, among the first five, of 20:", *named(oldest))
-print("mean score:", oldest.score.mean(), "against", twenty.score.mean())
+print("mean score:", np.mean(oldest.score), "against", np.mean(twenty.score))
 
 # %%
 # The ways between the two are on the page of the :doc:`ladder <plot_ladder>`. The last of them,

@@ -39,5 +39,5 @@ import numpy as np
 
 coffee = cs.open_image("sample:coffee")
 two = [cs.deconvnet(net, photo, target="tabby").result() for photo in (cat, coffee)]
-print(f"correlation {np.corrcoef(*(one.gradient.ravel() for one in two))[0, 1]:.2f}")
+print(f"correlation {np.corrcoef([one.gradient.ravel() for one in two])[0, 1]:.2f}")
 two

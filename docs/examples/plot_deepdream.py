@@ -52,10 +52,10 @@ cs.deepdream(net, cat, layer=("blocks.3.2.bn1.pre", "blocks.5.0.bn1.pre*2"))
 # eye, and the table fur. Left the guide, right the dream:
 
 from PIL import Image
-from skimage.data import chelsea
 
+guide = Image.fromarray((255 * cat[0].permute(1, 2, 0)).round().byte().numpy())
 guided = cs.deepdream(net, coffee, guide="sample:chelsea").result().picture
-[picture.resize((390, 260)) for picture in (Image.fromarray(chelsea()), guided)]
+[picture.resize((390, 260)) for picture in (guide, guided)]
 
 # %%
 # And an endless zoom: dream, enlarge by 5 %, dream on. Every tenth of 31 pictures, from what the

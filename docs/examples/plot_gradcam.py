@@ -30,8 +30,8 @@ astronaut = cs.open_image("sample:astronaut")
 # %%
 # Each target has its own place, even the space shuttle, which the network finds improbable:
 
-ranked = [one.label for one in net.predict(astronaut, top=net.num_classes)]
-print(f"number {ranked.index('space shuttle') + 1} of {net.num_classes}")
+ranked = [one.label for one in net.predict(astronaut, top=1000)]
+print(f"number {ranked.index('space shuttle') + 1} of {len(ranked)}")
 
 # %%
 # A thin object in the layer's own positions. The strongest ones lie left and right of the rocket,

@@ -47,4 +47,4 @@ import numpy as np
 for run in (cs.gradcam_plus_plus, cs.gradcam):
     names = ("space shuttle", "football helmet")
     maps = [run(net, astronaut, target=name).result().heatmap.ravel() for name in names]
-    print(f"{run.__name__}: correlation {np.corrcoef(*maps)[0, 1]:.2f}")
+    print(f"{run.__name__}: correlation {np.corrcoef(maps)[0, 1]:.2f}")

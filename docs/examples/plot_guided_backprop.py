@@ -44,5 +44,5 @@ import numpy as np
 
 coffee = cs.open_image("sample:coffee")
 two = [cs.guided_backprop(net, coffee, target=name).result() for name in ("espresso", "ladle")]
-print(f"correlation {np.corrcoef(*(one.gradient.ravel() for one in two))[0, 1]:.2f}")
+print(f"correlation {np.corrcoef([one.gradient.ravel() for one in two])[0, 1]:.2f}")
 two

@@ -36,4 +36,4 @@ import numpy as np
 alone = [cs.guided_backprop(net, astronaut, target=name, samples=16) for name in targets]
 for what, pair in (("Guided Grad-CAM", runs), ("guided backpropagation", alone)):
     gradients = [run.result().gradient.ravel() for run in pair]
-    print(f"{what}: correlation {np.corrcoef(*gradients)[0, 1]:.2f}")
+    print(f"{what}: correlation {np.corrcoef(gradients)[0, 1]:.2f}")

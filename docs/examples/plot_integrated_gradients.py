@@ -53,7 +53,8 @@ for run in runs:
 for steps in (10, 25, 50):
     gaps = []
     for baseline in ("blur", "black"):
-        options = {"target": "football helmet", "steps": steps, "baseline": baseline}
-        run = cs.integrated_gradients(net, astronaut, **options)
+        run = cs.integrated_gradients(
+            net, astronaut, target="football helmet", steps=steps, baseline=baseline
+        )
         gaps.append(run.result().summary["gap"])
     print(f"{steps} steps: {gaps[0]:+.2f} {gaps[1]:+.2f}")

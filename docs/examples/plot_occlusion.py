@@ -53,5 +53,5 @@ two = [
     cs.occlusion(net, coffee, target="espresso", stride=28, baseline=baseline).result()
     for baseline in ("blur", "black")
 ]
-print(f"correlation {np.corrcoef(*(one.heatmap.ravel() for one in two))[0, 1]:.2f}")
+print(f"correlation {np.corrcoef([one.heatmap.ravel() for one in two])[0, 1]:.2f}")
 two

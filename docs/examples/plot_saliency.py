@@ -45,7 +45,7 @@ from scipy.ndimage import gaussian_filter
 
 screen = cs.saliency(net, cat, target="window screen")
 maps = [gaussian_filter(run.result().heatmap, 4).ravel() for run in (tiger_cat, screen)]
-print(f"correlation {np.corrcoef(*maps)[0, 1]:.2f}")
+print(f"correlation {np.corrcoef(maps[0], maps[1])[0, 1]:.2f}")
 
 # %%
 # The paper uses the largest absolute value of a pixel's colors. ``colors="absolute"`` adds the

@@ -32,4 +32,4 @@ run
 import numpy as np
 
 maps = [one.result().heatmap.ravel() for one in (run, cs.gradcam(net, coffee, target="espresso"))]
-print(f"correlation {np.corrcoef(*maps)[0, 1]:.2f}")
+print(f"correlation {np.corrcoef(maps)[0, 1]:.2f}")

@@ -38,7 +38,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 maps = [gaussian_filter(run.result().heatmap, 4).ravel() for run in (smooth, plain)]
-print(f"correlation {np.corrcoef(*maps)[0, 1]:.2f}")
+print(f"correlation {np.corrcoef(maps[0], maps[1])[0, 1]:.2f}")
 
 seen = net.preprocess(coffee)
 noise = torch.randn(16, *seen.shape[1:], generator=torch.Generator().manual_seed(0))

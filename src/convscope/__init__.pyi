@@ -16,6 +16,10 @@ from .runs.options import TargetNames as TargetNames
 from .runs.own_recipe import ascend as ascend
 from .runs.recipe_text import open_recipe as open_recipe
 from .runs.registry import technique as technique
+from .runs.result import AscentResult as AscentResult
+from .runs.result import GradientHeatmapResult as GradientHeatmapResult
+from .runs.result import HeatmapResult as HeatmapResult
+from .runs.result import ImageResult as ImageResult
 from .runs.result import Result as Result
 from .runs.run import Run as Run
 from .techniques.activations import activations as activations

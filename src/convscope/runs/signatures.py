@@ -1,4 +1,4 @@
-"""How a technique's signature and options read in `help`, in a notebook and in the documentation."""
+"""How a technique's signature and options read in `help` and in a notebook."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ARGUMENTS = {
 
 
 def readable(function: Callable[..., Any]) -> inspect.Signature:
-    """A technique's signature with plain types, without bounds and descriptions; returns a `Run`."""
+    """A technique's signature with plain types, without bounds and descriptions."""
     hints = get_type_hints(function)
     signature = inspect.signature(function)
     parameters = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,12 +34,15 @@ COARSE = 24
 
 
 class InvertSummary(TypedDict):
-    """Of each layer that is done, the numbers of its images."""
+    """The layers that are done, and for each the numbers of its images.
+
+    The goal `match` has errors, and no caricatures; the goal `caricature` the reverse.
+    """
 
     layers: list[str]
-    errors: NotRequired[list[list[float]]]
-    root_errors: NotRequired[list[list[float]]]
-    caricatures: NotRequired[list[list[float]]]
+    errors: list[list[float]]
+    root_errors: list[list[float]]
+    caricatures: list[list[float]]
     correlations: list[list[float]]
 
 
@@ -209,20 +212,21 @@ def _summary(
 ) -> dict[str, list[Any]]:
     """Of the layers that are done; numbers (layer, image)."""
     rows = [row.tolist() for row in scores]
-    summary: dict[str, list[Any]] = {"layers": list(names[: len(rows)])}
-    if goal == "match":
-        summary["errors"] = [[-score for score in row] for row in rows]
-        summary["root_errors"] = [[math.sqrt(-score) for score in row] for row in rows]
-    else:
-        summary["caricatures"] = rows
-    return summary | {"correlations": [row.tolist() for row in correlations]}
+    errors = [[-score for score in row] for row in rows if goal == "match"]
+    return {
+        "layers": list(names[: len(rows)]),
+        "errors": errors,
+        "root_errors": [[math.sqrt(error) for error in row] for row in errors],
+        "caricatures": rows if goal == "caricature" else [],
+        "correlations": [row.tolist() for row in correlations],
+    }
 
 
 def _panels(
     names: Sequence[str], seen: Tensor, images: Sequence[Tensor], summary: Mapping[str, list[Any]]
 ) -> tuple[Panel, ...]:
     """The images, a row for each seed of several layers, and the curves once all are measured."""
-    lines = {label: summary[key] for key, label in _LABELS.items() if key in summary}
+    lines = {label: summary[key] for key, label in _LABELS.items() if summary[key]}
     count = len(images[0])
     rows = count if len(names) > 1 else 1
     captions, tiles = [], []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -40,10 +40,13 @@ class OcclusionSummary(AttributionSummary):
 
 
 class RandomOcclusionSummary(AttributionSummary):
-    """The target, its score, how many masks, and with what fraction the class stayed on top."""
+    """The target, its score, the number of masks, and how often the class stayed on top.
+
+    `kept` is a fraction of the masks; None for a target that is not a class.
+    """
 
     masks: int
-    kept: NotRequired[float]
+    kept: float | None
 
 
 @technique(
@@ -209,9 +212,8 @@ def random_occlusion(
             caption = f"{score} of {name} highest (above) and lowest (below), and what is on top"
             panels.append(Grid(torch.stack(tiles), caption, 4, captions, low=0.0, high=1.0))
         frame = HeatmapFrame(image=inputs, heatmap=heatmap, score=whole, arrays=arrays)
-        quoted = {**summarize([name], frame), "masks": ended}
-        if "kept" in arrays:
-            quoted["kept"] = float(arrays["kept"].float().mean())
+        kept = float(arrays["kept"].float().mean()) if "kept" in arrays else None
+        quoted = {**summarize([name], frame), "masks": ended, "kept": kept}
         yield replace(frame, panels=tuple(panels), summary=quoted, step=step, steps=steps)
 
 
