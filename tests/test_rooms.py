@@ -170,7 +170,7 @@ def test_techniques_do_not_import_each_other(file: Path) -> None:
         ("matplotlib", {"render"}),
         ("cyclopts", {"cli"}),
         ("rich", {"cli"}),
-        ("jinja2", {"tour", "collection"}),
+        ("jinja2", {"render"}),
         ("timm", set()),  # by the zoo, in one function, because of how it fails
         ("torchvision", set()),
         ("captum", set()),

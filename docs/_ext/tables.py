@@ -19,12 +19,12 @@ from scraper import rank
 from sphinx.application import Sphinx
 
 from convscope.cli import main
+from convscope.cli.commands import COMMANDS
 from convscope.runs import registry
 from convscope.runs.recipe_text import WORDS
 from convscope.runs.registry import Technique
 
 VOCABULARY = ("starts", "objectives", "rules", "priors", "optimizers")
-COMMANDS = ("tour", "index", "export", "ascend", "replay", "layers", "models", "doctor")
 
 
 def write(app: Sphinx) -> None:
@@ -88,9 +88,13 @@ def _first_paragraph(word: object) -> str:
 def commands_help() -> str:
     """The help of every command, as it is printed."""
     parts = [_help()]
-    parts += [f"## `convscope {name}`\n\n{_help(name)}" for name in COMMANDS]
-    parts += [f"## `convscope {name}`\n\n{_help(name)}" for name in names()]
+    parts += [_section(command.__name__) for command in COMMANDS]
+    parts += [_section(registry.get(name).command) for name in names()]
     return "\n\n".join(parts)
+
+
+def _section(command: str) -> str:
+    return f"## `convscope {command}`\n\n{_help(command)}"
 
 
 def _help(*words: str) -> str:

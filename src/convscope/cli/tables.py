@@ -28,27 +28,28 @@ def layer_rows(layers: Sequence[Layer]) -> list[dict[str, Any]]:
 
 
 def print_layers(net: Network, layers: Sequence[Layer]) -> None:
+    """A row for each layer, and what the columns mean."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("layer", "type"):
         table.add_column(name, no_wrap=True)
-    for name in ("output", "stride", "sees", "parameters"):
+    for name in ("output", "stride", "receptive field", "parameters"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("ends in")
+    table.add_column("activation")
     for layer in layers:
         table.add_row(
             escape(layer.name),
             layer.type,
             "x".join(map(str, layer.shape)),
             _sizes(layer.stride),
-            _sizes(layer.receptive_field) or "all",
+            _sizes(layer.receptive_field) or "whole input",
             f"{layer.num_parameters:,}" if layer.num_parameters else "",
             layer.activation or "",
         )
     console.print(table)
     size = "x".join(map(str, net.input_size))
     console.print(
-        f"\n{net.name}: {len(net.layers)} layers, images of {size} px."
-        f" 'sees' is the receptive field in pixels; NAME.pre names what goes into an activation."
+        f"\n{net.name}: {len(net.layers)} layers, input of {size} pixels. Strides and receptive"
+        " fields are in pixels of the input. NAME.pre is the layer before its activation."
     )
 
 
@@ -70,52 +71,57 @@ def index_values(index: Index) -> dict[str, Any]:
 def _channel_values(channels: Channels) -> dict[str, Any]:
     return {
         "channels": len(channels.total),
-        "places": channels.places,
+        "positions": channels.places,
         "constant": int(channels.constant.sum()),
-        "never_above_zero": int(channels.silent.sum()),
-        "share_above_zero": float(1 - channels.sparsity.mean()),
+        "dead": int(channels.silent.sum()),
+        "fraction_above_zero": float(1 - channels.sparsity.mean()),
         "low": float(channels.low.min()),
         "high": float(channels.high.max()),
     }
 
 
 def print_index(index: Index) -> None:
+    """What is in an index, a row for each layer, and the files that were left out."""
     values = index_values(index)
     console.print(
         f"{escape(values['index'])}: {values['images']:,} images in {escape(values['folder'])}"
         f" by {escape(values['network'])}, {values['bytes'] / 1e6:,.0f} MB"
     )
     if values["labels"]:
-        console.print(f"{values['labels']:,} labels, by the folders that images lie in")
+        console.print(f"{values['labels']:,} labels, from the names of the folders")
     if values["copies"]:
-        console.print(f"{values['copies']:,} are copies of others")
+        console.print(f"{values['copies']:,} images are copies of others")
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("layer", no_wrap=True)
-    for name in ("channels", "places", "lowest", "highest", "above zero", "never", "constant"):
+    for name in ("channels", "positions", "lowest", "highest", "above zero", "dead", "constant"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, one in values["layers"].items():
         table.add_row(
             escape(name),
             f"{one['channels']:,}",
-            f"{one['places']:,}",
+            f"{one['positions']:,}",
             f"{one['low']:.2f}",
             f"{one['high']:.2f}",
-            f"{one['share_above_zero']:.1%}",
-            str(one["never_above_zero"] or ""),
+            f"{one['fraction_above_zero']:.1%}",
+            str(one["dead"] or ""),
             str(one["constant"] or ""),
         )
     console.print(table)
-    console.print("'never' counts channels never above zero, 'constant' those always the same.")
+    console.print(
+        "'above zero' is the fraction of all values, 'dead' counts channels that are never above"
+        " zero, 'constant' channels that always have the same value."
+    )
     for path, reason in values["left_out"].items():
         console.print(f"left out: {escape(path)}: {escape(reason)}")
 
 
 def print_checks(checks: Sequence[Check]) -> None:
+    """A row for each check, with the command that fixes it."""
     marks = {"ok": "[green]ok[/]", "optional": "[yellow]--[/]", "broken": "[red]no[/]"}
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
-        mend = f"\n[bold]{escape(check.mend)}[/]" if check.mend else ""
-        table.add_row(marks[check.state], escape(check.name), escape(check.found) + mend)
+        fix = f"\n[bold]{escape(check.fix)}[/]" if check.fix else ""
+        table.add_row(marks[check.state], escape(check.name), escape(check.found) + fix)
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""From panels to pictures. Values come in raw; how to make them visible is decided here."""
+"""Panels become pictures. Values come in raw; this room decides how they are made visible."""
 
 import lazy_loader
 

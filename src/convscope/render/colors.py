@@ -1,4 +1,4 @@
-"""Numbers to colors: RGB images, heat maps, overlays."""
+"""Numbers become colors: RGB images, heatmaps, and heatmaps over a photograph."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import Tensor
 
 from convscope.types import Array, Box
 
-SEQUENTIAL, DIVERGING = "magma", "RdBu_r"  # both readable by color-blind people
+SEQUENTIAL, DIVERGING = "magma", "RdBu_r"  # color-blind people can read both
 
 
-# Over a photo, where strength is opacity; the diverging map's pale middle would be a veil.
+# Over a photo, where opacity shows strength. The pale middle of DIVERGING would veil the photo.
 COOL, WARM = (43, 123, 214), (220, 58, 52)
 
 
-OPAQUE, DIMMED = 0.85, 0.3
+OPAQUE, DIMMED = 0.85, 0.3  # opacity of the strongest value, brightness of what lies outside
 
 
 class Scale(NamedTuple):
-    """The values at both ends of the colors; a signed map's are diverging."""
+    """The values at both ends of the colors. A signed scale has diverging colors."""
 
     low: float
     high: float
     signed: bool
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Where values lie between the ends, in [0, 1]; NaN stays."""
+        """Where values lie between the ends, in [0, 1]. NaN stays NaN."""
         return ((values.double() - self.low) / (self.high - self.low)).clamp(0, 1).float()
 
 
@@ -46,7 +46,7 @@ def to_bytes(rgb: Tensor) -> Array:
 def limits(
     values: Tensor, signed: bool = False, clip: float = 1.0, top: float | None = None
 ) -> Scale:
-    """The scale on which values become colors, which saturate at `top` or the quantile `clip`."""
+    """The scale on which values become colors. They saturate at `top` or the quantile `clip`."""
     if top is not None:
         top = top or 1.0
         return Scale(-top if signed else 0.0, top, signed)
@@ -63,14 +63,14 @@ def limits(
 
 
 def paint(values: Tensor, scale: Scale) -> Array:
-    """A map (H, W) in colors, as bytes (H, W, 3)."""
+    """A heatmap (H, W) in colors, as bytes (H, W, 3)."""
     return _color(scale(values.detach().cpu()), scale.signed)
 
 
 def overlay(values: Tensor, photo: Tensor, box: Box | None, scale: Scale) -> Array:
-    """A map over the photograph (3, H, W) that it explains, as bytes (H, W, 3).
+    """A heatmap over the photograph (3, H, W) that it explains, as bytes (H, W, 3).
 
-    The stronger the map, the more it covers a gray, lightened photo.
+    The photograph is gray and lightened, and stronger values cover more of it.
     """
     values = values.detach().cpu().float()
     photo = photo.detach().cpu().float()
@@ -83,7 +83,7 @@ def overlay(values: Tensor, photo: Tensor, box: Box | None, scale: Scale) -> Arr
 
 
 def ramp(signed: bool, over_photo: bool) -> Array:
-    """All colors of a map, the highest first, as bytes (256, 1, 3); over a photo's middle gray."""
+    """All colors of a scale as bytes (256, 1, 3), the highest first; or these over middle gray."""
     scaled = torch.linspace(1, 0, 256)[:, None]
     if over_photo:
         return to_bytes(_cover(torch.full_like(scaled, 0.5), scaled, signed))
@@ -91,7 +91,7 @@ def ramp(signed: bool, over_photo: bool) -> Array:
 
 
 def _cover(ground: Tensor, scaled: Tensor, signed: bool) -> Tensor:
-    """A scaled map (H, W) over a gray ground (H, W): (3, H, W)."""
+    """A heatmap (H, W) in [0, 1] over a gray ground (H, W): (3, H, W)."""
     if signed:
         strength = (scaled - 0.5).abs() * 2
         cool, warm = (torch.tensor(c).view(3, 1, 1) / 255 for c in (COOL, WARM))
@@ -108,7 +108,7 @@ def _color(scaled: Tensor, signed: bool) -> Array:
 
 
 def place(values: Tensor, size: tuple[int, ...], box: Box | None) -> Tensor:
-    """A map (h, w) enlarged over its box on a canvas (H, W); NaN where it says nothing."""
+    """A heatmap (h, w) enlarged to its box on a canvas (H, W), which is NaN outside of the box."""
     height, width = size
     if box is None:
         box = Box(0, 0, height, width)

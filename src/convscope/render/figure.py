@@ -1,4 +1,4 @@
-"""Panels to a figure; a lone picture stays what it is."""
+"""Panels side by side in one picture; a single RGB image stays as it is."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from convscope.types import (
 WIDEST, GAP, MARGIN = 15.0, 0.25, 0.12  # inches
 
 
-NARROWEST, TITLE = 1.25, 9.5  # inches of the words above a panel, and their points
+NARROWEST, TITLE = 1.25, 9.5  # least width of a caption in inches, and its size in points
 
 
-class Drawing(Protocol):
-    """What a panel becomes: a size in inches, and where to put it on a page."""
+class DrawnPanel(Protocol):
+    """A panel that knows its size in inches, and how to put itself on a page."""
 
     width: float
     height: float
@@ -41,49 +41,53 @@ class Drawing(Protocol):
     def put(self, page: Page, left: float, top: float) -> None: ...
 
 
-_DRAWINGS: dict[type, Callable[[Any], Drawing]] = {
-    Picture: lambda panel: pictures.Photograph(panel.rgb, panel.box),
-    SignedPicture: lambda panel: pictures.Photograph(around_gray(panel.values)),
-    HeatMap: pictures.Map,
+_DRAWN: dict[type, Callable[[Any], DrawnPanel]] = {
+    Picture: lambda panel: pictures.ImagePanel(panel.rgb, panel.box),
+    SignedPicture: lambda panel: pictures.ImagePanel(around_gray(panel.values)),
+    HeatMap: pictures.HeatMapPanel,
     Grid: tiles.grid,
     Sheet: tiles.sheet,
-    Mosaic: tiles.Thumbnails,
-    Bars: plots.BarChart,
-    Histogram: plots.Distribution,
-    Curves: plots.Lines,
+    Mosaic: tiles.MosaicPanel,
+    Bars: plots.BarsPanel,
+    Histogram: plots.HistogramPanel,
+    Curves: plots.CurvesPanel,
 }
 
 
 def draw(panels: Sequence[Panel]) -> Image.Image:
-    """Panels side by side, in as many rows as they need."""
+    """One picture of all panels, side by side in as many rows as they need.
+
+    Raises:
+        ConvscopeError: no panels.
+    """
     if not panels:
         raise ConvscopeError("this frame has nothing to show")
     if len(panels) == 1 and isinstance(panels[0], Picture) and panels[0].box is None:
         return Image.fromarray(colors.to_bytes(panels[0].rgb))
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # A label may be in letters that the font lacks; it is drawn as boxes all the same.
+        # Letters that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         return _arranged([_Titled(panel) for panel in panels])
 
 
 class _Titled:
-    """A drawing and the lines above it."""
+    """A panel and the lines of its caption, which stand above it."""
 
     def __init__(self, panel: Panel) -> None:
-        self.drawing = _DRAWINGS[type(panel)](panel)
-        self.title = wrap(panel.caption, max(NARROWEST, self.drawing.width), TITLE)
+        self.drawn = _DRAWN[type(panel)](panel)
+        self.title = wrap(panel.caption, max(NARROWEST, self.drawn.width), TITLE)
         self.above = TITLE * LINE * len(self.title) + 0.07 if self.title else 0.0
-        self.width = max(self.drawing.width, widest(self.title, TITLE))
+        self.width = max(self.drawn.width, widest(self.title, TITLE))
 
 
-def _arranged(drawings: Sequence[_Titled]) -> Image.Image:
+def _arranged(panels: Sequence[_Titled]) -> Image.Image:
     rows: list[list[_Titled]] = [[]]
-    for drawing in drawings:
-        if rows[-1] and _across([*rows[-1], drawing]) > WIDEST:
+    for panel in panels:
+        if rows[-1] and _across([*rows[-1], panel]) > WIDEST:
             rows.append([])
-        rows[-1].append(drawing)
+        rows[-1].append(panel)
     above = [max(one.above for one in row) for row in rows]
-    below = [max(one.drawing.height for one in row) for row in rows]
+    below = [max(one.drawn.height for one in row) for row in rows]
     height = sum(above) + sum(below) + GAP * (len(rows) - 1)
     page = Page(max(map(_across, rows)) + 2 * MARGIN, height + 2 * MARGIN)
     top = MARGIN
@@ -92,7 +96,7 @@ def _arranged(drawings: Sequence[_Titled]) -> Image.Image:
         for one in row:
             at = left, top + title - one.above
             page.text(at, "\n".join(one.title), TITLE, va="top")
-            one.drawing.put(page, left, top + title)
+            one.drawn.put(page, left, top + title)
             left += one.width + GAP
         top += title + room + GAP
     return page.image()

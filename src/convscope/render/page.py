@@ -1,5 +1,4 @@
-"""A white page, measured in inches from its upper left corner; words are measured before they are
-put there."""
+"""A white page, measured in inches from its upper left corner, and the measures of text on it."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ DPI = 150
 FONT = "DejaVu Sans"
 
 
-LINE = 1.25 / 72  # from one line of text to the next, in inches a point
+LINE = 1.25 / 72  # distance of lines of text, in inches per point
 
 
 INK, FAINT, ACCENT, ALARM = "#222222", "#8a8a8a", "#3b6ea5", "#d1495b"
@@ -54,7 +53,7 @@ STYLE: dict[Any, Any] = {
 
 
 class Page:
-    """Points are (inches from the left, inches from the top)."""
+    """A page of a size in inches. Points on it are (inches from the left, inches from the top)."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
@@ -64,7 +63,7 @@ class Page:
         self._inches = Affine2D().scale(DPI, -DPI).translate(0, self._pixels_down)
 
     def picture(self, rgb: Array, left: float, top: float, width: float, height: float) -> None:
-        """Bytes (H, W, 3), brought to the page's pixels; much enlarged, they stay squares."""
+        """Put an image, bytes (H, W, 3), on the page. Much enlarged pixels stay squares."""
         size = pixels(width), pixels(height)
         large = size[0] >= 3 * rgb.shape[1]
         way = Image.Resampling.NEAREST if large else Image.Resampling.HAMMING
@@ -73,17 +72,20 @@ class Page:
         self.figure.add_artist(_Pixels(np.asarray(image), round(left * DPI), bottom))
 
     def text(self, at: Point, words: str, points: float, **options: Any) -> None:
+        """Put text on the page, `points` large; `options` are those of matplotlib."""
         self.figure.text(*at, words, fontsize=points, transform=self._inches, **options)
 
     def line(self, start: Point, end: Point, **options: Any) -> None:
+        """Put a straight line on the page; `options` are those of matplotlib."""
         across, down = zip(start, end, strict=True)
         self.figure.add_artist(Line2D(across, down, transform=self._inches, **options))
 
     def polygon(self, corners: Sequence[Point], color: Any) -> None:
+        """Put a filled polygon on the page."""
         self.figure.add_artist(Polygon(corners, color=color, linewidth=0, transform=self._inches))
 
     def plot(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Axes with a line below them and nothing else yet."""
+        """Axes with only the line at their bottom."""
         up = self.height - top - height
         place = left / self.width, up / self.height, width / self.width, height / self.height
         axes = self.figure.add_axes(place)
@@ -92,12 +94,13 @@ class Page:
         return axes
 
     def image(self) -> Image.Image:
+        """The page as an RGB image."""
         self._canvas.draw()
         return Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB")
 
 
 class _Pixels(Artist):
-    """A picture that is drawn pixel for pixel, many times faster than matplotlib's own."""
+    """An image that is drawn pixel for pixel, many times faster than matplotlib's own artist."""
 
     def __init__(self, rgba: Array, left: int, bottom: int) -> None:
         super().__init__()
@@ -109,30 +112,32 @@ class _Pixels(Artist):
         graphics.restore()
 
 
-_SEAM = re.compile(r"(?<=[-._/])(?=[^\W\d])")  # in a module's name, say
+_SEAM = re.compile(r"(?<=[-._/])(?=[^\W\d])")  # where a module's name may be broken, say
 
 
-_RULER = RendererAgg(1, 1, DPI)  # measures words as they will be drawn
+_RULER = RendererAgg(1, 1, DPI)  # measures text as it will be drawn
 
 
 def pixels(inches: float) -> int:
+    """How many pixels of a page a length has; at least one."""
     return max(1, round(inches * DPI))
 
 
 @lru_cache(4096)
 def width_of(words: str, points: float) -> float:
-    """How wide a line of text is, in inches."""
+    """Width of a line of text, in inches."""
     font = FontProperties(family=FONT, size=points)
     width, _, _ = _RULER.get_text_width_height_descent(words, font, False)
     return float(width) / DPI
 
 
 def widest(lines: Iterable[str], points: float) -> float:
+    """Width of the widest line of text, in inches; 0 without lines."""
     return max((width_of(line, points) for line in lines), default=0.0)
 
 
 def wrap(words: str, inches: float, points: float) -> list[str]:
-    """Lines no longer than `inches`; only what is longer by itself is broken within a word."""
+    """Text in lines of at most `inches`. A word is broken only if it is longer than a line."""
 
     def fits(text: str) -> bool:
         return width_of(text, points) <= inches
@@ -155,7 +160,7 @@ def wrap(words: str, inches: float, points: float) -> list[str]:
 
 
 def ticks(low: float, high: float, limit: int) -> tuple[list[float], list[str], str]:
-    """Round values between two, how they are written, and the power of ten that they leave out."""
+    """Round values from `low` to `high`, how to write them, and the factor left out."""
     found = MaxNLocator(limit, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     slack = 1e-6 * (high - low)
     values = [float(v) for v in found if low - slack <= v <= high + slack]

@@ -1,4 +1,4 @@
-"""Panels that are pictures: photographs, maps with their color bar, tiles."""
+"""Panels of one image: an RGB image, or a heatmap with its color bar."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from convscope.render.page import (
 )
 from convscope.types import Array, Box, HeatMap
 
-HEIGHT = 3.0  # of a photograph, in inches
+HEIGHT = 3.0  # of an image, in inches
 
 
-BAR, BAR_SHORTEST = 0.11, 1.2
+BAR, BAR_SHORTEST = 0.11, 1.2  # width and least height of a color bar, in inches
 
 
-WORDS, NUMBERS, SMALL = 9.0, 8.0, 7.0  # points: beside a map, at its ticks, and around tiles
+WORDS, NUMBERS, SMALL = 9.0, 8.0, 7.0  # points: label of a bar, its numbers, captions of tiles
 
 
-class Photograph:
+class ImagePanel:
+    """An RGB image (3, H, W), dimmed outside of `box`."""
+
     def __init__(self, rgb: Tensor, box: Box | None = None) -> None:
         self.width, self.height = _fitted(rgb)
         self._rgb, self._box = rgb, box
@@ -40,33 +42,33 @@ class Photograph:
         rgb, box = _shrunk(self._rgb, self._box, pixels(max(self.width, self.height)))
         shown = colors.to_bytes(rgb)
         if box is not None:
-            seen = torch.isfinite(colors.place(torch.zeros(1, 1), shown.shape[:2], box)).numpy()
-            shown = np.where(seen[..., None], shown, (shown * colors.DIMMED).astype(np.uint8))
+            inside = torch.isfinite(colors.place(torch.zeros(1, 1), shown.shape[:2], box)).numpy()
+            shown = np.where(inside[..., None], shown, (shown * colors.DIMMED).astype(np.uint8))
         page.picture(shown, left, top, self.width, self.height)
 
 
-class Map:
-    """A map and its color bar, which is never too short for its words."""
+class HeatMapPanel:
+    """A heatmap and its color bar, which is never too short for its label."""
 
     def __init__(self, panel: HeatMap) -> None:
-        self._panel, self.scale_of = panel, scale_of(panel)
+        self._panel, self._scale = panel, scale_of(panel)
         self._across, self._down = _fitted(_ground(panel))
         self.height = max(self._down, BAR_SHORTEST)
-        low, high, _ = self.scale_of
+        low, high, _ = self._scale
         self._values, self._numbers, power = ticks(low, high, max(2, round(1.7 * self.height)))
         self._label = wrap(panel.label + power, self.height, WORDS)
         self._room = 0.1 + widest(self._numbers, NUMBERS)
         self.width = self._across + 0.08 + BAR + self._room + WORDS * LINE * len(self._label)
 
     def put(self, page: Page, left: float, top: float) -> None:
-        shown = painted(self._panel, self.scale_of, pixels(max(self._across, self._down)))
+        shown = painted(self._panel, self._scale, pixels(max(self._across, self._down)))
         page.picture(shown, left, top, self._across, self._down)
         self._put_bar(page, left + self._across + 0.08, top)
 
     def _put_bar(self, page: Page, left: float, top: float) -> None:
-        (low, high, signed), values = self.scale_of, self._panel.values.float()
+        (low, high, signed), values = self._scale, self._panel.values.float()
         right, middle, bottom = left + BAR, left + BAR / 2, top + self.height
-        # Where values go beyond the scale, its end is an arrow.
+        # An end of the scale that values lie beyond is an arrow.
         upper = top + BAR if bool((values > high).any()) else top
         lower = bottom - BAR if bool((values < low).any()) else bottom
         ramp = colors.ramp(signed, self._panel.photo is not None)
@@ -83,11 +85,12 @@ class Map:
 
 
 def scale_of(panel: HeatMap) -> Scale:
+    """The scale on which a heatmap's values become colors."""
     return colors.limits(panel.values, panel.signed, panel.clip, panel.top)
 
 
 def painted(panel: HeatMap, scale: Scale, limit: int) -> Array:
-    """Bytes (H, W, 3); of a photo's pixels not many more than `limit` a side are needed."""
+    """A heatmap in colors, as bytes (H, W, 3); over a photo, at most `limit` pixels a side."""
     if panel.photo is None:
         return colors.paint(panel.values, scale)
     photo, box = _shrunk(panel.photo, panel.box, limit)
@@ -99,14 +102,14 @@ def _ground(panel: HeatMap) -> Tensor:
 
 
 def _fitted(image: Tensor) -> tuple[float, float]:
-    """Width and height at the usual height, or lower where the image is very wide."""
+    """Width and height in inches: of the usual height, or lower where the image is very wide."""
     height, width = image.shape[-2:]
     wide = min(HEIGHT * width / height, 2 * HEIGHT)
     return wide, wide * height / width
 
 
 def _shrunk(image: Tensor, box: Box | None, limit: int) -> tuple[Tensor, Box | None]:
-    """No larger than `limit` pixels a side, the box with it."""
+    """The image with at most `limit` pixels a side, and its box to match."""
     factor = min(1.0, limit / max(image.shape[-2:]))
     if factor == 1:
         return image, box
@@ -115,6 +118,7 @@ def _shrunk(image: Tensor, box: Box | None, limit: int) -> tuple[Tensor, Box | N
 
 
 def resized(image: Tensor, size: Sequence[int]) -> Tensor:
+    """The image (C, H, W) brought to `size` (height, width)."""
     if image.shape[-2:] == torch.Size(size):
         return image
     return F.interpolate(image[None].float(), list(size), mode="bilinear", antialias=True)[0]

@@ -11,23 +11,25 @@ import numpy as np
 from convscope.render.page import ACCENT, ALARM, FAINT, LINE, Page, ticks, widest, wrap
 from convscope.types import Bars, Curves, Histogram
 
-HEIGHT = 3.0  # inches, with the words below
+HEIGHT = 3.0  # of a plot in inches, with the text below it
 
 
-ACROSS, LEADER = 3.6, 0.25  # inches of a plot of curves, and from it to the names of the lines
+ACROSS, LEADER = 3.6, 0.25  # width of a plot of curves, and its distance to the names, in inches
 
 
-WORDS, SMALL = 9.0, 8.0  # points
+WORDS, SMALL = 9.0, 8.0  # points: labels of axes, and names
 
 
-# Told apart by color-blind people (after Okabe and Ito 2008), and dark enough to write in.
+# Color-blind people can distinguish these (after Okabe and Ito 2008), and text in them is legible.
 HUES = (ACCENT, "#d55e00", "#009e73", "#b4559a", "#3fa2d9", "#c98a00")
 
 
 PALE = "#e6e6e6"
 
 
-class BarChart:
+class BarsPanel:
+    """Horizontal bars, each with its name on the left and its value at its end."""
+
     def __init__(self, panel: Bars) -> None:
         self._panel = panel
         self._left = 0.1 + widest(panel.names, SMALL)
@@ -50,7 +52,9 @@ class BarChart:
             axes.text(value, position, f" {value:{panel.form}} ", ha=side, va="center", fontsize=8)
 
 
-class Distribution:
+class HistogramPanel:
+    """A histogram with dashed lines at the marks."""
+
     def __init__(self, panel: Histogram) -> None:
         self._panel = panel
         self._label = wrap(panel.label, 3.4, WORDS)
@@ -66,8 +70,8 @@ class Distribution:
         axes.set_yticks([])
 
 
-class Lines:
-    """Curves, each with its name beside its end; no name lies upon another."""
+class CurvesPanel:
+    """Curves, each with its name beside its end. Names do not overlap."""
 
     def __init__(self, panel: Curves) -> None:
         self._panel = panel
@@ -104,16 +108,16 @@ class Lines:
         axes.set_axisbelow(True)
         if self._y_range[0] < 0:
             axes.axhline(0, color=FAINT, linewidth=0.6)
-        looks = _looks(panel)
+        styles = _styles(panel)
         for name, line in panel.lines.items():
             faint = name in panel.faint
             there = np.isfinite(line)
-            # A value between two gaps is no line: it gets a dot.
+            # A value between two gaps makes no line, so it gets a dot.
             alone = there & ~np.append(False, there[:-1]) & ~np.append(there[1:], False)
             axes.plot(
                 panel.x,
                 line,
-                **looks[name],
+                **styles[name],
                 linewidth=1.0 if faint else 1.6,
                 zorder=2.0 if faint else 2.5,
                 marker="o",
@@ -124,26 +128,26 @@ class Lines:
         strong = panel.lines.keys() - panel.faint
         if len(strong) == 1 and self._y_range[0] == 0:
             (name,) = strong
-            color = looks[name]["color"]
+            color = styles[name]["color"]
             axes.fill_between(panel.x, panel.lines[name], color=color, alpha=0.12, linewidth=0)
-        self._put_names(page, left, top, looks)
+        self._put_names(page, left, top, styles)
 
     def _put_names(
-        self, page: Page, left: float, top: float, looks: Mapping[str, Mapping[str, Any]]
+        self, page: Page, left: float, top: float, styles: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        """Each name right of the plot, near the height where its line ends, and a thread to it."""
+        """Put each name to the right of the plot, near the end of its line, with a line to it."""
         ends = {}
         for name, line in self._panel.lines.items():
             for x, y in zip(self._panel.x, line, strict=True):
                 if math.isfinite(y):
-                    across = ACROSS * _share(x, self._x_range)
-                    ends[name] = left + across, top + self._down * (1 - _share(y, self._y_range))
+                    across = ACROSS * _fraction(x, self._x_range)
+                    ends[name] = left + across, top + self._down * (1 - _fraction(y, self._y_range))
         order = sorted(ends, key=lambda name: ends[name][1])
         heights = [SMALL * LINE * len(self._names[name]) for name in order]
         places = _apart([ends[name][1] for name in order], heights, top + self._down)
         right = left + ACROSS
         for name, down in zip(order, places, strict=True):
-            color = looks[name]["color"]
+            color = styles[name]["color"]
             out = right + 0.04, ends[name][1]
             page.line(ends[name], out, color=color, linewidth=0.6, linestyle=":")
             page.line(out, (right + LEADER - 0.05, down), color=color, linewidth=0.6)
@@ -151,23 +155,23 @@ class Lines:
             page.text((right + LEADER, down), words, SMALL, color=color, va="center")
 
 
-def _looks(panel: Curves) -> dict[str, dict[str, Any]]:
-    """Color and dashes of each line: no two alike, as far as they go."""
-    looks = {}
+def _styles(panel: Curves) -> dict[str, dict[str, Any]]:
+    """Color and dashes of each line, all different as long as there are enough."""
+    styles = {}
     strong, faint = 0, 0
     for name in panel.lines:
         if name in panel.faint:
-            looks[name] = {"color": FAINT, "linestyle": ("--", ":", "-.")[faint % 3]}
+            styles[name] = {"color": FAINT, "linestyle": ("--", ":", "-.")[faint % 3]}
             faint += 1
         else:
             again, hue = divmod(strong, len(HUES))
-            looks[name] = {"color": HUES[hue], "linestyle": ("-", "--", ":", "-.")[again % 4]}
+            styles[name] = {"color": HUES[hue], "linestyle": ("-", "--", ":", "-.")[again % 4]}
             strong += 1
-    return looks
+    return styles
 
 
 def _apart(centers: Sequence[float], heights: Sequence[float], bottom: float) -> list[float]:
-    """Centers, which ascend, moved so that nothing overlaps: down, and up again from the bottom."""
+    """Ascending centers, moved down, and up again from `bottom`, until nothing overlaps."""
     places = list(centers)
     for i in range(1, len(places)):
         places[i] = max(places[i], places[i - 1] + (heights[i - 1] + heights[i]) / 2)
@@ -178,7 +182,7 @@ def _apart(centers: Sequence[float], heights: Sequence[float], bottom: float) ->
 
 
 def _below(label: Sequence[str]) -> float:
-    """Inches of the numbers and the words below a plot."""
+    """Height of the numbers and the label below a plot, in inches."""
     return 0.29 + WORDS * LINE * len(label)
 
 
@@ -187,5 +191,5 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _share(value: float, ends: tuple[float, float]) -> float:
+def _fraction(value: float, ends: tuple[float, float]) -> float:
     return (value - ends[0]) / (ends[1] - ends[0])

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Panels of many images: tiles in rows and columns, and mosaics."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from convscope.types import Array, Grid, Mosaic, Sheet
 CANVAS = 13.5  # the longer side of a mosaic, in inches: about 2,000 pixels
 
 
-PALE = 241  # its ground, on which white tiles are seen
+PALE = 241  # gray of its ground, on which white tiles are visible
 
 
-class Tiles:
-    """Pictures in rows, each in room of the same size, words below each and beside each row."""
+class TilesPanel:
+    """Tiles in cells of one size, with a caption below each tile and beside each row."""
 
     def __init__(
         self,
@@ -42,15 +42,26 @@ class Tiles:
         gap: float,
         within: float,
     ) -> None:
-        """`paint` is told how many pixels are shown; `ratio` is width to height; `side` is that of
-        a square as large as a tile; all columns lie `within` some inches."""
+        """Measure the tiles.
+
+        Args:
+            panel: what is drawn: its rows, columns and marks.
+            paint: gives all tiles as bytes (h, w, 3); its argument is the longer side of a tile on
+                the page, in pixels.
+            count: number of tiles.
+            ratio: width of a tile over its height.
+            captions: one for each tile, or none.
+            side: side of a square as large as a tile, in inches, where the panel does not say it.
+            gap: distance between tiles in inches.
+            within: greatest width of all columns together, in inches.
+        """
         self._paint = paint
         self._marked = panel.marked if isinstance(panel, Grid) else frozenset()
         columns = panel.columns or max(1, round(math.sqrt(count * 1.6 / ratio)))
         self._columns = min(columns, count)
         side = panel.tile_inches or side
         across, down = side * math.sqrt(ratio), side / math.sqrt(ratio)
-        # Narrow tiles stand further apart where they have captions.
+        # Narrow tiles get more distance where they have captions.
         named = min(0.9, 0.06 + widest(captions, SMALL)) if captions else 0.0
         self._cell = min(max(across, named), (within + gap) / self._columns - gap)
         scale = min(1.0, self._cell / across, HEIGHT / down)
@@ -58,7 +69,7 @@ class Tiles:
         self._captions = [wrap(caption, self._cell - 0.04, SMALL) for caption in captions]
         lines = max(map(len, self._captions), default=0)
         self._pitch = self._down + gap + (0.08 + SMALL * LINE * lines if lines else 0.0)
-        # Short words beside a row, and all beside a flat one, are upright.
+        # Captions of rows are horizontal if they are short or the row is low.
         self._upright = widest(panel.rows, SMALL) <= 0.3 or self._down < 0.6
         self._rows = [wrap(row, 1.2 if self._upright else self._down, SMALL) for row in panel.rows]
         if self._upright:
@@ -97,13 +108,13 @@ class Tiles:
                 page.text(at, "\n".join(self._captions[i]), SMALL, ha="center", va="top")
 
 
-class Thumbnails:
-    """Tiles on a pale canvas, each with a thin white rim; small ones are enlarged at most twice."""
+class MosaicPanel:
+    """Tiles on a pale ground, each with a thin white rim. They are enlarged at most twice."""
 
     def __init__(self, panel: Mosaic) -> None:
         self._panel = panel
         limit = min(CANVAS * DPI / max(panel.size), 2 * panel.tiles.shape[-1])
-        self._side = max(1, int(limit))  # in whole pixels, or gaps of a grid would differ
+        self._side = max(1, int(limit))  # whole pixels, so that all gaps of a grid are equal
         across, down = (max(1, round(length * self._side)) for length in panel.size)
         self.width, self.height = across / DPI, down / DPI
 
@@ -115,16 +126,17 @@ class Thumbnails:
             inner = (side - 2 * rim,) * 2
             framed = np.full((side, side, 3), 255, np.uint8)
             framed[rim : side - rim, rim : side - rim] = colors.to_bytes(resized(tile, inner))
-            # What lies beyond the canvas is cut off.
+            # Tiles are cut off at the edges of the canvas.
             room = canvas[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
             room[:] = framed[max(-y, 0) :, max(-x, 0) :][: room.shape[0], : room.shape[1]]
         page.picture(canvas, left, top, self.width, self.height)
 
 
-def grid(panel: Grid) -> Tiles:
+def grid(panel: Grid) -> TilesPanel:
+    """The panel of a grid of small images."""
     count, _, height, width = panel.tiles.shape
     side, gap = (0.55, 0.045) if max(height, width) < 16 else (1.15, 0.03)
-    return Tiles(
+    return TilesPanel(
         panel,
         lambda _: _bytes(panel),
         count,
@@ -136,8 +148,8 @@ def grid(panel: Grid) -> Tiles:
     )
 
 
-def sheet(panel: Sheet) -> Tiles:
-    """Photographs decide the shape of a tile, where there are any."""
+def sheet(panel: Sheet) -> TilesPanel:
+    """The panel of many heatmaps. Tiles have the shape of their photographs, if there are any."""
     maps = panel.maps
     shapes = [m.photo.shape[-2:] for m in maps if m.photo is not None]
     ratio = median(width / height for height, width in shapes or [m.values.shape for m in maps])
@@ -147,11 +159,11 @@ def sheet(panel: Sheet) -> Tiles:
         return (painted(m, scale_of(m), limit) for m in maps)
 
     within = 8.5 if panel.columns is None else 14.0
-    return Tiles(panel, paint, len(maps), ratio, captions, side=1.6, gap=0.06, within=within)
+    return TilesPanel(panel, paint, len(maps), ratio, captions, side=1.6, gap=0.06, within=within)
 
 
 def _bytes(panel: Grid) -> Iterator[Array]:
-    """Each tile as bytes (h, w, 3), from `low` to `high` or its own extremes."""
+    """Each tile as bytes (h, w, 3), black at `low` and white at `high` or at its own extremes."""
     for tile in panel.tiles.detach().cpu().float():
         low = float(tile.min()) if panel.low is None else panel.low
         high = float(tile.max()) if panel.high is None else panel.high
@@ -159,8 +171,8 @@ def _bytes(panel: Grid) -> Iterator[Array]:
 
 
 def _inside(rgb: Array, across: float, down: float) -> tuple[float, float]:
-    """Width and height of a picture in a tile's room. Small ones are enlarged by a whole factor, so
-    that a weight stays a square."""
+    """Width and height of a tile in its cell, in inches. Small tiles are enlarged by a whole
+    factor, so that a weight stays a square."""
     height, width, _ = rgb.shape
     factor = min(across * DPI / width, down * DPI / height)
     factor = int(factor + 1e-6) if factor >= 3 and max(height, width) < 100 else factor

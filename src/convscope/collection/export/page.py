@@ -6,15 +6,14 @@ import base64
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 
-import jinja2
 import numpy as np
 from PIL import Image
 
 from convscope.collection.export.columns import as_utf8
 from convscope.collection.layout import grids
 from convscope.errors import ConvscopeError
+from convscope.render import fill_template
 from convscope.types import Array
 
 PIXELS = 40_000_000  # in all thumbnails: a page of about 15 MB
@@ -70,9 +69,9 @@ def page(
         "across": across,
         "sheets": sheets,
     }
-    source = files("convscope.collection.export").joinpath("map.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(
+    return fill_template(
+        "convscope.collection.export",
+        "map.html",
         title=as_utf8(title),
         count=count,
         summary=[(as_utf8(name), as_utf8(str(value))) for name, value in (summary or {}).items()],
