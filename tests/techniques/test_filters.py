@@ -130,7 +130,7 @@ class Boxes(nn.Module):
 @pytest.mark.parametrize(("stride", "line"), [(1, [1.0, 2, 3, 2, 1]), (2, [1.0, 1, 2, 1, 2, 1, 1])])
 def test_effective_filters_by_hand(stride: int, line: list[float]) -> None:
     """Boxes over boxes are tents, whatever the ReLU makes of this image (here it is always shut):
-    1 of the first plane for channel 0, 2 less 5 for channel 1, over the deviation 0.5."""
+    1 of the first plane for channel 0, 2 less 5 for channel 1, over the standard deviation 0.5."""
     net = cs.Network(Boxes(stride), mean=[0.3], std=[0.5], input_size=12)
     filters, grid, frame = effective(net, layer="two")
     tent = torch.outer(torch.tensor(line), torch.tensor(line))
@@ -177,7 +177,7 @@ def test_effective_filters_of_the_first_convolution_are_its_weights() -> None:
 def test_effective_filters_of_the_default_network_foretell_its_units(
     net: cs.Network, seen: Tensor
 ) -> None:
-    """Of the photograph, against what the units really answer: most are near enough to linear."""
+    """On a photograph, against the units' activations: most are near enough to linear."""
     filters, _, frame = effective(net, limit=96)
     assert frame.summary == {"layer": "blocks.1.0.bn2.pre", "filters": 96, "size": [11, 11]}
     rows = net.layer("blocks.1.0.bn2").rows
@@ -212,7 +212,7 @@ def test_effective_filters_of_a_transformer_are_those_of_its_patches() -> None:
 
 def test_no_effective_filters(own: cs.Network) -> None:
     for layer in ("head", ""):
-        with pytest.raises(cs.ConvscopeError, match="has no effective filters: its units see"):
+        with pytest.raises(cs.ConvscopeError, match="has no effective filters: its recept"):
             effective(own, layer=layer)
     pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 2, 1))
     net = cs.Network(pooled, mean=[0.5] * 3, std=[0.5] * 3, input_size=8)

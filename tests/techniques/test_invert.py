@@ -60,7 +60,7 @@ def test_what_can_be_undone_is_undone(mixed: cs.Network, photo: Tensor, prior: A
     assert summary(result)["correlations"][0][0] > 0.999
 
 
-def test_figures_are_those_of_the_image_that_is_drawn(mixed: cs.Network, photo: Tensor) -> None:
+def test_numbers_are_those_of_the_image_that_is_drawn(mixed: cs.Network, photo: Tensor) -> None:
     result = cs.invert(mixed, photo, layer="mix", steps=1, count=2).result()
     wanted, seen = embedding(photo[0].double().numpy()), photo.double().numpy().ravel()
     for i, image in enumerate(images(result)):
@@ -86,7 +86,7 @@ def test_a_caricature_is_the_dot_product_times_the_cosine(mixed: cs.Network, pho
     assert summary(last)["errors"] == []
 
 
-def test_seeds_agree_on_what_the_code_says_and_differ_in_what_it_leaves_free(
+def test_seeds_agree_on_what_the_embedding_says_and_differ_in_what_it_leaves_free(
     net: cs.Network,
 ) -> None:
     photo = cs.open_image("sample:chelsea")
@@ -98,13 +98,13 @@ def test_seeds_agree_on_what_the_code_says_and_differ_in_what_it_leaves_free(
 
 def test_the_strip_grows_layer_by_layer(mixed: cs.Network, photo: Tensor) -> None:
     frames = list(cs.invert(mixed, photo, layer=("mix", "pool"), steps=20))
-    # L-BFGS looks 20 times a step, and 4 times as often where a place is a pixel; Adam once.
+    # L-BFGS evaluates 20 times a step, and 4 times as often for a stride of 1; Adam once.
     assert [len(summary(r)["layers"]) for r in frames] == [0] * 3 + [1] * 20 + [2]
     assert [bool((images(r)[1] == 0.5).all()) for r in frames] == [True] * 4 + [False] * 20
     assert all((images(r)[0] == images(frames[3])[0]).all() for r in frames[3:])
 
 
-def test_every_stage_and_the_last_code_without_a_layer() -> None:
+def test_every_stage_and_the_last_embedding_without_a_layer() -> None:
     net = toys.plain_network(toys.randomized(toys.Residual()), 16)
     run = cs.invert(net, own_photograph(16, 16), steps=1)
     assert summary(run.result())["layers"] == ["stem.pre", "layer1.pre", "layer2.pre"]
@@ -167,12 +167,12 @@ def test_a_wrong_layer_is_refused_at_once(
 
 
 def test_a_silent_layer_is_refused(mixed: cs.Network) -> None:
-    with pytest.raises(cs.ConvscopeError, match=r"too plain: 'mix' is zero"):
+    with pytest.raises(cs.ConvscopeError, match=r"layer 'mix' is zero everywhere"):
         cs.invert(mixed, torch.zeros(1, 3, 32, 32), layer="mix").result()
 
 
 def test_several_photographs_are_refused(mixed: cs.Network, photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="one image at a time, not 2"):
+    with pytest.raises(cs.ConvscopeError, match="invert takes one image at a time, not 2"):
         cs.invert(mixed, torch.cat([photo, photo])).result()
 
 

@@ -29,7 +29,7 @@ from tests.helpers.networks import own_network
 
 
 def told(result: cs.Result) -> Any:
-    """The figures, of whatever types they are."""
+    """The summary, of whatever types they are."""
     return result.summary
 
 
@@ -109,7 +109,7 @@ def test_every_patch_of_the_sample_makes_its_unit_answer(
 def test_what_is_drawn_and_told(own: cs.Network, make: Make) -> None:
     index = make(layers=["stem"])
     result = of(own, index, target="stem", count=2, limit=3)
-    assert list(told(result)["patches"]) == [f"stem:{c} most" for c in range(3)]
+    assert list(told(result)["patches"]) == [f"stem:{c} highest" for c in range(3)]
     (panel,) = result._frame.panels
     assert isinstance(panel, Grid)
     assert (panel.columns, len(panel.tiles)) == (2, 6)
@@ -127,7 +127,7 @@ def test_what_is_drawn_and_told(own: cs.Network, make: Make) -> None:
 def test_the_box_is_where_the_unit_looks_on_the_photograph(own: cs.Network, make: Make) -> None:
     """By hand: the network sees 32 pixels of a square in the middle of the photograph."""
     index = make(layers=["stem"])
-    for patch in told(of(own, index, target="stem:0"))["patches"]["stem:0 most"]:
+    for patch in told(of(own, index, target="stem:0"))["patches"]["stem:0 highest"]:
         photo = index.photo(patch["image"])[0]
         height, width = photo.shape[1:]
         scale = min(height, width) / 32
@@ -189,7 +189,7 @@ def test_a_mask_holds_the_place_and_leaves_out_the_rest(tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "red.png")
     index = cs.index(net, tmp_path, tmp_path / "index", layers=["0"], workers=0).result()
     result = of(net, index, target="0:0", show="mask", count=1)
-    (patch,) = told(result)["patches"]["0:0 most"]
+    (patch,) = told(result)["patches"]["0:0 highest"]
     top, left, height, width = patch["box"]
     assert height == width, "a square"
     assert (top + height / 2, left + width / 2) == pytest.approx((30, 37), abs=2)
@@ -237,22 +237,22 @@ def test_dead_channels_are_crossed_out(make: Make) -> None:
         assert panel.marked == {i for c in dead for i in (2 * c, 2 * c + 1)}
 
 
-def test_codes_show_whole_images(own: cs.Network, make: Make) -> None:
+def test_embeddings_show_whole_images(own: cs.Network, make: Make) -> None:
     index = make(layers=["head"])
     result = of(own, index, target="head:2", count=1)
-    (patch,) = told(result)["patches"]["head:2 most"]
+    (patch,) = told(result)["patches"]["head:2 highest"]
     photo = index.photo(patch["image"])
     assert patch["unit"] == "head:2"
     assert patch["box"] == pytest.approx(list(own.box(photo)), abs=0.01)
-    with pytest.raises(cs.ConvscopeError, match="head has no maps, so no mask"):
+    with pytest.raises(cs.ConvscopeError, match="head has no feature maps, so it has no masks"):
         of(own, index, target="head:2", show="mask")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"target": "1"}, "class 1 is a class; patches are of layers and channels"),
-        ({"target": "stem:0@1,1"}, "is one neuron; patches are of whole channels"),
+        ({"target": "1"}, "class 1 is a class; patches shows layers and channels"),
+        ({"target": "stem:0@1,1"}, "is one neuron; patches shows whole channels"),
         ({"target": "blocks.0"}, "nothing of 'blocks.0', but of stem"),
         ({"count": 4}, r"keeps 3 images of a channel, not 4; .*--top"),
     ],

@@ -4,6 +4,7 @@ from . import folders as folders
 from . import options as options
 from . import registry as registry
 from .folders import Batch as Batch
+from .options import ImageSize as ImageSize
 from .options import IndexPath as IndexPath
 from .options import Seed as Seed
 from .options import TargetName as TargetName

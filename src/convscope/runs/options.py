@@ -59,6 +59,17 @@ else:
     ]
 
 
+ImageSize = Annotated[
+    int | None,
+    Field(
+        ge=16,
+        le=4096,
+        description="width and height of the image in pixels; if not given, those of the network's"
+        " input",
+    ),
+]
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]
 
 

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from convscope.ascent import Goal, Recipe, climb_goals
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.runs import Seed, technique
+from convscope.runs import ImageSize, Seed, technique
 from convscope.types import Grid, ImageFrame, Target
 from convscope.vocabulary.objectives import Objective, l2, logit, tv
 from convscope.vocabulary.optimizers import adam, sgd
@@ -38,17 +38,6 @@ Preset = Literal["simonyan", "cs231n", "yosinski", "lucid", "maco"]
 Steps = Annotated[
     int | None,
     Field(ge=1, le=100_000, description="optimization steps; if not given, the preset decides"),
-]
-
-
-Size = Annotated[
-    int | None,
-    Field(
-        ge=16,
-        le=4096,
-        description="width and height of the image in pixels; if not given, those of the network's"
-        " input",
-    ),
 ]
 
 
@@ -151,7 +140,7 @@ def class_image(
         int, Field(ge=1, le=64, description="images drawn for each class; the best is kept")
     ] = 1,
     steps: Steps = None,
-    size: Size = None,
+    size: ImageSize = None,
     rule: Annotated[
         Literal["redirected", "plain"] | None,
         Field(
@@ -200,7 +189,7 @@ def ladder(
     *,
     target: Annotated[str | int, Field(description="a class by name or number (volcano, 980)")],
     steps: Steps = None,
-    size: Size = None,
+    size: ImageSize = None,
     seed: Seed = 0,
 ) -> Iterator[ImageFrame[LadderSummary]]:
     """Images of one class by five published methods, side by side from 2014 to 2023.

@@ -1,4 +1,4 @@
-"""The weights themselves, and what those of several layers make together."""
+"""The weights of a convolution, and effective filters: the product of several layers' weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from convscope.runs import technique
 from convscope.types import Frame, Grid, Histogram, Target
 from convscope.vocabulary.rules import redirected
 
-NEAR_ZERO = 0.01
+NEAR_ZERO = 0.01  # relative to the largest weight of the layer
 
 
-SMALL = 11  # pixels a side: the first filters of the network that made them famous
+SMALL = 11  # pixels a side of the first filters of AlexNet, which made such pictures famous
 
 
 class FiltersSummary(TypedDict):
@@ -42,31 +42,39 @@ def filters(
     layer: Annotated[
         str | None,
         Field(
-            description="a convolution; if not given the first one, for effective filters the"
-            f" first layer whose units see about {SMALL} pixels a side"
+            description="a convolution; if not given, the first one, or for effective filters the"
+            f" layer with a receptive field of about {SMALL} pixels"
         ),
     ] = None,
     show: Annotated[
         Literal["kernels", "effective"],
-        Field(description="the layer's own weights, or what it and all layers below make together"),
+        Field(
+            description="kernels are the layer's own weights; effective filters combine them with"
+            " all layers below"
+        ),
     ] = "kernels",
     scale: Annotated[
         Literal["filter", "layer"],
-        Field(description="stretch each filter to black and white by itself, or all alike"),
+        Field(
+            description="whether each filter has its own full contrast (filter) or all share the"
+            " scale of the layer (layer)"
+        ),
     ] = "filter",
-    limit: Annotated[int, Field(ge=1, le=4096, description="how many filters to draw")] = 64,
+    limit: Annotated[
+        int, Field(ge=1, le=4096, description="maximum number of filters to draw")
+    ] = 64,
 ) -> Iterator[Frame[FiltersSummary]]:
-    """What the weights of a convolution look like: the first layer in color, deeper ones in gray.
+    """The weights of a convolution: the first layer in color, deeper layers in gray.
 
-    The first layer's filters meet the pixels themselves, so each is a small color image. A deeper
-    filter has a plane for every channel below it: a row of gray planes a filter, the first planes
-    of the first filters. The histogram shows all weights of the layer; those below a hundredth of
-    the largest count as near zero.
+    The filters of the first layer act on pixels, so each is a small color image. A deeper filter
+    has one plane for every channel of the layer below: a row of gray planes is a filter, and only
+    the first planes of the first filters are drawn. The histogram shows all weights of the layer.
+    Weights below a hundredth of the largest count as near zero.
 
-    Effective filters are in color at any depth: all weights from the pixels up to a unit,
-    multiplied out as if every ReLU on the way let everything pass. Other activations count by their
-    slope at a plain image of the mean color, and max pooling passes on one place of its window.
-    Gray is zero; a cross marks a channel that the pixels do not reach.
+    Effective filters are in color at any depth. They multiply all weights from the pixels up to a
+    unit, as if every ReLU let everything pass. Other activations count by their slope at a plain
+    image of the mean color, and max pooling passes one position of its window. Gray is zero. A
+    cross marks a channel that the pixels do not reach.
     """
     draw = _kernels if show == "kernels" else _effective
     yield draw(net, layer, scale, limit)
@@ -78,39 +86,44 @@ def _kernels(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
     weight = net.parameter(layer)
     if weight.dim() != 4:
         raise ConvscopeError(f"layer {layer!r} ({net.layer(layer).type}) has no spatial filters")
-    count, planes, height, width = weight.shape
+    count, channels, height, width = weight.shape
     near_zero = float((weight.abs() < NEAR_ZERO * weight.abs().max()).float().mean())
     low = float(weight.min()) if scale == "layer" else None
     high = float(weight.max()) if scale == "layer" else None
-    drawn = weight[:limit]
-    size = f"{count} filters of {height} x {width}"
-    if planes in (1, 3):
-        grid = Grid(drawn, f"{layer}: {size}", low=low, high=high)
+    caption = f"{layer}: {count} filters of {height} x {width} pixels"
+    if channels in (1, 3):
+        grid = Grid(weight[:limit], caption, low=low, high=high)
     else:
-        columns = min(planes, 24)
-        drawn = weight[: min(limit, 16), :columns]
-        tiles = drawn.reshape(-1, 1, height, width)
-        if scale == "filter":
-            least, largest = (f(drawn.flatten(1), 1) for f in (Tensor.amin, Tensor.amax))
-            span = (largest - least).clamp_min(1e-12).view(-1, 1, 1, 1)
-            tiles = ((drawn - least.view(-1, 1, 1, 1)) / span).reshape(-1, 1, height, width)
-            low, high = 0.0, 1.0
-        grid = Grid(
-            tiles,
-            f"{layer}: {size} over {planes} channels, the first {len(drawn)} filters,"
-            f" {columns} planes each",
-            columns=columns,
-            rows=tuple(f"{i}" for i in range(len(drawn))),
-            low=low,
-            high=high,
-        )
-    histogram = Histogram(
-        weight, "weight", f"all {weight.numel():,} weights, {near_zero:.1%} near zero"
-    )
+        grid = _planes(weight[: min(limit, 16), :24], caption, channels, low, high)
     return Frame(
-        panels=(grid, histogram),
+        panels=(
+            grid,
+            Histogram(
+                weight, "weight", f"all {weight.numel():,} weights, {near_zero:.1%} near zero"
+            ),
+        ),
         arrays={"weights": weight},
         summary={"layer": layer, "filters": count, "near_zero": near_zero},
+    )
+
+
+def _planes(
+    weight: Tensor, caption: str, channels: int, low: float | None, high: float | None
+) -> Grid:
+    """A row of gray planes for each filter (K, C, h, w), on one scale if `low` is given."""
+    count, columns, *size = weight.shape
+    if low is None:
+        least, largest = (f(weight.flatten(1), 1) for f in (Tensor.amin, Tensor.amax))
+        span = (largest - least).clamp_min(1e-12).view(-1, 1, 1, 1)
+        weight = (weight - least.view(-1, 1, 1, 1)) / span
+        low, high = 0.0, 1.0
+    return Grid(
+        weight.reshape(-1, 1, *size),
+        f"{caption} over {channels} channels; the first {count} filters, {columns} planes each",
+        columns=columns,
+        rows=tuple(f"{i}" for i in range(count)),
+        low=low,
+        high=high,
     )
 
 
@@ -120,15 +133,15 @@ def _effective(net: Network, layer: str | None, scale: str, limit: int) -> Frame
         layer = _first_convolution(net) if found is None else found.name + PRE
     filters = effective_filters(net, layer, limit)
     size = " x ".join(map(str, filters.shape[2:]))
-    tops = filters.abs().amax((1, 2, 3), keepdim=True)
-    shown = filters / (tops if scale == "filter" else tops.amax()).clamp_min(1e-12)
+    largest = filters.abs().amax((1, 2, 3), keepdim=True)
+    scaled = filters / (largest if scale == "filter" else largest.amax()).clamp_min(1e-12)
     count = net.shape(layer)[0]
     return Frame(
         panels=(
             Grid(
-                shown,
+                scaled,
                 f"{layer}: effective filters of {count} channels, {size} pixels",
-                marked=frozenset((tops.flatten() == 0).nonzero().flatten().tolist()),
+                marked=frozenset((largest.flatten() == 0).nonzero().flatten().tolist()),
                 low=-1.0,
                 high=1.0,
             ),
@@ -139,20 +152,28 @@ def _effective(net: Network, layer: str | None, scale: str, limit: int) -> Frame
 
 
 def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
-    """Of a layer's first channels, what each adds up over the pixels (C, 3, h, w) that a unit sees.
+    """The effective filters of a layer's first channels, as large as its receptive field.
 
-    It is the gradient of a unit by the pixels while ReLUs let everything pass. Where they are the
-    only activations a unit's value is, but for them, the sum of the filter times the pixels, and a
-    constant.
+    An effective filter is the gradient of a unit with respect to the pixels while ReLUs let
+    everything pass. In a network whose only activations are ReLUs, the unit's value without them
+    would be the sum of filter times pixels, plus a constant.
+
+    Args:
+        net: the network.
+        layer: a layer with feature maps.
+        limit: maximum number of channels.
+
+    Returns:
+        Filters (channels, input channels, rows, columns).
 
     Raises:
-        ConvscopeError: a layer without maps, or whose units' share of the image is not known.
+        ConvscopeError: the layer has no feature maps, or its receptive field is not known.
     """
     shape = net.shape(layer)
     if len(shape) != 3 or net.layer(layer.removesuffix(PRE)).receptive_field is None:
         raise ConvscopeError(
-            f"{layer or 'the output'!r} has no effective filters: its units see the whole image, or"
-            " it is not known which part of it; name an earlier layer with maps"
+            f"{layer or 'the output'!r} has no effective filters: its receptive field is the whole"
+            " image, or is not known; name an earlier layer with feature maps"
         )
     middle = shape[1] // 2, shape[2] // 2
     mean = torch.tensor(net.mean, dtype=net.dtype, device=net.device).view(1, -1, 1, 1)
@@ -160,12 +181,12 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
         plain = mean.expand(-1, -1, *net.input_size).clone().requires_grad_()
         with redirected(leak=1.0).mode():
             values = net.activations(plain, {layer})[layer][0, :, middle[0], middle[1]]
-    found = []
+    filters = []
     for channel, value in enumerate(values[:limit]):
         with net.numerics():
             (slope,) = torch.autograd.grad(value, plain, retain_graph=True)
-        found.append(receptive_field_crop(net, Target(layer, channel, middle), slope[0], 0.0))
-    return torch.stack(found)
+        filters.append(receptive_field_crop(net, Target(layer, channel, middle), slope[0], 0.0))
+    return torch.stack(filters)
 
 
 def _first_convolution(net: Network) -> str:

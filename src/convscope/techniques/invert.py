@@ -1,4 +1,4 @@
-"""What a layer's embedding of a photograph still knows."""
+"""Images made from a layer's embedding of a photograph: what the embedding preserves."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ from convscope import tensors
 from convscope.ascent import Recipe, climb
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, token_grid
-from convscope.runs import Seed, technique
+from convscope.runs import ImageSize, Seed, technique
 from convscope.types import Curves, Grid, ImageFrame, Panel
-from convscope.vocabulary.objectives import Objective, caricature, match, power, tv
+from convscope.vocabulary.objectives import Bound, Objective, caricature, match, power, tv
 from convscope.vocabulary.optimizers import adam, lbfgs
 from convscope.vocabulary.priors import Prior, clamp, random_affine
 from convscope.vocabulary.rules import redirected
 from convscope.vocabulary.starts import Start, fourier, noise
 
-# L-BFGS looks so often at the network in each of its steps.
-LOOKS = 20
+MAX_EVALS = 20  # of the network, in one step of L-BFGS
 
 
-# With more pixels than these from one place of a embedding to the next, much else has the same embedding.
+# Up to this stride in pixels an embedding determines the image; beyond it many images share one.
 COARSE = 24
 
 
@@ -50,6 +49,7 @@ class InvertSummary(TypedDict):
     title="Feature inversion",
     paper="Mahendran and Vedaldi 2015",
     url="https://arxiv.org/abs/1412.0035",
+    batch=False,
 )
 def invert(
     net: Network,
@@ -57,92 +57,61 @@ def invert(
     *,
     layer: Annotated[
         str | tuple[str, ...] | None,
-        Field(description="one layer or several; every stage and the last embedding if not given"),
+        Field(description="a layer or several; if not given, every stage and the last embedding"),
     ] = None,
     goal: Annotated[
         Literal["match", "caricature"],
-        Field(description="match the photo's embedding, or exaggerate what is strong in it"),
+        Field(
+            description="whether to match the photograph's embedding or to exaggerate its strongest"
+            " features"
+        ),
     ] = "match",
     prior: Annotated[
         Literal["fourier", "pixels"],
         Field(
-            description="what is climbed: crisp Fourier coefficients, or the paper's grayer pixels"
+            description="what is optimized: Fourier coefficients (sharper) or pixels (as in the"
+            " paper, grayer)"
         ),
     ] = "fourier",
     count: Annotated[
-        int, Field(ge=1, le=64, description="images of each layer, which differ by chance alone")
+        int, Field(ge=1, le=64, description="images for each layer, each from different noise")
     ] = 1,
     steps: Annotated[
-        int, Field(ge=1, le=100_000, description="how often to look at the network for each layer")
+        int, Field(ge=1, le=100_000, description="evaluations of the network for each layer")
     ] = 256,
-    size: Annotated[
-        int | None, Field(ge=16, le=4096, description="pixels a side; the network's own by default")
-    ] = None,
+    size: ImageSize = None,
     smoothness: Annotated[
-        float, Field(ge=0, le=1e6, description="factor of the priors, which grow with depth")
+        float,
+        Field(ge=0, le=1e6, description="factor on the weights of total variation and L6 norm"),
     ] = 1.0,
     seed: Seed = 0,
 ) -> Iterator[ImageFrame[InvertSummary]]:
-    """What a layer still knows of the photo: an image climbed from noise until its embedding matches.
+    """An image climbed from noise until its embedding matches that of a photograph.
 
-    The error is |embedding of the image - embedding of the photo|^2 / |embedding of the photo|^2 of the image as
-    it is drawn, and its root; the correlation is that of all pixels and colors with the photo's.
-    A caricature has no error: its score is the share of the photo's embedding in its own, times the
-    cosine between the two (Olah 2018).
+    The error is |e - p|^2 / |p|^2, where e is the layer's embedding of the drawn image and p that
+    of the photograph; the root error is its square root. The correlation compares all pixels and
+    colors of the two images. A caricature has no error; its score is the projection of e on p, as
+    a fraction of |p|, times the cosine of e and p (Olah 2018).
 
-    What is chosen by depth is chosen by the pixels from one place of a embedding to the next. Where they
-    are few the embedding decides, and L-BFGS finds the image; at up to 8 it looks four times as often.
-    Where they are many, or a embedding has no places, Adam climbs while the image is turned, scaled and
-    shifted a little, and a twentieth of the gradient passes silent units. The priors, total
-    variation and L6, weigh the fourth power of that distance.
+    L-BFGS matches layers whose stride is at most 24 pixels, with up to four times as many
+    evaluations where the stride is below 16. All else is climbed by Adam on randomly rotated,
+    scaled and shifted views, and silent units pass a twentieth of the gradient. The weights of
+    total variation and L6 norm grow with the fourth power of the stride.
     """
-    if len(image) != 1:
-        raise ConvscopeError(f"invert takes one image at a time, not {len(image)}")
-    names = _stages(net) if layer is None else (layer,) if isinstance(layer, str) else layer
-    if not names:
-        raise ConvscopeError("invert needs a layer; convscope layers lists them")
-    seen = net.preprocess(image)
-    if size is not None:
-        seen = tensors.resize(seen, (size, size)).clamp(0, 1)
-    goals = [match(name, seen) if goal == "match" else caricature(name, seen) for name in names]
-    bounds = [one.bind(net) for one in goals]
-    _check_heard(net, names, seen)
-    recipes = [
-        _recipe(net, name, one, _Wishes(prior, count, steps, size, smoothness))
-        for name, one in zip(names, goals, strict=True)
-    ]
-    total, before = sum(recipe.steps for recipe in recipes), 0
-    images = [torch.full_like(seen, 0.5).expand(count, -1, -1, -1)] * len(names)
-    scores: list[Tensor] = []
-    correlations: list[Tensor] = []
-    for place, (recipe, bound) in enumerate(zip(recipes, bounds, strict=True)):
-        for frame in climb(net, recipe, seed):
-            images[place] = frame.image
+    options = _Options(prior, count, steps, size, smoothness)
+    original, inversions = _begun(net, image, layer, goal, options)
+    before = 0
+    for inversion in inversions:
+        for frame in climb(net, inversion.recipe, seed):
+            inversion.images = frame.image
             if frame.step == frame.steps:
-                with torch.no_grad():
-                    scores.append(bound.read(net, frame.image)[1])
-                correlations.append(_correlation(frame.image, seen))
-            measured = _summary(names, goal, scores, correlations)
-            yield ImageFrame(
-                panels=_panels(names, seen, images, measured),
-                step=before + frame.step,
-                steps=total,
-                image=torch.cat(images),
-                score=torch.cat(scores) if scores else frame.score.new_full((count,), torch.nan),
-                summary=measured,
-            )
-        before += recipe.steps
-
-
-_LABELS = {
-    "root_errors": "root relative error",
-    "caricatures": "caricature",
-    "correlations": "pixel correlation",
-}
+                inversion.measure(net, original)
+            yield _frame(inversions, original, goal, before + frame.step)
+        before += inversion.recipe.steps
 
 
 @dataclass(frozen=True)
-class _Wishes:
+class _Options:
     """The options that shape a recipe."""
 
     prior: str
@@ -152,40 +121,82 @@ class _Wishes:
     smoothness: float
 
 
-def _recipe(net: Network, name: str, goal: Objective, wishes: _Wishes) -> Recipe:
-    """How to climb back from a layer, by the pixels from one place of its embedding to the next."""
-    count, size, apart = wishes.count, wishes.size, _apart(net, name)
-    fine = apart <= COARSE and isinstance(goal, match)
-    weight = wishes.smoothness * min(120.0, apart**4 / 4000)
+@dataclass
+class _Inversion:
+    """The inversion of one layer: its recipe, its images, gray at first, and at the end their
+    scores and correlations."""
+
+    layer: str
+    bound: Bound
+    recipe: Recipe
+    images: Tensor
+    measured: tuple[Tensor, Tensor] | None = None
+
+    def measure(self, net: Network, original: Tensor) -> None:
+        with torch.no_grad():
+            scores = self.bound.read(net, self.images)[1]
+        self.measured = scores, _correlation(self.images, original)
+
+
+def _begun(
+    net: Network,
+    image: Tensor,
+    layer: str | tuple[str, ...] | None,
+    goal: str,
+    options: _Options,
+) -> tuple[Tensor, list[_Inversion]]:
+    """The network's input (1, C, H, W), and the inversion of each layer before its first step."""
+    layers = _stages(net) if layer is None else (layer,) if isinstance(layer, str) else layer
+    if not layers:
+        raise ConvscopeError("invert needs a layer; convscope layers lists them")
+    original = net.preprocess(image)
+    if options.size is not None:
+        original = tensors.resize(original, (options.size, options.size)).clamp(0, 1)
+    objective = match if goal == "match" else caricature
+    goals = [objective(name, original) for name in layers]
+    bounds = [one.bind(net) for one in goals]
+    _check_not_silent(net, layers, original)
+    gray = torch.full_like(original, 0.5).expand(options.count, -1, -1, -1)
+    return original, [
+        _Inversion(name, bound, _recipe(net, name, one, options), gray)
+        for name, bound, one in zip(layers, bounds, goals, strict=True)
+    ]
+
+
+def _recipe(net: Network, layer: str, goal: Objective, options: _Options) -> Recipe:
+    """How to climb back from a layer, which depends on its stride."""
+    count, size, stride = options.count, options.size, _stride(net, layer)
+    fine = stride <= COARSE and isinstance(goal, match)
+    weight = options.smoothness * min(120.0, stride**4 / 4000)
     start: Start = noise(0.01, count, size)
     bounds: tuple[Prior, ...] = (clamp(),)
-    rate = 0.02
-    if wishes.prior == "fourier":
-        start, bounds, rate = fourier(1.0 if fine else 0.8, count=count, size=size), (), 0.2
+    lr = 0.02
+    if options.prior == "fourier":
+        start, bounds, lr = fourier(1.0 if fine else 0.8, count=count, size=size), (), 0.2
     side = min(net.input_size) if size is None else size
     view = random_affine(rotate=5, scale=(0.9, 1.1), shift=side / 14)
-    looks = round(wishes.steps * min(4.0, max(1.0, (16 / apart) ** 2)))
+    evals = round(options.steps * min(4.0, max(1.0, (16 / stride) ** 2)))
     return Recipe(
         start=start,
         objective=goal - weight * tv() - 0.1 * weight * power(6),
         rule="plain" if fine else redirected(0.05),
         priors=bounds if fine else (view, *bounds),
-        optimizer=lbfgs(max_evals=LOOKS)
+        optimizer=lbfgs(max_evals=MAX_EVALS)
         if fine
-        else adam(rate, lr_decay=0.1 ** (1 / wishes.steps)),
-        steps=max(1, looks // LOOKS) if fine else wishes.steps,
+        else adam(lr, lr_decay=0.1 ** (1 / options.steps)),
+        steps=max(1, evals // MAX_EVALS) if fine else options.steps,
     )
 
 
-def _apart(net: Network, name: str) -> float:
-    """Pixels from one place of a embedding to the next; the whole image where a embedding has no places."""
-    shape, side = net.shape(name), min(net.input_size)
+def _stride(net: Network, layer: str) -> float:
+    """Input pixels between positions of an embedding; the whole input where it has only one."""
+    shape, side = net.shape(layer), min(net.input_size)
     grid = token_grid(shape[0], net.input_size) if len(shape) == 2 else shape[1:]
     return side / min(grid or (1,))
 
 
 def _stages(net: Network) -> tuple[str, ...]:
-    """Every stage and the last embedding but the output; before their activation, if they have one."""
+    """Every stage and the last embedding before the output, each before its activation."""
     stages = net.stages
     after = net.layers[net.layers.index(stages[-1]) + 1 :] if stages else net.layers
     embeddings = [one for one in after if math.prod(one.shape) == one.channels != net.num_classes]
@@ -193,69 +204,101 @@ def _stages(net: Network) -> tuple[str, ...]:
     return tuple(one.name + PRE if one.activation else one.name for one in chosen)
 
 
-def _check_heard(net: Network, names: Sequence[str], seen: Tensor) -> None:
-    """Fail where a layer is silent: any image that silences it would match."""
+def _check_not_silent(net: Network, layers: Sequence[str], original: Tensor) -> None:
+    """Fail where a layer is zero everywhere: any image that silences it would match."""
     with torch.no_grad():
-        for name, embedding in net.activations(seen, names).items():
+        for name, embedding in net.activations(original, layers).items():
             if not embedding.any():
-                raise ConvscopeError(f"the photo is too plain: {name!r} is zero everywhere")
+                raise ConvscopeError(
+                    f"layer {name!r} is zero everywhere for this photograph, so there is nothing"
+                    " to invert"
+                )
 
 
-def _correlation(images: Tensor, photo: Tensor) -> Tensor:
-    """Pearson's, over all pixels and colors: (N, C, H, W) and (1 or N, C, H, W) to (N,)."""
-    one, other = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (images, photo))
+def _correlation(images: Tensor, original: Tensor) -> Tensor:
+    """Pearson's over all pixels and colors, of (N, C, H, W) with (1, C, H, W): (N,)."""
+    one, other = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (images, original))
     return F.cosine_similarity(one, other)
 
 
-def _summary(
-    names: Sequence[str], goal: str, scores: Sequence[Tensor], correlations: Sequence[Tensor]
-) -> dict[str, list[Any]]:
-    """Of the layers that are done; numbers (layer, image)."""
-    rows = [row.tolist() for row in scores]
-    errors = [[-score for score in row] for row in rows if goal == "match"]
+def _frame(
+    inversions: Sequence[_Inversion], original: Tensor, goal: str, step: int
+) -> ImageFrame[InvertSummary]:
+    scores = [one.measured[0] for one in inversions if one.measured]
+    images = [one.images for one in inversions]
+    summary = _summary(inversions, goal)
+    return ImageFrame(
+        panels=_panels(inversions, original, summary),
+        step=step,
+        steps=sum(one.recipe.steps for one in inversions),
+        image=torch.cat(images),
+        score=torch.cat(scores) if scores else original.new_full((len(images[0]),), torch.nan),
+        summary=summary,
+    )
+
+
+def _summary(inversions: Sequence[_Inversion], goal: str) -> InvertSummary:
+    """The layers that are done, and their numbers as lists (layer, image)."""
+    done = [(one.layer, *one.measured) for one in inversions if one.measured]
+    scores = [row.tolist() for _, row, _ in done]
+    errors = [[-score for score in row] for row in scores if goal == "match"]
     return {
-        "layers": list(names[: len(rows)]),
+        "layers": [layer for layer, *_ in done],
         "errors": errors,
         "root_errors": [[math.sqrt(error) for error in row] for row in errors],
-        "caricatures": rows if goal == "caricature" else [],
-        "correlations": [row.tolist() for row in correlations],
+        "caricatures": scores if goal == "caricature" else [],
+        "correlations": [row.tolist() for *_, row in done],
     }
 
 
 def _panels(
-    names: Sequence[str], seen: Tensor, images: Sequence[Tensor], summary: Mapping[str, list[Any]]
+    inversions: Sequence[_Inversion], original: Tensor, summary: InvertSummary
 ) -> tuple[Panel, ...]:
-    """The images, a row for each seed of several layers, and the curves once all are measured."""
-    lines = {label: summary[key] for key, label in _LABELS.items() if summary[key]}
-    count = len(images[0])
-    rows = count if len(names) > 1 else 1
-    captions, tiles = [], []
-    for row in range(rows):
-        captions.append("the photo")
-        tiles.append(seen)
-        for place, name in enumerate(names):
-            for one in range(count) if rows == 1 else (row,):
-                words = [
-                    f"{label} {line[place][one]:.3f}"
-                    for label, line in lines.items()
-                    if place < len(line)
-                ]
-                captions.append(", ".join([name, *words]))
-                tiles.append(images[place][one : one + 1])
-    strip = Grid(
-        torch.cat(tiles),
-        columns=4 if rows == 1 else 1 + len(names),
-        captions=tuple(captions),
-        low=0.0,
-        high=1.0,
-        tile_inches=2.05,
-    )
-    if len(summary["layers"]) < max(3, len(names)):
+    """The images, and curves over the layers once all are measured."""
+    lines = {
+        "root relative error": summary["root_errors"],
+        "caricature": summary["caricatures"],
+        "pixel correlation": summary["correlations"],
+    }
+    lines = {label: line for label, line in lines.items() if line}
+    strip = _strip(inversions, original, lines)
+    if len(summary["layers"]) < max(3, len(inversions)):
         return (strip,)
+    count = len(inversions[0].images)
     curves = Curves(
-        tuple(map(float, range(1, len(names) + 1))),
+        tuple(map(float, range(1, len(inversions) + 1))),
         {label: tuple(sum(row) / count for row in line) for label, line in lines.items()},
         "layer, in the order of the images",
         "mean of the images" if count > 1 else "",
     )
     return strip, curves
+
+
+def _strip(
+    inversions: Sequence[_Inversion], original: Tensor, lines: Mapping[str, list[Any]]
+) -> Grid:
+    """The photograph and its inversions; several images of several layers have a row for each."""
+    count = len(inversions[0].images)
+    table = count > 1 and len(inversions) > 1
+    rows = [(number,) for number in range(count)] if table else [tuple(range(count))]
+    captions, tiles = [], []
+    for row in rows:
+        captions.append("photograph")
+        tiles.append(original)
+        for place, inversion in enumerate(inversions):
+            for number in row:
+                values = [
+                    f"{label} {line[place][number]:.3f}"
+                    for label, line in lines.items()
+                    if place < len(line)
+                ]
+                captions.append(", ".join([inversion.layer, *values]))
+                tiles.append(inversion.images[number : number + 1])
+    return Grid(
+        torch.cat(tiles),
+        columns=1 + len(inversions) if table else 4,
+        captions=tuple(captions),
+        low=0.0,
+        high=1.0,
+        tile_inches=2.05,
+    )

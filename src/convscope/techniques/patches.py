@@ -1,10 +1,10 @@
-"""The parts of photographs that excite a channel most, and least."""
+"""Patches of photographs that excite a channel most, and least."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,24 +30,24 @@ from convscope.runs import IndexPath, technique
 from convscope.types import Box, Frame, Grid, Target
 from convscope.vocabulary.objectives import as_layer
 
-LARGEST = 192  # pixels a side that a patch is drawn with at most
+LARGEST = 192  # pixels a side of a patch as it is drawn
 
 
-GRAY = 0.5  # what lies beyond the border of what the network saw
+GRAY = 0.5  # pixels outside of what the network sees
 
 
-# A mask holds what lies above this part of the way from the map's mean to its peak; the rest of the
-# picture keeps a part of its light. The picture is so many pixels larger on every side.
-WITHIN, DIMMED, MARGIN = 0.5, 0.45, 8
+# A mask keeps the positions above `THRESHOLD` on the way from the mean activation to the peak. The
+# rest keeps the fraction `DIMMED` of its light, and `MARGIN` pixels are added on every side.
+THRESHOLD, DIMMED, MARGIN = 0.5, 0.45, 8
 
 
 RECTIFIED = ("ReLU", "ReLU6")
 
 
-_ENDS: dict[str, tuple[str, ...]] = {
-    "positive": ("most",),
-    "negative": ("least",),
-    "both": ("most", "least"),
+_EXTREMES: dict[str, tuple[str, ...]] = {
+    "positive": ("highest",),
+    "negative": ("lowest",),
+    "both": ("highest", "lowest"),
 }
 
 
@@ -81,19 +81,21 @@ def patches(
     target: Annotated[
         str | tuple[str, ...] | None,
         Field(
-            description="channels (blocks.4:12), or a layer, of which the first channels are taken;"
-            " a layer in the middle by default"
+            description="channels (blocks.4:12), or layers, each of which means its first channels;"
+            " if not given, a layer in the middle"
         ),
     ] = None,
     extreme: Annotated[
         Literal["positive", "negative", "both"],
-        Field(description="what excites the channel most, least, or both"),
+        Field(
+            description="whether to show the highest activations of a channel, the lowest, or both"
+        ),
     ] = "positive",
     show: Annotated[
         Literal["field", "mask", "deconv", "guided"],
         Field(
-            description="all that the unit sees, the part where its channel answers, or all that it"
-            " sees with its deconvnet or guided picture beside it"
+            description="field shows the receptive field, mask only where the channel is active,"
+            " deconv and guided add a deconvnet or guided backpropagation picture to the field"
         ),
     ] = "field",
     count: Annotated[
@@ -101,159 +103,146 @@ def patches(
         Field(
             ge=1,
             le=1000,
-            description="patches of each channel; nine if not given, or as many as there are",
+            description="number of patches for each channel; if not given, nine, or all that the"
+            " index keeps if they are fewer",
         ),
     ] = None,
     limit: Annotated[
-        int, Field(ge=1, le=4096, description="at most so many channels of a layer")
+        int, Field(ge=1, le=4096, description="maximum number of channels shown for a layer")
     ] = 10,
 ) -> Iterator[Frame[PatchesSummary]]:
-    """What of a collection of photographs excites a channel most, cut out where it does.
+    """The patches of a photograph collection that excite a channel most.
 
-    A row is a channel, its strongest images first, each at its strongest place, and no image twice.
-    A patch is what the unit there sees, its receptive field, cut out of the photograph itself;
-    plain gray lies beyond the border of what the network saw. Where a unit sees everything so does
-    the patch, and `show="mask"` tells which part counts. A channel that is crossed out is dead:
-    before a ReLU never above zero, or always the same. `summary` has the file, the value and the
-    place on the photograph (in its pixels) of every patch.
+    A row is a channel, with its strongest photographs first, each at its strongest position and
+    only once. A patch is the receptive field of the neuron there, cut out of the photograph; gray
+    lies outside of what the network sees. If the receptive field is the whole image, `show="mask"`
+    tells which part counts. A crossed-out channel is dead: it is never above zero before a ReLU,
+    or has the same value everywhere. `summary` lists each patch's file, activation and box.
     """
-    found = index_of(net, index)
-    units = _channels(net, found, target, limit)
-    kept = found.channels[units[0].layer].top.values.shape[1]
-    if count is not None and count > kept:
-        raise ConvscopeError(
-            f"{index} keeps {kept} images of a channel, not {count}; another index may keep more"
-            " (--top)"
-        )
-    count = count or min(9, kept)
-    rows = [_Row(net, found, unit, end, count, show) for unit in units for end in _ENDS[extreme]]
-    tiles = [tile for row in rows for tile in row.tiles]
-    across = len(rows[0].tiles)
-    grid = Grid(
-        as_tiles(tiles, least=96),
-        _title(found, units[0], show),
-        columns=across,
-        captions=tuple(caption for row in rows for caption in row.captions),
-        rows=tuple(row.name if extreme == "both" else str(row.unit) for row in rows),
-        marked=frozenset(i for i in range(len(tiles)) if rows[i // across].dead),
-        low=0.0,
-        high=1.0,
-        tile_inches=1.0,
-    )
+    opened = index_of(net, index)
+    channels = _channels(net, opened, target, limit)
+    count = _count(opened, channels, count)
+    ends = _EXTREMES[extreme]
+    rows = [_row(net, opened, one, end, count, show) for one in channels for end in ends]
+    values = [[one.entry["value"] for one in row.patches] for row in rows]
     yield Frame(
-        panels=(grid,),
-        arrays={"values": torch.tensor([row.values for row in rows])},
+        panels=(_grid(opened, rows, show, both=extreme == "both"),),
+        arrays={"values": torch.tensor(values)},
         summary={
-            "images": len(found),
-            "patches": {row.name: row.summary for row in rows},
-            "dead": list(dict.fromkeys(str(row.unit) for row in rows if row.dead)),
+            "images": len(opened),
+            "patches": {row.name: [one.entry for one in row.patches] for row in rows},
+            "dead": list(dict.fromkeys(str(row.channel) for row in rows if row.dead)),
         },
     )
 
 
 @dataclass
-class _Place:
-    """A unit at its place in one photograph, as much of it as is drawn."""
+class _Patch:
+    """A neuron at a position of one photograph: what is said of it, and the pixels drawn."""
 
-    unit: Target
-    number: int
-    value: float
-    path: str
-    box: Box
-    patch: Tensor
-    seen: Tensor
+    neuron: Target
+    entry: Patch
+    pixels: Tensor
 
 
+@dataclass
 class _Row:
-    """One channel's patches at one end."""
+    """A channel's patches of one extreme, and the pictures beside them if there are any."""
 
-    def __init__(
-        self, net: Network, found: Index, unit: Target, end: str, count: int, show: str
-    ) -> None:
-        layer = found.channels[unit.layer]
-        assert unit.channel is not None
-        top, sign = (layer.top, 1) if end == "most" else (layer.bottom, -1)
-        self.unit, self.name = unit, f"{unit} {end}"
-        self.values = (sign * top.values[unit.channel, :count]).tolist()
-        shape = net.shape(unit.layer)
-        self.places = []
-        for n in range(count):
-            place = divmod(int(top.positions[unit.channel, n]), shape[-1])
-            at = replace(unit, position=place if len(shape) == 3 else None)
-            number = int(top.rows[unit.channel, n])
-            photo = found.photo(number)
-            box = receptive_field_box(net, at, photo[0])
-            patch = crop_box(photo[0], box, net.box(photo), GRAY, LARGEST)
-            path = found.images["path"][number].as_py()
-            seen = net.preprocess(photo)
-            self.places.append(_Place(at, number, self.values[n], path, box, patch, seen))
-            if show == "mask":
-                self._mask(net, self.places[-1], photo, sign)
-        never = layer.silent[unit.channel] and _rectified(net, unit.layer)
-        self.dead = bool(never or layer.constant[unit.channel])
-        self.tiles = [place.patch for place in self.places]
-        if show in ("deconv", "guided"):
-            beside = self._read_back(net, show)
-            self.tiles = [tile for pair in zip(self.tiles, beside, strict=True) for tile in pair]
+    channel: Target
+    name: str
+    dead: bool
+    patches: list[_Patch]
+    gradients: list[Tensor]
+
+    @property
+    def tiles(self) -> list[Tensor]:
+        patches = [patch.pixels for patch in self.patches]
+        if not self.gradients:
+            return patches
+        return [tile for pair in zip(patches, self.gradients, strict=True) for tile in pair]
 
     @property
     def captions(self) -> list[str]:
-        """The value below each patch, nothing below what is beside it."""
-        below = [f"{value:.2f}" for value in self.values]
-        per = len(self.tiles) // len(below)
-        return [word for text in below for word in (text, *[" "] * (per - 1))]
-
-    @property
-    def summary(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "image": place.number,
-                "path": place.path,
-                "value": place.value,
-                "unit": str(place.unit),
-                "box": [round(edge, 2) for edge in place.box],
-            }
-            for place in self.places
-        ]
-
-    def _read_back(self, net: Network, rule: str) -> list[Tensor]:
-        """The gradient of each unit within what it sees, around gray."""
-        seen = torch.cat([place.seen for place in self.places])
-        units = tuple(place.unit for place in self.places)
-        slopes = gradient(Question(net, seen, seen, units), rule).gradient
-        return [
-            tensors.around_gray(receptive_field_crop(net, unit, slope, 0.0))
-            for unit, slope in zip(units, slopes, strict=True)
-        ]
-
-    def _mask(self, net: Network, place: _Place, photo: Tensor, sign: int) -> None:
-        """Draw only the part of the photograph around the unit where its channel answers."""
-        unit = place.unit
-        if unit.position is None:
-            raise ConvscopeError(f"{unit.layer} has no maps, so no mask: take show='field'")
-        values = sign * net.read(place.seen, {unit.layer})[unit.layer][0, unit.channel]
-        level = values.mean() + WITHIN * (values[unit.position] - values.mean())
-        mask = _around((values >= level).cpu(), unit.position)
-        size = net.input_size
-        box = _framed(mask, size)
-        seen = net.box(photo)
-        place.box = to_photograph(box, size, seen)
-        light = F.interpolate(mask[None, None].float(), size, mode="bilinear")
-        shade = DIMMED + (1 - DIMMED) * light
-        shown = crop_box(photo[0], place.box, seen, GRAY, LARGEST)
-        whole = Box(0, 0, *map(float, size))
-        place.patch = shown * tensors.resize(
-            crop_box(shade[0], box, whole, DIMMED, LARGEST)[None], (shown.shape[1], shown.shape[2])
-        )[0].clamp(0, 1).to(shown)
+        """The activation below each patch, and nothing below a picture beside it."""
+        empty = [" "] if self.gradients else []
+        return [text for one in self.patches for text in (f"{one.entry['value']:.2f}", *empty)]
 
 
-def _around(mask: Tensor, position: tuple[int, int]) -> Tensor:
-    """The part of a mask (h, w) that hangs together with a position."""
+def _row(net: Network, index: Index, channel: Target, end: str, count: int, show: str) -> _Row:
+    layer, number = index.channels[channel.layer], channel.channel
+    assert number is not None
+    top, sign = (layer.top, 1) if end == "highest" else (layer.bottom, -1)
+    shape = net.shape(channel.layer)
+    patches: list[_Patch] = []
+    inputs: list[Tensor] = []
+    for rank in range(count):
+        position = divmod(int(top.positions[number, rank]), shape[-1])
+        neuron = replace(channel, position=position if len(shape) == 3 else None)
+        image = int(top.rows[number, rank])
+        photo = index.photo(image)
+        inputs.append(net.preprocess(photo))
+        if show == "mask":
+            box, pixels = _masked(net, neuron, photo, inputs[-1], sign)
+        else:
+            box = receptive_field_box(net, neuron, photo[0])
+            pixels = crop_box(photo[0], box, net.box(photo), GRAY, LARGEST)
+        entry: Patch = {
+            "image": image,
+            "path": index.images["path"][image].as_py(),
+            "value": sign * float(top.values[number, rank]),
+            "unit": str(neuron),
+            "box": [round(edge, 2) for edge in box],
+        }
+        patches.append(_Patch(neuron, entry, pixels))
+    dead = bool(layer.constant[number] or (layer.silent[number] and _rectified(net, channel.layer)))
+    neurons = tuple(patch.neuron for patch in patches)
+    gradients = _gradients(net, neurons, inputs, show) if show in ("deconv", "guided") else []
+    return _Row(channel, f"{channel} {end}", dead, patches, gradients)
+
+
+def _gradients(
+    net: Network, neurons: tuple[Target, ...], inputs: Sequence[Tensor], rule: str
+) -> list[Tensor]:
+    """The gradient of each neuron in its receptive field, drawn around gray."""
+    batch = torch.cat(list(inputs))
+    return [
+        tensors.around_gray(receptive_field_crop(net, neuron, one, 0.0))
+        for neuron, one in zip(
+            neurons, gradient(Question(net, batch, batch, neurons), rule).gradient, strict=True
+        )
+    ]
+
+
+def _masked(
+    net: Network, neuron: Target, photo: Tensor, original: Tensor, sign: int
+) -> tuple[Box, Tensor]:
+    """The area around a neuron where its channel is active: its box, and its pixels."""
+    if neuron.position is None:
+        raise ConvscopeError(
+            f"layer {neuron.layer} has no feature maps, so it has no masks; use show='field'"
+        )
+    values = sign * net.read(original, {neuron.layer})[neuron.layer][0, neuron.channel]
+    level = values.mean() + THRESHOLD * (values[neuron.position] - values.mean())
+    mask = _connected((values >= level).cpu(), neuron.position)
+    size, seen = net.input_size, net.box(photo)
+    square = _square_around(mask, size)
+    box = to_photograph(square, size, seen)
+    light = F.interpolate(mask[None, None].float(), size, mode="bilinear")
+    shade = DIMMED + (1 - DIMMED) * light
+    pixels = crop_box(photo[0], box, seen, GRAY, LARGEST)
+    shade = crop_box(shade[0], square, Box(0, 0, *map(float, size)), DIMMED, LARGEST)
+    shade = tensors.resize(shade[None], (pixels.shape[1], pixels.shape[2]))[0].clamp(0, 1)
+    return box, pixels * shade.to(pixels)
+
+
+def _connected(mask: Tensor, position: tuple[int, int]) -> Tensor:
+    """The part of a mask (h, w) that is connected with a position."""
     parts = torch.from_numpy(label(mask.numpy()))
     return parts == parts[position]
 
 
-def _framed(mask: Tensor, size: tuple[int, int]) -> Box:
+def _square_around(mask: Tensor, size: tuple[int, int]) -> Box:
     """A square around a mask (h, w), in pixels of an image of `size`."""
     (region,) = regionprops(mask.int().numpy())
     down, across = size[0] / mask.shape[0], size[1] / mask.shape[1]
@@ -267,51 +256,77 @@ def _framed(mask: Tensor, size: tuple[int, int]) -> Box:
 
 
 def _channels(
-    net: Network, found: Index, words: str | Sequence[str] | None, limit: int
+    net: Network, index: Index, target: str | Sequence[str] | None, limit: int
 ) -> list[Target]:
-    """The channels that are meant, by the layers' names in the index."""
-    if words is None:
-        words = _usual(net, found)
-    units = []
-    for word in (words,) if isinstance(words, str) else words:
-        target = as_layer(net, word)
-        if not target.layer:
-            raise ConvscopeError(f"{target} is a class; patches are of layers and channels")
-        if target.position is not None:
-            raise ConvscopeError(f"{target} is one neuron; patches are of whole channels")
-        target = replace(target, layer=found.collected(target.layer))
-        channels = [target.channel]
-        if target.channel is None:
-            channels = list(range(min(limit, net.shape(target.layer)[0])))
-        units += [replace(target, channel=channel) for channel in channels]
-    return units
+    """The channels to show, under the layers' names in the index."""
+    if target is None:
+        target = _default_layer(net, index)
+    found = []
+    for name in (target,) if isinstance(target, str) else target:
+        one = as_layer(net, name)
+        if not one.layer:
+            raise ConvscopeError(f"{one} is a class; patches shows layers and channels")
+        if one.position is not None:
+            raise ConvscopeError(f"{one} is one neuron; patches shows whole channels")
+        one = replace(one, layer=index.collected(one.layer))
+        numbers = [one.channel]
+        if one.channel is None:
+            numbers = list(range(min(limit, net.shape(one.layer)[0])))
+        found += [replace(one, channel=number) for number in numbers]
+    return found
 
 
-def _usual(net: Network, found: Index) -> str:
-    """The deepest layer whose units see at most half of the image's side, or else the first."""
-    if not found.channels:
+def _count(index: Index, channels: Sequence[Target], count: int | None) -> int:
+    """Patches for each channel: as many as are asked for, and by default at most nine."""
+    kept = index.channels[channels[0].layer].top.values.shape[1]
+    if count is not None and count > kept:
         raise ConvscopeError(
-            f"{found.path} has no channels, for no layer of {net.name} is a stage; another index"
-            " may have some (--layers)"
+            f"{index.path} keeps {kept} images of a channel, not {count}; build an index that keeps"
+            f" more (convscope index FOLDER -o INDEX --top {count})"
+        )
+    return count or min(9, kept)
+
+
+def _default_layer(net: Network, index: Index) -> str:
+    """The deepest layer whose receptive field is at most half of the image's side, or the first."""
+    if not index.channels:
+        raise ConvscopeError(
+            f"{index.path} has no channels, because no layer of {net.name} is a stage; build an"
+            " index of layers that you name (convscope index FOLDER -o INDEX --layers LAYER)"
         )
     limit = 0.5 * min(net.input_size)
-    usual, *_ = found.channels
-    for name in found.channels:
+    chosen, *_ = index.channels
+    for name in index.channels:
         field = net.layer(name.removesuffix(PRE)).receptive_field
         if field and max(field) <= limit:
-            usual = name
-    return usual
+            chosen = name
+    return chosen
 
 
 def _rectified(net: Network, layer: str) -> bool:
     return layer.endswith(PRE) and net.layer(layer.removesuffix(PRE)).activation in RECTIFIED
 
 
-def _title(found: Index, unit: Target, show: str) -> str:
-    words = {
-        "field": "all that the unit sees",
-        "mask": "where the channel answers",
-        "deconv": "what the unit sees, and its deconvnet picture",
-        "guided": "what the unit sees, and guided backpropagation to it",
-    }
-    return f"{unit.layer} over {len(found):,} images: {words[show]}; below each the unit's answer"
+_CONTENTS = {
+    "field": "receptive fields",
+    "mask": "where the channel is active",
+    "deconv": "receptive fields, with the deconvnet beside them",
+    "guided": "receptive fields, with guided backpropagation beside them",
+}
+
+
+def _grid(index: Index, rows: Sequence[_Row], show: str, *, both: bool) -> Grid:
+    tiles = [tile for row in rows for tile in row.tiles]
+    columns = len(rows[0].tiles)
+    return Grid(
+        as_tiles(tiles, least=96),
+        f"{rows[0].channel.layer} over {len(index):,} images: {_CONTENTS[show]};"
+        " activation below each patch",
+        columns=columns,
+        captions=tuple(caption for row in rows for caption in row.captions),
+        rows=tuple(row.name if both else str(row.channel) for row in rows),
+        marked=frozenset(i for i in range(len(tiles)) if rows[i // columns].dead),
+        low=0.0,
+        high=1.0,
+        tile_inches=1.0,
+    )
