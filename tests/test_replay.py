@@ -221,10 +221,12 @@ def test_a_recipe_composed_in_python_comes_back(
     assert first.read_bytes() == again.read_bytes()
 
 
-def test_a_recipe_of_what_was_not_kept(net: cs.Network, seen: Tensor, tmp_path: Path) -> None:
+def test_a_recipe_of_what_a_text_cannot_hold(net: cs.Network, seen: Tensor, tmp_path: Path) -> None:
     recipe = cs.Recipe(start=cs.starts.photo(seen), objective=cs.activation("blocks.1"))
     file = cs.ascend(net, recipe).save(tmp_path / "a.png")
-    message = r"^start: composed in Python with a tensor of 1 x 3 x 224 x 224, .* run it in Python$"
+    message = (
+        r"^start: the recipe was composed in Python with .* 1 x 3 x 224 x 224, .* again in Python$"
+    )
     with pytest.raises(cs.ConvscopeError, match=message):
         replay.remake(file)
 
@@ -233,7 +235,9 @@ def test_another_photograph_within_a_recipe(ascended: Path) -> None:
     parameters = pictures.read_provenance(ascended)["parameters"]
     parameters["recipe"]["files"]["sample:coffee"] = "0" * 64
     rewrite(ascended, parameters=parameters)
-    with pytest.raises(cs.ConvscopeError, match=r"^objective: sample:coffee is not, or no longer"):
+    with pytest.raises(
+        cs.ConvscopeError, match=r"^objective: sample:coffee has changed: it is not this"
+    ):
         replay.remake(ascended)
 
 
@@ -243,7 +247,7 @@ def test_another_photograph_within_a_recipe(ascended: Path) -> None:
         ({}, "^ascend: recipe: field required$"),
         ({"recipe": "start"}, "^ascend: recipe: .* dictionary, not 'start'$"),
         ({"recipe": ASCENT, "seeds": 3}, "unknown option of ascend 'seeds'; did you mean 'seed'"),
-        ({"recipe": {"start": "noise()"}}, "^recipe: objective: field required$"),
+        ({"recipe": {"start": "noise()"}}, "^recipe: objective is missing$"),
         ({"recipe": ASCENT | {"steps": 0}}, "^recipe: steps: .* not 0$"),
     ],
 )

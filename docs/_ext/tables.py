@@ -21,10 +21,8 @@ from sphinx.application import Sphinx
 from convscope.cli import main
 from convscope.cli.commands import COMMANDS
 from convscope.runs import registry
-from convscope.runs.recipe_text import WORDS
 from convscope.runs.registry import Technique
-
-VOCABULARY = ("starts", "objectives", "rules", "priors", "optimizers")
+from convscope.vocabulary.words import KINDS, WORDS
 
 
 def write(app: Sphinx) -> None:
@@ -32,7 +30,7 @@ def write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "generated"
     folder.mkdir(exist_ok=True)
     pages = {"techniques": techniques_table(), "commands": commands_help()}
-    pages |= {module: vocabulary_table(module) for module in VOCABULARY}
+    pages |= {kind: vocabulary_table(kind) for kind in KINDS}
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
 
@@ -57,12 +55,12 @@ def techniques_table() -> str:
     return "\n".join(head + rows) + f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```"
 
 
-def vocabulary_table(module: str) -> str:
-    """A row for each word of a module: how it is written, with its defaults, and what it means."""
+def vocabulary_table(kind: str) -> str:
+    """A row for each word of a kind: how it is written, with its defaults, and what it means."""
     rows = [
         f"| `{name}{_signature(word)}` | {_first_paragraph(word)} |"
         for name, word in WORDS.items()
-        if word.__module__ == f"convscope.{module}"
+        if issubclass(word, KINDS[kind])
     ]
     return "\n".join(["| word | meaning |", "|---|---|", *rows])
 

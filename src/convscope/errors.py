@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class ConvscopeError(Exception):
@@ -33,6 +37,31 @@ def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> Convs
     return ConvscopeError(
         f"unknown {kind} {word!r}{guess}{' ' if guess else '; '}{hint}".rstrip("; ")
     )
+
+
+def invalid(name: str, error: ValidationError) -> ConvscopeError:
+    """An error for the first value that a pydantic model refuses.
+
+    Args:
+        name: what the values belong to, "adam" for instance.
+        error: what pydantic says about them.
+    """
+    first, *others = error.errors()
+    where = str(first["loc"][0]) if first["loc"] else "options"
+    got = "" if first["type"] == "missing" else f", not {short(first['input'])}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    for other in others:  # of a union, what else it might have been
+        kinds = other["msg"].removeprefix("Input should be ")
+        if other["input"] is first["input"] and kinds not in message:
+            message += f" or {kinds}"
+    return ConvscopeError(f"{name}: {where}: {message}{got}")
+
+
+def short(value: object) -> str:
+    """The representation of a value in at most 83 characters, for a message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def reason(error: Exception) -> str:

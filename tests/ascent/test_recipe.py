@@ -109,7 +109,7 @@ def test_a_signed_step_gains_epsilon_times_the_l1_norm() -> None:
 class lbfgs(Optimizer):
     """Looks several times a step."""
 
-    def over(self, parameters: Tensor) -> torch.optim.Optimizer:
+    def build(self, parameters: Tensor) -> torch.optim.Optimizer:
         return torch.optim.LBFGS([parameters], max_iter=5, line_search_fn="strong_wolfe")
 
 
@@ -409,7 +409,7 @@ def test_names_are_checked_before_any_work() -> None:
 
 def test_sign_steps_by_its_rate() -> None:
     start = torch.tensor([[[[0.5, 0.5, 0.5]]]])
-    optimizer = optimizers.sign(0.1).over(start)
+    optimizer = optimizers.sign(0.1).build(start)
     start.grad = torch.tensor([[[[3.0, -1e-9, 0.0]]]])
     optimizer.step()
     assert torch.allclose(start, torch.tensor([[[[0.4, 0.6, 0.5]]]]))
@@ -417,11 +417,11 @@ def test_sign_steps_by_its_rate() -> None:
 
 def test_optimizers_are_torchs() -> None:
     parameters = torch.zeros(3)
-    momentum = sgd(0.3, 0.5).over(parameters).param_groups[0]
+    momentum = sgd(0.3, 0.5).build(parameters).param_groups[0]
     assert (momentum["lr"], momentum["momentum"]) == (0.3, 0.5)
-    assert isinstance(adam(0.2).over(parameters), torch.optim.Adam)
-    assert adam(0.2).over(parameters).param_groups[0]["lr"] == 0.2
-    nadam = optimizers.nadam(0.2).over(parameters)
+    assert isinstance(adam(0.2).build(parameters), torch.optim.Adam)
+    assert adam(0.2).build(parameters).param_groups[0]["lr"] == 0.2
+    nadam = optimizers.nadam(0.2).build(parameters)
     assert isinstance(nadam, torch.optim.NAdam)
     assert nadam.param_groups[0]["lr"] == 0.2
     assert optimizers.sgd() == sgd(1.0)

@@ -217,7 +217,7 @@ def test_a_recipe_of_the_documentation_is_on_its_page(file: Path, net: cs.Networ
     ("recipe", "image", "seed", "message"),
     [
         (GRAY | {"start": "photo(image)"}, None, 0, r"^start: the recipe needs a photograph"),
-        (GRAY, torch.rand(1, 3, 8, 8), 0, r"no use for a photograph"),
+        (GRAY, torch.rand(1, 3, 8, 8), 0, r"does not use a photograph"),
         (GRAY, torch.rand(1, 3, 8, 8) * 9, 0, r"pixels of an image run from 0 to 1"),
         (GRAY, None, -1, r"^ascend: seed: .* equal to 0, not -1$"),
         (GRAY, None, "x", r"^ascend: seed: .* not 'x'$"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -182,9 +183,9 @@ def test_resemble_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gram_and_moments_do_not_ask_for_size() -> None:
     larger = toys.images(1, 11).double()
-    for way in ("gram", "moments"):
+    for way in WAYS[2:]:
         assert score(match("act", larger, way)).isfinite().all()
-    with pytest.raises(ConvscopeError, match="bring both to one size"):
+    with pytest.raises(ConvscopeError, match="give both the same size"):
         score(match("act", larger))
 
 
@@ -236,7 +237,7 @@ def test_the_gradient_of_energy_at_its_layer_is_the_activation() -> None:
     assert torch.allclose(gradient, maps / maps[0].numel())
 
 
-WAYS = ("l2", "cosine", "gram", "moments")
+WAYS: tuple[Literal["l2", "cosine", "gram", "moments"], ...] = ("l2", "cosine", "gram", "moments")
 ALL: list[Objective] = [
     logit("bee"),
     activation("act:2@1,0"),
@@ -292,6 +293,13 @@ def test_gradients_by_differences(objective: Objective) -> None:
     assert frame.gradient.abs().max() > 1e-4
 
 
+def added(objectives: Any) -> Objective:
+    """Their sum, which type checkers take for a number too."""
+    total: Any = sum(objectives)
+    assert isinstance(total, Objective)
+    return total
+
+
 def test_arithmetic_in_numbers() -> None:
     a, b, c = logit("ant"), energy("act"), tv()
     na, nb, nc = (score(one) for one in (a, b, c))
@@ -306,6 +314,12 @@ def test_arithmetic_in_numbers() -> None:
     close(score(-(a - b) - (c + a)), -na + nb - nc - na)
     close(score(a + a), 2 * na)
     close(score(0 * a + c), nc)
+    close(score(a / 2), na / 2)
+    close(score((a - 3 * b) / -1.5), (na - 3 * nb) / -1.5)
+    close(score(added([a, b, 2 * c])), na + nb + 2 * nc)
+    close(score(added([a])), na)
+    quarter: Any = np.float32(4)
+    close(score(a / quarter + b * quarter), na / 4 + 4 * nb)
 
 
 def test_operands_are_unchanged() -> None:
@@ -313,13 +327,50 @@ def test_operands_are_unchanged() -> None:
     total = a + b
     before = (repr(a), repr(b), repr(total))
     results = [total + a, total - b, total * 2, 3 * total, -total, a + total, b - total, -a]
+    results += [total / 2, a / 2, added([total, a])]
     assert (repr(a), repr(b), repr(total)) == before
     assert all(result is not total and isinstance(result, weighted) for result in results)
     assert total == weighted(((1.0, a), (1.0, b)))
     assert total - b == weighted(((1.0, a), (1.0, b), (-1.0, b)))
     assert {a: 1}[logit("ant")] == 1  # equal by meaning
-    with pytest.raises(TypeError):
-        a * b  # type: ignore[operator]
+
+
+HINT = (
+    "objectives add to and subtract from objectives, and numbers multiply and divide them, as in"
+    " logit('tabby') - 0.1 * tv()"
+)
+
+
+@pytest.mark.parametrize(
+    ("operation", "shown"),
+    [
+        (lambda a: a + 3, "{} + 3"),
+        (lambda a: a + 0, "{} + 0"),
+        (lambda a: 3 + a, "3 + {}"),
+        (lambda a: 0.0 + a, "0.0 + {}"),
+        (lambda a: False + a, "False + {}"),
+        (lambda a: sum([a], 1), "1 + {}"),
+        (lambda a: a - 3, "{} - 3"),
+        (lambda a: 3 - a, "3 - {}"),
+        (lambda a: a * a, "{0} * {0}"),
+        (lambda a: a * "3", "{} * '3'"),
+        (lambda a: True * a, "{} * True"),
+        (lambda a: a / 0, "{} / 0"),
+        (lambda a: a / a, "{0} / {0}"),
+        (lambda a: 1 / a, "1 / {}"),
+    ],
+)
+def test_other_arithmetic_is_one_line(operation: Callable[[Any], object], shown: str) -> None:
+    a = logit("tabby")
+    with pytest.raises(ConvscopeError) as caught:
+        operation(a)
+    assert str(caught.value) == f"cannot compute {shown.format(repr(a))}: {HINT}"
+
+
+@pytest.mark.parametrize("weight", [float("inf"), float("nan")])
+def test_weights_are_finite(weight: float) -> None:
+    with pytest.raises(ConvscopeError, match=r"^weighted: terms: .* a finite number, not "):
+        weight * logit("ant")
 
 
 def test_reads_only_what_it_needs() -> None:
@@ -332,8 +383,8 @@ def test_reads_only_what_it_needs() -> None:
 @pytest.mark.parametrize(
     ("objective", "message"),
     [
-        (logit("act:2"), "logit takes a class, and act:2 is none"),
-        (logit(Target("")), "logit takes a class, and output is none"),
+        (logit("act:2"), "logit takes a class, and act:2 is not one"),
+        (logit(Target("")), "logit takes a class, and output is not one"),
         (logit("be"), "did you mean 'bee'"),
         (logit(3), "no class 3"),
         (activation("acts"), "did you mean 'act'"),
@@ -341,15 +392,14 @@ def test_reads_only_what_it_needs() -> None:
         (activation(Target("act", 5)), "no channel 5"),
         (peak("act:9"), "no channel 9"),
         (energy("fc.pre"), "does not end in an activation"),
-        (margin("act:2"), "act:2 is no class"),
-        (log_probability("act"), "act is no class"),
-        (direction("act:2", torch.ones(5)), "act:2 is no whole layer"),
-        (direction("act", torch.ones(4)), r"has 5 channels, the vector is \(4,\)"),
-        (diversity("act:1@0,0"), "no whole layer"),
-        (match("act", toys.images(1, 7).double(), "l3"), "unknown way to match 'l3'"),
-        (resemble("act:2", toys.images(1, 7).double()), "act:2 is no whole layer"),
-        (resemble("act", toys.images(2, 7).double()), "takes one image to look like, not 2"),
-        (caricature("act:1", toys.images(1, 7).double()), "act:1 is no whole layer"),
+        (margin("act:2"), "act:2 is not a class"),
+        (log_probability("act"), "act is not a class"),
+        (direction("act:2", torch.ones(5)), "act:2 is not a whole layer"),
+        (direction("act", torch.ones(4)), r"has 5 channels, and the vector has shape \(4,\)"),
+        (diversity("act:1@0,0"), "not a whole layer"),
+        (resemble("act:2", toys.images(1, 7).double()), "act:2 is not a whole layer"),
+        (resemble("act", toys.images(2, 7).double()), "takes one other image, not 2"),
+        (caricature("act:1", toys.images(1, 7).double()), "act:1 is not a whole layer"),
         (tv() + 2 * energy("nope"), "unknown class or layer 'nope'"),
     ],
 )

@@ -8,7 +8,7 @@ from convscope.vocabulary.optimizers import adam
 
 def test_the_rate_of_adam_falls() -> None:
     parameters = torch.zeros(3)
-    optimizer = adam(0.1, lr_decay=0.5).over(parameters)
+    optimizer = adam(0.1, lr_decay=0.5).build(parameters)
     for _ in range(3):
         parameters.grad = torch.tensor([1.0, -2.0, 5.0])
         optimizer.step()

@@ -136,9 +136,9 @@ def test_fourier_size_and_count() -> None:
 
 
 def test_a_size_of_nothing_is_refused() -> None:
-    for start in (starts.noise(size=0), starts.fourier(size=-3)):
-        with pytest.raises(ConvscopeError, match="at least one pixel a side"):
-            start.canvas(sees(), generator())
+    for start, size in ((starts.noise, 0), (starts.fourier, -3)):
+        with pytest.raises(ConvscopeError, match=r"size: .* greater than or equal to 1, not"):
+            start(size=size)
 
 
 def test_zeros_are_zero_once_normalized() -> None:
@@ -222,6 +222,6 @@ def test_maco_is_that_of_photographs_unless_told() -> None:
 def test_maco_of_other_colors_is_refused(tmp_path: Path, channels: int, colors: int) -> None:
     file, _ = spectrum_of(tmp_path, colors)
     with pytest.raises(
-        ConvscopeError, match=f"has {colors} colors and Sees takes {channels}; make one"
+        ConvscopeError, match=f"has {colors} colors and Sees takes {channels}; make a spectrum"
     ):
         starts.maco(spectrum=file).canvas(sees(channels), generator())

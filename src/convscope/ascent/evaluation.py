@@ -12,7 +12,7 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.tensors import all_finite
 from convscope.types import Ascent
-from convscope.vocabulary.rules import as_rule
+from convscope.vocabulary.words import as_rule
 
 
 class Evaluator:

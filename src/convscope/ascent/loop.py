@@ -60,7 +60,7 @@ class _Climber:
         self.evaluator, self.recipe, self.canvas = evaluator, recipe, canvas
         self.parameters = canvas.parameters.clone()
         self.parameters.grad = torch.empty_like(self.parameters)
-        self.optimizer = optimizer.over(self.parameters)
+        self.optimizer = optimizer.build(self.parameters)
         self.scores: list[Tensor] = []
         self._drawn: tuple[Tensor, Tensor] | None = None
         self._first: list[Ascent] = []

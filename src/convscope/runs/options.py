@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from torch import Tensor
 
-from convscope.errors import ConvscopeError, unknown
+from convscope.errors import ConvscopeError, invalid, unknown
 from convscope.network import Network
 from convscope.types import Target, TargetLike
 
@@ -94,20 +94,7 @@ def validated(
     try:
         return dict(model(**values))
     except ValidationError as error:
-        raise ConvscopeError(f"{name}: {_problem(error)}") from error
-
-
-def _problem(error: ValidationError) -> str:
-    """The first wrong value: its name, what is expected, and what was given."""
-    first, *others = error.errors()
-    where = str(first["loc"][0]) if first["loc"] else "options"
-    given = "" if first["type"] == "missing" else f", not {short(first['input'])}"
-    message = first["msg"][0].lower() + first["msg"][1:]
-    for other in others:  # the other types of a union
-        expected = other["msg"].removeprefix("Input should be ")
-        if other["loc"][:1] == first["loc"][:1] and expected not in message:
-            message += f" or {expected}"
-    return f"{where}: {message}{given}"
+        raise invalid(name, error) from error
 
 
 def check_network(name: str, net: Network) -> None:
@@ -141,9 +128,3 @@ def check_image(name: str, net: Network, image: Tensor | None, *, batch: bool = 
             f"the pixels of an image run from 0 to 1, not from {low:.3g} to {high:.3g}; divide"
             " bytes by 255, and do not normalize, because the network does"
         )
-
-
-def short(value: object) -> str:
-    """A value in at most 83 letters, for a message."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:80]}..."

@@ -1,4 +1,4 @@
-"""A recipe of the user's own, run as a technique is."""
+"""A recipe of the user's own, run like a technique."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASCEND = "ascend"
 
 
 class Options(BaseModel):
-    """The parameters that a run and its saved pictures have."""
+    """The parameters of a run, which its saved pictures carry."""
 
     recipe: dict[str, Any]
     seed: Seed = 0
@@ -35,31 +35,32 @@ def ascend(
     *,
     seed: int = 0,
 ) -> Run:
-    """Follow a recipe of your own, live or to its result, which saves with its recipe.
+    """Follow a recipe of your own, frame by frame or to its result; saved pictures carry it.
 
     Args:
         net: the network.
-        recipe: a `Recipe`, the path of a file (.toml or .json), or what such a file holds.
-        image: the photograph that the recipe begins with or speaks of. In a file it goes by the
-            name `image`. Of a `Recipe`, give it so that a saved picture can say which it was.
-        seed: chooses the random numbers.
+        recipe: a `Recipe`, the path of a file (.toml or .json), or the content of such a file.
+        image: the photograph (N, 3, H, W) in [0, 1] that the recipe is about; texts call it
+            `image`. With a `Recipe`, give the photograph that it was composed with, so that a saved
+            picture can name it.
+        seed: starts the random numbers.
 
     Raises:
-        ConvscopeError: an unknown word, a wrong argument, no image where there must be one, or an
-            image that the recipe has no use for.
+        ConvscopeError: a word is unknown, an argument is wrong, the recipe needs a photograph and
+            gets none, or it gets one and does not use it.
     """
     check_network(ASCEND, net)
-    seen = None
+    pixels = None
     if image is not None:
         check_image(ASCEND, net, image)
-        seen = net.as_input(image).detach()
+        pixels = net.as_input(image).detach()
     if isinstance(recipe, Mapping):
-        recipe = recipe_text.compose(recipe, image=seen, preprocess=net.preprocess)
+        recipe = recipe_text.compose(recipe, image=pixels, preprocess=net.preprocess)
     elif not isinstance(recipe, Recipe):
-        recipe = recipe_text.open_recipe(recipe, net=net, image=seen)
-    texts = recipe_writing.write(recipe, image=seen, preprocess=net.preprocess)
+        recipe = recipe_text.open_recipe(recipe, net=net, image=pixels)
+    texts = recipe_writing.write(recipe, image=pixels, preprocess=net.preprocess)
     if image is not None and not recipe_writing.needs_image(texts):
-        raise ConvscopeError("the recipe has no use for a photograph: it holds no `image`")
+        raise ConvscopeError("the recipe does not use a photograph: `image` does not occur in it")
     parameters = validated(ASCEND, Options, {"recipe": texts, "seed": seed})
     return Run(ASCEND, lambda: _frames(net, recipe, parameters["seed"]), net, image, parameters)
 
@@ -69,16 +70,16 @@ def _frames(net: Network, recipe: Recipe, seed: int) -> Iterator[Frame]:
         scores = frame.score.tolist()
         yield replace(
             frame,
-            panels=_panels(frame, followed=recipe.optimizer is not None),
+            panels=_panels(frame, climbed=recipe.optimizer is not None),
             arrays={} if frame.scores is None else {"scores": frame.scores},
             summary={"score": scores[0] if len(scores) == 1 else scores, "steps": frame.step},
         )
 
 
-def _panels(frame: Ascent, followed: bool) -> tuple[Panel, ...]:
-    """The image; a grid of several, each with its score; the gradient too if it is the result."""
+def _panels(frame: Ascent, climbed: bool) -> tuple[Panel, ...]:
+    """The image, or a grid of several with their scores; the gradients if no step is taken."""
     captions = tuple(f"{score:.4g}" for score in frame.score.tolist())
-    if not followed:
+    if not climbed:
         return tuple(
             panel
             for image, gradient, score in zip(frame.image, frame.gradient, captions, strict=True)

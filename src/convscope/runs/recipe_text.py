@@ -1,4 +1,4 @@
-"""Recipes as text: every word is written as in Python, and read without running any.
+"""Recipes as text: every word is written as in Python, and read without running any code.
 
 start = "fourier(decay=1.0)"
 objective = "logit('volcano') - 600 * tv()"
@@ -16,58 +16,43 @@ import operator
 import os
 import tomllib
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, create_model
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from convscope.ascent import Recipe
-from convscope.errors import ConvscopeError, unknown
+from convscope.errors import ConvscopeError, short, unknown
 from convscope.files import images
 from convscope.network import Network
-from convscope.runs.options import short, validated
-from convscope.vocabulary import objectives, optimizers, priors, rules, starts
-from convscope.vocabulary.objectives import Objective
+from convscope.vocabulary import starts
+from convscope.vocabulary.objectives import ARITHMETIC, Objective
+from convscope.vocabulary.rules import Rule
+from convscope.vocabulary.word import Word, arguments
+from convscope.vocabulary.words import WORDS, call_of
 
 Preprocess = Callable[[Tensor], Tensor]
 
-_ROOMS = {
-    starts: starts.Start,
-    objectives: Objective,
-    rules: rules.Rule,
-    priors: priors.Prior,
-    optimizers: optimizers.Optimizer,
-}
+# Names that a text may hold beside the words; `unwritable` stands for what a text cannot hold.
+IMAGE, PREPROCESS, UNWRITABLE = "image", "net.preprocess", "unwritable"
 
+# What texts may hold beside the parts of a recipe: the SHA-256 of the files that they name, and the
+# packages that add some of their words.
+FILES, PACKAGES = "files", "packages"
 
-WORDS: Mapping[str, type] = {
-    name: word
-    for room, kind in _ROOMS.items()
-    for name, word in vars(room).items()
-    if isinstance(word, type) and issubclass(word, kind) and word is not kind and name[0] != "_"
-}
-
-
-IMAGE, PREPROCESS, NOT_KEPT = "image", "net.preprocess", "not_kept"
-
-
-FILES = "files"  # of a recipe as text: the SHA-256 of the files that it names
-
-
-_SIGNS = {
+_OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
 
-# What `net.preprocess` made these images from, so that they can be written again.
+# From a result of `net.preprocess` to its argument, so that the call can be written again.
 preprocessed: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
@@ -77,18 +62,23 @@ def open_recipe(
     """A recipe from a file of TOML or JSON.
 
     Args:
-        path: the file; the photographs and spectra that it names lie relative to it.
-        net: the network, for a recipe with `net.preprocess` in it.
-        image: the photograph (N, 3, H, W), for a recipe with `image` in it.
+        path: the file. The paths of photographs and spectra in it are relative to its folder.
+        net: the network; a recipe with `net.preprocess` needs one.
+        image: the photograph (N, 3, H, W) in [0, 1]; a recipe with `image` needs one.
 
     Raises:
-        ConvscopeError: no such file, a broken one, an unknown word or a wrong argument.
+        ConvscopeError: the file does not exist or cannot be read, a word is unknown, or an argument
+            is wrong.
     """
     return _opened(Path(path), image, None if net is None else net.preprocess)
 
 
 def check_recipe(path: str | os.PathLike[str], *, photo: bool) -> None:
-    """Fail now rather than with the network loaded, if a recipe with or without a photograph must.
+    """Check a recipe without a network, so that a mistake shows before the network is loaded.
+
+    Args:
+        path: the file.
+        photo: whether there will be a photograph.
 
     Raises:
         ConvscopeError: as `open_recipe`.
@@ -97,17 +87,17 @@ def check_recipe(path: str | os.PathLike[str], *, photo: bool) -> None:
 
 
 def _opened(file: Path, image: Tensor | None, preprocess: Preprocess | None) -> Recipe:
-    texts = _read(file)
+    texts = _parsed(file)
     try:
         return compose(texts, image=image, preprocess=preprocess, folder=file.parent.absolute())
     except ConvscopeError as error:
         raise ConvscopeError(f"{file.name}: {error}") from error
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _parsed(file: Path) -> dict[str, Any]:
     parse = {".toml": tomllib.loads, ".json": json.loads}.get(file.suffix.lower())
     if parse is None:
-        raise ConvscopeError(f"{file.name} is no recipe: its name ends in .toml or .json")
+        raise ConvscopeError(f"{file.name} is not a recipe: its name should end in .toml or .json")
     try:
         texts = parse(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
@@ -116,7 +106,7 @@ def _read(file: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or error
         raise ConvscopeError(f"{file.name} cannot be read: {reason}") from error
     if not isinstance(texts, dict):
-        raise ConvscopeError(f"{file.name} holds no recipe but {short(texts)}")
+        raise ConvscopeError(f"{file.name} should hold the parts of a recipe, not {short(texts)}")
     return texts
 
 
@@ -127,31 +117,44 @@ def compose(
     preprocess: Preprocess | None = None,
     folder: Path = Path(),
 ) -> Recipe:
-    """The recipe that texts mean, one for each of its parts; numbers may be numbers.
+    """The recipe that texts describe.
 
     Args:
-        texts: from "start", "objective" and so on to the text.
-        image: the photograph that `image` means.
-        fit: what `net.preprocess` means.
-        folder: what the paths of photographs and spectra are relative to.
+        texts: from the name of a part ("start", "objective" and so on) to its text, or to a list of
+            texts for "priors". Numbers may be numbers.
+        image: the photograph that the name `image` means.
+        preprocess: the function that the name `net.preprocess` means.
+        folder: the paths of photographs and spectra are relative to it.
 
     Raises:
-        ConvscopeError: an unknown part or word, or a wrong argument; one line that names it.
+        ConvscopeError: a part or a word is unknown, or an argument is wrong. The message is one
+            line that names it.
     """
-    parts = {name: text for name, text in texts.items() if name != FILES}
+    parts = {name: text for name, text in texts.items() if name not in (FILES, PACKAGES)}
+    known = arguments(Recipe)
     if "seed" in parts:
-        raise ConvscopeError("a seed is no part of a recipe; give it when you run the recipe")
-    digests = texts.get(FILES, {})
-    if not isinstance(digests, Mapping):
-        raise ConvscopeError(f"{FILES}: from paths to their SHA-256, not {short(digests)}")
-    reader = _Reader(image, preprocess, folder, digests)
-    for name in parts.keys() - _model(Recipe).model_fields.keys():
-        raise unknown("part of recipe", name, _model(Recipe).model_fields)
-    values = {name: reader.part(name, text) for name, text in parts.items()}
-    recipe = Recipe(**validated("recipe", _model(Recipe), values, "part"))
-    if recipe.steps < 1:
-        raise ConvscopeError(f"recipe: steps: a recipe has at least one, not {recipe.steps}")
-    return recipe
+        raise ConvscopeError("a recipe has no seed; give the seed when you run the recipe")
+    for name in parts:
+        if name not in known:
+            raise unknown("part of recipe", name, known)
+    digests, packages = _mapping(texts, FILES), _mapping(texts, PACKAGES)
+    reader = _Reader(image, preprocess, folder, digests, packages)
+    values: dict[str, Any] = {name: reader.part(name, text) for name, text in parts.items()}
+    _refuse_missing("recipe", Recipe, values)
+    return Recipe(**values)
+
+
+def _mapping(texts: Mapping[str, Any], name: str) -> Mapping[str, str]:
+    found = texts.get(name, {})
+    if not isinstance(found, Mapping):
+        raise ConvscopeError(f"{name}: should be a table from names to strings, not {short(found)}")
+    return found
+
+
+def _refuse_missing(name: str, word: type, values: Mapping[str, object]) -> None:
+    for key, field in arguments(word).items():
+        if field.is_required() and key not in values:
+            raise ConvscopeError(f"{name}: {key} is missing")
 
 
 # -------------------------------------------------------------------------- reading
@@ -159,31 +162,30 @@ def compose(
 
 @dataclass
 class _Reader:
+    """Reads the values of a recipe's parts."""
+
     image: Tensor | None
     preprocess: Preprocess | None
     folder: Path
     digests: Mapping[str, str]
+    packages: Mapping[str, str]
 
     def part(self, name: str, text: object) -> object:
-        """The value of a part, whose kind is still to be checked."""
+        """The value of a part; `Recipe` checks that it is of the right kind."""
         if isinstance(text, list | tuple):
             return tuple(self.part(name, one) for one in text)
-        if not isinstance(text, str) or (name == "rule" and text in rules.RULES):
+        if not isinstance(text, str) or (name == "rule" and self.is_rule(text)):
             return text
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of odd backslashes
-                # In brackets, so that a text may have several lines.
-                tree = ast.parse(f"({text}\n)", mode="eval")
-            return self.value(tree.body)
-        except SyntaxError as error:
-            raise ConvscopeError(f"{name}: {short(text)} cannot be read: {error.msg}") from error
-        except (ValueError, OverflowError, MemoryError, RecursionError) as error:
-            raise ConvscopeError(f"{name}: {short(text)} cannot be read") from error
-        except ConvscopeError as error:
-            raise ConvscopeError(f"{name}: {error}") from error
+        with _naming(name, text), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd backslashes
+            # In brackets, so that a text may have several lines.
+            return self.value(ast.parse(f"({text}\n)", mode="eval").body)
+
+    def is_rule(self, text: str) -> bool:
+        return text in WORDS and issubclass(WORDS[text], Rule)
 
     def value(self, node: ast.expr) -> object:
+        """The value of an expression."""
         match node:
             case ast.Constant(value=str() | int() | float() | None as value):
                 return value
@@ -191,116 +193,126 @@ class _Reader:
                 return tuple(map(self.value, items))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self.combined(node, operator.mul, -1, self.value(operand))
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in _SIGNS:
-                return self.combined(node, _SIGNS[type(op)], self.value(left), self.value(right))
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+                values = self.value(left), self.value(right)
+                return self.combined(node, _OPERATORS[type(op)], *values)
             case ast.Name(id="image"):
                 if self.image is None:
-                    raise ConvscopeError("the recipe needs a photograph, its `image`; give one")
+                    raise ConvscopeError("the recipe needs a photograph for `image`; give one")
                 return self.image
             case ast.Name(id=name) if name in WORDS:
-                raise ConvscopeError(f"{name} is a word: write {name}()")
+                raise ConvscopeError(f"{name} is only a name: write {call_of(name)}")
             case ast.Name() | ast.Attribute():
-                raise unknown("word", ast.unparse(node), (*WORDS, IMAGE, PREPROCESS))
+                raise self.unknown_word(ast.unparse(node), (*WORDS, IMAGE, PREPROCESS))
             case ast.Call():
                 return self.called(node)
-        raise self.nothing(node)
+        raise self.refused(node)
 
-    def nothing(self, node: ast.AST) -> ConvscopeError:
+    def refused(self, node: ast.AST) -> ConvscopeError:
         return ConvscopeError(
-            f"{short(ast.unparse(node))} is nothing that a recipe can hold; it holds words,"
-            " numbers, texts, lists and `image`"
+            f"{short(ast.unparse(node))} cannot stand in a recipe; a recipe holds words, numbers,"
+            " strings, lists and `image`"
         )
 
+    def unknown_word(self, name: str, known: tuple[str, ...]) -> ConvscopeError:
+        if name in self.packages:
+            return ConvscopeError(
+                f"the word {name!r} comes from the package {self.packages[name]}, which is not"
+                " installed; install it"
+            )
+        return unknown("word", name, known)
+
     def combined(self, node: ast.expr, sign: Callable[..., Any], *values: object) -> object:
+        """The result of an operation on numbers and objectives."""
         try:
             if all(isinstance(v, Objective) or type(v) in (int, float) for v in values):
                 return sign(*values)
-        except (TypeError, ArithmeticError):
+        except (TypeError, ArithmeticError, ConvscopeError):
             pass
-        raise ConvscopeError(
-            f"{short(ast.unparse(node))} cannot be worked out: objectives go with + and - to"
-            " objectives and with * to numbers"
-        )
+        raise ConvscopeError(f"cannot compute {short(ast.unparse(node))}: {ARITHMETIC}")
 
     def called(self, node: ast.Call) -> object:
         name = ast.unparse(node.func)
         positional = [self.value(value) for value in node.args]
         if name == PREPROCESS:
             return self.called_preprocess(positional)
-        if name == NOT_KEPT:
+        if name == UNWRITABLE:
             raise ConvscopeError(
-                f"composed in Python with {', '.join(map(str, positional))}, which a text does not"
-                " hold: it cannot be made again from here; run it in Python"
+                f"the recipe was composed in Python with {', '.join(map(str, positional))}, which a"
+                " text cannot hold; run it again in Python"
             )
         if name not in WORDS:
-            raise unknown("word", name, (*WORDS, PREPROCESS))
+            raise self.unknown_word(name, (*WORDS, PREPROCESS))
+        return self.word(name, positional, node.keywords)
+
+    def word(self, name: str, positional: list[object], keywords: list[ast.keyword]) -> Word:
+        """A word from its arguments, whose types and bounds the word itself checks."""
         word = WORDS[name]
-        names = list(_model(word).model_fields)
+        names = list(arguments(word))
         if len(positional) > len(names):
-            known = f"only {', '.join(names)}" if names else "nothing"
+            known = f"only {', '.join(names)}" if names else "no arguments"
             raise ConvscopeError(f"{name} takes {known}, not {len(positional)} values")
         values = dict(zip(names, positional, strict=False))
-        for keyword in node.keywords:
+        for keyword in keywords:
             if keyword.arg is None:
-                raise self.nothing(keyword)
+                raise self.refused(keyword)
+            if keyword.arg not in names:
+                raise unknown(f"argument of {name}", keyword.arg, names)
             if keyword.arg in values:
                 raise ConvscopeError(f"{name}: {keyword.arg} is given twice")
             values[keyword.arg] = self.value(keyword.value)
-        for key in values.keys() & _tensors(word):
-            values[key] = self.tensor(values[key])
+        _refuse_missing(name, word, values)
+        for key, value in values.items():
+            if Tensor in (hint := arguments(word)[key].annotation, *get_args(hint)):
+                values[key] = self.tensor(value)
         if word is starts.maco and isinstance(path := values.get("spectrum"), str):
             values["spectrum"] = self.spectrum(path)
-        return word(**validated(name, _model(word), values, "argument"))
+        return word(**values)
 
-    def called_preprocess(self, arguments: list[object]) -> Tensor:
-        pixels = self.tensor(arguments[0]) if len(arguments) == 1 else None
+    def called_preprocess(self, positional: list[object]) -> Tensor:
+        pixels = self.tensor(positional[0]) if len(positional) == 1 else None
         if not isinstance(pixels, Tensor):
             raise ConvscopeError(f"{PREPROCESS} takes `image` or the path of a photograph")
         if self.preprocess is None:
             raise ConvscopeError(f"{PREPROCESS} needs a network: open_recipe(path, net=net)")
-        seen = self.preprocess(pixels)
-        if seen is not pixels:
-            preprocessed[seen] = pixels
-        return seen
+        result = self.preprocess(pixels)
+        if result is not pixels:
+            preprocessed[result] = pixels
+        return result
 
     def tensor(self, value: object) -> object:
-        """A photograph of a path, a vector of numbers; anything else is left to be refused."""
+        """A photograph from a path, a vector from numbers; any other value as it is."""
         if isinstance(value, str):
-            return self.opened(value)
+            return self.photograph(value)
         if isinstance(value, tuple) and value and all(type(v) in (int, float) for v in value):
             return torch.tensor(value, dtype=torch.float64)
         return value
 
-    def opened(self, path: str) -> Tensor:
+    def photograph(self, path: str) -> Tensor:
         sample = path.startswith(images.SAMPLE_PREFIX)
         photo = images.open_image(path if sample else self.folder / path)
         found = images.source(photo)
         assert found is not None
         if self.digests.get(path, found["sha256"]) != found["sha256"]:
-            raise ConvscopeError(f"{path} is not, or no longer, the photograph of this recipe")
+            raise ConvscopeError(f"{path} has changed: it is not this recipe's photograph")
         return photo
 
     def spectrum(self, path: str) -> str:
         file = path if self.folder == Path() else os.path.join(self.folder, path)
         known = self.digests.get(path)
         if known and os.path.isfile(file) and images.digest(file) != known:
-            raise ConvscopeError(f"{path} is not, or no longer, the spectrum of this recipe")
+            raise ConvscopeError(f"{path} has changed: it is not this recipe's spectrum")
         return file
 
 
-@cache
-def _model(word: type) -> type[BaseModel]:
-    """The checks of a dataclass, from its annotations."""
-    hints = get_type_hints(word, include_extras=True)
-    entries: dict[str, Any] = {
-        f.name: (hints[f.name], ... if f.default is MISSING else f.default) for f in fields(word)
-    }
-    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
-    return create_model(word.__name__, __config__=config, **entries)
-
-
-@cache
-def _tensors(word: type) -> frozenset[str]:
-    """The fields of a word that hold tensors."""
-    hints = get_type_hints(word)
-    return frozenset(n for n, hint in hints.items() if Tensor in (hint, *get_args(hint)))
+@contextmanager
+def _naming(part: str, text: str) -> Iterator[None]:
+    """Let errors name the part that they are about."""
+    try:
+        yield
+    except SyntaxError as error:
+        raise ConvscopeError(f"{part}: {short(text)} cannot be read: {error.msg}") from error
+    except (ValueError, OverflowError, MemoryError, RecursionError) as error:
+        raise ConvscopeError(f"{part}: {short(text)} cannot be read") from error
+    except ConvscopeError as error:
+        raise ConvscopeError(f"{part}: {error}") from error

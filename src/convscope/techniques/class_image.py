@@ -30,7 +30,7 @@ from convscope.vocabulary.priors import (
     unit_gradient,
 )
 from convscope.vocabulary.rules import redirected
-from convscope.vocabulary.starts import fourier, maco, noise, sides, zeros
+from convscope.vocabulary.starts import fourier, image_size, maco, noise, zeros
 
 Preset = Literal["simonyan", "cs231n", "yosinski", "lucid", "maco"]
 
@@ -201,7 +201,7 @@ def ladder(
     goal = _goal(net, target)
     recipes = [partial(_recipe, preset, steps, size, None) for preset in _PRESETS]
     lengths = [recipe(goal.objective, [goal]).steps for recipe in recipes]
-    tiles = torch.full((len(recipes), len(net.mean), *sides(net, size)), 0.5)
+    tiles = torch.full((len(recipes), len(net.mean), *image_size(net, size)), 0.5)
     score = torch.full((len(recipes),), torch.nan)
     for i, recipe in enumerate(recipes):
         for frame in climb_goals(net, [goal], recipe, seed=seed):

@@ -1,50 +1,64 @@
-"""Optimizers: how far to go along the gradient. Values that make a `torch.optim.Optimizer`."""
+"""Optimizers: how far to step along the gradient. Values that make a `torch.optim.Optimizer`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from convscope.vocabulary.word import Word
 
-class Optimizer:
-    """How a climb steps."""
+LearningRate = Annotated[float, Field(gt=0, description="learning rate: the size of a step")]
 
-    def over(self, parameters: Tensor) -> torch.optim.Optimizer:
+
+class Optimizer(Word):
+    """How a climb takes its steps. A subclass builds an optimizer of torch's kind."""
+
+    # Whether the score must be a fixed function of the image, so that no view may be random.
+    needs_fixed_score = False
+
+    def build(self, parameters: Tensor) -> torch.optim.Optimizer:
+        """An optimizer that minimizes; the climb gives it the negative gradient."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class sgd(Optimizer):
-    """Along the gradient by `lr`, with momentum if wanted."""
+    """Steps along the gradient, multiplied by `lr`, with optional momentum."""
 
-    lr: float = 1.0
-    momentum: float = 0.0
+    lr: LearningRate = 1.0
+    momentum: Annotated[
+        float, Field(ge=0, lt=1, description="fraction of the last step added to the next")
+    ] = 0.0
 
-    def over(self, parameters: Tensor) -> torch.optim.Optimizer:
+    def build(self, parameters: Tensor) -> torch.optim.Optimizer:
         return torch.optim.SGD([parameters], lr=self.lr, momentum=self.momentum, fused=True)
 
 
 @dataclass(frozen=True)
 class sign(Optimizer):
-    """By `lr` along the sign of the gradient, in every pixel (Goodfellow et al. 2015)."""
+    """Changes every value by `lr` along the sign of its gradient (Goodfellow et al. 2015)."""
 
-    lr: float = 1 / 255
+    lr: LearningRate = 1 / 255
 
-    def over(self, parameters: Tensor) -> torch.optim.Optimizer:
+    def build(self, parameters: Tensor) -> torch.optim.Optimizer:
         return _Sign([parameters], {"lr": self.lr})
 
 
 @dataclass(frozen=True)
 class adam(Optimizer):
-    """Adam (Kingma & Ba 2015); after every step the rate is multiplied by `lr_decay`."""
+    """Adam (Kingma and Ba 2015), whose learning rate is multiplied by `lr_decay` every step."""
 
-    lr: float = 0.05
-    lr_decay: float = 1.0
+    lr: LearningRate = 0.05
+    lr_decay: Annotated[
+        float, Field(gt=0, le=1, description="factor of the learning rate after every step")
+    ] = 1.0
 
-    def over(self, parameters: Tensor) -> torch.optim.Optimizer:
+    def build(self, parameters: Tensor) -> torch.optim.Optimizer:
         optimizer = torch.optim.Adam([parameters], lr=self.lr, fused=True)
         optimizer.register_step_post_hook(self._decay)
         return optimizer
@@ -58,24 +72,30 @@ class adam(Optimizer):
 class nadam(Optimizer):
     """Adam with Nesterov's momentum (Dozat 2016)."""
 
-    lr: float = 0.05
+    lr: LearningRate = 0.05
 
-    def over(self, parameters: Tensor) -> torch.optim.Optimizer:
+    def build(self, parameters: Tensor) -> torch.optim.Optimizer:
         return torch.optim.NAdam([parameters], lr=self.lr)
 
 
 @dataclass(frozen=True)
 class lbfgs(Optimizer):
-    """L-BFGS with a line search (Liu and Nocedal 1989); a step looks up to `max_evals` times.
+    """L-BFGS with a line search (Liu and Nocedal 1989), which evaluates the score up to `max_evals`
+    times a step.
 
-    It takes the score for a fixed function, so it goes with no prior that changes by chance.
+    It needs a score that is a fixed function of the image, so it refuses priors with a random view.
     """
 
-    lr: float = 1.0
-    history_size: int = 20
-    max_evals: int = 5
+    lr: LearningRate = 1.0
+    history_size: Annotated[
+        int, Field(ge=1, le=1000, description="number of past steps that it remembers")
+    ] = 20
+    max_evals: Annotated[
+        int, Field(ge=1, le=1000, description="largest number of evaluations in one step")
+    ] = 5
+    needs_fixed_score = True
 
-    def over(self, parameters: Tensor) -> torch.optim.Optimizer:
+    def build(self, parameters: Tensor) -> torch.optim.Optimizer:
         return torch.optim.LBFGS(
             [parameters],
             lr=self.lr,

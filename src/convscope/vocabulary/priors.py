@@ -1,43 +1,64 @@
-"""Priors: what a climb believes of images. Each acts at one place of a step, in the order given.
+"""Priors: what a climb assumes about images. Each acts at one place of a step, in the order given.
 
-`view` changes what the network sees, `gradient` the direction, `pixels` the image after the step.
+`view` changes what the network sees, `gradient` changes the direction of the step, and `pixels`
+changes the image after the step.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from convscope import tensors
+from convscope.errors import ConvscopeError
+from convscope.vocabulary.word import Word
 
 
-class Prior:
-    """Does nothing; a prior overrides the place where it acts."""
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("the first number should be at most the second")
+    return pair
 
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Sigma = Annotated[float, Field(gt=0, le=100)]
+
+
+class Prior(Word):
+    """Does nothing. A subclass overrides the method for the place where it acts."""
+
+    # Whether it acts on pixels, so that the start must have pixels to change.
     needs_pixels = False
+    # Whether its view is drawn at random, another one each step.
+    random_view = False
 
     def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
         """What the network sees of the image (N, C, H, W); differentiable."""
         return image
 
     def gradient(self, gradient: Tensor) -> Tensor:
-        """The direction to climb in, made of the gradient by the image."""
+        """The direction to climb in, from the gradient by the image, both (N, C, H, W)."""
         return gradient
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
-        """The image after step `step` (the first is 1). Only where the parameters are pixels."""
+        """The image (N, C, H, W) after step `step`, the first of which is 1."""
         return image
 
 
 @dataclass(frozen=True)
 class jitter(Prior):
-    """The network sees the image rolled by up to `shift` pixels; the step rolls it back."""
+    """The network sees the image rolled by up to `shift` pixels in both directions; pixels that
+    leave at one side enter at the opposite side."""
 
-    shift: int = 16
+    shift: Annotated[
+        int, Field(ge=0, le=4096, description="largest shift down and across, in pixels")
+    ] = 16
+    random_view = True
 
     def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
         shifts = torch.randint(-self.shift, self.shift + 1, (2,), generator=generator).tolist()
@@ -46,12 +67,22 @@ class jitter(Prior):
 
 @dataclass(frozen=True)
 class random_affine(Prior):
-    """The network sees the image turned by up to `rotate` degrees, scaled between the two factors
-    of `scale` and shifted by up to `shift` pixels; the border is mirrored."""
+    """The network sees the image rotated by up to `rotate` degrees, scaled by a factor between the
+    two numbers of `scale`, and shifted by up to `shift` pixels; the border is mirrored."""
 
-    rotate: float = 12.0
-    scale: tuple[float, float] = (0.8, 1.4)
-    shift: float = 14.0
+    rotate: Annotated[float, Field(ge=0, le=180, description="largest rotation, in degrees")] = 12.0
+    scale: Annotated[
+        tuple[
+            Annotated[float, Field(ge=0.01, le=100)],
+            Annotated[float, Field(ge=0.01, le=100)],
+        ],
+        AfterValidator(_ascending),
+        Field(description="smallest and largest factor of the size"),
+    ] = (0.8, 1.4)
+    shift: Annotated[
+        float, Field(ge=0, le=4096, description="largest shift down and across, in pixels")
+    ] = 14.0
+    random_view = True
 
     def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
         turn, zoom, down, across = (torch.rand(4, generator=generator) * 2 - 1).tolist()
@@ -60,8 +91,8 @@ class random_affine(Prior):
         factor = 1 / (low + (high - low) * (zoom + 1) / 2)
         height, width = image.shape[-2:]
         cos, sin = factor * math.cos(angle), factor * math.sin(angle)
-        # affine_grid works in units of half the image, so a rotation of one that is not square
-        # must be told its aspect.
+        # affine_grid measures in halves of the image, so the rotation of an image that is not
+        # square needs its aspect ratio.
         theta = torch.tensor(
             [
                 [cos, -sin * height / width, 2 * self.shift * across / width],
@@ -75,18 +106,38 @@ class random_affine(Prior):
 
 @dataclass(frozen=True)
 class crop(Prior):
-    """The network sees a random part of the image, enlarged to its size: a square whose side lies
-    between the two `fractions` of the image's, its middle around the image's by `spread` of it (Fel et
-    al. 2023)."""
+    """The network sees a random square part of the image, enlarged to the size of the image (Fel et
+    al. 2023).
 
-    fractions: tuple[float, float] = (0.3, 0.8)
-    spread: float = 0.15
+    The side of the square is a fraction of the image's side between the two `fractions`. Its
+    center is normally distributed around the image's center, with a standard deviation of `spread`
+    times the image's side.
+    """
+
+    fractions: Annotated[
+        tuple[
+            Annotated[float, Field(ge=0.01, le=1)],
+            Annotated[float, Field(ge=0.01, le=1)],
+        ],
+        AfterValidator(_ascending),
+        Field(description="smallest and largest side of the square, as fractions of the image's"),
+    ] = (0.3, 0.8)
+    spread: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="standard deviation of the square's center, as a fraction of the image's"
+            " side",
+        ),
+    ] = 0.15
+    random_view = True
 
     def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
         low, high = self.fractions
         fraction = low + (high - low) * float(torch.rand((), generator=generator))
         down, across = (torch.randn(2, generator=generator) * 2 * self.spread).tolist()
-        # Affine grids reach from -1 to 1: the middle may go no further than the part fits.
+        # Affine grids reach from -1 to 1: the square must stay within the image.
         reach = 1 - fraction
         theta = torch.tensor(
             [
@@ -101,9 +152,13 @@ class crop(Prior):
 
 @dataclass(frozen=True)
 class gaussian_noise(Prior):
-    """The network sees the image with Gaussian noise of deviation `sigma`."""
+    """The network sees the image with Gaussian noise of standard deviation `sigma` added (pixels
+    run from 0 to 1)."""
 
-    sigma: float = 0.08
+    sigma: Annotated[float, Field(ge=0, le=10, description="standard deviation of the noise")] = (
+        0.08
+    )
+    random_view = True
 
     def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
         added = torch.randn(image.shape, generator=generator, dtype=image.dtype)
@@ -112,7 +167,7 @@ class gaussian_noise(Prior):
 
 @dataclass(frozen=True)
 class unit_gradient(Prior):
-    """The gradient over its mean absolute value, each image its own."""
+    """Divides the gradient of each image by its mean absolute value."""
 
     def gradient(self, gradient: Tensor) -> Tensor:
         size = gradient.abs().mean((1, 2, 3), keepdim=True)
@@ -121,10 +176,13 @@ class unit_gradient(Prior):
 
 @dataclass(frozen=True)
 class smooth_gradient(Prior):
-    """The mean of the gradient at several blurs, each over its own deviation: every scale of
-    detail climbs equally fast."""
+    """Replaces the gradient by the mean of several blurred copies, each divided by its standard
+    deviation, so that details of every scale grow equally fast."""
 
-    sigmas: tuple[float, ...] = (0.6, 1.2, 2.4)
+    sigmas: Annotated[
+        tuple[Sigma, ...],
+        Field(min_length=1, description="standard deviations of the Gaussian blurs, in pixels"),
+    ] = (0.6, 1.2, 2.4)
 
     def gradient(self, gradient: Tensor) -> Tensor:
         total = torch.zeros_like(gradient)
@@ -136,10 +194,10 @@ class smooth_gradient(Prior):
 
 @dataclass(frozen=True)
 class natural_colors(Prior):
-    """A `fraction` of the gradient times the covariance of natural colors, where hue follows
-    brightness; the rest in its own colors."""
+    """Multiplies the gradient by the covariance of colors in natural images, in which hue follows
+    brightness, and mixes the result with the gradient itself."""
 
-    fraction: float = 1.0
+    fraction: Annotated[Fraction, Field(description="weight of the result in the mix")] = 1.0
 
     def gradient(self, gradient: Tensor) -> Tensor:
         if gradient.shape[1] != 3:
@@ -151,9 +209,12 @@ class natural_colors(Prior):
 
 @dataclass(frozen=True)
 class decay(Prior):
-    """Pulls every pixel towards mid-gray by this fraction a step (L2)."""
+    """Moves every pixel towards mid-gray after each step, by a fraction of its distance (L2
+    decay)."""
 
-    fraction: float = 1e-4
+    fraction: Annotated[
+        Fraction, Field(description="fraction of the distance to mid-gray that is removed")
+    ] = 1e-4
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
@@ -162,10 +223,11 @@ class decay(Prior):
 
 @dataclass(frozen=True)
 class blur(Prior):
-    """A Gaussian blur of `sigma` pixels after every `every` steps."""
+    """Blurs the image after every `every` steps, by a Gaussian of standard deviation `sigma` in
+    pixels."""
 
-    sigma: float = 1.0
-    every: int = 4
+    sigma: Annotated[Sigma, Field(description="standard deviation of the blur, in pixels")] = 1.0
+    every: Annotated[int, Field(ge=1, description="steps from one blur to the next")] = 4
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
@@ -174,36 +236,36 @@ class blur(Prior):
 
 @dataclass(frozen=True)
 class clip_small_pixels(Prior):
-    """Makes gray, after each step, this part of the pixels: those nearest to gray (Yosinski et al.
-    2015)."""
+    """Makes a fraction of the pixels mid-gray after each step: those that are nearest to mid-gray
+    (Yosinski et al. 2015)."""
 
-    fraction: float = 0.2
+    fraction: Annotated[Fraction, Field(description="fraction of the pixels made gray")] = 0.2
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
         size = (image - 0.5).square().sum(1, keepdim=True)
-        return torch.where(size < _least(size, self.fraction), 0.5, image)
+        return torch.where(size < _quantile(size, self.fraction), 0.5, image)
 
 
 @dataclass(frozen=True)
 class clip_small_gradients(Prior):
-    """Leaves alone this part of the pixels: those that the gradient would change least."""
+    """Leaves a fraction of the pixels unchanged in each step: those with the smallest gradient."""
 
-    fraction: float = 0.2
+    fraction: Annotated[Fraction, Field(description="fraction of the pixels left unchanged")] = 0.2
 
     def gradient(self, gradient: Tensor) -> Tensor:
         size = gradient.square().sum(1, keepdim=True)
-        return torch.where(size < _least(size, self.fraction), 0, gradient)
+        return torch.where(size < _quantile(size, self.fraction), 0, gradient)
 
 
 @dataclass(frozen=True, eq=False)
 class project_to_ball(Prior):
-    """Keeps the image within `radius` of `center` (N, C, H, W), by its L2 norm or by every pixel
-    ("inf")."""
+    """Keeps the image within a distance `radius` of the image `center`, measured by the L2 norm of
+    the difference (`norm="l2"`) or by its largest pixel (`norm="inf"`)."""
 
-    center: Tensor
-    radius: float
-    norm: Literal["l2", "inf"] = "l2"
+    center: Annotated[Tensor, Field(description="the central image, (N, C, H, W) in [0, 1]")]
+    radius: Annotated[float, Field(gt=0, description="largest distance from the center")]
+    norm: Annotated[Literal["l2", "inf"], Field(description="how the distance is measured")] = "l2"
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
@@ -216,19 +278,27 @@ class project_to_ball(Prior):
 
 @dataclass(frozen=True)
 class clamp(Prior):
-    """Keeps every pixel between `low` and `high`."""
+    """Clips every pixel to the range from `low` to `high` after each step (pixels run from 0 to
+    1)."""
 
-    low: float = 0.0
-    high: float = 1.0
+    low: Annotated[float, Field(description="lowest value of a pixel")] = 0.0
+    high: Annotated[float, Field(description="highest value of a pixel")] = 1.0
     needs_pixels = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low > self.high:
+            raise ConvscopeError(
+                f"clamp: low ({self.low:g}) should be at most high ({self.high:g})"
+            )
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
         return image.clamp(self.low, self.high)
 
 
-def _least(values: Tensor, fraction: float) -> Tensor:
-    """The value (N, 1, 1, 1) below which this part of each image's values (N, 1, H, W) lies."""
+def _quantile(values: Tensor, fraction: float) -> Tensor:
+    """The value (N, 1, 1, 1) below which a fraction of each image's values (N, 1, H, W) lies."""
     flat = values.flatten(1).sort(1).values
     rank = min(int(fraction * flat.shape[1]), flat.shape[1] - 1)
-    least: Tensor = flat[:, rank].view(-1, 1, 1, 1)
-    return least
+    quantile: Tensor = flat[:, rank].view(-1, 1, 1, 1)
+    return quantile

@@ -11,18 +11,20 @@ negative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from convscope.errors import ConvscopeError, unknown
+from convscope.errors import ConvscopeError
 from convscope.network import ActivationCall, ActivationMode, activation_calls
+from convscope.vocabulary.word import Word
 
 
-class Rule:
+class Rule(Word):
     """How gradients pass activations.
 
     A rule with `must_apply` raises an error where it meets no activation that it can change: the
@@ -86,7 +88,9 @@ class redirected(Rule):
     this is the true gradient.
     """
 
-    leak: float = 0.1
+    leak: Annotated[
+        float, Field(ge=0, le=1, description="fraction of the gradient that passes")
+    ] = 0.1
     name: ClassVar[str] = "redirected"
     must_apply: ClassVar[bool] = False
 
@@ -98,22 +102,6 @@ class redirected(Rule):
             passed.lerp_(gradient, self.leak)
 
         return _changed(x, call, leaking, mode)
-
-
-RULES: Mapping[str, type[Rule]] = {rule.name: rule for rule in (plain, guided, deconv, redirected)}
-
-
-def as_rule(rule: str | Rule) -> Rule:
-    """A rule given by its name, or the rule itself.
-
-    Raises:
-        ConvscopeError: no rule has that name.
-    """
-    if isinstance(rule, Rule):
-        return rule
-    if rule not in RULES:
-        raise unknown("rule", rule, RULES)
-    return RULES[rule]()
 
 
 class RuleMode(ActivationMode):

@@ -1,7 +1,8 @@
-"""The spectrum of natural images: how strong each frequency is, in decorrelated colors.
+"""The spectrum of natural images: the strength of each frequency, in decorrelated colors.
 
-A file of one holds the mean magnitude of photographs, from which `maco` starts. One comes with the
-package, of photographs in the public domain; `convscope spectrum FOLDER` makes others.
+The start `maco` takes the magnitudes of its Fourier coefficients from a spectrum. One spectrum
+comes with the package, measured on photographs in the public domain. `convscope spectrum FOLDER`
+measures one on other photographs and saves it in a file.
 """
 
 from __future__ import annotations
@@ -20,31 +21,36 @@ from convscope.errors import ConvscopeError
 from convscope.files import write_file
 
 SIZE = 224
-
-
-# Amplitudes of natural images fall off about so, which continues a spectrum beyond its finest
-# frequency (van der Schaaf and van Hateren 1996).
+# Amplitudes of natural images fall off with about this power of the frequency (van der Schaaf and
+# van Hateren 1996). A spectrum is continued so beyond its finest frequency.
 DECAY = 1.2
 
 
 def measure(photographs: Iterable[Tensor], size: int = SIZE) -> Tensor:
-    """Mean magnitude (C, size, size // 2 + 1) of photographs (1, C, H, W).
+    """The mean magnitude of the Fourier coefficients of photographs.
 
-    Of each its middle square counts and the four corners of half that size, and their mirror
-    images. It is that of `rfft2` (orthonormal), so that a photograph's own phase gives it again.
+    Five squares of each photograph count: the largest one in its middle, and the four corners of
+    that one, each of half its side. Their mirror images count too.
+
+    Args:
+        photographs: RGB in [0, 1], each (1, C, H, W).
+        size: to how many pixels a side the squares are resized.
+
+    Returns:
+        Magnitudes (C, size, size // 2 + 1) as of `rfft2` with orthonormal scaling.
 
     Raises:
-        ConvscopeError: no photograph.
+        ConvscopeError: there is no photograph.
     """
     total, count = torch.zeros(()), 0
-    # Opposite borders of a photograph do not fit; a spectrum must not learn the cross that this
-    # draws. Divided by its own strength, the window leaves the contrast as it is.
+    # Opposite borders of a photograph do not match, which draws a cross into its spectrum; a window
+    # prevents that. Divided by its own strength, it leaves the contrast unchanged.
     hann = torch.hann_window(size, periodic=True)
     window = hann[:, None] * hann / hann.square().mean()
     for photo in photographs:
         for square in _squares(photo):
             pixels = tensors.resize(square, (size, size)).clamp(0, 1)
-            values = tensors.unbounded(pixels, margin=0.05)  # or bright and dark spots would rule
+            values = tensors.unbounded(pixels, margin=0.05)  # or extremes would dominate
             values = (values - values.mean((2, 3), keepdim=True)) * window
             magnitude = torch.fft.rfft2(values, norm="ortho").abs()[0]
             mirrored = magnitude[:, -torch.arange(size)]
@@ -68,7 +74,7 @@ def _squares(photo: Tensor) -> Iterable[Tensor]:
 
 
 def save(path: str | os.PathLike[str], spectrum: Tensor) -> Path:
-    """Write a spectrum (C, H, W // 2 + 1) as .npz, all or nothing."""
+    """Write a spectrum (C, H, W // 2 + 1) to an .npz file, completely or not at all."""
     array = spectrum.to(torch.float16).numpy()
 
     def write(temporary: Path) -> None:
@@ -79,32 +85,37 @@ def save(path: str | os.PathLike[str], spectrum: Tensor) -> Path:
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Tensor:
-    """A spectrum (C, H, W // 2 + 1) from a file; by default that of the package.
+    """A spectrum (C, H, W // 2 + 1) from a file; by default the one that comes with the package.
 
     Raises:
-        ConvscopeError: no such file, or not a spectrum.
+        ConvscopeError: the file does not exist, or is not a spectrum.
     """
     if path is None:
         with as_file(files("convscope.vocabulary").joinpath("spectrum.npz")) as own:
             return load(own)
     if not Path(path).is_file():
-        raise ConvscopeError(f"no spectrum at {path}; convscope spectrum FOLDER makes one")
+        raise ConvscopeError(f"no spectrum at {path}; make one with convscope spectrum FOLDER")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = torch.from_numpy(arrays["magnitude"].astype(np.float32))
     except Exception as error:  # as many as there are ways to damage a file
-        raise ConvscopeError(f"{path} is no spectrum of convscope's") from error
+        raise _not_a_spectrum(path) from error
     square = found.dim() == 3 and found.shape[2] == found.shape[1] // 2 + 1
     if not square or not found.numel() or not found.isfinite().all() or found.min() < 0:
-        raise ConvscopeError(f"{path} is no spectrum of convscope's")
+        raise _not_a_spectrum(path)
     return found
 
 
-def fitted(spectrum: Tensor, height: int, width: int) -> Tensor:
-    """The spectrum of images of another size, (C, height, width // 2 + 1).
+def _not_a_spectrum(path: str | os.PathLike[str]) -> ConvscopeError:
+    return ConvscopeError(f"{path} is not the result of convscope spectrum")
 
-    Frequencies are those in cycles along the longer side, for photographs look alike at any size;
-    beyond the finest one known it falls off as natural images do.
+
+def fitted(spectrum: Tensor, height: int, width: int) -> Tensor:
+    """The spectrum (C, height, width // 2 + 1) of images of another size.
+
+    Frequencies are counted in cycles along the longer side, because photographs have similar
+    spectra at any size. Beyond the finest known frequency, the spectrum falls off as that of
+    natural images does.
     """
     size, side = spectrum.shape[1], max(height, width)
     down = torch.fft.fftfreq(height)[:, None] * side

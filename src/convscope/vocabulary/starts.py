@@ -1,7 +1,8 @@
-"""Starts: the image that a climb begins with, and the numbers that it is made of.
+"""Starts: the image that a climb begins with, and the parameters that the image is computed from.
 
-A start gives a canvas: parameters to change and the image that they mean. Pixels mean themselves;
-Fourier coefficients mean an image whose large and small scales change equally fast.
+A start gives a canvas: the parameters, and how to compute the image from them. The parameters may
+be the pixels themselves, or Fourier coefficients, of which large and small scales of the image
+change equally fast.
 """
 
 from __future__ import annotations
@@ -9,40 +10,58 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.vocabulary import spectra
+from convscope.vocabulary.word import Word
 
-# How far a step of a coefficient moves the image before the sigmoid: larger saturates the colors,
-# smaller leaves it gray (tried by eye at Adam's rate of 0.05).
+# How much a coefficient changes the image before the sigmoid. A larger gain saturates the colors, a
+# smaller one leaves the image gray (chosen by eye, for Adam with a learning rate of 0.05).
 GAIN = 1 / 6
+
+Count = Annotated[int, Field(ge=1, le=1024, description="number of images")]
+Size = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=4096,
+        description="height and width of the images, in pixels; the input size of the network if"
+        " not given",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Parameters and the image (N, C, H, W) in [0, 1] that they mean; no `decode`: the pixels."""
+    """Parameters, and the function that computes the image (N, C, H, W) in [0, 1] from them.
+
+    Without `decode`, the parameters are the pixels.
+    """
 
     parameters: Tensor
     decode: Callable[[Tensor], Tensor] | None = None
 
 
-class Start:
-    """Where a climb begins. `generator` is the loop's only source of chance."""
+class Start(Word):
+    """Where a climb begins. Subclasses make the canvas."""
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
+        """The parameters to climb with; all random numbers come from `generator`."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
 class photo(Start):
-    """The pixels of photographs (N, 3, H, W) in [0, 1], at their own size."""
+    """Begins with the pixels of photographs (N, 3, H, W), at their own size."""
 
-    image: Tensor
+    image: Annotated[Tensor, Field(description="the photographs, (N, 3, H, W) in [0, 1]")]
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
         return Canvas(self.image.detach().to(net.device, net.dtype))
@@ -50,50 +69,61 @@ class photo(Start):
 
 @dataclass(frozen=True)
 class noise(Start):
-    """`count` images of Gaussian noise of deviation `sigma` around mid-gray; 0 is plain gray."""
+    """Begins with `count` images of Gaussian noise around mid-gray, of standard deviation `sigma`
+    (pixels run from 0 to 1)."""
 
-    sigma: float = 0.05
-    count: int = 1
-    size: int | None = None
+    sigma: Annotated[
+        float, Field(ge=0, le=10, description="standard deviation of the noise; 0 is plain gray")
+    ] = 0.05
+    count: Count = 1
+    size: Size = None
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
-        shape = (self.count, len(net.mean), *sides(net, self.size))
+        shape = (self.count, len(net.mean), *image_size(net, self.size))
         pixels = 0.5 + self.sigma * torch.randn(shape, generator=generator, dtype=net.dtype)
         return Canvas(pixels.clamp(0, 1).to(net.device))
 
 
 @dataclass(frozen=True)
 class zeros(Start):
-    """`count` images that are zero once normalized: the mean color of the network's training."""
+    """Begins with `count` images that are zero after normalization: they have the mean color of the
+    network's training images."""
 
-    count: int = 1
-    size: int | None = None
+    count: Count = 1
+    size: Size = None
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
         mean = torch.tensor(net.mean, dtype=net.dtype, device=net.device).view(1, -1, 1, 1)
-        return Canvas(mean.expand(self.count, -1, *sides(net, self.size)).contiguous())
+        return Canvas(mean.expand(self.count, -1, *image_size(net, self.size)).contiguous())
 
 
 @dataclass(frozen=True, eq=False)
 class fourier(Start):
-    """Fourier coefficients of decorrelated colors, weighted by 1 / f^decay, through a sigmoid.
+    """Begins with `count` images of noise, or with a given `image`, as Fourier coefficients of
+    decorrelated colors, divided by frequency^`decay` (Olah, Mordvintsev and Schubert 2017).
 
-    From `image` (N, 3, H, W) if given, else `count` images of noise of deviation `sigma` in each
-    coefficient (Olah, Mordvintsev & Schubert 2017).
+    Every scale of the image then changes equally fast. A sigmoid keeps the pixels between 0 and 1.
     """
 
-    decay: float = 1.0
-    sigma: float = 0.01
-    count: int = 1
-    size: int | None = None
-    image: Tensor | None = None
+    decay: Annotated[
+        float, Field(ge=0, le=10, description="exponent of the frequency that divides coefficients")
+    ] = 1.0
+    sigma: Annotated[
+        float, Field(ge=0, le=1000, description="standard deviation of the noise of a coefficient")
+    ] = 0.01
+    count: Count = 1
+    size: Size = None
+    image: Annotated[
+        Tensor | None,
+        Field(description="images (N, 3, H, W) in [0, 1] to begin with in place of noise"),
+    ] = None
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
         height, width = (
-            sides(net, self.size) if self.image is None else tuple(self.image.shape[-2:])
+            image_size(net, self.size) if self.image is None else tuple(self.image.shape[-2:])
         )
         scale = GAIN * tensors.fourier_scale(height, width, self.decay, net.device)
-        # As large as real and imaginary part: torch multiplies much faster than with one for both.
+        # One factor each for the real and the imaginary part: torch multiplies equal shapes faster.
         scale = torch.stack([scale, scale], -1).to(net.dtype)
 
         def decode(parameters: Tensor) -> Tensor:
@@ -111,27 +141,35 @@ class fourier(Start):
 
 @dataclass(frozen=True)
 class maco(Start):
-    """The phase of Fourier coefficients, whose magnitude stays that of natural images (Fel et al.
-    2023): what goes where is found, how much of each scale there is is given.
+    """Begins with `count` images whose Fourier coefficients have the magnitudes of natural images
+    and random phases; only the phases change (Fel et al. 2023).
 
-    `spectrum` is a file that `convscope spectrum` made, by default that of the package; `contrast`
-    is a factor to it, with which natural contrast, 1, is softened.
+    The climb finds where things are in the image. How strong each scale is stays as it is in
+    photographs.
     """
 
-    count: int = 1
-    size: int | None = None
-    spectrum: str | None = None
-    contrast: float = 0.7
+    count: Count = 1
+    size: Size = None
+    spectrum: Annotated[
+        str | None,
+        Field(
+            description="a file of magnitudes, the result of `convscope spectrum`; the spectrum"
+            " that comes with the package if not given"
+        ),
+    ] = None
+    contrast: Annotated[
+        float, Field(ge=0, le=100, description="factor of the magnitudes; 1 is natural contrast")
+    ] = 0.7
 
     def canvas(self, net: Network, generator: torch.Generator) -> Canvas:
-        height, width = sides(net, self.size)
+        height, width = image_size(net, self.size)
         known = spectra.load(self.spectrum)
         if len(net.mean) == 1:
             known = known[:1]  # the first of the decorrelated colors is brightness
         elif len(known) != len(net.mean):
             raise ConvscopeError(
                 f"the spectrum has {len(known)} colors and {net.name} takes {len(net.mean)}; make"
-                " one of other photographs with convscope spectrum"
+                " a spectrum of other photographs with convscope spectrum"
             )
         magnitude = self.contrast * spectra.fitted(known, height, width).to(net.device, net.dtype)
 
@@ -144,8 +182,6 @@ class maco(Start):
         return Canvas((math.pi * phase).to(net.device), decode)
 
 
-def sides(net: Network, size: int | None) -> tuple[int, int]:
-    """Rows and columns of an image of this size; of the network's own by default."""
-    if size is not None and size < 1:
-        raise ConvscopeError(f"an image has at least one pixel a side: size is not {size}")
+def image_size(net: Network, size: int | None) -> tuple[int, int]:
+    """Height and width of an image of this size; the input size of the network if it is None."""
     return net.input_size if size is None else (size, size)

@@ -1,10 +1,12 @@
-"""Objectives: what is climbed. Each is a score an image, read off the network or the image itself.
+"""Objectives: the score to climb. Each gives a score for each image of a batch.
 
-They add, subtract and scale, and every operation gives a new one:
-`logit("tabby") - 0.1 * tv()`. Scores are always climbed, so what should be small is subtracted.
+Objectives add to and subtract from objectives, and numbers multiply and divide them. Every
+operation gives a new objective: `logit("tabby") - 0.1 * tv()`. Scores are always climbed, so
+subtract a quantity that should be small.
 """
 
 from convscope.vocabulary.objectives.base import (
+    ARITHMETIC,
     Activations,
     Bound,
     Objective,
@@ -24,6 +26,7 @@ from convscope.vocabulary.objectives.matching import caricature, match, resemble
 from convscope.vocabulary.objectives.pixels import l2, power, tv
 
 __all__ = [
+    "ARITHMETIC",
     "Activations",
     "Bound",
     "Objective",

@@ -1,27 +1,52 @@
-"""TODO."""
+"""What an objective is, how objectives combine, and the names that they look up in a network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from numbers import Real
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, short
 from convscope.network import Network
 from convscope.types import Target
 from convscope.vocabulary.rules import RuleMode
+from convscope.vocabulary.word import Word
 
 Activations = Mapping[str, Tensor]
+
+ARITHMETIC = (
+    "objectives add to and subtract from objectives, and numbers multiply and divide them, as in"
+    " logit('tabby') - 0.1 * tv()"
+)
+
+UnitName = Annotated[
+    str | int | Target,
+    Field(
+        description="a class (tabby, 281), a layer (blocks.4), a channel (blocks.4:12) or a neuron"
+        " (blocks.4:12@7,7)"
+    ),
+]
+ClassName = Annotated[
+    str | int | Target, Field(description="a class, by its name or number (tabby, 281)")
+]
+LayerName = Annotated[str | Target, Field(description="a layer (blocks.4)")]
+Exponent = Annotated[
+    float, Field(ge=0, le=100, description="power of the cosine that the score is multiplied by")
+]
 
 
 @dataclass(frozen=True)
 class Bound:
-    """An objective that knows its network: the layers it reads and the score (N,) it makes of them.
+    """An objective bound to a network: the layers that it reads, and how it computes its score.
 
-    `score(activations, image)` gets what was read and the image (N, 3, H, W) itself.
+    `score(activations, image)` gets the activations of the layers by name and the image
+    (N, 3, H, W), and returns a score for each image, (N,).
     """
 
     layers: frozenset[str]
@@ -64,34 +89,75 @@ class Bound:
         return activations, self.score(activations, image)
 
 
-class Objective:
-    """A score to climb. Subclasses are frozen dataclasses whose fields are their whole meaning."""
+class Objective(Word):
+    """A score to climb. Subclasses are frozen dataclasses whose fields are their whole meaning.
+
+    Objectives add to and subtract from objectives, and numbers multiply and divide them. Every
+    operation gives a new objective.
+    """
 
     def bind(self, net: Network) -> Bound:
-        """Look names up in a network; unknown ones raise here, before any work is done."""
+        """Look names up in a network; an unknown name raises here, before any work is done."""
         raise NotImplementedError
 
+    @property
+    def _terms(self) -> tuple[tuple[float, Objective], ...]:
+        return ((1.0, self),)
+
     def __add__(self, other: Objective) -> Objective:
-        return weighted(((1.0, self),)) + other
+        if not isinstance(other, Objective):
+            raise _refused(self, "+", other)
+        return weighted(self._terms + other._terms)
+
+    def __radd__(self, other: int) -> Objective:
+        if type(other) is int and other == 0:  # what `sum` begins with
+            return self
+        raise _refused(other, "+", self)
 
     def __sub__(self, other: Objective) -> Objective:
+        if not isinstance(other, Objective):
+            raise _refused(self, "-", other)
         return self + -1.0 * other
 
+    def __rsub__(self, other: object) -> Objective:
+        raise _refused(other, "-", self)
+
     def __mul__(self, factor: float) -> Objective:
-        return weighted(((float(factor), self),))
+        if isinstance(factor, bool) or not isinstance(factor, Real):
+            raise _refused(self, "*", factor)
+        return weighted(tuple((weight * float(factor), one) for weight, one in self._terms))
 
     def __rmul__(self, factor: float) -> Objective:
         return self * factor
+
+    def __truediv__(self, divisor: float) -> Objective:
+        if isinstance(divisor, bool) or not isinstance(divisor, Real) or divisor == 0:
+            raise _refused(self, "/", divisor)
+        return weighted(tuple((weight / float(divisor), one) for weight, one in self._terms))
+
+    def __rtruediv__(self, other: object) -> Objective:
+        raise _refused(other, "/", self)
 
     def __neg__(self) -> Objective:
         return self * -1.0
 
 
+def _refused(left: object, sign: str, right: object) -> ConvscopeError:
+    return ConvscopeError(f"cannot compute {short(left)} {sign} {short(right)}: {ARITHMETIC}")
+
+
 @dataclass(frozen=True)
 class weighted(Objective):
-    """A weighted sum of objectives."""
+    """The sum of several objectives, each multiplied by a weight."""
 
-    terms: tuple[tuple[float, Objective], ...]
+    terms: Annotated[
+        tuple[tuple[float, Objective], ...],
+        Field(min_length=1, description="pairs of a weight and an objective"),
+    ]
+
+    @property
+    def _terms(self) -> tuple[tuple[float, Objective], ...]:
+        return self.terms
 
     def bind(self, net: Network) -> Bound:
         bound = [(weight, objective.bind(net)) for weight, objective in self.terms]
@@ -102,19 +168,15 @@ class weighted(Objective):
 
         return Bound(frozenset().union(*(one.layers for _, one in bound)), score)
 
-    def __add__(self, other: Objective) -> Objective:
-        more = other.terms if isinstance(other, weighted) else ((1.0, other),)
-        return weighted(self.terms + more)
-
-    def __mul__(self, factor: float) -> Objective:
-        return weighted(tuple((weight * float(factor), one) for weight, one in self.terms))
-
 
 @dataclass(frozen=True)
 class each(Objective):
-    """Of a batch, each image has its own objective, in order."""
+    """Gives each image of a batch an objective of its own, in order."""
 
-    objectives: tuple[Objective, ...]
+    objectives: Annotated[
+        tuple[Objective, ...],
+        Field(min_length=1, description="one objective for each image of the batch"),
+    ]
 
     def bind(self, net: Network) -> Bound:
         bound = [objective.bind(net) for objective in self.objectives]
@@ -122,7 +184,7 @@ class each(Objective):
         def score(activations: Activations, image: Tensor) -> Tensor:
             if len(image) != len(bound):
                 raise ConvscopeError(f"{len(bound)} objectives for {len(image)} images")
-            # Cut once a layer and not once a row, whose gradients would each be as large as it.
+            # Split once a layer and not once a row, whose gradients would each be as large as it.
             rows = {name: value.split(1) for name, value in activations.items()}
             return torch.cat(
                 [
@@ -135,31 +197,33 @@ class each(Objective):
 
 
 def of_class(
-    net: Network, words: str | int | Target, score: Callable[[Tensor, int], Tensor]
+    net: Network, name: str | int | Target, score: Callable[[Tensor, int], Tensor]
 ) -> Bound:
-    target = net.target(words)
+    """An objective that reads the logits (N, classes) and the number of a class."""
+    target = net.target(name)
     if target.layer or target.channel is None:
-        raise ConvscopeError(f"{target} is no class; climb its activation")
+        raise ConvscopeError(f"{target} is not a class; climb its activation")
     index = target.channel
     return Bound(frozenset({""}), lambda activations, _: score(activations[""], index))
 
 
-def as_layer(net: Network, words: str | Target) -> Target:
-    """What the words name where a layer is meant rather than a class: of a `Sequential` "3" too."""
-    known = any(layer.name == words for layer in net.layers)
-    return net.target(Target(str(words)) if known else words)
+def as_layer(net: Network, name: str | Target) -> Target:
+    """The target that a name means where it must be a layer, such as "3" of a `Sequential`."""
+    known = any(layer.name == name for layer in net.layers)
+    return net.target(Target(str(name)) if known else name)
 
 
-def whole_layer(net: Network, words: str | Target) -> Target:
-    """A whole layer with channels."""
-    target = as_layer(net, words)
+def whole_layer(net: Network, name: str | Target) -> Target:
+    """The target of a whole layer that has channels."""
+    target = as_layer(net, name)
     if target.channel is not None or not net.shape(target.layer):
-        raise ConvscopeError(f"{target} is no whole layer: name one without channel or position")
+        raise ConvscopeError(f"{target} is not a whole layer: name one without channel or position")
     return target
 
 
-def of_unit(net: Network, words: str | int | Target, score: Callable[[Tensor], Tensor]) -> Bound:
-    target = Target("") if words == "" else net.target(words)
+def of_unit(net: Network, name: str | int | Target, score: Callable[[Tensor], Tensor]) -> Bound:
+    """An objective that reads the activations (N, C, ...) of a unit; "" is the network's output."""
+    target = Target("") if name == "" else net.target(name)
 
     def read(activations: Activations, image: Tensor) -> Tensor:
         values = activations[target.layer]

@@ -1,37 +1,41 @@
-"""TODO."""
+"""Objectives that are read off the scores of the classes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.types import Target
-from convscope.vocabulary.objectives.base import Bound, Objective, of_class
+from convscope.vocabulary.objectives.base import Bound, ClassName, Objective, of_class
 from convscope.vocabulary.objectives.layers import activation
 
 
 @dataclass(frozen=True)
 class logit(Objective):
-    """A class's score before the softmax."""
+    """The score of a class before the softmax."""
 
-    target: str | int | Target
+    target: ClassName
 
     def bind(self, net: Network) -> Bound:
         target = net.target(self.target)
         if target.layer or target.channel is None:
-            raise ConvscopeError(f"logit takes a class, and {target} is none; climb its activation")
+            raise ConvscopeError(
+                f"logit takes a class, and {target} is not one; climb its activation"
+            )
         return activation(target).bind(net)
 
 
 @dataclass(frozen=True)
 class log_probability(Objective):
-    """The logarithm of a class's softmax probability: it also climbs by lowering other classes."""
+    """The logarithm of the softmax probability of a class, which also rises when other
+    classes fall."""
 
-    target: str | int | Target
+    target: ClassName
 
     def bind(self, net: Network) -> Bound:
         return of_class(net, self.target, lambda logits, i: logits.log_softmax(1)[:, i])
@@ -39,10 +43,13 @@ class log_probability(Objective):
 
 @dataclass(frozen=True)
 class margin(Objective):
-    """A class's logit less the mean of the `strongest` other ones: it, and not its neighbors."""
+    """The logit of a class minus the mean logit of its strongest rivals, so that the class rises
+    and similar classes do not."""
 
-    target: str | int | Target
-    strongest: int = 20
+    target: ClassName
+    strongest: Annotated[
+        int, Field(ge=1, description="number of rivals: the other classes with the largest logits")
+    ] = 20
 
     def bind(self, net: Network) -> Bound:
         def score(logits: Tensor, index: int) -> Tensor:

@@ -1,28 +1,33 @@
-"""Objectives: what is climbed. Each is a score an image, read off the network or the image itself.
-
-They add, subtract and scale, and every operation gives a new one:
-`logit("tabby") - 0.1 * tv()`. Scores are always climbed, so what should be small is subtracted.
-"""
+"""Objectives that are read off the activations of a layer, a channel or a neuron."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.types import Target
-from convscope.vocabulary.objectives.base import Bound, Objective, of_unit, whole_layer
+from convscope.vocabulary.objectives.base import (
+    Bound,
+    Exponent,
+    LayerName,
+    Objective,
+    UnitName,
+    of_unit,
+    whole_layer,
+)
 
 
 @dataclass(frozen=True)
 class activation(Objective):
-    """The mean activation of what the target names: one unit, a channel's map or a whole layer."""
+    """The mean activation of a class, a neuron, a channel or a layer."""
 
-    target: str | int | Target
+    target: UnitName
 
     def bind(self, net: Network) -> Bound:
         return of_unit(net, self.target, lambda values: values.flatten(1).mean(1))
@@ -30,9 +35,9 @@ class activation(Objective):
 
 @dataclass(frozen=True)
 class peak(Objective):
-    """The strongest activation within what the target names; of "" it is the strongest class."""
+    """The largest activation in a channel or a layer; `peak("")` is the largest logit."""
 
-    target: str | int | Target
+    target: UnitName
 
     def bind(self, net: Network) -> Bound:
         return of_unit(net, self.target, lambda values: values.flatten(1).amax(1))
@@ -40,15 +45,18 @@ class peak(Objective):
 
 @dataclass(frozen=True)
 class energy(Objective):
-    """Half the squared norm of a layer or channel; its gradient there is the activation itself.
+    """Half the mean squared activation of a channel or a layer; it amplifies what the layer already
+    detects (Mordvintsev, Olah and Tyka 2015).
 
-    Climbing it amplifies whatever the layer sees (Mordvintsev, Olah & Tyka 2015). It is divided by
-    the number of values, so that sizes of images compare. Negative values count `leak` times: with
-    a small leak on pre-activations, what is present grows and what is absent is left alone.
+    Its gradient at the layer is the activation itself, divided by the number of values. Negative
+    values are multiplied by `leak` first. With a small leak, on values from before an activation,
+    features that are present grow and features that are absent stay as they are.
     """
 
-    target: str | int | Target
-    leak: float = 1.0
+    target: UnitName
+    leak: Annotated[
+        float, Field(ge=0, le=1, description="factor of negative values before they are squared")
+    ] = 1.0
 
     def bind(self, net: Network) -> Bound:
         def score(values: Tensor) -> Tensor:
@@ -59,22 +67,23 @@ class energy(Objective):
 
 @dataclass(frozen=True, eq=False)
 class direction(Objective):
-    """How far a layer's activations (C,), the mean over places, go along `vector`.
+    """The dot product of a vector with a layer's activations, which are averaged over positions.
 
-    With `cosine` above 0 that is multiplied by the cosine between them to this power, which asks
-    for the direction rather than for size (Carter et al. 2019).
+    With `cosine` above 0, the product is multiplied by the cosine between the two to this power.
+    That rewards the direction more than the size (Carter et al. 2019).
     """
 
-    layer: str | Target
-    vector: Tensor
-    cosine: float = 0.0
+    layer: LayerName
+    vector: Annotated[Tensor, Field(description="a number for each channel of the layer, (C,)")]
+    cosine: Exponent = 0.0
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
         channels = net.shape(unit.layer)[0]
         if self.vector.shape != (channels,):
             raise ConvscopeError(
-                f"{unit.layer!r} has {channels} channels, the vector is {tuple(self.vector.shape)}"
+                f"{unit.layer!r} has {channels} channels, and the vector has shape"
+                f" {tuple(self.vector.shape)}"
             )
 
         def score(values: Tensor) -> Tensor:
@@ -90,10 +99,11 @@ class direction(Objective):
 
 @dataclass(frozen=True)
 class diversity(Objective):
-    """How unlike the images of a batch are to a layer: less the mean cosine of an image's Gram
-    matrix with the others' (Olah, Mordvintsev & Schubert 2017). Of a single image it is 0."""
+    """How different the images of a batch are to a layer: minus the mean cosine between the Gram
+    matrix of an image and those of the others (Olah, Mordvintsev and Schubert 2017); 0 for a
+    single image."""
 
-    layer: str | Target
+    layer: LayerName
 
     def bind(self, net: Network) -> Bound:
         def score(values: Tensor) -> Tensor:

@@ -1,50 +1,64 @@
-"""TODO."""
+"""Objectives that compare a layer's activations with those for another image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope.errors import ConvscopeError, unknown
+from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.types import Target
-from convscope.vocabulary.objectives.base import Bound, Objective, of_unit, whole_layer
+from convscope.vocabulary.objectives.base import (
+    Bound,
+    Exponent,
+    LayerName,
+    Objective,
+    of_unit,
+    whole_layer,
+)
+
+OtherImage = Annotated[
+    Tensor, Field(description="the other image, (1, 3, H, W) in [0, 1], as the network gets it")
+]
 
 
 @dataclass(frozen=True, eq=False)
 class match(Objective):
-    """Minus how far a layer's activations are from those for another image `of` (1, 3, H, W).
+    """Minus the distance between a layer's activations and those for another image, so that its
+    highest value is 0.
 
-    `by` "l2": their squared distance over the squared norm of what is wanted (Mahendran and
-    Vedaldi 2015); "cosine": 1 less their cosine; "gram": the same as l2, of the Gram matrices
-    (Gatys et al. 2015); "moments": of every channel's mean and deviation. The last two do not ask
-    where things are, so images of any size go together.
+    With `by="l2"` the distance is the squared L2 distance of the activations, divided by the
+    squared norm of those for the other image (Mahendran and Vedaldi 2015). With `by="cosine"` it is
+    1 minus their cosine. With `by="gram"` it is the distance "l2" of their Gram matrices (Gatys et
+    al. 2015), and with `by="moments"` that of the mean and the standard deviation of every channel.
+    The last two do not depend on positions, so the two images may have different sizes.
     """
 
-    layer: str | Target
-    of: Tensor
-    by: str = "l2"
+    layer: LayerName
+    image: OtherImage
+    by: Annotated[
+        Literal["l2", "cosine", "gram", "moments"], Field(description="which distance is taken")
+    ] = "l2"
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
-        if self.by not in _SUMMARIES:
-            raise unknown("way to match", self.by, _SUMMARIES)
         summary = _SUMMARIES[self.by]
         with torch.no_grad():
-            wanted = summary(net.activations(self.of, {unit.layer})[unit.layer])
+            wanted = summary(net.activations(self.image, {unit.layer})[unit.layer])
 
         def score(values: Tensor) -> Tensor:
             found = summary(values)
             if found.shape[1:] != wanted.shape[1:]:
                 raise ConvscopeError(
                     f"{unit.layer!r} gives {tuple(found.shape[1:])} here and"
-                    f" {tuple(wanted.shape[1:])} for the image to match: bring both to one size,"
-                    " or match by gram or moments"
+                    f" {tuple(wanted.shape[1:])} for the other image: give both the same size,"
+                    ' or match by="gram" or by="moments"'
                 )
             if self.by == "cosine":
                 return F.cosine_similarity(found, wanted) - 1
@@ -55,25 +69,25 @@ class match(Objective):
 
 @dataclass(frozen=True, eq=False)
 class caricature(Objective):
-    """How far a layer's activations go along those for another image `of` (1, 3, H, W), which
-    itself scores 1, times the cosine between the two to the power `cosine`.
+    """The projection of a layer's activations on those for another image, times the cosine between
+    the two to the power `cosine`; it exaggerates what is strong in the other image (Olah 2018).
 
-    Climbing it exaggerates what is strong in the other image (Olah 2018).
+    The other image itself scores 1.
     """
 
-    layer: str | Target
-    of: Tensor
-    cosine: float = 1.0
+    layer: LayerName
+    image: OtherImage
+    cosine: Exponent = 1.0
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
         with torch.no_grad():
-            wanted = net.activations(self.of, {unit.layer})[unit.layer].flatten(1)
+            wanted = net.activations(self.image, {unit.layer})[unit.layer].flatten(1)
 
         def score(values: Tensor) -> Tensor:
             found = values.flatten(1)
             if found.shape[1] != wanted.shape[1]:
-                raise ConvscopeError(f"{unit.layer!r}: bring both images to one size")
+                raise ConvscopeError(f"{unit.layer!r}: give both images the same size")
             along = (found * wanted).sum(1) / wanted.square().sum(1).clamp_min(1e-12)
             return along * F.cosine_similarity(found, wanted).clamp_min(0.1) ** self.cosine
 
@@ -82,29 +96,30 @@ class caricature(Objective):
 
 @dataclass(frozen=True, eq=False)
 class resemble(Objective):
-    """How much every place of a layer looks like some place of another image `of` (1, 3, H, W).
+    """How closely every position of a layer resembles some position of another image.
 
-    Of the other image's activations, as directions of unit length, each place takes the one that it
-    goes along furthest; how far is the mean over places (Mordvintsev, Olah and Tyka 2015). With
-    `cosine` above 0 that is multiplied by the cosine between the two to this power. The paper takes
-    no unit length and no cosine: then the other image's strongest place is taken nearly everywhere,
-    and what grows is what grows in any dream.
+    Activations of the other image are scaled to unit length. Every position takes the one with the
+    largest dot product, and the score is the mean of these products over positions (Mordvintsev,
+    Olah and Tyka 2015). With `cosine` above 0, each product is multiplied by the cosine between the
+    two to this power. The paper has neither the unit length nor the cosine. Without them, nearly
+    every position takes the strongest position of the other image, and the result looks like any
+    other dream.
     """
 
-    layer: str | Target
-    of: Tensor
-    cosine: float = 4.0
+    layer: LayerName
+    image: OtherImage
+    cosine: Exponent = 4.0
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
         with torch.no_grad():
-            found = net.activations(self.of, {unit.layer})[unit.layer]
+            found = net.activations(self.image, {unit.layer})[unit.layer]
         if len(found) != 1:
-            raise ConvscopeError(f"resemble takes one image to look like, not {len(found)}")
-        there = F.normalize(_places(found)[0], dim=0)
+            raise ConvscopeError(f"resemble takes one other image, not {len(found)}")
+        there = F.normalize(_positions(found)[0], dim=0)
 
         def score(values: Tensor) -> Tensor:
-            here = _places(values)
+            here = _positions(values)
             with torch.no_grad():
                 few = max(1, _PRODUCTS // there.shape[1])
                 nearest = [(part.transpose(1, 2) @ there).argmax(2) for part in here.split(few, 2)]
@@ -118,12 +133,12 @@ class resemble(Objective):
         return of_unit(net, unit, score)
 
 
-# How many products of places are held at once: an early layer of two photographs has billions.
+# How many products of positions are held at once: an early layer of two photographs has billions.
 _PRODUCTS = 2**24
 
 
-def _places(values: Tensor) -> Tensor:
-    """(N, C, ...) as (N, C, places)."""
+def _positions(values: Tensor) -> Tensor:
+    """(N, C, ...) as (N, C, positions)."""
     return values.reshape(*values.shape[:2], -1)
 
 

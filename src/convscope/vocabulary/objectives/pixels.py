@@ -1,9 +1,11 @@
-"""TODO."""
+"""Objectives that are computed from the pixels alone. They are usually subtracted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
@@ -13,9 +15,12 @@ from convscope.vocabulary.objectives.base import Activations, Bound, Objective
 
 @dataclass(frozen=True)
 class tv(Objective):
-    """Total variation of the image, the mean over pixels of (dx^2 + dy^2)^(beta / 2)."""
+    """Total variation, a measure of roughness: the mean over pixels of (dx^2 + dy^2)^(beta / 2),
+    where dx and dy are the differences to the neighboring pixels."""
 
-    beta: float = 2.0
+    beta: Annotated[
+        float, Field(gt=0, le=100, description="exponent; at 1, edges cost no more than slopes")
+    ] = 2.0
 
     def bind(self, net: Network) -> Bound:
         def score(_: Activations, image: Tensor) -> Tensor:
@@ -26,7 +31,7 @@ class tv(Objective):
 
 @dataclass(frozen=True)
 class l2(Objective):
-    """Half the mean squared distance of the pixels from mid-gray."""
+    """Half the mean squared difference between the pixels and mid-gray."""
 
     def bind(self, net: Network) -> Bound:
         return Bound(frozenset(), lambda _, image: 0.5 * (image - 0.5).flatten(1).square().mean(1))
@@ -34,9 +39,10 @@ class l2(Objective):
 
 @dataclass(frozen=True)
 class power(Objective):
-    """The mean of |pixel - gray|^exponent; at 6 it bounds contrast (Mahendran and Vedaldi 2015)."""
+    """The mean of |pixel - mid-gray|^`exponent`; a large exponent limits the contrast (Mahendran
+    and Vedaldi 2015)."""
 
-    exponent: float = 6.0
+    exponent: Annotated[float, Field(gt=0, le=100, description="exponent of the difference")] = 6.0
 
     def bind(self, net: Network) -> Bound:
         def score(_: Activations, image: Tensor) -> Tensor:
