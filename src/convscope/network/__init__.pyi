@@ -5,7 +5,7 @@ from . import zoo as zoo
 from .activation_calls import ActivationCall as ActivationCall
 from .activation_calls import ActivationMode as ActivationMode
 from .default_layers import token_grid as token_grid
-from .network import PRE as PRE
+from .names import PRE as PRE
 from .network import Network as Network
 from .preprocessing import Preprocessing as Preprocessing
 from .units import as_tiles as as_tiles

@@ -8,7 +8,6 @@ the base of all modes that do something at activations.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 
-@dataclass(frozen=True)
-class ActivationCall:
+class ActivationCall(NamedTuple):
     """One call of an elementwise activation.
 
     Attributes:

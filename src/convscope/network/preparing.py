@@ -1,6 +1,7 @@
 """The prepared copy of a user's module: frozen, in eval mode, folded, channels_last.
 
-Everything here works on copies. What cannot be prepared runs as it is, and `notes` says so.
+Everything here works on copies. Each step is checked on an example. A step that changes the output
+is undone, and `Prepared.notes` says so.
 """
 
 from __future__ import annotations
@@ -18,19 +19,26 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from convscope.errors import ConvscopeError, first_line
 from convscope.network.tracing import Pair, Trace, trace
 
-# A prepared copy may differ by this much from the module, relative to its largest output.
+# The output of a prepared copy may differ by this fraction of the module's largest output.
 TOLERANCE = 1e-4
 
 
 @dataclass
 class Prepared:
-    """A module ready to be read. `variant(names)` leaves unfolded what would change those layers.
+    """A module that is ready to be read.
 
-    `memory_format` is the layout that inputs should have, `inplace` names the activations that
-    worked in place in the user's module.
+    Attributes:
+        plain: the copy, unfolded.
+        dtype: the precision of its weights.
+        trace: what happens in a forward pass of it.
+        memory_format: the memory layout that its input should have.
+        notes: optimizations that were skipped, each with its reason.
+        pairs: what may be folded, with the weight and bias of the folded convolution.
+        inplace: the names of the activations that work in place in the user's module.
     """
 
     plain: nn.Module
+    dtype: torch.dtype
     trace: Trace
     memory_format: torch.memory_format
     notes: list[str]
@@ -39,8 +47,13 @@ class Prepared:
     _variants: dict[tuple[frozenset[Pair], bool], nn.Module] = field(default_factory=dict)
 
     def variant(self, names: Collection[str] = (), overwriting: bool = False) -> nn.Module:
-        """With `overwriting`, activations work in place again: faster, where no gradient is
-        needed."""
+        """The module with everything folded that leaves the output of the named layers unchanged.
+
+        Args:
+            names: layers that are to be read.
+            overwriting: whether activations may work in place. This is faster, and possible where
+                no gradient is needed.
+        """
         folded = frozenset(pair for pair in self.pairs if pair.names.isdisjoint(names))
         key = folded, overwriting and bool(self.inplace)
         if not any(key):
@@ -53,8 +66,10 @@ class Prepared:
 
 
 class _Folded(nn.Module):
-    """What is left of a BatchNorm that was folded away: the activation that some hold inside
-    (timm's BatchNormAct2d), under its own name."""
+    """What remains of a folded BatchNorm: the activation that some contain (timm's BatchNormAct2d).
+
+    The activation keeps its name.
+    """
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
@@ -67,56 +82,105 @@ class _Folded(nn.Module):
 
 
 def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepared:
-    """Copy `module`, make the copy fast and harmless, and check that it still computes the same.
+    """Copy a module, make the copy fast and harmless, and check that it computes the same.
 
-    `example` is a normalized input (1, C, H, W).
+    Args:
+        module: it is not changed.
+        example: a normalized input (1, C, H, W).
+        device: where the copy is to run.
+
+    Raises:
+        ConvscopeError: the module cannot be copied, does not run on the example, or has weights
+            that are not finite.
     """
-    plain = _copied(module).eval().requires_grad_(False)
-    first = next((p for p in plain.parameters() if p.is_floating_point()), None)
-    if first is not None and first.dtype in (torch.float16, torch.bfloat16):
-        plain.float()
-    plain.to(device)
-    _check_finite(plain)
-    double = first is not None and first.dtype == torch.float64
-    example = example.to(device, torch.float64 if double else torch.float32)
-    reference = _run(plain, example)
-
+    plain, dtype = _frozen_copy(module, device)
+    example = example.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
+    check = _Check(example, _run(plain, example))
     notes: list[str] = []
-    if not _agrees(plain, example, reference):
+    if not check(plain):
         notes.append("runs as it is: two runs of it do not give the same finite tensors")
-        return Prepared(plain, trace(plain, example), torch.contiguous_format, notes)
-
-    names = [n for n, m in plain.named_modules() if getattr(m, "inplace", None) is True]
-    inplace = [plain.get_submodule(name) for name in names]
-    _set_inplace(inplace, False)
-    if inplace and not _agrees(plain, example, reference):
-        _set_inplace(inplace, True)
-        names = []
-        notes.append("in-place activations kept: the module relies on them")
-
-    memory_format = torch.channels_last
-    _lay_out(plain, memory_format)
-    if not _agrees(plain, example.contiguous(memory_format=memory_format), reference):
-        memory_format = torch.contiguous_format  # `x.view(len(x), -1)` needs it, for one
-        _lay_out(plain, memory_format)
-        notes.append("not channels_last: the module relies on the order of values in memory")
-    example = example.contiguous(memory_format=memory_format)
-
-    prepared = Prepared(plain, trace(plain, example), memory_format, notes)
-    prepared.pairs = {p: _fused(plain, p) for p in prepared.trace.pairs if _foldable(plain, p)}
-    if prepared.pairs and not _agrees(prepared.variant(), example, reference):
-        prepared.pairs = {}
-        notes.append("not folded: folding changed the output")
-    elif not prepared.pairs and any(isinstance(m, _BatchNorm) for m in plain.modules()):
-        notes.append("not folded: no BatchNorm directly follows a convolution of its own")
-    prepared.inplace = tuple(names)
-    if names and not _agrees(prepared.variant(overwriting=True), example, reference):
+        return Prepared(plain, dtype, trace(plain, example), torch.contiguous_format, notes)
+    inplace = _without_inplace(plain, check, notes)
+    memory_format = _laid_out(plain, check, notes)
+    traced = trace(plain, check.example)
+    prepared = Prepared(plain, dtype, traced, memory_format, notes)
+    _fold(prepared, check)
+    prepared.inplace = inplace
+    if inplace and not check(prepared.variant(overwriting=True)):
         prepared.inplace = ()
     return prepared
 
 
+class _Check:
+    """Whether a module still runs on the example, and computes the reference."""
+
+    def __init__(self, example: Tensor, reference: object) -> None:
+        self.example, self.reference = example, reference
+
+    def __call__(self, module: nn.Module) -> bool:
+        try:
+            with torch.no_grad():
+                return _difference(module(self.example), self.reference) <= TOLERANCE
+        except Exception:  # the module is the user's and may raise anything; the change caused it
+            return False
+
+
+def _frozen_copy(module: nn.Module, device: torch.device) -> tuple[nn.Module, torch.dtype]:
+    """A copy in eval mode, at least in float32, and the precision of its first weight."""
+    plain = _copied(module).eval().requires_grad_(False)
+    dtype = next((p.dtype for p in plain.parameters() if p.is_floating_point()), torch.float32)
+    if dtype in (torch.float16, torch.bfloat16):
+        plain.float()
+        dtype = torch.float32
+    plain.to(device)
+    _check_finite(plain)
+    return plain, dtype
+
+
+def _without_inplace(plain: nn.Module, check: _Check, notes: list[str]) -> tuple[str, ...]:
+    """Let no activation work in place, so that every value can be read.
+
+    Returns:
+        The names of the activations that worked in place; none if the module relies on them.
+    """
+    names = tuple(n for n, m in plain.named_modules() if getattr(m, "inplace", None) is True)
+    modules = [plain.get_submodule(name) for name in names]
+    _set_inplace(modules, False)
+    if not names or check(plain):
+        return names
+    _set_inplace(modules, True)
+    notes.append("in-place activations kept: the module relies on them")
+    return ()
+
+
+def _laid_out(plain: nn.Module, check: _Check, notes: list[str]) -> torch.memory_format:
+    """Lay out the weights and the example as channels_last, where the module runs on that."""
+    example = check.example
+    check.example = example.contiguous(memory_format=torch.channels_last)
+    _lay_out(plain, torch.channels_last)
+    if check(plain):
+        return torch.channels_last
+    # `x.view(len(x), -1)`, for instance, needs the usual order.
+    check.example = example.contiguous()
+    _lay_out(plain, torch.contiguous_format)
+    notes.append("not channels_last: the module relies on the order of values in memory")
+    return torch.contiguous_format
+
+
+def _fold(prepared: Prepared, check: _Check) -> None:
+    """Fold every BatchNorm that can be into the convolution before it."""
+    plain = prepared.plain
+    pairs = [pair for pair in prepared.trace.pairs if _foldable(plain, pair)]
+    prepared.pairs = {pair: _fused(plain, pair) for pair in pairs}
+    if pairs and not check(prepared.variant()):
+        prepared.pairs = {}
+        prepared.notes.append("not folded: folding changed the output")
+    elif not pairs and any(isinstance(m, _BatchNorm) for m in plain.modules()):
+        prepared.notes.append("not folded: no BatchNorm directly follows a convolution of its own")
+
+
 def _copied(module: nn.Module) -> nn.Module:
-    # A module may hold what an earlier forward pass computed, which refuses to be copied.
+    # A module may hold a value computed by an earlier forward pass. Such tensors cannot be copied.
     computed = {
         id(value): value.detach().clone()
         for part in module.modules()
@@ -145,15 +209,6 @@ def _run(module: nn.Module, example: Tensor) -> object:
         ) from error
 
 
-def _agrees(module: nn.Module, example: Tensor, reference: object) -> bool:
-    """Whether a changed module still runs, and computes the same."""
-    try:
-        with torch.no_grad():
-            return _difference(module(example), reference) <= TOLERANCE
-    except Exception:  # as above; whatever it is, the change caused it
-        return False
-
-
 def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
@@ -172,8 +227,10 @@ def _set_inplace(modules: list[nn.Module], value: bool) -> None:
 
 
 def _difference(output: object, reference: object) -> float:
-    """The largest difference of two outputs, relative to the largest value of the reference;
-    infinite where they cannot be compared."""
+    """The largest difference of two outputs, as a fraction of the reference's largest value.
+
+    It is infinite where the outputs cannot be compared.
+    """
     if isinstance(output, Tensor) and isinstance(reference, Tensor):
         if output.shape != reference.shape:
             return math.inf
@@ -202,7 +259,7 @@ def _foldable(module: nn.Module, pair: Pair) -> bool:
         isinstance(conv, nn.Conv2d)
         and (plain or with_activation)
         and norm.running_mean is not None
-        # Hooks of the user's own must meet the values that they were made for.
+        # The user's own hooks must see the values that they were made for.
         and not any(m._forward_hooks or m._forward_pre_hooks for m in (conv, norm))
     )
 
@@ -231,7 +288,7 @@ def _fused(module: nn.Module, pair: Pair) -> tuple[nn.Parameter, nn.Parameter]:
 
 
 def _folded(plain: nn.Module, pairs: Mapping[Pair, tuple[nn.Parameter, nn.Parameter]]) -> nn.Module:
-    """A copy with the pairs folded; all other tensors are shared with `plain`."""
+    """A copy with the pairs folded. It shares all other tensors with `plain`."""
     tensors = [*plain.parameters(), *plain.buffers()]
     module = copy.deepcopy(plain, {id(t): t for t in tensors})
     for pair, (weight, bias) in pairs.items():

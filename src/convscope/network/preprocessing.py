@@ -1,27 +1,34 @@
-"""How a photograph becomes what a network sees of it."""
+"""How a photograph becomes the input of a network: resizing, cropping, normalization."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.types import Box
 
-# Pixels: a strip two pixels high would otherwise grow to gigabytes before it is cropped.
+# In pixels. A strip two pixels high would otherwise grow to gigabytes before it is cropped.
 LARGEST_RESIZED = 64_000_000
-
-
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resizing and cropping for the network called `name`: a plain value, for any process.
+    """Resizing and cropping: the shorter side becomes `size / crop`, and the middle is kept.
 
-    The shorter side is brought to `size` / `crop`, and the middle of it is kept.
+    This is a plain value, so that other processes can use it without the network.
+
+    Attributes:
+        name: the network's name, for messages.
+        channels: the number of channels that the network takes.
+        size: rows and columns of the result.
+        crop: fraction of the resized shorter side that is kept, in (0, 1].
+        interpolation: "bicubic" or "bilinear".
     """
 
     name: str
@@ -30,8 +37,16 @@ class Preprocessing:
     crop: float
     interpolation: str
 
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or min(self.size) < 1 or not 0 < self.crop <= 1:
+            raise ConvscopeError("input_size is (rows, columns), crop lies in (0, 1]")
+        if self.interpolation not in ("bicubic", "bilinear"):
+            raise ConvscopeError(
+                f"interpolation is 'bicubic' or 'bilinear', not {self.interpolation!r}"
+            )
+
     def __call__(self, image: Tensor) -> Tensor:
-        """(N, C, H, W) of any size becomes (N, C, *size); what has that size is left alone."""
+        """(N, C, H, W) of any size becomes (N, C, *size); an image of that size is unchanged."""
         image = self.in_channels(image)
         if image.shape[-2:] == self.size:
             return image
@@ -43,7 +58,7 @@ class Preprocessing:
         return image[..., top : top + height, left : left + width]
 
     def box(self, image: Tensor) -> Box:
-        """The part of the image, in its own pixels, that is kept."""
+        """The part of an image, in its own pixels, that is kept."""
         if image.shape[-2:] == self.size:
             return Box(0.0, 0.0, *map(float, self.size))
         size, (down, across) = self.resized(image)
@@ -51,9 +66,9 @@ class Preprocessing:
         return Box(top / down, left / across, height / down, width / across)
 
     def resized(self, image: Tensor) -> tuple[tuple[int, int], tuple[float, float]]:
-        """The size before the crop, and how much larger than the image that is."""
+        """The size before the crop, and how much larger than the image it is, down and across."""
         height, width = image.shape[-2:]
-        # A crop is often a quotient such as 224 / 232, whose own quotient may fall short of 232.
+        # A crop is often a quotient such as 224 / 232, and 224 / (224 / 232) may be below 232.
         rows, columns = (int(s / self.crop + 1e-6) for s in self.size)
         scale = max(rows / height, columns / width)
         size = (
@@ -70,23 +85,12 @@ class Preprocessing:
         return round((size[0] - self.size[0]) / 2), round((size[1] - self.size[1]) / 2)
 
     def in_channels(self, image: Tensor) -> Tensor:
-        """The image in the network's channels, at its own size.
+        """An image of unchanged size, with the network's channels.
 
         Raises:
-            ConvscopeError: not a float tensor (N, 3, H, W), or channels that do not fit.
+            ConvscopeError: the image is no float tensor (N, 3, H, W), or has other channels.
         """
-        if isinstance(image, list | tuple):
-            raise ConvscopeError(
-                "several images go in one tensor, all of one size:"
-                " torch.cat([net.preprocess(image) for image in images])"
-            )
-        if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
-            what = (
-                f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
-            )
-            raise ConvscopeError(
-                f"images are float tensors (N, 3, H, W) in [0, 1], as open_image makes, not {what}"
-            )
+        _check_image(image)
         if image.shape[1] == 3 and self.channels == 1:
             weights = image.new_tensor(_LUMINANCE).view(1, 3, 1, 1)
             return (image * weights).sum(1, keepdim=True)
@@ -97,3 +101,45 @@ class Preprocessing:
                 f"{self.name} takes {self.channels} channels, not {image.shape[1]}"
             )
         return image
+
+
+class Normalization:
+    """(image - mean) / std, in one pass over the pixels.
+
+    Args:
+        mean, std: mean and standard deviation of each channel, for images in [0, 1].
+
+    Raises:
+        ConvscopeError: not one number a channel, or a standard deviation that is not positive.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        if not mean or len(mean) != len(std) or not all(s > 0 for s in std):
+            raise ConvscopeError("mean and std need one number a channel, std above zero")
+        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
+        center, spread = (
+            torch.tensor(v, dtype=torch.float64).view(1, -1, 1, 1) for v in (self.mean, self.std)
+        )
+        self._scale, self._shift = 1 / spread, -center / spread
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Normalization:
+        """The same for images on a device, in a precision; it is float64 on the CPU at first."""
+        moved = Normalization(self.mean, self.std)
+        moved._scale, moved._shift = (t.to(device, dtype) for t in (self._scale, self._shift))
+        return moved
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return torch.addcmul(self._shift, image, self._scale)
+
+
+def _check_image(image: object) -> None:
+    if isinstance(image, list | tuple):
+        raise ConvscopeError(
+            "several images go in one tensor, all of one size:"
+            " torch.cat([net.preprocess(image) for image in images])"
+        )
+    if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
+        what = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
+        raise ConvscopeError(
+            f"images are float tensors (N, 3, H, W) in [0, 1], as open_image makes, not {what}"
+        )

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convscope.network.network import PRE, Network
+from convscope.network.names import PRE
+from convscope.network.network import Network
 from convscope.tensors import resize
 from convscope.types import Axis, Box, Layer, Target
 

@@ -1,0 +1,212 @@
+"""Reading the values of layers in a forward pass that goes no deeper than it must."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convscope.errors import ConvscopeError
+from convscope.network.activation_calls import ActivationCall, ActivationMode
+from convscope.network.names import Names
+from convscope.network.preparing import Prepared
+from convscope.network.preprocessing import Preprocessing
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Full float32 and the same result every time, on a GPU too."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    ):
+        yield
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to read.
+
+    Attributes:
+        names: as the user gave them, each once.
+        layers: the layers whose output is read.
+        activations: from the number of an activation to the names of what goes into it.
+    """
+
+    names: list[str]
+    layers: Set[str]
+    activations: Mapping[int, list[str]]
+
+    @property
+    def output(self) -> bool:
+        return "" in self.names
+
+
+class Reader:
+    """Reads the values of layers off a prepared module, in one thread at a time.
+
+    It remembers the layers whose output an in-place activation overwrites. Only a forward pass
+    shows which these are.
+    """
+
+    def __init__(self, prepared: Prepared, names: Names, preprocessing: Preprocessing) -> None:
+        self.prepared, self.names, self.preprocessing = prepared, names, preprocessing
+        self.calls = prepared.trace.last()
+        self.counts = prepared.trace.counts()
+        self.overwritten: set[str] = set()
+        self._lock = threading.RLock()
+
+    @property
+    def order(self) -> list[str]:
+        """The names of the layers, in the order in which their last calls end."""
+        return [
+            call.name
+            for call in self.prepared.trace.calls
+            if call.name and call is self.calls[call.name]
+        ]
+
+    def read(self, x: Tensor, names: Collection[str], leaves: bool) -> dict[str, Tensor]:
+        """The values of the named layers for a normalized batch `x`.
+
+        Args:
+            x: (N, C, H, W), on the module's device.
+            names: layers, NAME.pre, or "" for the output.
+            leaves: whether gradients begin at the first of the layers.
+        """
+        request = self._resolve(names)
+        x = x.contiguous(memory_format=self.prepared.memory_format)
+        with self._lock, deterministic(x.device):
+            reading = Reading(self, request, leaves)
+            reading.run(x)
+            while not reading.overwritten <= self.overwritten:
+                self.overwritten |= reading.overwritten
+                reading = Reading(self, request, leaves)
+                reading.run(x)
+        for name in request.names:
+            if name not in reading.values:
+                raise ConvscopeError(f"{name!r} is not reached by an image of {_pixels(x)} pixels")
+        return {name: reading.values[name] for name in request.names}
+
+    def _resolve(self, names: Collection[str]) -> _Request:
+        wanted = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+        layers: set[str] = set()
+        activations: dict[int, list[str]] = {}
+        for name in wanted:
+            if self.names.is_pre(name):
+                activations.setdefault(self.names.activation(name), []).append(name)
+            elif name:
+                layers.add(self.names.layer(name).name)
+            else:
+                self.names.need_output()
+        return _Request(wanted, layers, activations)
+
+
+class Reading:
+    """One forward pass that keeps the values asked for, and ends when it has them all."""
+
+    def __init__(self, reader: Reader, request: _Request, leaves: bool) -> None:
+        self.reader, self.request, self.leaves = reader, request, leaves
+        self.values: dict[str, Tensor] = {}
+        self._versions: dict[str, int] = {}
+        # In-place activations save memory and time where no gradient needs their input.
+        self.overwriting = not torch.is_grad_enabled()
+
+    def run(self, x: Tensor) -> None:
+        """Run the variant of the module in which the layers have their values, and keep these."""
+        module = self.reader.prepared.variant(self.request.layers, self.overwriting)
+        with ExitStack() as stack:
+            for name in self.request.layers:
+                hook = self._hook(name)
+                handle = module.get_submodule(name).register_forward_hook(hook)
+                stack.callback(handle.remove)
+            if self.request.activations:
+                stack.enter_context(_BeforeActivations(self.request.activations, self._keep))
+            self._run(module, x)
+
+    @property
+    def overwritten(self) -> Set[str]:
+        """The names whose value was overwritten after it was kept."""
+        return {n for n, version in self._versions.items() if self.values[n]._version != version}
+
+    def _run(self, module: nn.Module, x: Tensor) -> None:
+        try:
+            output = module(x)
+        except _Complete:
+            return
+        except AssertionError as error:  # transformers assert that images have their own size
+            if x.shape[-2:] == self.reader.preprocessing.size:
+                raise
+            raise self._refused(x) from error
+        if self.request.output:
+            self.values[""] = output
+
+    def _refused(self, x: Tensor) -> ConvscopeError:
+        name, (height, width) = self.reader.preprocessing.name, self.reader.preprocessing.size
+        return ConvscopeError(
+            f"{name} takes images of {height}x{width} pixels and not of {_pixels(x)}"
+        )
+
+    def _keep(self, name: str, value: Tensor) -> None:
+        leaf = self.leaves and not value.requires_grad
+        self.values[name] = value.requires_grad_() if leaf else value
+        self._versions[name] = value._version
+        if not self.request.output and len(self.values) == len(self.request.names):
+            raise _Complete
+
+    def _hook(self, name: str) -> Callable[..., Tensor | None]:
+        """A forward hook that keeps the layer's output at its last call."""
+        changed = self.reader.calls[name].mutated
+        changed = changed or (self.overwriting and name in self.reader.overwritten)
+        left = self.reader.counts[name]
+
+        def hook(_module: nn.Module, _args: Any, output: object) -> Tensor | None:
+            nonlocal left
+            if not isinstance(output, Tensor):
+                return None
+            left -= 1
+            if left:
+                return None
+            self._keep(name, output)
+            return output.clone() if changed else None  # what follows changes a copy
+
+        return hook
+
+
+class _Complete(Exception):
+    """Raised inside a forward pass when everything asked for has been read."""
+
+
+class _BeforeActivations(ActivationMode):
+    """Keeps what goes into the activations of the given numbers."""
+
+    def __init__(
+        self, wanted: Mapping[int, list[str]], keep: Callable[[str, Tensor], None]
+    ) -> None:
+        super().__init__()
+        self.wanted, self.keep, self.count = wanted, keep, 0
+
+    def activation(self, call: ActivationCall) -> Tensor:
+        names = self.wanted.get(self.count)
+        self.count += 1
+        if names is None:
+            return call.run()
+        # The output is computed from the copy, so that gradients flow to it. Nothing else reads the
+        # copy, so that nothing overwrites it.
+        before = call.input.clone()
+        for name in names:
+            self.keep(name, before)
+        if not torch.is_grad_enabled():
+            return call.run()
+        result = call.apply(before)
+        return call.input.copy_(result) if call.inplace else result
+
+
+def _pixels(x: Tensor) -> str:
+    return f"{x.shape[-2]}x{x.shape[-1]}"
