@@ -67,7 +67,7 @@ class Links(HTMLParser):
 def test_every_technique_is_on_the_tour(
     net: cs.Network, photo: Tensor, page: tuple[Tour, Path]
 ) -> None:
-    """As a stop of its own or in the comparison; what takes long, on the full tour only."""
+    """As a chapter of its own or in the comparison; what takes long, on the full tour only."""
 
     def shown(tour: Tour) -> set[str]:
         compared = {
@@ -134,7 +134,7 @@ def test_a_tour_with_a_collection(net: cs.Network, photo: Tensor, tmp_path: Path
         assert f"--index {made}" in chapter.command
     assert not [chapter.refusal for chapter in tour.chapters if chapter.refusal]
     page = tour.save(tmp_path / "report.html").read_text(encoding="utf-8")
-    for title in ("Which photographs excite its units?", "What is like it?"):
+    for title in ("Which photographs excite the units most?", "Which photographs are similar?"):
         assert title in page
 
 
@@ -148,19 +148,19 @@ def test_an_index_of_another_network_is_refused_before_the_work(
     assert "was made by Own, not efficientnet_lite0" in capsys.readouterr().err
 
 
-def test_network_without_what_a_stop_needs(photo: Tensor, tmp_path: Path) -> None:
-    """No ReLU and no classes: the stops that need them say so, the others stand."""
+def test_a_network_without_what_a_chapter_needs(photo: Tensor, tmp_path: Path) -> None:
+    """No ReLU and no classes: the chapters that need them say so, the others stand."""
     module = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.SiLU(), nn.Conv2d(4, 6, 3, stride=2), nn.SiLU()
     )
     net = cs.Network(module, mean=(0.5,) * 3, std=(0.5,) * 3, input_size=64)
     tour, path = walk(net, photo, "cat.jpg", tmp_path)
     refused = {chapter.title: chapter.refusal for chapter in tour.chapters if chapter.refusal}
-    assert "no class scores" in refused["What does it say?"]
+    assert "no class scores" in refused["What does the network predict?"]
     assert any("ReLU" in reason for reason in refused.values())
     shown = [chapter.technique.name for chapter in tour.chapters if not chapter.refusal]
     assert {"filters", "activations", "deepdream"} <= set(shown)
-    assert path.read_text(encoding="utf-8").count("Not for this network") == len(refused)
+    assert path.read_text(encoding="utf-8").count("Not possible with this network") == len(refused)
 
 
 def test_names_from_outside_are_escaped(net: cs.Network, photo: Tensor, tmp_path: Path) -> None:

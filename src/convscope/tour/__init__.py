@@ -1,1 +1,1 @@
-"""One photograph through one network, in the order of the lecture."""
+"""A tour: one photograph through one network, a page of chapters in the order of the lecture."""

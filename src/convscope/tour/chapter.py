@@ -1,4 +1,4 @@
-"""TODO."""
+"""A chapter of a tour, and what the descriptions of chapters share."""
 
 from __future__ import annotations
 
@@ -14,17 +14,29 @@ Quote = Callable[[Mapping[str, Any]], Mapping[str, object]]
 
 @dataclass
 class Chapter:
-    """One step of the tour: what is shown, and how to read it.
+    """One technique on the page: its picture, and how to read it.
 
-    `quote` chooses what of a result's figures is put below the picture, `check` follows the
-    technique with the checks of its map, `grows` tells that its frames are an image that changes.
+    Attributes:
+        title: heading of the chapter.
+        technique: makes the picture.
+        reading: how to read the picture.
+        options: parameters of the technique.
+        quote: chooses what the page quotes from the summary of the result, by what it is called.
+        check: whether the technique is followed by the checks of its heatmap.
+        grows: whether the page shows the image at several steps.
+        run: the technique ready to run; None where this network refuses it.
+        refusal: why it does; "" where it does not.
+        command: the words on the command line that make the same picture.
+        picture: WebP in base64, `width` x `height` pixels; `alt` says what it shows.
+        seconds: how long the run took.
+        summary: what is quoted, with the names of `quote`.
     """
 
     title: str
     technique: Technique
     reading: str
     options: Mapping[str, Any]
-    quote: Quote = field(default=lambda _: {})
+    quote: Quote
     check: bool = False
     grows: bool = False
     run: Run | None = None
@@ -39,10 +51,12 @@ class Chapter:
 
     @property
     def anchor(self) -> str:
+        """The fragment of the chapter's address on the page."""
         return self.title.lower().replace(" ", "-").replace("?", "").replace(",", "")
 
     @property
     def wide(self) -> bool:
+        """Whether the picture needs to scroll on a narrow screen."""
         return self.width > 1.6 * self.height
 
 
@@ -52,50 +66,23 @@ def chapter(
     reading: str,
     options: Mapping[str, Any] | None = None,
     quote: Quote = lambda _: {},
+    *,
     check: bool = False,
     grows: bool = False,
 ) -> Chapter:
+    """A chapter about the technique of that name; the arguments are described at `Chapter`."""
     return Chapter(title, registry.get(name), reading, options or {}, quote, check, grows)
 
 
-def layer_name(choose: Callable[..., Any], *words: Any) -> str:
+def layer_name(choose: Callable[..., Any], *arguments: Any) -> str:
     """The name of the layer that a default chooses, or "" where there is none."""
     try:
-        name: str = choose(*words).name
+        name: str = choose(*arguments).name
     except ConvscopeError:
         return ""
     return name
 
 
 def percent(value: float) -> str:
+    """A fraction as a percentage."""
     return f"{value:.1%}"
-
-
-def quote_predictions(summary: Mapping[str, Any]) -> Mapping[str, object]:
-    return {p["label"]: percent(p["probability"]) for p in summary["predictions"]}
-
-
-def quote_layer(summary: Mapping[str, Any]) -> Mapping[str, object]:
-    return {
-        "channels": f"{summary['channels']}, of which {summary['dead']} dead on this photograph",
-        "values that are zero": percent(summary["silent"]),
-    }
-
-
-def quote_target(summary: Mapping[str, Any]) -> Mapping[str, object]:
-    steepest = {"steepest pixel": f"{summary['steepest']:.3g}"} if "steepest" in summary else {}
-    return {f"score of {summary['target']}": f"{summary['score']:.2f}", **steepest}
-
-
-def quote_sheet(summary: Mapping[str, Any]) -> Mapping[str, object]:
-    return {"layer": summary["target"], "channels": ", ".join(map(str, summary["channels"]))}
-
-
-def quote_errors(summary: Mapping[str, Any]) -> Mapping[str, object]:
-    pairs = zip(summary["layers"], summary["root_errors"], strict=True)
-    return {layer: f"root relative error {errors[0]:.3f}" for layer, errors in pairs}
-
-
-def quote_check(summary: Mapping[str, Any]) -> Mapping[str, object]:
-    words: Mapping[str, object] = summary["check"]["words"]
-    return words

@@ -1,22 +1,35 @@
-"""TODO."""
+"""The page of a tour: pictures for it, and the file."""
 
 from __future__ import annotations
 
 import base64
 import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from convscope.render import draw
+from convscope.files import write_file
+from convscope.render import draw, fill_template
 from convscope.runs import Result
 from convscope.tensors import resize
 from convscope.types import Grid, Picture
 
 
-def growth_picture(results: list[Result], photo: Tensor | None) -> Image.Image | None:
-    """Of a climb: the photo before and after, or the image at a few moments side by side."""
+def growth_picture(results: Sequence[Result], photo: Tensor | None) -> Image.Image | None:
+    """How the image of a run changed.
+
+    Args:
+        results: some steps of the run.
+        photo: the photograph (1, 3, H, W) that it began with, if it did.
+
+    Returns:
+        The photograph beside the last image, or else all images side by side; None where the
+        results have no images.
+    """
     if not results or results[-1].image is None:
         return None
     tensors = [
@@ -32,6 +45,17 @@ def growth_picture(results: list[Result], photo: Tensor | None) -> Image.Image |
 
 
 def webp(picture: Image.Image) -> str:
+    """A picture as WebP in base64."""
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=88, method=4)
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def write_page(path: str | os.PathLike[str], **values: object) -> Path:
+    """Write `tour.html`, filled with values: one file that needs nothing else."""
+    page = fill_template("convscope.tour", "tour.html", **values)
+
+    def write(file: Path) -> None:
+        file.write_text(page, encoding="utf-8")
+
+    return write_file(path, write)

@@ -1,4 +1,4 @@
-"""The tour: one photograph through one network, in the order of the lecture, as one HTML page."""
+"""A tour at work: its chapters run one after another and become a page."""
 
 from __future__ import annotations
 
@@ -6,33 +6,38 @@ import os
 import shlex
 import time
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 from torch import Tensor
 
 from convscope import __version__
 from convscope.errors import ConvscopeError
-from convscope.files import atomic, images
-from convscope.network import Network
+from convscope.files import images
+from convscope.network import Network, zoo
 from convscope.runs import Result
 from convscope.tour.chapter import Chapter
-from convscope.tour.chapters import plan
-from convscope.tour.page import growth_picture, webp
+from convscope.tour.chapters.plan import plan
+from convscope.tour.page import growth_picture, webp, write_page
 from convscope.trust import check
 
-MOMENTS = (0.03, 0.125, 0.5, 1.0)
+MOMENTS = (0.03, 0.125, 0.5, 1.0)  # fractions of a run at which the page shows an image that grows
 
-
-LARGEST = 1500
+LARGEST = 1500  # width of a picture on the page in pixels, a quarter of its greatest height
 
 
 class Tour:
-    """Walks a photograph through a network.
+    """A photograph on its way through a network.
 
-    `stops` lists what to run; hand each one's results to `visit`, then `save` the page. A page
-    saved early has the stops that were visited.
+    `chapters` lists what to run. Hand each one's results to `visit`, then `save` the page. A page
+    that is saved early has the chapters that were visited.
+
+    Args:
+        net: the network.
+        photo: the photograph, (1, 3, H, W).
+        path: where it is, for the commands on the page.
+        full: use more steps and samples: better pictures, slower.
+        seed: seed of the random numbers.
+        index: index of a collection, for the chapters about other photographs.
     """
 
     def __init__(
@@ -43,17 +48,15 @@ class Tour:
         *,
         full: bool = False,
         seed: int = 0,
-        model: str | None = None,
         index: str | None = None,
     ) -> None:
-        self.net, self.photo, self.path = net, photo, path
-        self.seed, self.model = seed, model
+        self.net, self.photo, self.path, self.seed = net, photo, path, seed
         self.begun = time.monotonic()
         chapters = plan(net, photo, full=full, seed=seed, index=index)
         self.chapters = [self._ready(chapter) for chapter in chapters]
 
     def visit(self, chapter: Chapter, results: Iterable[Result]) -> None:
-        """Follow a stop's run to its end and keep what the page shows of it."""
+        """Follow a chapter's run to its end, and keep what the page shows of it."""
         begun = time.monotonic()
         last, growth = None, []
         try:
@@ -78,27 +81,23 @@ class Tour:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page: one file that needs nothing else."""
-        source = files("convscope.tour").joinpath("tour.html").read_text(encoding="utf-8")
-        environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
         name = Path(self.path.removeprefix(images.SAMPLE_PREFIX)).stem
-        page = environment.from_string(source).render(
+        return write_page(
+            path,
             net=self.net,
             photo_name=name.replace("_", " "),
             size=tuple(self.photo.shape[-2:]),
-            parameters=self.net.num_parameters,
             chapters=[chapter for chapter in self.chapters if chapter.picture or chapter.refusal],
             seconds=round(time.monotonic() - self.begun),
             seed=self.seed,
             version=__version__,
         )
-        return atomic.write_file(path, lambda file: _write(file, page))
 
     def _ready(self, chapter: Chapter) -> Chapter:
-        """The stop with its run, or with the reason why this network has none."""
-        takes_image = chapter.technique.takes_image
+        """The chapter with its run, or with the reason why this network has none."""
         chapter.command = self._command(chapter)
         try:
-            image = self.photo if takes_image else None
+            image = self.photo if chapter.technique.takes_image else None
             run = chapter.technique.run(self.net, image, **chapter.options)
             chapter.run = check(run) if chapter.check else run
         except ConvscopeError as error:
@@ -114,10 +113,17 @@ class Tour:
                 words += [f"--{name.replace('_', '-')}", str(one)]
         if chapter.check:
             words.append("--check")
-        if self.model:
-            words += ["--model", self.model]
+        words += self._network_words()
         return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
 
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    def _network_words(self) -> list[str]:
+        """The options of the command line that choose this network."""
+        source = self.net.source
+        if source is None:  # a module of the caller's own, which no command can load
+            return []
+        words = [] if source["name"] == zoo.DEFAULT else ["--model", str(source["name"])]
+        if source["checkpoint"]:
+            words += ["--checkpoint", str(source["checkpoint"])]
+        if not source["pretrained"]:
+            words.append("--random-weights")
+        return words

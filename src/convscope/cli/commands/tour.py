@@ -45,18 +45,18 @@ def tour(
         from convscope.collection import index_of
 
         index_of(net, index)  # fails now rather than after half the tour
-    tour = Tour(
+    walk = Tour(
         net, photo, image, full=full, seed=seed, index=None if index is None else str(index)
     )
-    for chapter in tour.chapters:
+    for chapter in walk.chapters:
         if chapter.run is not None:
             watched = Watched(chapter.run)
-            tour.visit(chapter, watched)
+            walk.visit(chapter, watched)
             if watched.interrupted:
-                print(tour.save(output))
+                print(walk.save(output))
                 return terminal.INTERRUPTED
         if terminal.errors.is_terminal:
             mark = "[yellow]--[/]" if chapter.refusal else "[green]ok[/]"
             terminal.errors.print(f"{mark} {chapter.title}")
-    print(tour.save(output))
+    print(walk.save(output))
     return 0

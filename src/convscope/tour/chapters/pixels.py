@@ -1,0 +1,130 @@
+"""Which pixels the prediction depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from convscope.tour.chapter import Chapter, chapter, percent
+
+
+def chapters(name: str, other: str, *, full: bool, seed: int) -> Iterator[Chapter]:
+    """Chapters about the predicted class `name` and the runner-up `other`."""
+    samples = {"samples": 64 if full else 16, "seed": seed}
+    yield _occlusion(name, full)
+    yield _random_occlusion(name, full, seed)
+    yield _saliency(name)
+    yield _guided_backprop(name, samples)
+    yield _gradcam(name)
+    yield _guided_gradcam(name, samples)
+    yield _segment(name, seed)
+    yield _compare(name, other, full)
+
+
+def _occlusion(name: str, full: bool) -> Chapter:
+    return chapter(
+        "What happens when a part is hidden?",
+        "occlusion",
+        "A blurred square slides over the photograph. The map is red where hiding a part lowers"
+        f" the score of {name}, and blue where it raises the score. This is slow but easy to"
+        " trust, because every score was really measured.",
+        {"target": name, **({"stride": 8} if full else {})},
+        lambda f: {"largest fall of the score": f"{f['highest']:.2f}"},
+    )
+
+
+def _random_occlusion(name: str, full: bool, seed: int) -> Chapter:
+    return chapter(
+        "Which parts are enough?",
+        "random_occlusion",
+        "Random parts of the photograph are hidden, hundreds of times. Red marks pixels that make"
+        f" {name} more likely, on average, when they are visible. Beside the map are the masks"
+        " with the highest and the lowest scores. Parts that are visible in the first and hidden"
+        " in the second are the ones that count.",
+        {"target": name, "count": 1024 if full else 256, "seed": seed},
+        lambda f: {"masks": f["masks"], f"masks that keep {name} on top": percent(f["kept"])},
+    )
+
+
+def _saliency(name: str) -> Chapter:
+    return chapter(
+        "Which pixels matter?",
+        "saliency",
+        "The brighter a pixel, the more a small change of that pixel would change the score of"
+        f" {name}. The map shows where the network is sensitive, but not in which direction. It is"
+        " noisy, so trust clusters and not single pixels. Values are changes of the score per"
+        " change of the pixel.",
+        {"target": name},
+        _quote_target,
+    )
+
+
+def _guided_backprop(name: str, samples: Mapping[str, Any]) -> Chapter:
+    return chapter(
+        "Which details excite the network?",
+        "guided_backprop",
+        f"The gradient of {name}, except that on the way back only positive influences are kept."
+        " Gray means no influence. The picture shows, in fine detail, what the network found. But"
+        " it looks almost the same for other classes: it shows what the network saw rather than"
+        " what decided.",
+        {"target": name, **samples},
+        _quote_target,
+    )
+
+
+def _gradcam(name: str) -> Chapter:
+    return chapter(
+        "Where is the evidence?",
+        "gradcam",
+        f"Where the last feature maps of the network speak for {name}. The map is coarse, because"
+        " these feature maps have few positions. Check whether the evidence is on the object"
+        " itself or on something that usually appears with it.",
+        {"target": name},
+        lambda f: {f"score of {f['target']}": f"{f['score']:.2f}", "layer": f["layer"]},
+    )
+
+
+def _guided_gradcam(name: str, samples: Mapping[str, Any]) -> Chapter:
+    return chapter(
+        "Which details are evidence?",
+        "guided_gradcam",
+        "The last two pictures multiplied: the fine details, kept only where the evidence is.",
+        {"target": name, **samples},
+        _quote_target,
+    )
+
+
+def _segment(name: str, seed: int) -> Chapter:
+    return chapter(
+        "Where does the object end?",
+        "segment",
+        "The object is cut out with the help of a network that never saw an outline. The heatmaps"
+        " choose pixels that surely belong to the object and pixels that surely do not, and the"
+        " colors of these decide about the rest.",
+        {"target": name, "seed": seed},
+        lambda f: {"fraction of the photograph": percent(f["fraction"])},
+    )
+
+
+def _compare(name: str, other: str, full: bool) -> Chapter:
+    methods = (
+        "smoothgrad", "input_x_gradient", "integrated_gradients", "cam", "gradcam_plus_plus",
+        "layercam", *(["scorecam"] if full else []),
+    )  # fmt: skip
+    return chapter(
+        "What do other methods show?",
+        "compare",
+        f"More methods for the same question, above for {name} and below for the runner-up,"
+        f" {other}. Within a column, equal colors are equal values. Where both rows look alike,"
+        " the method shows what the network saw rather than what decides between the two classes.",
+        {"methods": methods, "targets": (name, other)},
+    )
+
+
+def _quote_target(summary: Mapping[str, Any]) -> Mapping[str, object]:
+    steepest = (
+        {"largest gradient of a pixel": f"{summary['steepest']:.3g}"}
+        if "steepest" in summary
+        else {}
+    )
+    return {f"score of {summary['target']}": f"{summary['score']:.2f}", **steepest}

@@ -1,0 +1,43 @@
+"""Which chapters a tour has, in the order of the lecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.tour.chapter import Chapter
+from convscope.tour.chapters import collections, maximizing, network, pixels, trust, units
+
+
+def plan(
+    net: Network, photo: Tensor, *, full: bool, seed: int, index: str | None = None
+) -> Iterator[Chapter]:
+    """All chapters for a network.
+
+    Args:
+        net: the network.
+        photo: the photograph, (1, 3, H, W).
+        full: use more steps and samples.
+        seed: seed of the random numbers.
+        index: index of a collection, for the chapters about other photographs.
+
+    Yields:
+        The chapters. Those about classes are left out where the network has none.
+    """
+    try:
+        top, second = net.predict(photo, 2)
+        name, other = top.label, second.label
+    except ConvscopeError:
+        name = other = ""
+    yield from network.chapters(net)
+    if name:
+        yield from pixels.chapters(name, other, full=full, seed=seed)
+    yield from units.chapters(net, full=full, seed=seed)
+    if index:
+        yield from collections.chapters(index)
+    if name:
+        yield from trust.chapters(name, full=full)
+    yield from maximizing.chapters(net, name, full=full, seed=seed)
