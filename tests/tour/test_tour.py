@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope.cli import main
+from convscope.network import zoo
 from convscope.runs import registry
 from convscope.tour.tour import Tour
 from tests.helpers.rows import indexed
@@ -122,6 +123,24 @@ def test_commands_reproduce_the_pictures(
         assert chapter.run is not None
         made = Image.open(tmp_path / words[-1])
         assert made.tobytes() == chapter.run.result().picture.tobytes()
+
+
+def test_commands_name_the_network(photo: Tensor, tmp_path: Path) -> None:
+    plain = cs.load(pretrained=False, device="cpu")
+    plain_words = shlex.split(Tour(plain, photo, "cat.jpg").chapters[0].command)
+    assert plain_words == [
+        "convscope",
+        "predict",
+        "cat.jpg",
+        "--random-weights",
+        "-o",
+        "predict.png",
+    ]
+    file = tmp_path / "my weights.pt"
+    torch.save(zoo.build("torchvision/squeezenet1_1", pretrained=False)[0].state_dict(), file)
+    other = cs.load("torchvision/squeezenet1_1", checkpoint=file, device="cpu")
+    words = shlex.split(Tour(other, photo, "cat.jpg").chapters[0].command)
+    assert words[3:-2] == ["--model", "torchvision/squeezenet1_1", "--checkpoint", str(file)]
 
 
 def test_a_tour_with_a_collection(net: cs.Network, photo: Tensor, tmp_path: Path) -> None:
