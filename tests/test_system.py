@@ -71,12 +71,48 @@ def test_halves_by_hand() -> None:
     assert ranges(list(batched(10, 8, work))) == [[(0, 2), (2, 4), (4, 6), (6, 8)], [(8, 10)]]
 
 
+@pytest.mark.parametrize(
+    ("count", "fits", "expected"),
+    [
+        (8, 4, [[(0, 4)], [(4, 8)]]),
+        (9, 4, [[(0, 4)], [(4, 8)], [(8, 12)]]),
+        (3, 4, [[(0, 4)]]),
+        (3, 1, [[(0, 1), (1, 2), (2, 3)]]),
+        (7, 3, [[(0, 2), (2, 4)], [(4, 6), (6, 8)]]),
+    ],
+)
+def test_full_parts_by_hand(count: int, fits: int, expected: list[list[tuple[int, int]]]) -> None:
+    """All that fit are of one size, also where that takes more items than there are."""
+
+    def work(part: slice) -> list[int]:
+        if part.stop - part.start > fits:
+            raise torch.OutOfMemoryError
+        return []
+
+    assert ranges(list(batched(count, 4, work, full=True))) == expected
+
+
+@pytest.mark.parametrize("fits", [1, 2, 3, 4, 5])
+def test_full_parts_take_every_item_once(fits: int) -> None:
+    """Also where a half of an odd part goes beyond the part."""
+
+    def work(part: slice) -> list[int]:
+        if part.stop - part.start > fits:
+            raise torch.OutOfMemoryError
+        return list(range(12))[part]
+
+    parts = list(batched(12, 5, work, full=True))
+    assert len(parts) == 3
+    assert [item for done in parts for _, found in done for item in found] == list(range(12))
+    assert len({part.stop - part.start for done in parts for part, _ in done}) == 1
+
+
 @pytest.mark.parametrize("kind", ERRORS)
 def test_one_item_that_does_not_fit_is_an_error(kind: str) -> None:
     def work(part: slice) -> None:
         raise ERRORS[kind]()
 
-    message = "memory does not suffice for a single image: take a smaller network"
+    message = "there is not enough memory for a single image; use a smaller network"
     with pytest.raises(cs.ConvscopeError, match=message) as raised:
         list(batched(5, 4, work))
     assert "\n" not in str(raised.value)

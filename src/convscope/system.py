@@ -1,4 +1,4 @@
-"""Work on many items within a memory bound."""
+"""Limits of the machine: memory for a batch, threads, and memory that glibc gives back."""
 
 from __future__ import annotations
 
@@ -13,35 +13,33 @@ import torch
 
 from convscope.errors import ConvscopeError
 
-
-@contextmanager
-def in_threads(count: int) -> Iterator[None]:
-    """Let torch work in so many threads, and leave it with as many as it had."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 T = TypeVar("T")
 
 
-def batched(count: int, limit: int, work: Callable[[slice], T]) -> Iterator[list[tuple[slice, T]]]:
-    """`work` on items 0 to `count`, at most `limit` at a time: a list for each such part.
+def batched(
+    count: int, limit: int, work: Callable[[slice], T], *, full: bool = False
+) -> Iterator[list[tuple[slice, T]]]:
+    """Call `work` on items 0 to `count`, at most `limit` at a time.
 
-    Where memory does not suffice the part is halved, and the list has several entries.
+    Args:
+        count: number of items.
+        limit: largest number of items in a batch.
+        work: gets a slice of the items. If it runs out of memory, it is called again with halves.
+        full: make all slices equally long, also those that reach beyond the last item.
+
+    Yields:
+        A list for each batch: the slices that it was done in, each with its result. It has one
+        entry unless memory ran out.
 
     Raises:
-        ConvscopeError: memory does not suffice for one item alone.
+        ConvscopeError: there is not enough memory for a single item.
     """
-    size = limit
+    size, at = limit, 0
     for begin in range(0, count, limit):
-        end, at = min(begin + limit, count), begin
+        end = min(begin + limit, count)
         done: list[tuple[slice, T]] = []
         while at < end:
-            part = slice(at, min(at + size, end))
+            part = slice(at, at + size if full else min(at + size, end))
             try:
                 done.append((part, work(part)))
             except (MemoryError, RuntimeError) as error:
@@ -49,8 +47,8 @@ def batched(count: int, limit: int, work: Callable[[slice], T]) -> Iterator[list
                     raise
                 if part.stop - part.start == 1:
                     raise ConvscopeError(
-                        "memory does not suffice for a single image: take a smaller network or"
-                        " image, or another device"
+                        "there is not enough memory for a single image; use a smaller network, a"
+                        " smaller image, or another device"
                     ) from error
                 size = (part.stop - part.start) // 2
             else:
@@ -59,23 +57,33 @@ def batched(count: int, limit: int, work: Callable[[slice], T]) -> Iterator[list
 
 
 def _out_of_memory(error: Exception) -> bool:
-    # torch has a class of its own for GPUs only.
+    # On the CPU torch raises a plain RuntimeError.
     kinds = (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+@contextmanager
+def in_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads inside, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 KEPT = 2**30
 
 
 def keep_pages() -> None:
-    """Keep freed memory for the next batch of activations. Else glibc gives large blocks back to
-    the system at once, which hands them out again page by page, zeroed.
+    """Keep freed memory for the next batch of activations.
 
-    It holds for the whole process, so it is for the command line and for workers to call, not for
-    the library.
+    Otherwise glibc returns large blocks to the system at once, which hands them out again page by
+    page, filled with zeros. This affects the whole process, so the command line and worker
+    processes call it, and the library does not.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another libc

@@ -646,16 +646,46 @@ def test_reading_needs_no_right_to_write(make: Make) -> None:
     assert before == {p: p.stat().st_mtime_ns for p in index.path.rglob("*")}
 
 
-def test_memory_runs_short(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make("whole", batch_size=4)
+def room_for(limit: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let there be memory for `limit` images; the list fills with the sizes of all batches."""
+    sizes: list[int] = []
     real = cs.Network.activations
 
-    def short(self: cs.Network, image: Tensor, *words: Any, **options: Any) -> Any:
-        if len(image) > 1:
+    def short(self: cs.Network, image: Tensor, *names: Any, **options: Any) -> Any:
+        if len(image) > limit:
             raise MemoryError
-        return real(self, image, *words, **options)
+        sizes.append(len(image))
+        return real(self, image, *names, **options)
 
     monkeypatch.setattr(cs.Network, "activations", short)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "limit", "size"),
+    [(2, 2, 2), (4, 4, 4), (16, 16, 5), (4, 3, 2), (5, 4, 2), (4, 1, 1)],
+)
+def test_all_batches_have_one_size(
+    make: Make,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    batch_size: int,
+    limit: int,
+    size: int,
+) -> None:
+    """The last bits of the answers depend on it. A batch ends with its shard, here of 5."""
+    sizes = room_for(limit, monkeypatch)
+    (photos / "bad.png").touch()
+    make(batch_size=batch_size)
+    paint(photos / "00 new.png", 100)
+    (photos / "22.png").unlink()
+    make(batch_size=batch_size, update=True)
+    assert set(sizes) == {size}
+
+
+def test_memory_runs_short(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make("whole", batch_size=4)
+    room_for(1, monkeypatch)
     make("short", batch_size=4)
     one, other = (cs.open_index(tmp_path / name) for name in ("whole", "short"))
     np.testing.assert_allclose(one.embeddings, other.embeddings, atol=1e-2)

@@ -107,11 +107,22 @@ class Extract:
         memory."""
 
         def read(part: slice) -> dict[str, Tensor]:
+            images = batch.seen[part]
+            full = _padded(images, part.stop - part.start)
             with torch.no_grad(), in_threads(self.settings.threads):
-                return self.net.activations(batch.seen[part], self._names)
+                answers = self.net.activations(full, self._names)
+            return {name: answer[: len(images)] for name, answer in answers.items()}
 
-        parts = batched(len(batch.seen), self.settings.batch_size, read)
+        limit = min(self.settings.batch_size, self.settings.shard)  # a batch ends with its shard
+        parts = batched(len(batch.seen), limit, read, full=True)
         return [answers for done in parts for _, answers in done]
+
+
+def _padded(images: Tensor, count: int) -> Tensor:
+    """`images` (N, C, H, W), followed by copies of the last one until there are `count`."""
+    if len(images) == count:
+        return images
+    return torch.cat([images, images[-1:].expand(count - len(images), -1, -1, -1)])
 
 
 class _Part:
