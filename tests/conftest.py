@@ -13,10 +13,13 @@ from torch import Tensor
 
 import convscope as cs
 from convscope import plugins
+from convscope.runs import catalog
 from tests.helpers.collections import Make, paint
 from tests.helpers.networks import own_network, own_photograph
 from tests.helpers.shell import Shell
 
+# Tests do not depend on what packages are installed beside convscope.
+setattr(plugins, "entry_points", lambda **_: EntryPoints())  # noqa: B010
 # The networks here are small: threads would only wait for each other, on busy cores for long.
 torch.set_num_threads(1)
 
@@ -102,6 +105,9 @@ def plugged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
         return EntryPoints(p for p in points if p.group == group)
 
     monkeypatch.setattr(plugins, "entry_points", entry_points)
-    plugins._entry_points.cache_clear()
+    caches = (plugins._entry_points, catalog._of_packages)
+    for cache in caches:
+        cache.cache_clear()
     yield points
-    plugins._entry_points.cache_clear()
+    for cache in caches:
+        cache.cache_clear()

@@ -12,7 +12,8 @@ from torch import Tensor
 
 import convscope as cs
 from convscope.runs import catalog, registry
-from tests.techniques import test_common
+from convscope.testing import case
+from convscope.testing.declaration import check_documentation
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -85,7 +86,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> registry.Technique:
 def test_the_technique_in_contributing_works(
     written: registry.Technique, own: cs.Network, own_photo: Tensor
 ) -> None:
-    test_common.test_documentation(written)
+    check_documentation(case(written))
     assert f"plot_{written.name}.py" in (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     result = written.run(own, own_photo, target=1).result()
     gradient = cs.saliency(own, own_photo, target=1).result().gradient

@@ -1,6 +1,6 @@
 """What the pages say of the package, written from the package: docs/generated/*.md.
 
-Also the signatures and parameters of techniques, from the registry instead of their annotations.
+Also the signatures of techniques, without the types, which their arguments' descriptions tell.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from unittest import mock
 
-from pydantic.fields import FieldInfo
 from scraper import rank
 from sphinx.application import Sphinx
 
 from convscope.cli import main
 from convscope.cli.commands import COMMANDS
-from convscope.runs import registry
+from convscope.runs import catalog, registry
 from convscope.runs.registry import Technique
 from convscope.vocabulary.words import KINDS, WORDS
 
@@ -36,8 +35,8 @@ def write(app: Sphinx) -> None:
 
 
 def names() -> list[str]:
-    """All techniques, in the order of the lecture."""
-    return sorted(registry.names(), key=rank)
+    """All techniques of convscope itself, in the order of the lecture."""
+    return sorted(catalog.own(), key=rank)
 
 
 # ---------------------------------------------------------------------------- tables
@@ -49,6 +48,12 @@ def techniques_table() -> str:
         f"| [{one.title}](/gallery/plot_{one.name}.rst) | `{one.name}` | {one.summary} |"
         f" [{one.paper}]({one.url}) |"
         for one in found
+    ]
+    rows += [
+        f"| {one.title} | `{one.name}` of another package | {one.summary} |"
+        f" [{one.paper}]({one.url}) |"
+        for one in registry.techniques()
+        if one.name not in names()
     ]
     head = ["| technique | name | what it shows | paper |", "|---|---|---|---|"]
     pages = "\n".join(f"/gallery/plot_{one.name}" for one in found)
@@ -113,7 +118,7 @@ def _help(*words: str) -> str:
 
 def _of(name: str) -> Technique | None:
     short = name.removeprefix("convscope.")
-    return registry.get(short) if short in registry.names() else None
+    return registry.get(short) if short in catalog.own() else None
 
 
 def sign(
@@ -153,29 +158,11 @@ def escape(
 def describe(
     _app: Sphinx, _what: str, name: str, _object: Any, _options: Any, lines: list[str]
 ) -> None:
-    """A technique's parameters, from the registry; its page and its paper."""
+    """A link to a technique's page. Its docstring has its arguments and its paper."""
     technique = _of(name)
     if technique is None:
         return
-    lines += [""]
-    for word, field in technique.model.model_fields.items():
-        lines.append(f":param {word}: {field.description}{_bounds(field)}")
-    page = f":doc:`{technique.title} </gallery/plot_{technique.name}>`"
-    lines += ["", f"Page: {page}. Paper: `{technique.paper} <{technique.url}>`__.", ""]
-
-
-def _bounds(field: FieldInfo) -> str:
-    words = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
-    found = [
-        text.format(f"{value:g}" if value < 1e7 else value)
-        for bound in field.metadata
-        for key, text in words.items()
-        if (value := getattr(bound, key, None)) is not None and value < 2**62
-    ]
-    choices = [f"`{choice!r}`" for choice in get_args(field.annotation) if isinstance(choice, str)]
-    if choices:
-        found.append(" or ".join(choices))
-    return f" ({', '.join(found)})" if found else ""
+    lines += ["", f"Page: :doc:`{technique.title} </gallery/plot_{technique.name}>`.", ""]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

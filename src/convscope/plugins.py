@@ -34,15 +34,21 @@ def plugins(group: Group, taken: Container[str]) -> Mapping[str, EntryPoint]:
         if point.name in found:
             owner = package(found[point.name])
         if owner:
-            warnings.warn(
-                f"{package(point)} adds {point.name!r} to convscope.{group}, but {owner} has that"
-                " name already; the entry point is ignored",
-                PluginWarning,
-                stacklevel=2,
-            )
+            ignore(point, f"{owner} has that name already")
         else:
             found[point.name] = point
     return found
+
+
+def ignore(point: EntryPoint, reason: str) -> None:
+    """Warn that an entry point is ignored.
+
+    Args:
+        point: the entry point.
+        reason: a clause that says why.
+    """
+    problem = f"{package(point)} adds {point.name!r} to {point.group}, but {reason}"
+    warnings.warn(f"{problem}; the entry point is ignored", PluginWarning, stacklevel=3)
 
 
 def load_plugin(point: EntryPoint) -> Any:

@@ -14,4 +14,5 @@ from .units import receptive_field_box as receptive_field_box
 from .units import receptive_field_crop as receptive_field_crop
 from .units import strongest_units as strongest_units
 from .units import to_photograph as to_photograph
+from .zoo import DEFAULT as DEFAULT
 from .zoo import load as load

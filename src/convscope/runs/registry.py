@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -26,6 +27,7 @@ from typing_extensions import TypeVar
 
 from convscope.errors import ConvscopeError, unknown
 from convscope.network import Network
+from convscope.plugins import PluginWarning, load_plugin, plugin_error
 from convscope.runs import catalog, signatures
 from convscope.runs.options import check_image, check_network, validated
 from convscope.runs.result import (
@@ -232,8 +234,28 @@ def get(name: str) -> Technique:
         entry = catalog.techniques().get(name)
         if entry is None:
             raise unknown("technique", name, catalog.techniques())
-        importlib.import_module(entry.module)
+        if entry.point is None:
+            importlib.import_module(entry.module)
+        else:
+            load_plugin(entry.point)
+            if name not in _registered:
+                raise plugin_error(entry.point, f"registers no technique {name!r}")
     return _registered[name]
+
+
+def techniques() -> tuple[Technique, ...]:
+    """All techniques, in alphabetical order.
+
+    Warns:
+        PluginWarning: a technique of another package that cannot be imported is left out.
+    """
+    found = []
+    for name in names():
+        try:
+            found.append(get(name))
+        except ConvscopeError as error:
+            warnings.warn(str(error), PluginWarning, stacklevel=2)
+    return tuple(found)
 
 
 def names() -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from convscope.types import Box, Frame, HeatMap
 
 def names() -> list[str]:
     """The techniques that are attributions."""
-    return [name for name in registry.names() if registry.get(name).attribution]
+    return [one.name for one in registry.techniques() if one.attribution]
 
 
 def attribute(
