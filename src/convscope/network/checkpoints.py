@@ -46,7 +46,7 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-def _unwrapped(state: Any, module: nn.Module, file: str) -> Mapping[str, Any]:
+def _unwrapped(state: Any, module: nn.Module, file: str) -> Any:
     """The state dict in what a file holds, with the names that the module has."""
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
