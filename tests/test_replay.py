@@ -137,7 +137,7 @@ def test_a_checkpoint_is_loaded_again(net: cs.Network, tmp_path: Path) -> None:
 
 
 def test_a_picture_without_recipe(photo_file: Path) -> None:
-    with pytest.raises(cs.ConvscopeError, match=r"photo\.png carries no recipe"):
+    with pytest.raises(cs.ConvscopeError, match=r"photo\.png carries no provenance"):
         replay.remake(photo_file)
 
 

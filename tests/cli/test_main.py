@@ -54,7 +54,7 @@ BAD_WORDS = [
     (["saliency", "my photo.png", "--checkpoint", "no.pt"], r"no checkpoint at no\.pt"),
     (["saliency", "my photo.png", "--checkpoint", "my photo.png"], r"no checkpoint of tensors"),
     (["replay", "nothing.png"], r"no picture at nothing\.png"),
-    (["replay", "my photo.png"], r"carries no recipe"),
+    (["replay", "my photo.png"], r"carries no provenance"),
     (["layers", "--model", "nosuch"], r"unknown network 'nosuch'"),
     (["guided_backprop", "my photo.png", "--model", "timm/test_convnext", "--random-weights"],
      r"no ReLU, ReLU6, LeakyReLU"),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.collection import channels
@@ -62,6 +62,7 @@ def collections(draw: st.DrawFn) -> list[Entry]:
     return [Entry(value + 0.0, row, p, c) for row, (value, p, c) in enumerate(drawn)]
 
 
+@settings(deadline=None)
 @given(collections(), st.integers(1, 5), st.randoms())
 def test_however_it_is_split_the_best_are_the_same(
     images: list[Entry], count: int, chance: random.Random
@@ -78,6 +79,7 @@ def test_however_it_is_split_the_best_are_the_same(
     assert entries(parts[0].best(count)) == expected
 
 
+@settings(deadline=None)
 @given(collections(), collections(), collections(), st.integers(1, 4))
 def test_joining_is_associative_commutative_and_idempotent(
     a: list[Entry], b: list[Entry], c: list[Entry], count: int
@@ -96,6 +98,7 @@ def test_joining_is_associative_commutative_and_idempotent(
     assert entries(join(join(x, y), y)) == entries(join(x, y))
 
 
+@settings(deadline=None)
 @given(collections(), st.integers(1, 5), st.randoms())
 def test_of_a_matrix(images: list[Entry], count: int, chance: random.Random) -> None:
     chance.shuffle(images)

@@ -24,6 +24,7 @@ from convscope.collection.search.exact import (
 )
 from convscope.collection.search.faiss import Faiss
 from convscope.collection.search.lance import Lance
+from convscope.files import write_folder
 from convscope.types import Array
 
 METRICS: tuple[Metric, ...] = ("cosine", "l2")
@@ -312,13 +313,13 @@ def kind(request: pytest.FixtureRequest) -> Any:
 def built(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Where an index was built, each time."""
     homes: list[Path] = []
-    replacing = approximate._replacing
+    real = write_folder
 
-    def noting(home: Path) -> Any:
+    def noting(home: Path, *arguments: Any, **options: Any) -> Path:
         homes.append(home)
-        return replacing(home)
+        return real(home, *arguments, **options)
 
-    monkeypatch.setattr(approximate, "_replacing", noting)
+    monkeypatch.setattr("convscope.collection.search.approximate.write_folder", noting)
     return homes
 
 

@@ -170,36 +170,6 @@ def test_what_is_a_photograph(photos: Path, darkroom: Darkroom, shell: Shell) ->
         assert brightness == pytest.approx(source[0, 0, 0] / 2, abs=0.51)
 
 
-def test_photographs_of_a_folder(photos: Path, tmp_path: Path) -> None:
-    take(photos / ".hidden" / "e.png", 1)
-    take(photos / "b" / ".f.png", 1)
-    (photos / "b" / "notes.txt").touch()
-    (photos / "round").symlink_to(photos.absolute())
-    (photos / "link.png").symlink_to(tmp_path / "photos" / "a.png")
-    names = ["a.png", "b/c.png", "d.png", "link.png"]
-    assert folders.photographs(photos) == tuple(photos / name for name in names)
-    left_out = {str(tmp_path / "photos" / "b")}
-    assert photos / "b/c.png" not in folders.photographs(photos, left_out)
-    assert len(folders.photographs(photos, left_out)) == 3
-    for folder, message in ((photos / ".hidden" / "no", "cannot read"), (tmp_path / "new", "no p")):
-        (tmp_path / "new").mkdir(exist_ok=True)
-        with pytest.raises(cs.ConvscopeError, match=message):
-            folders.photographs(folder)
-
-
-def test_endings_are_those_of_formats_that_are_read(tmp_path: Path) -> None:
-    endings = images.endings()
-    assert {".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".bmp", ".jp2"} <= endings
-    # Pillow knows these too, by handing them to another program or as something else.
-    assert not endings & {".eps", ".ps", ".pdf", ".mpg", ".mpeg", ".hdf", ".psd", ".svg"}
-    for ending in endings & set(Image.registered_extensions()) - {".avifs"}:
-        kind = Image.registered_extensions()[ending]
-        if kind in Image.SAVE:
-            file = tmp_path / f"a{ending}"
-            Image.new("F" if ending == ".pfm" else "RGB", (16, 16)).save(file)
-            assert cs.open_image(file).shape == (1, 3, 16, 16)
-
-
 def test_links(photos: Path, darkroom: Darkroom, shell: Shell, tmp_path: Path) -> None:
     take(Path("elsewhere/e.png"), 200)
     Path("photos/link.png").symlink_to(tmp_path / "elsewhere" / "e.png")

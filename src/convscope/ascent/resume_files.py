@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.files import write_file
+from convscope.files import write_file, write_text
 
 INTERVAL = 30.0  # seconds between two writes
 
@@ -52,11 +52,8 @@ class ResumeFolder:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise ConvscopeError(f"cannot make {self.path} ({error.strerror})") from error
-        write_file(self.path / "run.json", self._write_run)
+        write_text(self.path / "run.json", self.run)
         write_file(file, partial(torch.save, dict(state)))
-
-    def _write_run(self, file: Path) -> None:
-        file.write_text(self.run, encoding="utf-8")
 
 
 _folder: ContextVar[ResumeFolder | None] = ContextVar("_folder", default=None)

@@ -59,7 +59,7 @@ class Indexing:
         before = store.identity()
         if before is None and store.foreign():
             raise ConvscopeError(f"{self.output} is no index, and not empty; write elsewhere")
-        files = manifest.listing(self.folder, (self.output,), self.follow)
+        files = manifest.listing(self.folder, (self.output,), follow_links=self.follow)
         with store.writing():
             run = self._identify(store, before)
             plan = self._plan(store, files)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import pyarrow as pa
 
-from convscope.errors import ConvscopeError
-from convscope.files import images
+from convscope.errors import ConvscopeError, reason
+from convscope.files import photographs
 
 
 @dataclass(frozen=True)
@@ -99,14 +98,18 @@ class Manifest:
         return cls(tuple(Shard(number, tuple(files)) for number, files in shards.items()))
 
 
-def listing(folder: Path, left_out: Collection[Path] = (), follow: bool = False) -> list[File]:
+def listing(
+    folder: Path, left_out: Collection[Path] = (), *, follow_links: bool = False
+) -> list[File]:
     """The images in a folder and the folders in it, sorted by path, without hidden ones.
 
-    Links that lead out of the folder are listed with a reason, and folders behind links left out,
-    unless `follow` is true. So is a name that is not UTF-8.
+    A link that leads out of the folder is listed with that reason, unless `follow_links` is true. A
+    name that is not UTF-8 is listed with its reason too.
 
     Args:
-        left_out: folders that do not belong to it, such as the index itself.
+        folder: the folder of the collection.
+        left_out: folders that are not entered, such as the index itself.
+        follow_links: follow links that lead out of the folder, and enter links to folders.
 
     Raises:
         ConvscopeError: no image, or a folder that cannot be read.
@@ -114,66 +117,23 @@ def listing(folder: Path, left_out: Collection[Path] = (), follow: bool = False)
     root = folder.resolve()
     if not root.is_dir():
         raise ConvscopeError(f"no folder {folder}")
-    within = _Within(root, follow)
-    avoided = {path.resolve() for path in left_out}
-    endings = images.endings()
-    found = []
-    for here, inner, names in os.walk(root, onerror=_refuse, followlinks=follow):
-        inner[:] = [
-            name
-            for name in inner
-            if not name.startswith(".")
-            and Path(here, name).resolve() not in avoided
-            and within.first(Path(here, name))
-        ]
-        for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings:
-                found.append(_file(Path(here, name), root, within.reason))
-    if not found:
-        raise ConvscopeError(f"no photograph in {folder}")
-    return sorted(found, key=lambda file: file.path)
+    paths = photographs(root, left_out, follow_links=follow_links)
+    return sorted((_file(path, root, follow_links) for path in paths), key=lambda file: file.path)
 
 
-class _Within:
-    """What links may lead to."""
-
-    def __init__(self, root: Path, follow: bool) -> None:
-        self.root, self.follow = root, follow
-        self._visited = {root}
-
-    def first(self, folder: Path) -> bool:
-        """Whether a folder has not been met before: links may go in circles."""
-        if not self.follow:
-            return True
-        real = folder.resolve()
-        known = real in self._visited
-        self._visited.add(real)
-        return not known
-
-    def reason(self, path: Path) -> str:
-        """Why a link is not followed; "" where it may be."""
-        if self.follow or not path.is_symlink() or path.resolve().is_relative_to(self.root):
-            return ""
-        return "a link out of the folder, not followed unless asked for"
-
-
-def _file(path: Path, root: Path, link: Callable[[Path], str]) -> File:
+def _file(path: Path, root: Path, follow_links: bool) -> File:
     name = os.fsencode(path.relative_to(root).as_posix())
     try:
         text = name.decode()
     except UnicodeDecodeError:
         return File(name.decode(errors="backslashreplace"), 0, 0, "its name is not UTF-8")
-    reason = link(path)
-    if reason:
-        return File(text, 0, 0, reason)
+    inside = not path.is_symlink() or path.resolve().is_relative_to(root)
+    if not follow_links and not inside:
+        return File(text, 0, 0, "the link leads out of the folder and is not followed")
     try:
         found = path.stat()
     except OSError as error:
-        return File(text, 0, 0, str(error.strerror))
+        return File(text, 0, 0, reason(error))
     if not stat.S_ISREG(found.st_mode):
         return File(text, 0, 0, "not a file")
     return File(text, found.st_size, found.st_mtime_ns)
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise ConvscopeError(f"cannot read {error.filename} ({error.strerror})") from error

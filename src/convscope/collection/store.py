@@ -12,7 +12,6 @@ INDEX/done.json                    written last of all
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +30,7 @@ from convscope.collection.decoding import PIXELS
 from convscope.collection.extract import Answers
 from convscope.collection.manifest import Manifest, Shard
 from convscope.errors import ConvscopeError
-from convscope.files import TEMPORARY, digest, write_file
+from convscope.files import TEMPORARY, digest, read_json, write_file, write_json
 
 FORMAT = 1
 
@@ -64,7 +63,7 @@ class Store:
         file = self.path / "index.json"
         if not file.exists():
             return None
-        found = _read_json(file)
+        found = read_json(file)
         if found is None:
             raise ConvscopeError(f"{file} is damaged; delete {self.path} and make it anew")
         if found.get("format") != FORMAT:
@@ -107,7 +106,7 @@ class Store:
         return self.path / "shards" / f"{shard.number:06}-{table}.parquet"
 
     def receipt(self, shard: Shard) -> dict[str, Any] | None:
-        return _read_json(self._receipt(shard))
+        return read_json(self._receipt(shard))
 
     def _receipt(self, shard: Shard) -> Path:
         return self.path / "shards" / f"{shard.number:06}.json"
@@ -148,7 +147,7 @@ class Store:
     # ---------------------------------------------------------------------- all together
 
     def done(self) -> dict[str, Any] | None:
-        return _read_json(self.path / "done.json")
+        return read_json(self.path / "done.json")
 
     def finish(self, manifest: Manifest, top: int, width: int) -> None:
         """Bring all shards together, one in memory at a time, unless that was done already."""
@@ -267,15 +266,10 @@ class Store:
                 _held.discard(real)
 
     def _write_json(self, name: str, values: Mapping[str, object]) -> None:
-        text = json.dumps(values, indent=1, sort_keys=True)
-        write_file(self.path / name, partial(_write_text, text))
+        write_json(self.path / name, values)
 
     def _write_table(self, name: str, table: pa.Table) -> None:
         write_file(self.path / name, partial(_write_parquet, table))
-
-
-def _write_text(text: str, file: Path) -> None:
-    file.write_text(text, encoding="utf-8")
 
 
 def _write_parquet(table: pa.Table, file: Path) -> None:
@@ -286,11 +280,3 @@ def _write_parquet(table: pa.Table, file: Path) -> None:
         pq.write_table(table, file, compression=packed or "none", use_dictionary=words)
     except pa.ArrowException as error:
         raise OSError(str(error)) from error
-
-
-def _read_json(file: Path) -> dict[str, Any] | None:
-    """None where there is none, or none that can be read."""
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else None
-    return None

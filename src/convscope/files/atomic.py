@@ -1,19 +1,29 @@
-"""TODO."""
+"""The one writer of files, of several files at once, and of folders: complete, or not at all."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from convscope.errors import ConvscopeError, reason
 
-TEMPORARY = ".convscope-"  # begins the names of files that are not whole yet
+TEMPORARY = ".convscope-"  # begins the names of files and folders that are not complete yet
+
+STALE = 86_400  # seconds after which a temporary folder belongs to no running process
+
+# Writes to the temporary path that it is given.
+Write = Callable[[Path], object]
 
 
-def write_file(path: str | os.PathLike[str], write: Callable[[Path], None]) -> Path:
-    """Write under a temporary name in the same folder, then move into place: all or nothing.
+def write_file(path: str | os.PathLike[str], write: Write) -> Path:
+    """Write a file under a temporary name in the same folder, then move it into place.
 
     Raises:
         ConvscopeError: the folder does not exist or cannot be written.
@@ -23,39 +33,100 @@ def write_file(path: str | os.PathLike[str], write: Callable[[Path], None]) -> P
     return target
 
 
-def write_files(writers: Mapping[Path, Callable[[Path], None]]) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file in UTF-8, as `write_file` does."""
+    return write_file(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], values: Mapping[str, object]) -> Path:
+    """Write an object as JSON with sorted keys, as `write_file` does."""
+    return write_text(path, json.dumps(values, indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read the object in a JSON file; None if there is no such file or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_files(writers: Mapping[Path, Write]) -> None:
+    """Write several files; none is moved into place before all of them are complete.
+
+    Raises:
+        ConvscopeError: a folder does not exist or cannot be written.
+    """
     temporaries: dict[Path, Path] = {}
     try:
         for target, write in writers.items():
             temporaries[target] = temporary = reserve(target)
             write(temporary)
             temporary.chmod(0o666 & ~_umask())
-            _settle(temporary)
+            _sync(temporary)
         for target, temporary in temporaries.items():
             temporary.replace(target)
-            _settle(target.parent)
-    except (OSError, ValueError) as error:  # ValueError: Pillow, of sizes that a format has not
+            _sync(target.parent)
+    except (OSError, ValueError) as error:  # ValueError: Pillow, if the format has no such size
         raise ConvscopeError(f"cannot write {target} ({reason(error)})") from error
     finally:
         for temporary in temporaries.values():
             temporary.unlink(missing_ok=True)
 
 
-def _settle(path: Path) -> None:
-    """Have a file's content, or a folder's names, on the disk before anything is built on it."""
-    if os.name != "posix" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY)
+def write_folder(path: str | os.PathLike[str], write: Write, *, replace: bool = False) -> Path:
+    """Write a folder under a temporary name beside it, then move it into place.
+
+    Args:
+        path: the folder.
+        write: fills the new folder, which exists and is empty.
+        replace: take the place of a folder that is already there.
+
+    Raises:
+        ConvscopeError: the folder exists and may not be replaced, or it cannot be written.
+    """
+    target = Path(path)
+    if target.exists() and not replace:
+        raise ConvscopeError(f"{target} already exists; delete it, or choose another name")
+    _check_parent(target)
     try:
-        os.fsync(handle)
+        with _temporary_folder(target) as temporary:
+            new = temporary / "new"
+            new.mkdir()
+            write(new)
+            for inner in (*new.rglob("*"), new):
+                _sync(inner)
+            if target.exists():
+                target.rename(temporary / "old")
+            new.rename(target)
+            _sync(target.parent)
+    except OSError as error:
+        raise ConvscopeError(f"cannot write {target} ({reason(error)})") from error
+    return target
+
+
+@contextmanager
+def _temporary_folder(target: Path) -> Iterator[Path]:
+    """A folder beside `target`, deleted at the end, like those that killed processes have left."""
+    prefix = f"{TEMPORARY}{target.name}-"
+    for left in target.parent.iterdir():
+        if left.name.startswith(prefix) and time.time() - left.stat().st_mtime > STALE:
+            shutil.rmtree(left, ignore_errors=True)
+    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    try:
+        yield temporary
     finally:
-        os.close(handle)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def reserve(target: Path) -> Path:
-    """A new file beside `target`, to become it."""
-    if not target.parent.is_dir():
-        raise ConvscopeError(f"no folder {target.parent} to write {target.name} to")
+    """Create an empty temporary file beside `target`, to take its place later.
+
+    Raises:
+        ConvscopeError: the folder does not exist or cannot be written, or `target` is a folder.
+    """
+    _check_parent(target)
     try:
         if target.is_dir():
             raise ConvscopeError(f"cannot write {target}: it is a folder")
@@ -64,6 +135,22 @@ def reserve(target: Path) -> Path:
         raise ConvscopeError(f"cannot write {target} ({reason(error)})") from error
     os.close(handle)
     return Path(name)
+
+
+def _check_parent(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise ConvscopeError(f"no folder {target.parent} to write {target.name} to")
+
+
+def _sync(path: Path) -> None:
+    """Have the content of a file, or the names in a folder, on the disk before going on."""
+    if os.name != "posix" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -1,4 +1,4 @@
-"""Opening images that may be anything, and writing pictures that carry their recipe."""
+"""Opening image files, which may be damaged, enormous or hostile."""
 
 from __future__ import annotations
 
@@ -21,15 +21,12 @@ from convscope.types import Array
 
 MAX_PIXELS = 64_000_000
 
-
-# Pillow reads more, but some of that (EPS) by handing the file to another program.
+# Pillow reads more formats, some of them (EPS) by starting another program.
 READABLE = {
     "PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO",
 }  # fmt: skip
 
-
 SAMPLE_PREFIX = "sample:"
-
 
 SAMPLES: Mapping[str, str] = {
     "chelsea": "a tabby cat (Stefan van der Walt, CC0)",
@@ -43,14 +40,18 @@ _sources: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def open_image(path: str | os.PathLike[str]) -> Tensor:
-    """A photograph as float32 (1, 3, H, W), RGB in [0, 1], at its own size, upright.
+    """Open a photograph as float32 (1, 3, H, W), RGB in [0, 1], at its own size, upright.
 
-    Every mode Pillow reads is understood: CMYK, palettes, 16 bit and gray become RGB, transparency
-    is laid on white, of an animation the first frame counts. "sample:chelsea" (or coffee, rocket,
-    astronaut) is a photograph that comes with scikit-image.
+    All modes that Pillow reads become RGB: CMYK, palettes, 16 bits, gray. Transparent pixels are
+    laid on white. The first frame of an animation is taken.
+
+    Args:
+        path: the file, or the name of a photograph that comes with scikit-image:
+            "sample:chelsea", "sample:coffee", "sample:rocket" or "sample:astronaut".
 
     Raises:
-        ConvscopeError: missing, empty, truncated, no image, or above 64 megapixels.
+        ConvscopeError: the file is missing, empty, truncated, not an image, or larger than 64
+            megapixels.
     """
     name = os.fsdecode(path)
     sample = name.startswith(SAMPLE_PREFIX)
@@ -75,22 +76,22 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
 
 
 def decoded(pictures: Iterable[bytes]) -> list[Tensor]:
-    """Small pictures of one's own, such as thumbnails, as float32 (3, H, W) in [0, 1]."""
+    """Decode small trusted pictures, such as thumbnails, as float32 (3, H, W) in [0, 1]."""
     arrays = (np.array(Image.open(io.BytesIO(one)).convert("RGB")) for one in pictures)
     return [torch.from_numpy(array).permute(2, 0, 1).float() / 255 for array in arrays]
 
 
 def endings() -> frozenset[str]:
-    """The endings of files that `open_image` may be able to read: ".jpg", in small letters."""
+    """The endings of files that `open_image` may be able to read, in lowercase: ".jpg"."""
     known = Image.registered_extensions().items()
     return frozenset(ending for ending, kind in known if kind in READABLE)
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, as `source` has it of the file that an image was opened from.
+    """The SHA-256 of a file, in hexadecimal.
 
     Raises:
-        ConvscopeError: it cannot be read.
+        ConvscopeError: the file cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -100,9 +101,9 @@ def digest(path: str | os.PathLike[str]) -> str:
 
 
 def source(image: Tensor) -> Mapping[str, str] | None:
-    """Path and SHA-256 of the file that `open_image` made this very tensor from, if it did.
+    """The "path" and "sha256" of the file that `open_image` made this very tensor from.
 
-    None also where the tensor was changed in place since.
+    None if the tensor came from elsewhere or has been changed in place since.
     """
     version, found = _sources.get(image, (None, None))
     return found if version == image._version else None
@@ -117,10 +118,10 @@ def _sample_file(name: str) -> Path:
 
 
 def _decode(name: str, file: BinaryIO) -> Array:
-    """Float32 (H, W, 3) in [0, 1], upright; refused before decoding where it is too large."""
+    """Decode an image as float32 (H, W, 3) in [0, 1], upright, unless its header is too large."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata, which nobody needs
+            warnings.simplefilter("ignore")  # odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             Image.init()
             with Image.open(file, formats=[f for f in Image.ID if f in READABLE]) as image:
@@ -133,13 +134,13 @@ def _decode(name: str, file: BinaryIO) -> Array:
         ) from error
     except UnidentifiedImageError as error:
         raise ConvscopeError(f"{name} is not an image that can be read") from error
-    except Exception as error:  # Pillow's readers stumble over damage in many ways
+    except Exception as error:  # Pillow fails on damage in many ways
         raise ConvscopeError(f"{name} is damaged ({reason(error)})") from error
 
 
 def _to_rgb(image: Image.Image) -> Array:
     if image.mode.startswith("I") or image.mode == "F":
-        # Pillow would clip these to 8 bits. White is 65535 or 1, or the largest value above that.
+        # Pillow would clip these to 8 bits. White is 65535 (float: 1), or the largest value above.
         gray = np.asarray(image, np.float32)
         gray = np.where(np.isfinite(gray), gray, 0)
         gray = gray / max(1 if image.mode == "F" else 65535, gray.max())

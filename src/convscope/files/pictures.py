@@ -1,4 +1,4 @@
-"""TODO."""
+"""Writing pictures, animations and films that carry their provenance: how they were made."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ import numpy as np
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from convscope.errors import ConvscopeError, reason
-from convscope.files.atomic import reserve, write_files
+from convscope.files.atomic import Write, reserve, write_files
 
 WRITABLE = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".mp4": "MP4",
 }  # fmt: skip
 
-
 FRAMES_A_SECOND = 25  # of a film
 
-
-LARGEST_FILM = 1920  # pixels a side: what every player plays
-
+LARGEST_FILM = 1920  # pixels a side, which every player can show
 
 PROVENANCE_KEY = "convscope"
 
 
 def check_writable(path: str | os.PathLike[str], *, picture: bool = True) -> None:
-    """Fail now rather than after the work, if `path` cannot be written, or is to be a picture and
-    of no known format."""
+    """Fail before the work, rather than after it, if `path` cannot be written.
+
+    Args:
+        path: the file.
+        picture: whether its ending must be that of a known format of pictures.
+
+    Raises:
+        ConvscopeError: it cannot be written, or has another ending.
+    """
     target = Path(path)
     if picture:
         _format(target)
@@ -57,27 +61,25 @@ def save_pictures(
     provenance: Mapping[str, object],
     milliseconds: int = 80,
 ) -> Path:
-    """Write one picture, or several as an animation or film, with their recipe: all or nothing.
+    """Write one picture, or several as an animation or film, with their provenance.
 
-    All frames get the size of the last one. Those of an animation stay for `milliseconds`. A PNG
-    carries the recipe in a text chunk; any other format gets NAME.json beside it.
+    All frames get the size of the last one. A PNG carries the provenance in a text chunk; any other
+    format gets a file NAME.json beside it. Both files are written, or neither.
+
+    Args:
+        path: the file; its ending chooses the format.
+        pictures: the frames.
+        provenance: how the picture was made; values that JSON does not know are written as text.
+        milliseconds: how long each frame of an animation is shown; the last one stays for 1.5 s.
+
+    Raises:
+        ConvscopeError: an unknown format, or the file cannot be written.
     """
     target = Path(path)
-    kind, suffix = _format(target), target.suffix.lower()
+    kind = _format(target)
     text = json.dumps(provenance, indent=2, default=str)
-    options: dict[str, Any] = {}
-    if suffix == ".png":
-        options["pnginfo"] = info = PngImagePlugin.PngInfo()
-        info.add_text(PROVENANCE_KEY, text)
-        options["compress_level"] = 3  # half the time of Pillow's 6, for files a twentieth larger
-    if suffix in (".jpg", ".jpeg", ".webp"):
-        options["quality"] = 92
     pictures = [_of_size(picture, pictures[-1].size) for picture in pictures]
-    if len(pictures) > 1:
-        options |= {"save_all": True, "append_images": pictures[1:], "loop": 0}
-        # The last picture stays for a while before the animation begins again.
-        options["duration"] = [milliseconds] * (len(pictures) - 1) + [1500]
-
+    options = _options(kind, text, pictures, milliseconds)
     if kind in ("JPEG", "MP4"):
         pictures = [_on_white(picture) for picture in pictures]
 
@@ -88,11 +90,28 @@ def save_pictures(
         with temporary.open("wb") as file:
             pictures[0].save(file, format=kind, **options)
 
-    files = {target: write}
-    if suffix != ".png":
-        files[sidecar(target)] = lambda temporary: _write_text(temporary, text)
+    files: dict[Path, Write] = {target: write}
+    if kind != "PNG":
+        files[sidecar(target)] = lambda file: file.write_text(text + "\n", encoding="utf-8")
     write_files(files)
     return target
+
+
+def _options(
+    kind: str, provenance: str, pictures: Sequence[Image.Image], milliseconds: int
+) -> dict[str, Any]:
+    """What Pillow's `save` takes for a format."""
+    options: dict[str, Any] = {}
+    if kind == "PNG":
+        options["pnginfo"] = info = PngImagePlugin.PngInfo()
+        info.add_text(PROVENANCE_KEY, provenance)
+        options["compress_level"] = 3  # half the time of Pillow's 6, for files 5 % larger
+    if kind in ("JPEG", "WEBP"):
+        options["quality"] = 92
+    if len(pictures) > 1:
+        options |= {"save_all": True, "append_images": pictures[1:], "loop": 0}
+        options["duration"] = [milliseconds] * (len(pictures) - 1) + [1500]
+    return options
 
 
 def _of_size(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -100,7 +119,10 @@ def _of_size(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
-    """H.264 as every player takes it: sides even, hue at half the resolution of brightness."""
+    """Write H.264 that every player shows: even sides, color at half the resolution of brightness.
+
+    The last picture stays for a second.
+    """
     import av
     from av.video.reformatter import ColorRange, Colorspace
 
@@ -109,10 +131,9 @@ def _write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as film:
         stream = film.add_stream("libx264", FRAMES_A_SECOND, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # Said aloud, or players guess by the size how colors were turned into brightness and hue.
+        # Without these two, players guess the conversion of colors from the size of the film.
         stream.codec_context.colorspace = Colorspace.ITU709
         stream.codec_context.color_range = ColorRange.MPEG
-        # The last picture stays for a second.
         for picture in [*pictures, *[pictures[-1]] * FRAMES_A_SECOND]:
             shown = _of_size(picture.convert("RGB"), (width, height))
             frame = av.VideoFrame.from_ndarray(np.asarray(shown), format="rgb24")
@@ -126,27 +147,23 @@ def _write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    """Without transparency, which not every format has."""
+    """A picture without transparency, which not every format has."""
     if picture.mode != "RGBA":
         return picture
     white = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(white, picture).convert("RGB")
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8")
-
-
 def sidecar(picture: Path) -> Path:
-    """Where the recipe of a picture lies that cannot carry it."""
+    """The file beside a picture that holds its provenance, for formats that cannot carry it."""
     return picture.with_name(picture.name + ".json")
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The recipe of a picture that convscope wrote.
+    """The provenance of a picture that convscope wrote.
 
     Raises:
-        ConvscopeError: no such file, or it carries none.
+        ConvscopeError: there is no such file, or it carries no provenance.
     """
     target = Path(path)
     if not target.is_file():
@@ -155,17 +172,17 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         text = _chunk(target) or (beside.read_text(encoding="utf-8") if beside.is_file() else None)
         provenance = None if text is None else json.loads(text)
-    except Exception as error:  # as many as there are ways to damage a file
+    except Exception as error:  # damaged files fail in many ways
         raise ConvscopeError(
-            f"the recipe of {target.name} cannot be read ({reason(error)})"
+            f"the provenance of {target.name} cannot be read ({reason(error)})"
         ) from error
     if not isinstance(provenance, dict) or "technique" not in provenance:
-        raise ConvscopeError(f"{target.name} carries no recipe of convscope")
+        raise ConvscopeError(f"{target.name} carries no provenance from convscope")
     return provenance
 
 
 def _chunk(file: Path) -> str | None:
-    """The recipe in a PNG's text chunk."""
+    """The provenance in the text chunk of a PNG."""
     try:
         with Image.open(file, formats=("PNG",)) as picture:
             text: str | None = picture.info.get(PROVENANCE_KEY)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.files import images, pictures
+from convscope.files import images, photographs, pictures
 from convscope.network import Network
 from convscope.runs import registry
 from convscope.runs.run import Run
@@ -49,31 +49,7 @@ def plan(technique: str, folder: Path, output: Path | None = None) -> Plan:
     usual = {name: _usual_output(folder, name) for name in (technique, *registry.names())}
     output = usual[technique] if output is None else output
     _check_output(folder, output)
-    left_out = {os.path.realpath(path) for path in (output, *usual.values())}
-    return Plan(folder, output, photographs(folder, left_out))
-
-
-def photographs(folder: Path, left_out: Collection[str] = ()) -> tuple[Path, ...]:
-    """The photographs in a folder and in the folders in it, but for those whose real path is
-    `left_out`, hidden ones, and links to folders, for they may go in circles.
-
-    Raises:
-        ConvscopeError: none, or a folder that cannot be read.
-    """
-    endings = images.endings()
-    found = []
-    for here, inner, names in os.walk(folder, onerror=_refuse):
-        inner[:] = [
-            name
-            for name in inner
-            if not name.startswith(".")
-            and os.path.realpath(os.path.join(here, name)) not in left_out
-        ]
-        paths = (Path(here, name) for name in names if not name.startswith("."))
-        found += [path for path in paths if path.suffix.lower() in endings]
-    if not found:
-        raise ConvscopeError(f"no photograph in {folder}")
-    return tuple(sorted(found))
+    return Plan(folder, output, photographs(folder, (output, *usual.values())))
 
 
 def _usual_output(folder: Path, technique: str) -> Path:
@@ -93,10 +69,6 @@ def _check_output(folder: Path, output: Path) -> None:
         raise ConvscopeError(f"cannot make pictures in {output}: {nearest} cannot be written to")
     if folder.resolve().is_relative_to(output.resolve()):
         raise ConvscopeError(f"{output} holds the photographs; give the pictures another folder")
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise ConvscopeError(f"cannot read {error.filename} ({error.strerror})") from error
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,12 @@ def spectrum(
     ] = Path("spectrum.npz"),
 ) -> int:
     """Measure the mean frequency spectrum of photographs, which the start `maco` takes."""
-    from convscope.files import check_writable, open_image
-    from convscope.runs import folders
+    from convscope.files import check_writable, open_image, photographs
     from convscope.vocabulary import spectra
 
     if output.suffix != ".npz":
         raise ConvscopeError(f"a spectrum is a file that ends in .npz, not {output.name}")
     check_writable(output, picture=False)
-    opened = (open_image(path) for path in each_file(folders.photographs(folder), "spectrum"))
+    opened = (open_image(path) for path in each_file(photographs(folder), "spectrum"))
     print(spectra.save(output, spectra.measure(opened)))
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convscope.collection.export.columns import Columns, as_utf8, utf8_or_none
-from convscope.files import atomic
+from convscope.files import write_file
 from convscope.types import Array
 
 
@@ -75,4 +75,4 @@ def write_atlas(
                     ]
                 writer.write_table(pa.table(values, schema=schema))
 
-    return atomic.write_file(path, write)
+    return write_file(path, write)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -57,27 +53,6 @@ def not_as_text(block: Array) -> None:
     """TensorBoard takes a file of numbers for text unless some byte cannot be in UTF-8, and then
     fails: so the last eight bits of the first number become ones, a change of 3e-5 at most."""
     block.reshape(-1)[:1].view("<u4")[:] |= 0xFF
-
-
-def write_folder(folder: str | os.PathLike[str], write: Callable[[Path], None]) -> Path:
-    """Write a folder under a temporary name beside it, then move it into place."""
-    target = Path(folder)
-    if target.exists():
-        raise ConvscopeError(f"{target} is there already; remove it, or choose another name")
-    if not target.parent.is_dir():
-        raise ConvscopeError(f"no folder {target.parent} to write {target.name} to")
-    temporary = None
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=".convscope-", dir=target.parent))
-        write(temporary)
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    except OSError as error:
-        raise ConvscopeError(f"cannot write {target} ({error.strerror or error})") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return target
 
 
 def as_utf8(words: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from convscope.collection.export.columns import Columns, as_utf8
-from convscope.files import atomic
+from convscope.files import write_file
 from convscope.types import Array
 
 
@@ -54,7 +54,7 @@ def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "
                 lines.write((",\n" if i else "\n") + json.dumps(sample))
             lines.write("\n]}\n")
 
-    return atomic.write_file(path, write)
+    return write_file(path, write)
 
 
 def _samples(columns: Columns) -> Iterator[dict[str, object]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,7 +15,7 @@ from convscope.collection.layout.methods import Layout, at_random
 from convscope.collection.reading import Index
 from convscope.collection.search.exact import exact
 from convscope.errors import ConvscopeError
-from convscope.files import write_file
+from convscope.files import write_text
 
 ON_PAGE = 20_000  # images that a browser moves smoothly
 
@@ -70,11 +69,7 @@ def _page(found: Index, made: Layout, output: Path) -> Path:
         notes=notes,
         grid=unique_grid(made.places[rows]),
     )
-    return write_file(output, partial(_write_text, text))
-
-
-def _write_text(text: str, file: Path) -> None:
-    file.write_text(text, encoding="utf-8")
+    return write_text(output, text)
 
 
 def _atlas(found: Index, made: Layout, output: Path) -> Path:

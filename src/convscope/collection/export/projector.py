@@ -16,9 +16,9 @@ from convscope.collection.export.columns import (
     Columns,
     as_utf8,
     not_as_text,
-    write_folder,
 )
 from convscope.errors import ConvscopeError
+from convscope.files import write_folder
 
 SPRITE, TILE = 8_192, 64  # most pixels a side of the projector's picture, and of a thumbnail in it
 

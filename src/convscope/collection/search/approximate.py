@@ -7,13 +7,10 @@ missing. How hard they look is chosen when they are built: as little as finds en
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from math import ceil
@@ -29,7 +26,8 @@ from convscope.collection.search.exact import (
     check,
     exact,
 )
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, reason
+from convscope.files import read_json, write_folder, write_json
 from convscope.types import Array
 
 # At least 0.95 is promised, and this is measured on a sample.
@@ -109,7 +107,8 @@ class Approximate(ABC):
             about = _read_about(home)
             if all(about[part] == value for part, value in same.items()):
                 return cls(embeddings, home, about)
-        with _replacing(home) as temporary:
+
+        def build(temporary: Path) -> None:
             begun = time.perf_counter()
             about = same | {"cells": cls._build(embeddings, temporary, metric, **parts)}
             about |= {"recall": 0, "seconds": 0, "effort": asdict(Effort(1, 1))}
@@ -117,8 +116,14 @@ class Approximate(ABC):
             built._calibrate()
             about |= {"recall": built.recall, "effort": asdict(built.effort)}
             about |= {"seconds": time.perf_counter() - begun, "files": _sizes(temporary)}
-            (temporary / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        return cls(embeddings, home, about)
+            write_json(temporary / ABOUT, about)
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConvscopeError(f"cannot write to {folder} ({reason(error)})") from error
+        write_folder(home, build, replace=True)
+        return cls(embeddings, home, _read_about(home))
 
     @classmethod
     @abstractmethod
@@ -206,8 +211,8 @@ def recall(found: Neighbors, truth: Neighbors) -> float:
 
 
 def _read_about(home: Path) -> dict[str, Any]:
-    about: dict[str, Any] = json.loads((home / ABOUT).read_text("utf-8"))
-    if _sizes(home) != about["files"]:
+    about = read_json(home / ABOUT)
+    if about is None or _sizes(home) != about["files"]:
         raise ValueError("damaged")
     return about
 
@@ -216,32 +221,3 @@ def _sizes(home: Path) -> dict[str, int]:
     """Every file of an index and its size."""
     files = sorted(path for path in home.rglob("*") if path.is_file() and path.name != ABOUT)
     return {path.relative_to(home).as_posix(): path.stat().st_size for path in files}
-
-
-@contextmanager
-def _replacing(home: Path) -> Iterator[Path]:
-    """A folder to write to that takes the place of `home` when all has gone well, or vanishes.
-
-    Raises:
-        ConvscopeError: it cannot be written.
-    """
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        # What a process that was killed has left; nobody builds for a day.
-        for left in home.parent.glob(f".{home.name}-*"):
-            if time.time() - left.stat().st_mtime > 86_400:
-                shutil.rmtree(left, ignore_errors=True)
-        outer = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
-    except OSError as error:
-        raise ConvscopeError(f"cannot write to {home.parent} ({error.strerror})") from error
-    try:
-        inner = outer / "new"
-        inner.mkdir()
-        yield inner
-        if home.exists():
-            home.rename(outer / "old")
-        inner.rename(home)
-    except OSError as error:
-        raise ConvscopeError(f"cannot write {home} ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(outer, ignore_errors=True)

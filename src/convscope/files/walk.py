@@ -1,0 +1,55 @@
+"""The one walker: which photographs a folder and the folders in it hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import NoReturn
+
+from convscope.errors import ConvscopeError
+from convscope.files.images import endings
+
+
+def photographs(
+    folder: Path,
+    left_out: Collection[str | os.PathLike[str]] = (),
+    *,
+    follow_links: bool = False,
+) -> tuple[Path, ...]:
+    """The files in a folder, and in the folders in it, that are named like an image; sorted.
+
+    Hidden files and folders do not count. Links to files count, whatever they lead to.
+
+    Args:
+        folder: the folder; the paths returned begin with it.
+        left_out: folders that are not entered.
+        follow_links: also enter links to folders, each folder once.
+
+    Raises:
+        ConvscopeError: no photograph, or a folder that cannot be read.
+    """
+    known = endings()
+    visited = {os.path.realpath(path) for path in left_out}
+    if follow_links:
+        visited.add(os.path.realpath(folder))
+    found = []
+    for here, inner, names in os.walk(folder, onerror=_refuse, followlinks=follow_links):
+        entered = []
+        for name in inner:
+            real = os.path.realpath(os.path.join(here, name))
+            if name.startswith(".") or real in visited:
+                continue
+            entered.append(name)
+            if follow_links:  # links may go in circles
+                visited.add(real)
+        inner[:] = entered
+        shown = (Path(here, name) for name in names if not name.startswith("."))
+        found += [path for path in shown if path.suffix.lower() in known]
+    if not found:
+        raise ConvscopeError(f"no photograph in {folder}")
+    return tuple(sorted(found))
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise ConvscopeError(f"cannot read {error.filename} ({error.strerror})") from error
