@@ -1,9 +1,9 @@
 """What the pass over a collection costs: `python -m benchmarks.index [FOLDER]`.
 
-Against a bare loop over the same images (the same processes decode them, and the prepared network
-gives its classes in the same batches), in turns, each in a process of its own; and by processor
-time against decoding alone plus forward passes alone. `--memory` instead runs over growing
-collections, the same images under ever more names, and prints the most memory that each took.
+The pass is compared with a bare loop over the same images: the same processes decode them, and the
+prepared network gives its classes in the same batches. Its processor time is compared with decoding
+alone plus forward passes alone. All take turns, each in its own process. `--memory` instead runs
+over growing collections, the same images under more and more names, and prints the peak memory.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ import convscope as cs
 from convscope.collection import manifest
 from convscope.collection.build import layers_to_index
 from convscope.collection.decoding import Batch, batches
-from convscope.collection.engines import make, plain
-from convscope.collection.extract import Extract, Settings
+from convscope.collection.engines import plain
+from convscope.collection.engines.engine import make_engine
+from convscope.collection.extract import Extract
+from convscope.collection.settings import Settings
 from convscope.files.images import SAMPLES
 from convscope.system import keep_pages
 
@@ -41,11 +43,14 @@ GROWING = (500, 5_000, 50_000)
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.index", description=__doc__)
     parser.add_argument(
-        "folder", type=Path, nargs="?", help="photographs; parts of samples if none"
+        "folder",
+        type=Path,
+        nargs="?",
+        help="folder of photographs; crops of the samples by default",
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--limit", type=int, default=GROWING[-1], help="images, with --memory")
+    parser.add_argument("--limit", type=int, default=GROWING[-1], help="most images with --memory")
     parser.add_argument("--alone", choices=_WORKS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     with _photographs(options.folder) as folder:
@@ -53,7 +58,7 @@ def main() -> None:
             keep_pages()  # as the command does
             _WORKS[options.alone](folder)
         elif options.memory:
-            _grow(folder, [count for count in GROWING if count <= options.most])
+            _grow(folder, [count for count in GROWING if count <= options.limit])
         else:
             _compare(folder, options.rounds)
 
@@ -81,7 +86,7 @@ def _compare(folder: Path, rounds: int) -> None:
 
 
 def _alone(name: str, folder: Path) -> tuple[float, float, float]:
-    """Seconds, processor seconds with those of children, and peak MiB of one work."""
+    """Seconds, processor seconds with those of child processes, and peak MiB."""
     command = [sys.executable, "-m", "benchmarks.index", str(folder), "--alone", name]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     wall, processor, peak = map(float, done.stdout.split()[-3:])
@@ -112,19 +117,19 @@ def _pass(folder: Path) -> None:
 def _loop(folder: Path) -> None:
     net = cs.load(device="cpu")
     decoded = _decoding(net, folder)
-    _timed(lambda: [net.logits(batch.seen) for batch in decoded])
+    _timed(lambda: [net.logits(batch.inputs) for batch in decoded])
 
 
 def _decode(folder: Path) -> None:
     net = cs.load(device="cpu")
     decoded = _decoding(net, folder)
-    _timed(lambda: [len(batch.looks) for batch in decoded])
+    _timed(lambda: [len(batch.images) for batch in decoded])
 
 
 def _forward(folder: Path) -> None:
-    """As many forward passes over one batch, again and again: no image is read meanwhile."""
+    """As many forward passes over the same batch, while no image is read."""
     net = cs.load(device="cpu")
-    batch = next(_decoding(net, folder)).seen
+    batch = next(_decoding(net, folder)).inputs
     times = -(-len(manifest.listing(folder)) // len(batch))
 
     def work() -> list[Tensor]:
@@ -145,14 +150,14 @@ def _decoding(net: cs.Network, folder: Path) -> Iterator[Batch]:
     settings = Settings(layers_to_index(net), "global_pool", torch.get_num_threads())
     files = manifest.listing(folder)
     shards = manifest.Manifest(()).updated(files, settings.shard).shards
-    engine = make.make("plain", None, None, None, "cpu")
+    engine = make_engine("plain", None, None, None, "cpu")
     assert isinstance(engine, plain.Plain)
     decoder = Extract(net, settings).decoder(folder.resolve())
     return batches(decoder, shards, settings.batch_size, engine.workers)
 
 
 def _grow(folder: Path, counts: list[int]) -> None:
-    """The same images under ever more names."""
+    """Print the peak memory for more and more images."""
     files = [folder.resolve() / file.path for file in manifest.listing(folder)]
     print(f"{'images':>8}{'peak MiB':>12}{'images/s':>12}")
     for count in counts:
@@ -165,7 +170,7 @@ def _grow(folder: Path, counts: list[int]) -> None:
 
 @contextmanager
 def _photographs(folder: Path | None) -> Iterator[Path]:
-    """The folder or, for want of one, 256 parts of the photographs that come with scikit-image."""
+    """The folder, or 256 crops of the photographs that come with scikit-image."""
     if folder is not None:
         yield folder
         return

@@ -13,7 +13,10 @@ import warnings
 
 import numpy as np
 
-from convscope.collection.layout import methods
+from convscope.collection.layout.axes import principal_axes
+from convscope.collection.layout.layouts import COMPONENTS
+from convscope.collection.layout.methods import tsne
+from convscope.collection.layout.quality import quality
 from convscope.types import Array
 
 WIDTH = 1280  # of the default network's embeddings
@@ -28,7 +31,7 @@ def main() -> None:
     embeddings = synthetic(options.count)
     rows = np.arange(options.count)
     begun = time.perf_counter()
-    known = methods._axes(embeddings, rows, methods.COMPONENTS, 0)(embeddings, rows)
+    known = principal_axes(embeddings, rows, COMPONENTS, 0)(embeddings, rows)
     print(
         f"{options.count:,} embeddings of {WIDTH}; PCA to {known.shape[1]}: {_since(begun):.1f} s"
     )
@@ -38,9 +41,7 @@ def main() -> None:
             begun = time.perf_counter()
             places = {"convscope": _ours, "scikit-learn": _theirs}[name](known)
             seconds[name].append(_since(begun))
-            judged = [
-                methods._judge(embeddings, places, seed) for seed in range(5)
-            ]  # 2,000 embeddings each
+            judged = [quality(embeddings, places, seed) for seed in range(5)]  # 2,000 rows each
             trust, recall = np.mean(judged, axis=0)
             print(
                 f"{name:13} {seconds[name][-1]:7.1f} s, trustworthiness {trust:.4f},"
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 def synthetic(count: int) -> Array:
-    """Embeddings (count, 1280) float16 as after a ReLU: clusters, each with ways of its own to vary."""
+    """Embeddings (count, 1280) float16, as after a ReLU, in clusters of few dimensions."""
     chance = np.random.default_rng(0)
     centers = chance.standard_normal((CLUSTERS, WIDTH))
     ways = chance.standard_normal((CLUSTERS, FREEDOM, WIDTH)) / np.sqrt(FREEDOM)
@@ -63,7 +64,7 @@ def synthetic(count: int) -> Array:
 
 
 def _ours(known: Array) -> Array:
-    return methods._tsne(known, 30, 0)[0]
+    return tsne(known, 30, 0)[0]
 
 
 def _theirs(known: Array) -> Array:

@@ -1,8 +1,8 @@
 """Nearest embeddings among a million: `python -m benchmarks.search [--count N] [--dimensions D]`.
 
-The embeddings look like a network's: rectified mixtures of few latent numbers, in thousands of clusters,
-with noise on each. Queries are embeddings with more noise, other than those that the indexes were
-adjusted to. Every search has a process of its own, so that its peak memory is its own.
+The embeddings resemble those of a network: rectified mixtures of few latent numbers, in thousands
+of clusters, with noise. Queries are embeddings with more noise, other than those that the indexes were
+adjusted to. Each search has its own process, so that its peak memory can be measured.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ import numpy as np
 import torch
 
 from convscope.collection.search.approximate import Approximate, recall
-from convscope.collection.search.exact import Metric, Neighbors, exact
+from convscope.collection.search.exact import exact
 from convscope.collection.search.faiss import Faiss
 from convscope.collection.search.lance import Lance
+from convscope.collection.search.neighbors import Metric, Neighbors
 from convscope.types import Array
 
 LATENT, CLUSTERS = 48, 5000
@@ -37,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--dimensions", type=int, default=1280)
-    parser.add_argument("--folder", type=Path, help="keep the embeddings and indexes here")
+    parser.add_argument("--folder", type=Path, help="folder to keep the embeddings and indexes in")
     parser.add_argument("--metric", choices=("cosine", "l2"), default="cosine")
     parser.add_argument("--alone", choices=ALONE, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -74,7 +75,7 @@ def _make(file: Path, count: int, dimensions: int) -> None:
 
 
 def _open(folder: Path) -> tuple[Array, Array]:
-    """The embeddings, and queries that are none of them."""
+    """The embeddings, and queries that are not among them."""
     embeddings = np.load(folder / "embeddings.npy", mmap_mode="r")
     chance = np.random.default_rng(1)
     near = embeddings[
@@ -85,7 +86,7 @@ def _open(folder: Path) -> tuple[Array, Array]:
 
 
 def _floor(folder: Path, metric: Metric) -> None:
-    """Reading the file once, in the system's cache."""
+    """Time reading the file once from the system's cache."""
     buffer = bytearray(2**22)
 
     def read() -> None:
@@ -132,7 +133,7 @@ def _report(index: Approximate, folder: Path, queries: Array) -> None:
     print(
         f"{index.name:8}{one * 1000:8.1f} ms for one query, {seconds / one:.0f} x exact;", end=" "
     )
-    print(f"recall@{NEIGHBORS} {found:.3f} (said {index.recall:.3f}); {index.effort};", end=" ")
+    print(f"recall@{NEIGHBORS} {found:.3f} (promised {index.recall:.3f}); {index.effort};", end=" ")
     print(
         f"built in {index.seconds:.0f} s, peak {building:.0f} MiB; {size / 2**20:.0f} MiB on disk"
     )

@@ -86,7 +86,7 @@ def test_info(shell: Shell) -> None:
     values = json.loads(shell.works("index", "--info", "photos-index", "--json"))
     assert values["images"] == 10
     assert values["network"] == "timm/nonesuch"
-    assert values["left_out"] == {"bad.png": "bad.png is empty"}
+    assert values["unreadable"] == {"bad.png": "bad.png is empty"}
     assert values["layers"]["norm"]["channels"] == 8
     assert json.loads(index(shell, "--model", "timm/nonesuch", "--json")[1]) == values
 
@@ -99,7 +99,7 @@ def test_an_index_knows_its_network(shell: Shell) -> None:
     assert recipe["parameters"]["index"] == str(Path("photos-index").resolve())
     assert index(shell)[0] == 0, "the same command goes on, with the index's own network"
     paint(Path("photos") / "new.png", 99)
-    assert "update (--update) takes that in" in index(shell)[2]
+    assert "update the index (--update" in index(shell)[2]
     assert index(shell, "--update")[2] == "images: 11 indexed, 0 left out\n"
 
 

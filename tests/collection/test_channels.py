@@ -13,8 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.collection import channels
-from convscope.collection.channels import BINS, Channels, Top, Watch, bin_edges
+from convscope.collection import channel_table, channels
+from convscope.collection.accumulator import Accumulator
+from convscope.collection.channels import BINS, Channels, Top, bin_edges
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -119,12 +120,12 @@ def test_order_of_extreme_values() -> None:
 
 def watched(values: Array, sizes: Sequence[int], contents: Array | None = None) -> Channels:
     """Of maps (N, C, H, W), in batches of these sizes."""
-    watch = Watch()
+    accumulator = Accumulator()
     for part in torch.from_numpy(values).split(list(sizes)):
         places = part.permute(0, 2, 3, 1).flatten(1, 2)
-        watch.add(places, watch.extremes(places), part.shape[-1])
+        accumulator.add(places, accumulator.extremes(places), part.shape[-1])
     contents = np.arange(len(values), dtype=np.uint64) if contents is None else contents
-    return watch.channels(contents, 3)
+    return accumulator.channels(contents, 3)
 
 
 @pytest.fixture
@@ -228,10 +229,10 @@ def test_parts_together_are_the_whole(maps: Array, sizes: tuple[int, ...]) -> No
 
 def test_a_table_and_back(maps: Array) -> None:
     layers = {"b": watched(maps, (7,)), "a": watched(maps[:, :2, :1, :1] - 9, (7,))}
-    table = channels.to_table(layers)
+    table = channel_table.to_table(layers)
     assert len(table) == 6
-    back = channels.from_table(table)
+    back = channel_table.from_table(table)
     assert list(back) == ["b", "a"]
     for layer, found in layers.items():
         np.testing.assert_equal(asdict(back[layer]), asdict(found))
-    assert channels.from_table(channels.to_table({})) == {}
+    assert channel_table.from_table(channel_table.to_table({})) == {}

@@ -251,7 +251,9 @@ def test_files_go_where_they_can(write: Any, tmp_path: Path) -> None:
 
 
 def test_columns_are_as_long_as_each_other() -> None:
-    with pytest.raises(cs.ConvscopeError, match="labels must be as many as the 11 paths, not 1"):
+    with pytest.raises(
+        cs.ConvscopeError, match="labels must have 11 entries, one for each path, not 1"
+    ):
         replace(columns(), labels=["one"])
     with pytest.raises(cs.ConvscopeError, match="there are no images to export"):
         columns(0)

@@ -94,7 +94,7 @@ def test_a_map_that_is_a_grid_already_stays() -> None:
 
 
 def test_of_very_many_some_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grids, "MOST", 30)
+    monkeypatch.setattr(grids, "LIMIT", 30)
     places = random_places(100)
     found, again, other = (unique_grid(places, seed=seed) for seed in (0, 0, 1))
     shown = found[found != EMPTY].tolist()

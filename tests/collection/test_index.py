@@ -26,7 +26,8 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope.collection import store
 from convscope.collection.build import layers_to_index
-from convscope.collection.engines import make, plain, ray
+from convscope.collection.engines import plain, ray
+from convscope.collection.engines.engine import make_engine
 from convscope.collection.manifest import listing
 from convscope.collection.reading import Index
 from convscope.files import atomic, images
@@ -154,7 +155,7 @@ def test_layers_of_ones_own_choice(own: cs.Network, make: Make) -> None:
     check_extremes(own, index)
     assert index.collected("stem") == "stem"
     with pytest.raises(
-        cs.ConvscopeError, match=r"nothing of 'norm', but of stem, head; .*--layers norm"
+        cs.ConvscopeError, match=r"no layer 'norm', but stem, head; .*--layers norm"
     ):
         index.collected("norm")
 
@@ -164,12 +165,12 @@ def test_layers_of_ones_own_choice(own: cs.Network, make: Make) -> None:
     [
         ({"layers": ["nosuch"]}, "unknown layer 'nosuch'"),
         ({"layers": ["stem.pre"]}, "does not end in an activation"),
-        ({"top": 0}, "top is 1 to 1000, not 0"),
-        ({"batch_size": 0}, "batch_size is 1"),
-        ({"shard": 0}, "shard is 1"),
-        ({"thumbnail": 2}, "thumbnail is 8"),
-        ({"threads": 0}, "threads is 1"),
-        ({"address": "auto"}, "are for the engine ray"),
+        ({"top": 0}, "top must be from 1 to 1000, not 0"),
+        ({"batch_size": 0}, "batch_size must be from 1"),
+        ({"shard": 0}, "shard must be from 1"),
+        ({"thumbnail": 2}, "thumbnail must be from 8"),
+        ({"threads": 0}, "threads must be from 1"),
+        ({"address": "auto"}, "are options of the engine 'ray'"),
     ],
 )
 def test_what_is_refused_before_any_work(
@@ -419,20 +420,20 @@ def test_what_another_run_has_made_is_refused(make: Make, photos: Path, tmp_path
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(photos, elsewhere)
     for options, message in (
-        ({"net": weights}, "is of Own with other weights; give the same, or write elsewhere"),
-        ({"net": smaller}, "is of input_size 32, 32, not 24, 24"),
-        ({"net": own_network(channels=1)}, r"is of mean 0.5, 0.5, 0.5, not 0.5;"),
-        ({"layers": ["stem"]}, "is of layers norm, doubled, not stem"),
-        ({"top": 5}, "is of top 3, not 5"),
-        ({"shard": 4}, "is of shard 5, not 4"),
-        ({"thumbnail": 20}, "is of thumbnail 96, not 20"),
-        ({"folder": elsewhere}, "is of folder"),
-        ({"follow_links": True}, "is of links False, not True"),
+        ({"net": weights}, "was made by Own with other weights; use the same, or another output"),
+        ({"net": smaller}, "was made with input_size 32, 32, not 24, 24"),
+        ({"net": own_network(channels=1)}, r"was made with mean 0.5, 0.5, 0.5, not 0.5;"),
+        ({"layers": ["stem"]}, "was made with layers norm, doubled, not stem"),
+        ({"top": 5}, "was made with top 3, not 5"),
+        ({"shard": 4}, "was made with shard 5, not 4"),
+        ({"thumbnail": 20}, "was made with thumbnail 96, not 20"),
+        ({"folder": elsewhere}, "was made with folder"),
+        ({"follow_links": True}, "was made with follow_links False, not True"),
     ):
         with pytest.raises(cs.ConvscopeError, match=message):
             make(**options)
     weights.name = "Other"
-    with pytest.raises(cs.ConvscopeError, match="is of Own, not Other"):
+    with pytest.raises(cs.ConvscopeError, match="was made by Own, not Other"):
         make(net=weights)
     with pytest.raises(cs.ConvscopeError, match="was made by Own, not Other"):
         cs.open_index(tmp_path / "index").check(weights)
@@ -441,10 +442,10 @@ def test_what_another_run_has_made_is_refused(make: Make, photos: Path, tmp_path
 def test_what_is_no_index_is_not_written_into(make: Make, tmp_path: Path) -> None:
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "thesis.tex").touch()
-    with pytest.raises(cs.ConvscopeError, match="is no index, and not empty"):
+    with pytest.raises(cs.ConvscopeError, match="is not an index, and not empty"):
         make()
     (tmp_path / "file").touch()
-    with pytest.raises(cs.ConvscopeError, match="is no index, and not empty"):
+    with pytest.raises(cs.ConvscopeError, match="is not an index, and not empty"):
         make("file")
     assert [p.name for p in (tmp_path / "index").iterdir()] == ["thesis.tex"]
 
@@ -549,7 +550,7 @@ def test_a_damaged_shard_is_named_and_made_anew_alone(
     steps = list(cs.index(own, photos, tmp_path / "index", workers=0))
     assert steps[0].done == 18
     if how != "gone" or part.endswith("parquet"):
-        assert [Path(name).name for name in steps[0].mended] == ["000002-*.parquet"]
+        assert [Path(name).name for name in steps[0].damaged] == ["000002-*.parquet"]
     assert same(tmp_path / "whole", tmp_path / "index")
 
 
@@ -565,13 +566,13 @@ def damage(file: Path, how: str) -> None:
     file.write_bytes(whole)
 
 
-@pytest.mark.parametrize("name", store.DERIVED)
+@pytest.mark.parametrize("name", store.MERGED)
 def test_what_was_brought_together_is_mended(make: Make, tmp_path: Path, name: str) -> None:
     make("whole")
     make()
     damage(tmp_path / "index" / name, "cut")
     with pytest.raises(
-        cs.ConvscopeError, match=rf"{name} in .* is damaged; convscope index .* mends"
+        cs.ConvscopeError, match=rf"{name} in .* is damaged; convscope index .* repairs"
     ):
         cs.open_index(tmp_path / "index")
     make()
@@ -624,7 +625,7 @@ def test_two_processes_do_not_write_to_one_index(make: Make, tmp_path: Path) -> 
 
 def test_where_files_cannot_be_locked(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    with pytest.raises(cs.ConvscopeError, match="written on Linux and macOS only"):
+    with pytest.raises(cs.ConvscopeError, match="can be written on Linux and macOS only"):
         make()
 
 
@@ -704,8 +705,8 @@ def test_the_tables_open_with_anything_that_reads_parquet(make: Make) -> None:
 
 
 def test_engines_by_name() -> None:
-    assert make.make("plain", 3, None, None, "cpu") == plain.Plain(3)
-    assert make.make("ray", None, 2, "auto", "cuda") == ray.OnRay("auto", 2, 1, 0)
+    assert make_engine("plain", 3, None, None, "cpu") == plain.Plain(3)
+    assert make_engine("ray", None, 2, "auto", "cuda") == ray.OnRay("auto", 2, 1, 0)
 
 
 @pytest.mark.slow

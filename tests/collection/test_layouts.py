@@ -15,8 +15,8 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
 
 import convscope as cs
-from convscope.collection.layout import methods
-from convscope.collection.layout.methods import METHODS, Layout, layout
+from convscope.collection.layout import axes, layouts, methods, quality, rows
+from convscope.collection.layout.layouts import Layout, layout
 from convscope.types import Array
 
 
@@ -41,7 +41,7 @@ def nearest(values: Array, count: int) -> list[set[int]]:
     return [set(row[:count].tolist()) for row in far.argsort(1)]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", layouts.NAMES)
 def test_images_of_a_kind_lie_together(method: str) -> None:
     embeddings, kind = clusters(120)
     found = lay(embeddings, method)
@@ -69,13 +69,13 @@ def test_pca_is_scikit_learns(shape: tuple[int, int]) -> None:
 def test_pca_in_blocks_is_pca_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, _ = clusters(90)
     whole = layout(embeddings, "pca").places
-    monkeypatch.setattr(methods, "BLOCK", 7)
+    monkeypatch.setattr(rows, "BLOCK", 7)
     np.testing.assert_allclose(layout(embeddings, "pca").places, whole, rtol=1e-4, atol=1e-4)
 
 
 def test_wide_codes_get_axes_from_some_images(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, kind = clusters(200, width=60)
-    monkeypatch.setattr(methods, "LARGEST", 50)
+    monkeypatch.setattr(axes, "LARGEST", 50)
     found = layout(embeddings, "pca").places
     same = [kind[list(near)] == kind[i] for i, near in enumerate(nearest(found, 10))]
     assert np.mean(same) > 0.9
@@ -115,14 +115,15 @@ def test_what_is_flat_already_is_kept() -> None:
 
 
 def test_many_are_judged_by_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods, "JUDGED", 50)
+    for module in (quality, layouts):
+        monkeypatch.setattr(module, "JUDGED", 50)
     embeddings, _ = clusters(200)
     found = layout(embeddings, "pca")
     assert "trustworthiness and recall are those of 50 images at random" in found.notes
     assert found.trustworthiness > 0.8
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", layouts.NAMES)
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6, 20])
 @pytest.mark.parametrize("kind", ["different", "the same", "zero", "copies", "narrow"])
 def test_few_and_equal_images(
@@ -151,14 +152,14 @@ def test_few_and_equal_images(
 
 def test_perplexity_is_lowered_for_few() -> None:
     embeddings, _ = clusters(31)
-    assert layout(embeddings, "tsne").notes == ("perplexity 10, for 31 images are few",)
+    assert layout(embeddings, "tsne").notes == ("perplexity 10, because of only 31 images",)
     assert layout(embeddings, "tsne", perplexity=5).notes == ()
 
 
 SCRIPT = """
 import sys
 import numpy as np
-from convscope.collection.layout.methods import layout
+from convscope.collection.layout.layouts import layout
 embeddings = np.load(sys.argv[1])
 for method in sys.argv[3:]:
     np.save(f"{sys.argv[2]}/{method}.npy", layout(embeddings, method, sample=150, seed=3).places)
@@ -167,7 +168,7 @@ for method in sys.argv[3:]:
 
 def test_a_seed_is_a_map_whatever_the_process_and_its_threads(tmp_path: Path) -> None:
     embeddings, _ = clusters(200)
-    methods = [m for m in METHODS if m != "umap"]
+    methods = [m for m in layouts.NAMES if m != "umap"]
     np.save(tmp_path / "embeddings.npy", embeddings)
     words = [
         sys.executable,
@@ -198,13 +199,13 @@ def test_many_threads_on_the_grid_of_large_maps() -> None:
     try:
         for count in (1, 4):
             torch.set_num_threads(count)
-            found.append(methods._tsne(known, 2, 0, steps=(10, 10))[0])
+            found.append(methods.tsne(known, 2, 0, steps=(10, 10))[0])
     finally:
         torch.set_num_threads(threads)
     np.testing.assert_array_equal(found[0], found[1])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", layouts.NAMES)
 def test_the_world_and_the_codes_are_left_alone(method: str) -> None:
     embeddings, _ = clusters(60)
     if method == "umap":

@@ -194,7 +194,7 @@ def test_an_image_under_the_pointer_is_named(tab: Any) -> None:
     assert tab.is_visible("#card")
     assert tab.inner_text("#name") == "folder/photo 33.jpg"
     assert tab.inner_text("#label") == "kind 3"
-    assert tab.inner_text("#says") == "network: tench, 33%"
+    assert tab.inner_text("#prediction") == "prediction: tench, 33%"
     x, y = middle(tab)
     assert np.abs(pixels(tab)[y, x] - color_of(33)).max() <= 8
     box = tab.locator("#card canvas").bounding_box()
@@ -275,7 +275,7 @@ def test_the_grid_shows_each_image_by_itself(tab: Any) -> None:
         down = round(y + (row + 0.5 - rows / 2) * cell)
         assert np.abs(picture[down, across] - color_of(int(grid[row, column]))).max() <= 8
         tab.mouse.move(across, down)
-        assert tab.evaluate("document.getElementById('says').textContent").endswith(
+        assert tab.evaluate("document.getElementById('prediction').textContent").endswith(
             f" {grid[row, column]}%"
         )
         tab.mouse.move(1090, 790)

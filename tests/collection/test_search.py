@@ -16,14 +16,11 @@ from hypothesis import strategies as st
 
 import convscope as cs
 from convscope.collection.search import approximate
-from convscope.collection.search.exact import (
-    Metric,
-    Neighbors,
-    exact,
-    precision,
-)
+from convscope.collection.search.exact import exact
 from convscope.collection.search.faiss import Faiss
 from convscope.collection.search.lance import Lance
+from convscope.collection.search.neighbors import Metric, Neighbors
+from convscope.collection.search.precision import precision
 from convscope.files import write_folder
 from convscope.types import Array
 
@@ -70,7 +67,7 @@ def clustered(rows: int, dimensions: int = 32, seed: int = 0) -> Array:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a few embeddings are several blocks, and a few queries several parts."""
-    monkeypatch.setattr("convscope.collection.search.exact.BLOCK", 64)
+    monkeypatch.setattr("convscope.collection.search.vectors.BLOCK", 64)
     monkeypatch.setattr("convscope.collection.search.exact.PRODUCTS", 24)
 
 
@@ -118,7 +115,7 @@ def test_ties_come_in_the_order_of_rows(data: st.DataObject) -> None:
 
     embeddings, queries = matrix(rows).astype(np.float16), matrix(asked)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("convscope.collection.search.exact.BLOCK", block)
+        patch.setattr("convscope.collection.search.vectors.BLOCK", block)
         for metric in METRICS:
             found = exact(embeddings, queries, count, metric)
             for query, its_rows in zip(queries, found.rows, strict=True):
@@ -197,7 +194,7 @@ def test_all_but_ones_own_row() -> None:
 def test_a_mapped_file_is_read_and_left_as_it_is(
     tmp_path: Path, mode: Any, recwarn: pytest.WarningsRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convscope.collection.search.exact.BLOCK", 100 * 33)
+    monkeypatch.setattr("convscope.collection.search.vectors.BLOCK", 100 * 33)
     embeddings, queries = random(1000, 33), random(2, 33, seed=1).astype(np.float32)
     np.save(tmp_path / "embeddings.npy", embeddings)
     bytes_before = (tmp_path / "embeddings.npy").read_bytes()
@@ -586,7 +583,7 @@ def test_columns_have_a_row_for_every_embedding(tmp_path: Path) -> None:
         with pytest.raises(cs.ConvscopeError, match=says):
             Lance.open_or_build(embeddings, tmp_path, columns(total, 8), key="k")
     renamed = (batch.rename_columns(["label", "row"]) for batch in columns(30))
-    with pytest.raises(cs.ConvscopeError, match="has 'row' already"):
+    with pytest.raises(cs.ConvscopeError, match="has its own column 'row'"):
         Lance.open_or_build(embeddings, tmp_path, renamed, key="k")
     assert not list(tmp_path.iterdir())
 

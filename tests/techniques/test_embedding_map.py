@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import convscope as cs
-from convscope.collection.layout import kept
-from convscope.collection.layout.methods import layout
+from convscope.collection.layout import cached
+from convscope.collection.layout.layouts import layout
 from convscope.types.panels import Mosaic
 from tests.helpers.collections import Make
 
@@ -60,17 +60,17 @@ def test_a_map_is_worked_out_once(
     own: cs.Network, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = make()
-    first = kept.laid_out(index, "pca")
-    monkeypatch.setattr(kept, "layout", None)
-    again = kept.laid_out(index, "pca")
+    first = cached.cached_layout(index, "pca")
+    monkeypatch.setattr(cached, "layout", None)
+    again = cached.cached_layout(index, "pca")
     np.testing.assert_array_equal(first.places, again.places)
     assert {**vars(first), "places": 0} == {**vars(again), "places": 0}
     with pytest.raises(TypeError):
-        kept.laid_out(index, "pca", seed=1)
+        cached.cached_layout(index, "pca", seed=1)
     monkeypatch.undo()
     (file,) = index.path.glob("maps/*.npz")
     file.write_bytes(b"damaged")
-    np.testing.assert_array_equal(kept.laid_out(index, "pca").places, first.places)
+    np.testing.assert_array_equal(cached.cached_layout(index, "pca").places, first.places)
 
 
 def test_where_the_index_cannot_be_written(
@@ -79,7 +79,7 @@ def test_where_the_index_cannot_be_written(
     def refuse(*_: object) -> Path:
         raise cs.ConvscopeError("cannot write")
 
-    monkeypatch.setattr(kept, "write_file", refuse)
+    monkeypatch.setattr(cached, "write_file", refuse)
     index = make()
-    assert kept.laid_out(index, "pca").places.shape == (23, 2)
+    assert cached.cached_layout(index, "pca").places.shape == (23, 2)
     assert not list(index.path.glob("maps/*"))

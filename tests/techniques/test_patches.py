@@ -253,7 +253,7 @@ def test_embeddings_show_whole_images(own: cs.Network, make: Make) -> None:
     [
         ({"target": "1"}, "class 1 is a class; patches shows layers and channels"),
         ({"target": "stem:0@1,1"}, "is one neuron; patches shows whole channels"),
-        ({"target": "blocks.0"}, "nothing of 'blocks.0', but of stem"),
+        ({"target": "blocks.0"}, "no layer 'blocks.0', but stem"),
         ({"count": 4}, r"keeps 3 images of a channel, not 4; .*--top"),
     ],
 )

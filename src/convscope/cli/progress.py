@@ -107,13 +107,13 @@ def each_repair(indexing: Indexing, title: str) -> Iterator[str]:
     """Make an index with a bar on a terminal. Yields each of its parts that was damaged."""
     if not terminal.errors.is_terminal:
         for number, progress in enumerate(indexing):
-            yield from progress.mended if number == 0 else ()
+            yield from progress.damaged if number == 0 else ()
         return
     with _bar() as bar:
         task = bar.add_task(title, total=None, now="")
         begun, before = time.monotonic(), None
         for number, progress in enumerate(indexing):
-            yield from progress.mended if number == 0 else ()
+            yield from progress.damaged if number == 0 else ()
             before = progress.done if before is None else before
             speed = (progress.done - before) / max(1e-3, time.monotonic() - begun)
             now = f"{speed:.0f} images/s" if speed else ""

@@ -64,7 +64,7 @@ def index_values(index: Index) -> dict[str, Any]:
         "copies": len(index) - len(index.images["sha256"].unique()),
         "bytes": sum(file.stat().st_size for file in index.path.rglob("*") if file.is_file()),
         "layers": {name: _channel_values(one) for name, one in index.channels.items()},
-        "left_out": {one.path: one.reason for one in index.unreadable},
+        "unreadable": {one.path: one.reason for one in index.unreadable},
     }
 
 
@@ -111,7 +111,7 @@ def print_index(index: Index) -> None:
         "'above zero' is the fraction of all values, 'dead' counts channels that are never above"
         " zero, 'constant' channels that always have the same value."
     )
-    for path, reason in values["left_out"].items():
+    for path, reason in values["unreadable"].items():
         console.print(f"left out: {escape(path)}: {escape(reason)}")
 
 

@@ -1,4 +1,4 @@
-"""Image collections: one pass of a network over a folder, and what is built on it."""
+"""Image collections: one pass of a network over a folder of images, and what is built on it."""
 
 import lazy_loader
 

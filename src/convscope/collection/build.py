@@ -1,41 +1,38 @@
-"""TODO."""
+"""Making an index: one pass of a network over the images of a folder."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from convscope import __version__
-from convscope.collection import manifest
-from convscope.collection.engines import engine, make
-from convscope.collection.engines.engine import EngineName
-from convscope.collection.extract import Settings
-from convscope.collection.manifest import Manifest
+from convscope.collection import identity, manifest
+from convscope.collection.engines.engine import Engine, EngineName, make_engine
+from convscope.collection.manifest import Manifest, Shard
+from convscope.collection.merging import merge
 from convscope.collection.reading import Index
+from convscope.collection.settings import Settings
 from convscope.collection.store import Store
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, default_layers
 
 
 class Progress(NamedTuple):
-    """How many files of how many are done; `mended` names what was found damaged."""
+    """How many of the files are done, and the files of the index that were found damaged."""
 
     done: int
     total: int
-    mended: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 class Indexing:
-    """An index in the making: iterate to follow it, or ask for the result.
+    """An index that is being made: iterate over it to follow the progress, or ask for the result.
 
-    It can be broken off at any time, or be killed: the same call goes on from there, to the same
+    It may be interrupted or killed at any time: the same call then goes on, and ends in the same
     index. What is there already is checked and kept.
     """
 
@@ -45,44 +42,33 @@ class Indexing:
         folder: Path,
         output: Path,
         settings: Settings,
-        engine: engine.Engine,
+        engine: Engine,
         update: bool,
-        follow: bool,
+        follow_links: bool,
     ) -> None:
         self.net, self.folder, self.output = net, folder.resolve(), output
         self.settings, self.engine = settings, engine
-        self.update, self.follow = update, follow
+        self.update, self.follow_links = update, follow_links
         self._index: Index | None = None
 
     def __iter__(self) -> Iterator[Progress]:
         store = Store(self.output)
         before = store.identity()
         if before is None and store.foreign():
-            raise ConvscopeError(f"{self.output} is no index, and not empty; write elsewhere")
-        files = manifest.listing(self.folder, (self.output,), follow_links=self.follow)
+            raise ConvscopeError(
+                f"{self.output} is not an index, and not empty; give another output"
+            )
+        files = manifest.listing(self.folder, (self.output,), follow_links=self.follow_links)
         with store.writing():
             run = self._identify(store, before)
             plan = self._plan(store, files)
-            states = {shard: store.state(shard, run) for shard in plan.shards}
-            mended = tuple(
-                os.fspath(store.part(shard, "*")) for shard in states if states[shard] == "damaged"
-            )
-            pending = {shard.number: shard for shard in states if states[shard] != "done"}
-            total = len(files)
-            done = total - sum(len(shard.files) for shard in pending.values())
-            yield Progress(done, total, mended)
-            if pending:
-                work = list(pending.values())
-                for step in self.engine(self.net, self.settings, self.folder, work):
-                    if step.answers is not None:
-                        store.write(pending[step.shard], run, step.answers)
-                    done += step.files
-                    yield Progress(done, total, mended)
-            store.finish(plan, self.settings.top, _width(self.net, self.settings.embedding))
+            yield from self._work(store, plan, run)
+            width = _embedding_width(self.net, self.settings.embedding)
+            merge(store, plan, self.settings.top, width)
         self._index = Index(self.output)
 
     def result(self) -> Index:
-        """The index; goes on to the end if it has not yet."""
+        """The index; does the rest of the work first."""
         if self._index is None:
             for _ in self:
                 pass
@@ -90,20 +76,8 @@ class Indexing:
         return self._index
 
     def _identify(self, store: Store, before: Mapping[str, Any] | None) -> str:
-        """The digest of what is collected of what; it must be that of the index that is there."""
-        now: dict[str, Any] = {
-            "folder": os.fspath(self.folder),
-            "links": self.follow,
-            "preprocessing": {
-                "mean": list(self.net.mean),
-                "std": list(self.net.std),
-                "input_size": list(self.net.input_size),
-                "crop": self.net.crop,
-                "interpolation": self.net.interpolation,
-            },
-            "network": {"name": self.net.name, "digest": self.net.digest},
-            "settings": self.settings.to_json(),
-        }
+        """Write what the index is of, or compare it with what is written; its digest."""
+        now = identity.identity(self.net, self.folder, self.settings, self.follow_links)
         if before is None:
             labels = list(self.net.labels)
             source = dict(self.net.source) if self.net.source else None
@@ -111,22 +85,42 @@ class Indexing:
                 {**now, "convscope": __version__, "labels": labels, "source": source}
             )
         else:
-            _refuse_others(self.output, before, now)
-        return hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
+            identity.check_same(self.output, before, now)
+        return identity.digest(now)
 
     def _plan(self, store: Store, files: Sequence[manifest.File]) -> Manifest:
+        """The shards, as they were begun or with what has changed in the folder."""
         known = store.manifest()
         changes = "" if known is None else known.changes(files)
         if known is not None and not changes:
             return known
         if changes and not self.update:
             raise ConvscopeError(
-                f"{self.folder} is not as it was when {self.output} was begun ({changes}); update"
-                " (--update) takes that in"
+                f"{self.folder} has changed since {self.output} was begun ({changes}); update"
+                " the index (--update, or update=True)"
             )
         plan = (known or Manifest(())).updated(files, self.settings.shard)
         store.write_manifest(plan)
         return plan
+
+    def _work(self, store: Store, plan: Manifest, run: str) -> Iterator[Progress]:
+        """Do the shards that are missing or damaged."""
+        states = {shard: store.state(shard, run) for shard in plan.shards}
+        damaged = tuple(
+            os.fspath(store.part(shard, "*")) for shard in states if states[shard] == "damaged"
+        )
+        pending = {shard.number: shard for shard in states if states[shard] != "done"}
+        total = sum(len(shard.files) for shard in plan.shards)
+        done = total - sum(len(shard.files) for shard in pending.values())
+        yield Progress(done, total, damaged)
+        if not pending:
+            return
+        work: list[Shard] = list(pending.values())
+        for step in self.engine(self.net, self.settings, self.folder, work):
+            if step.answers is not None:
+                store.write(pending[step.shard], run, step.answers)
+            done += step.files
+            yield Progress(done, total, damaged)
 
 
 def index(
@@ -147,96 +141,73 @@ def index(
     actors: int | None = None,
     address: str | None = None,
 ) -> Indexing:
-    """Collect in one pass what a network answers to the images in a folder and the folders in it.
+    """Collect what a network answers to all images in a folder and its subfolders, in one pass.
 
-    Of every image: its embedding, the likeliest classes, a thumbnail. Of every channel: the images that
-    excite it most and least, and how its values are distributed. Nothing is read before the result
-    is iterated over or asked for.
-
-    What is not given is as in the index that is there already, or else as said here.
+    The index holds the embedding, the likeliest classes and a thumbnail of each image, and the
+    images with the extreme values and the distribution of all values of each channel. The work is
+    done when the result is iterated over or asked for. Options that are not given are those of the
+    index that is already there, or else the defaults below.
 
     Args:
-        layers: of whose channels; by default the last layer at each resolution, before its
-            activation, and the embedding.
-        top: images kept at either end of a channel (9).
-        batch_size: images that the network takes at once (16).
-        threads: that it runs in (torch's own number); on Ray, of each actor.
-        shard: files that are worked on together: what a crash loses at most (512).
-        thumbnail: longer side of the small pictures kept, in pixels (96).
-        update: take in what is new in the folder, and leave out what is gone.
-        follow_links: also links that lead out of the folder, and folders behind links.
-        engine: "plain" in this process, "ray" on Ray Data.
-        workers: processes that decode images (for each actor); as many as half the processors, on
-            Ray none.
-        actors, address: of Ray; as many as there is room for, of a cluster on this machine.
+        layers: layers whose channels are collected; by default the last layer at each resolution,
+            before its activation, and the embedding.
+        top: number of images kept at either end of each channel; 9 by default.
+        batch_size: number of images the network takes at once; 16 by default.
+        threads: number of threads the network runs in; torch's own number by default.
+        shard: number of files in a shard, the most that a crash loses; 512 by default.
+        thumbnail: longer side of the thumbnails in pixels; 96 by default.
+        update: take in new and changed files, and leave out those that are gone.
+        follow_links: follow links that lead out of the folder, and enter links to folders.
+        engine: "plain" works in this process, "ray" on Ray Data.
+        workers: number of processes that decode images; by default one for every two processors, up
+            to eight. With Ray, the number for each actor; none by default.
+        actors: number of Ray actors; by default as many as the cluster has room for.
+        address: address of a Ray cluster; by default one is started on this machine.
 
     Raises:
-        ConvscopeError: a layer that does not exist or has neither maps nor a embedding, numbers out of
-            bounds, an index of something else. Later also no image, no space left.
+        ConvscopeError: a layer does not exist or has neither maps nor an embedding, a number is out
+            of bounds, or the output holds another index. Raised later: no image, no space left.
     """
-    given: dict[str, Any] = {
-        "layers": None if layers is None else tuple(dict.fromkeys(layers)),
-        "threads": threads,
-        "top": top,
-        "batch_size": batch_size,
-        "shard": shard,
-        "thumbnail": thumbnail,
-    }
-    for name, low, high in (
-        ("top", 1, 1000),
-        ("batch_size", 1, 4096),
-        ("threads", 1, 1024),
-        ("shard", 1, 100_000),
-        ("thumbnail", 8, 1024),
-    ):
-        if given[name] is not None and not low <= given[name] <= high:
-            raise ConvscopeError(f"index: {name} is {low} to {high}, not {given[name]}")
-    for name in given["layers"] or ():
-        if len(net.shape(name)) not in (1, 3):
-            raise ConvscopeError(f"layer {name!r} has neither maps nor a embedding")
-    known = Store(Path(output)).identity()
-    if known is None:
-        usual = Settings(
-            layers_to_index(net), default_layers.embedding(net), torch.get_num_threads()
-        )
-    else:
-        usual = Settings.from_json(known["settings"])
-    settings = replace(usual, **{name: value for name, value in given.items() if value is not None})
-    made = make.make(engine, workers, actors, address, net.device.type)
+    settings = _settings(net, Path(output)).changed(
+        layers=_with_channels(net, layers or ()) or None,
+        top=top,
+        batch_size=batch_size,
+        threads=threads,
+        shard=shard,
+        thumbnail=thumbnail,
+    )
+    made = make_engine(engine, workers, actors, address, net.device.type)
     return Indexing(net, Path(folder), Path(output), settings, made, update, follow_links)
 
 
+def _settings(net: Network, output: Path) -> Settings:
+    """The settings of the index that is already there, or else the defaults for a network."""
+    known = Store(output).identity()
+    if known is not None:
+        return Settings.from_json(known["settings"])
+    return Settings(layers_to_index(net), default_layers.embedding(net), torch.get_num_threads())
+
+
+def _with_channels(net: Network, layers: Sequence[str]) -> tuple[str, ...]:
+    """The layers, each once, if all of them have maps or an embedding."""
+    for name in layers:
+        if len(net.shape(name)) not in (1, 3):
+            raise ConvscopeError(f"layer {name!r} has neither maps nor an embedding")
+    return tuple(dict.fromkeys(layers))
+
+
 def layers_to_index(net: Network) -> tuple[str, ...]:
-    """The last layer of each stage, and the embedding. Before the activation where there is one: after
-    it, many images may tie for the first place, or for the last."""
+    """The last layer of each stage, before its activation, and the embedding.
+
+    After an activation, many images may tie for the first or the last place.
+    """
     embedding = default_layers.embedding(net)
     stages = [layer.name + (PRE if layer.activation else "") for layer in net.stages]
     flat = [embedding] if len(net.shape(embedding)) in (1, 3) else []
     return tuple(dict.fromkeys([*stages, *flat]))
 
 
-def _width(net: Network, embedding: str) -> int:
-    """How many numbers a embedding has: of tokens, as many as one of them."""
-    shape = net.shape(embedding)
+def _embedding_width(net: Network, layer: str) -> int:
+    """How many numbers an embedding has: as many as the layer has channels."""
+    shape = net.shape(layer)
     return shape[-1] if len(shape) == 2 else shape[0]
-
-
-def _refuse_others(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for part, value in now.items():
-        was: Any = before.get(part)
-        if was == value:
-            continue
-        if part == "network":
-            told = f"{was['name']}, not {value['name']}"
-            if was["name"] == value["name"]:
-                told = f"{value['name']} with other weights"
-        elif isinstance(value, dict):
-            key = next(k for k in value if was.get(k) != value[k])
-            told = f"{key} {_told(was.get(key))}, not {_told(value[key])}"
-        else:
-            told = f"{part} {_told(was)}, not {_told(value)}"
-        raise ConvscopeError(f"{path} is of {told}; give the same, or write elsewhere")
-
-
-def _told(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,5 +1,4 @@
-"""From a file to what the network sees of it, and what is kept to show: the work of the processes
-that decode."""
+"""From an image file to the network's input, a thumbnail and pixels, in worker processes."""
 
 from __future__ import annotations
 
@@ -24,13 +23,22 @@ from convscope.files import images
 from convscope.network import Preprocessing
 from convscope.system import keep_pages
 
-# Pixel space is that of the lecture's comparison, 32 x 32 as in CIFAR-10.
+# Neighbors by pixels are compared at 32 x 32, the size of the images of CIFAR-10.
 PIXELS = 32
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What one image is kept as; `reason` says why there is nothing else."""
+    """What an index keeps of one image file, apart from what the network answers.
+
+    Args:
+        file: the file.
+        sha256: digest of its content, in hexadecimal.
+        height, width: size of the image in pixels.
+        thumbnail: a JPEG file of the network's input.
+        pixels: the network's input at 32 x 32, RGB bytes.
+        reason: why the image cannot be read; all but the file is then empty.
+    """
 
     file: File
     sha256: str = ""
@@ -43,18 +51,31 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of a shard: what they are, and those that could be read, as the network sees them
-    (N, C, H, W)."""
+    """Images of one shard that are decoded together and go through the network together.
+
+    Args:
+        shard: number of the shard.
+        images: all files of the batch, in order.
+        inputs: (N, C, H, W), the network's inputs for those that could be read.
+        last: whether the batch ends its shard.
+    """
 
     shard: int
-    looks: tuple[Decoded, ...]
-    seen: Tensor
+    images: tuple[Decoded, ...]
+    inputs: Tensor
     last: bool
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Opens images of `folder` for a network; a plain value, so that any process can do it."""
+    """Opens images for a network; a plain value, so that it can be sent to any process.
+
+    Args:
+        folder: the folder of the collection.
+        preprocess: turns an image into the network's input.
+        dtype: that of the inputs.
+        thumbnail: longer side of the thumbnails in pixels.
+    """
 
     folder: Path
     preprocess: Preprocessing
@@ -62,18 +83,20 @@ class Decoder:
     thumbnail: int
 
     def batch(self, shard: Shard, begin: int, size: int) -> Batch:
-        """The images of a shard from `begin` on, at most `size`."""
-        looks, seen = [], []
+        """The images of a shard from number `begin` on, at most `size`."""
+        decoded, inputs = [], []
         for file in shard.files[begin : begin + size]:
-            look, pixels = self._look(file)
-            looks.append(look)
+            image, pixels = self._decode(file)
+            decoded.append(image)
             if pixels is not None:
-                seen.append(pixels)
+                inputs.append(pixels)
         nothing = torch.empty(0, self.preprocess.channels, *self.preprocess.size, dtype=self.dtype)
         last = begin + size >= len(shard.files)
-        return Batch(shard.number, tuple(looks), torch.cat(seen) if seen else nothing, last)
+        stacked = torch.cat(inputs) if inputs else nothing
+        return Batch(shard.number, tuple(decoded), stacked, last)
 
-    def _look(self, file: File) -> tuple[Decoded, Tensor | None]:
+    def _decode(self, file: File) -> tuple[Decoded, Tensor | None]:
+        """What is kept of a file, and the network's input (1, C, H, W) if it can be read."""
         if file.reason:
             return Decoded(file, reason=file.reason), None
         path = self.folder / file.path
@@ -81,8 +104,8 @@ class Decoder:
             photo = images.open_image(path)
             source = images.source(photo)
             assert source is not None
-            seen = self.preprocess(photo.to(self.dtype))
-            shown = seen.float().expand(-1, 3, -1, -1)
+            pixels = self.preprocess(photo.to(self.dtype))
+            shown = pixels.float().expand(-1, 3, -1, -1)
             height, width = photo.shape[-2:]
             return Decoded(
                 file,
@@ -91,13 +114,14 @@ class Decoder:
                 width,
                 _jpeg(shown, self.thumbnail),
                 shrunk(shown, (PIXELS, PIXELS)).tobytes(),
-            ), seen
-        except Exception as error:  # whatever one image comes to grief by spares the others
+            ), pixels
+        except Exception as error:  # one bad image must not end the pass
             message = str(error) if isinstance(error, ConvscopeError) else repr(error)[:300]
             return Decoded(file, reason=message.replace(str(path.resolve()), file.path)), None
 
 
 def shrunk(image: Tensor, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """An image (1, 3, H, W) in [0, 1], resized to `size`, as bytes (height, width, 3)."""
     small = tensors.resize(image, size)[0].clamp(0, 1) * 255
     array: np.ndarray[Any, np.dtype[np.uint8]] = small.round().byte().permute(1, 2, 0).numpy()
     return array
@@ -114,19 +138,19 @@ def _jpeg(image: Tensor, longest: int) -> bytes:
 class _Batches(Dataset[Batch]):
     def __init__(self, decoder: Decoder, shards: Sequence[Shard], size: int) -> None:
         self.decoder, self.size = decoder, size
-        self.places = [(s, begin) for s in shards for begin in range(0, len(s.files), size)]
+        self.begins = [(s, begin) for s in shards for begin in range(0, len(s.files), size)]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.begins)
 
     def __getitem__(self, number: int) -> Batch:
-        return self.decoder.batch(*self.places[number], self.size)
+        return self.decoder.batch(*self.begins[number], self.size)
 
 
 def batches(decoder: Decoder, shards: Sequence[Shard], size: int, workers: int) -> Iterator[Batch]:
     """All images of some shards, in order, in batches that end with their shard.
 
-    What is in a batch does not depend on the number of processes that decode.
+    The batches do not depend on the number of worker processes.
     """
     loader = DataLoader(
         _Batches(decoder, shards, size),
@@ -134,13 +158,13 @@ def batches(decoder: Decoder, shards: Sequence[Shard], size: int, workers: int) 
         num_workers=workers,
         prefetch_factor=2 if workers else None,
         worker_init_fn=partial(_begin, os.getpid()),
-        generator=torch.Generator(),  # or it would draw from the random numbers of the world
+        generator=torch.Generator(),  # or it would draw from torch's global random numbers
     )
     yield from loader
 
 
 def _begin(parent: int, _: int) -> None:
     keep_pages()
-    # A worker ends when its parent does, unless that died while the worker was still starting.
+    # A worker ends with its parent, unless the parent died while the worker was starting.
     if os.getppid() != parent:
         os._exit(1)

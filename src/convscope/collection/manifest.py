@@ -1,4 +1,4 @@
-"""Which images a collection has, and the shards in which they are worked on."""
+"""Which images a collection has, and the shards that they are worked on in."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from convscope.files import photographs
 
 @dataclass(frozen=True)
 class File:
-    """A file of the collection; `path` is relative to its folder, `modified` in nanoseconds.
+    """A file of a collection.
 
-    Where there is a `reason`, it cannot be taken in.
+    Args:
+        path: path relative to the folder of the collection.
+        size: in bytes.
+        modified: time of the last change, in nanoseconds.
+        reason: why the file cannot be read; "" if nothing is known against it.
     """
 
     path: str
@@ -30,13 +34,13 @@ class File:
 
 @dataclass(frozen=True)
 class Shard:
-    """Files that are worked on together, in this order. A shard keeps its number for good."""
+    """Files that are worked on together, in this order. The number of a shard never changes."""
 
     number: int
     files: tuple[File, ...]
 
     def key(self, run: str) -> str:
-        """What tells its results from those of another run or of other files."""
+        """A digest that tells its results from those of other files or another run."""
         found = hashlib.sha256(run.encode())
         for file in self.files:
             found.update(f"\n{file.path}\0{file.size}\0{file.modified}\0{file.reason}".encode())
@@ -45,7 +49,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All files, in their shards."""
+    """All files of a collection, in their shards."""
 
     shards: tuple[Shard, ...]
 
@@ -54,8 +58,10 @@ class Manifest:
         return (file for shard in self.shards for file in shard.files)
 
     def updated(self, files: Sequence[File], size: int) -> Manifest:
-        """The same for what the folder holds now: a file stays in its shard, new ones get new
-        shards of at most `size`."""
+        """The manifest of what the folder holds now.
+
+        Known files stay in their shards; new files get new shards of at most `size` files.
+        """
         now = {file.path: file for file in files}
         kept = []
         for shard in self.shards:
@@ -69,7 +75,7 @@ class Manifest:
         return Manifest(tuple(kept))
 
     def changes(self, files: Sequence[File]) -> str:
-        """In words, how what the folder holds now differs; "" where it does not."""
+        """How what the folder holds now differs, such as "2 new, 1 gone"; "" if it does not."""
         before = {file.path: file for file in self.files}
         now = {file.path: file for file in files}
         counts = {

@@ -1,4 +1,4 @@
-"""An index of a collection of images: making one, and reading it."""
+"""Reading an index: its images, embeddings, pixels and channels."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
-from convscope.collection import channels
+from convscope.collection import channel_table
 from convscope.collection.channels import Channels
-from convscope.collection.extract import Settings
 from convscope.collection.manifest import Shard
+from convscope.collection.settings import Settings
 from convscope.collection.store import Store
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import PRE, Network
 from convscope.types import Array
 
+# Columns that are small enough to be kept in memory for all images.
 LIGHT = ["path", "size", "sha256", "label", "height", "width", "classes", "probabilities"]
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file that could not be taken in, and why."""
+    """A file that could not be read, and the reason."""
 
     path: str
     reason: str
@@ -38,31 +39,26 @@ class Unreadable:
 class Index:
     """What a network answers to a collection of images.
 
-    Images have numbers, from 0, in the order of `images`; `embeddings` and the channels' extremes mean
-    them by these.
+    Images are numbered from 0 in the order of `images`. These numbers are the rows of `embeddings`
+    and `pixels`, and the `rows` in the extremes of the channels.
 
     Raises:
-        ConvscopeError: no index there, an unfinished or a damaged one.
+        ConvscopeError: there is no index, or it is unfinished or damaged.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._store = Store(self.path)
-        identity, plan, done = self._store.identity(), None, None
-        if identity is not None:
-            plan, done = self._store.manifest(), self._store.done()
+        identity = self._store.identity()
         if identity is None:
             raise ConvscopeError(f"no index at {path}; convscope index FOLDER -o INDEX makes one")
+        plan, done = self._store.manifest(), self._store.done()
+        command = f"convscope index {identity['folder']} -o {path}"
         if plan is None or done is None:
-            raise ConvscopeError(
-                f"{path} is not finished; convscope index {identity['folder']} -o {path} goes on"
-            )
-        damaged = self._store.damage(done, thorough=False)
+            raise ConvscopeError(f"{path} is not finished; {command} finishes it")
+        damaged = self._store.damaged(done, thorough=False)
         if damaged:
-            raise ConvscopeError(
-                f"{damaged} in {path} is damaged; convscope index {identity['folder']} -o {path}"
-                " mends it"
-            )
+            raise ConvscopeError(f"{damaged} in {path} is damaged; {command} repairs it")
         self.identity: Mapping[str, Any] = identity
         self.settings = Settings.from_json(identity["settings"])
         self.folder = Path(identity["folder"])
@@ -83,59 +79,63 @@ class Index:
         return os.fspath(self.path)
 
     def check(self, net: Network) -> None:
-        """Fail where another network made this index."""
-        was = self.identity["network"]
-        if was["digest"] != net.digest:
-            same = was["name"] == net.name
+        """Fail if another network made this index.
+
+        Raises:
+            ConvscopeError: the network differs in its name, weights or preprocessing.
+        """
+        made_by = self.identity["network"]
+        if made_by["digest"] != net.digest:
+            same = made_by["name"] == net.name
             other = "with other weights or another preprocessing" if same else f"not {net.name}"
-            raise ConvscopeError(f"{self.path} was made by {was['name']}, {other}")
+            raise ConvscopeError(f"{self.path} was made by {made_by['name']}, {other}")
 
     @cached_property
     def images(self) -> pa.Table:
-        """A row an image: path, size in bytes, sha256, label (the folder that it lies in), height,
-        width, the likeliest classes and their probabilities."""
+        """A row for each image: path, size in bytes, sha256, label (the folder that it lies in),
+        height, width, the likeliest classes and their probabilities."""
         return self.table(LIGHT)
 
     def table(self, columns: Sequence[str]) -> pa.Table:
-        """Columns of all images, "embedding" and "thumbnail" (JPEG) among those that there are."""
-        return pa.concat_tables(self.parts(columns))
+        """Columns of all images: those of `images`, "embedding", "thumbnail" (JPEG), "pixels"."""
+        return pa.concat_tables(self.tables(columns))
 
-    def parts(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """The same shard by shard: only one is in memory."""
+    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The same shard by shard, so that only one shard is in memory."""
         for shard in self._shards:
             yield self._store.rows(shard, list(columns))
 
     def records(self) -> Iterator[pa.RecordBatch]:
-        """What filters may speak of, in the order of the images: path, label, prediction, probability,
-        height, width, size."""
-        for part in self.parts(LIGHT):
-            best = [classes[0] if classes else None for classes in part["classes"].to_pylist()]
-            sure = [
-                chances[0] if chances else None for chances in part["probabilities"].to_pylist()
-            ]
-            columns = {name: part[name] for name in ("path", "label", "height", "width", "size")}
-            columns["prediction"] = pa.array([self._named(one) for one in best], pa.string())
-            columns["probability"] = pa.array(sure, pa.float32())
+        """The columns that a filter can use, for all images in order: path, label, height, width,
+        size, prediction and probability."""
+        for table in self.tables(LIGHT):
+            best, probability = (
+                [values[0] if values else None for values in table[name].to_pylist()]
+                for name in ("classes", "probabilities")
+            )
+            columns = {name: table[name] for name in ("path", "label", "height", "width", "size")}
+            columns["prediction"] = pa.array([self._class_name(one) for one in best], pa.string())
+            columns["probability"] = pa.array(probability, pa.float32())
             yield from pa.table(columns).combine_chunks().to_batches()
 
     @cached_property
     def unreadable(self) -> tuple[Unreadable, ...]:
-        """The files that could not be taken in."""
-        parts = (
-            self._store.rows(s, ["path", "reason"], good=False)
-            for s, count in zip(self._shards, self._counts, strict=True)
-            if count < len(s.files)
+        """The files that could not be read, with their reasons."""
+        tables = (
+            self._store.rows(shard, ["path", "reason"], readable=False)
+            for shard, count in zip(self._shards, self._counts, strict=True)
+            if count < len(shard.files)
         )
-        return tuple(Unreadable(**row) for part in parts for row in part.to_pylist())
+        return tuple(Unreadable(**row) for table in tables for row in table.to_pylist())
 
     @cached_property
     def embeddings(self) -> Array:
-        """(N, D) float16, in the file and not in memory."""
+        """(N, D) float16, a memory-mapped file."""
         return self._matrix("embeddings.npy")
 
     @cached_property
     def pixels(self) -> Array:
-        """(N, 3 * 32 * 32) uint8: what the network saw, shrunk; in the file and not in memory."""
+        """(N, 3 * 32 * 32) uint8, the network's inputs at 32 x 32 pixels; a memory-mapped file."""
         return self._matrix("pixels.npy")
 
     def _matrix(self, name: str) -> Array:
@@ -144,25 +144,25 @@ class Index:
 
     @cached_property
     def channels(self) -> Mapping[str, Channels]:
-        """What the channels of each layer did."""
-        return channels.from_table(pq.read_table(self.path / "channels.parquet"))
+        """What the channels of each layer do."""
+        return channel_table.from_table(pq.read_table(self.path / "channels.parquet"))
 
     def collected(self, layer: str) -> str:
-        """The name under which a layer was collected: itself, before or behind its activation.
+        """The name under which a layer was collected: its own, with or without `.pre`.
 
         Raises:
-            ConvscopeError: it was not.
+            ConvscopeError: the layer was not collected.
         """
         for name in (layer, layer + PRE, layer.removesuffix(PRE)):
             if name in self.channels:
                 return name
         raise ConvscopeError(
-            f"{self.path} has nothing of {layer!r}, but of {', '.join(self.channels)}; another"
-            f" index may have it (convscope index FOLDER -o INDEX --layers {layer})"
+            f"{self.path} has no layer {layer!r}, but {', '.join(self.channels)}; another index can"
+            f" have it (convscope index FOLDER -o INDEX --layers {layer})"
         )
 
     def thumbnails(self, rows: Sequence[int]) -> list[bytes]:
-        """The small pictures (JPEG) of some images."""
+        """The thumbnails (JPEG files) of some images."""
         ends = np.cumsum(self._counts)
         shards = np.searchsorted(ends, rows, side="right")
         found: dict[int, bytes] = {}
@@ -177,7 +177,7 @@ class Index:
         """An image itself, as `open_image` gives it.
 
         Raises:
-            ConvscopeError: it is not there any more, or another.
+            ConvscopeError: the file is gone or has changed.
         """
         path, sha256 = (self.images[name][int(row)].as_py() for name in ("path", "sha256"))
         if not (self.folder / path).exists():
@@ -189,21 +189,21 @@ class Index:
         return photo
 
     def prediction(self, row: int) -> str:
-        """The likeliest class of an image, in words; "" where the network has no classes."""
+        """The name of an image's likeliest class; "" if the network has no classes."""
         best = self.images["classes"][int(row)].as_py()
-        return self._named(best[0]) if best else ""
+        return self._class_name(best[0]) if best else ""
 
-    def _named(self, number: int | None) -> str:
+    def _class_name(self, number: int | None) -> str:
         if number is None:
             return ""
         return self.labels[number] if self.labels else f"class {number}"
 
 
 def index_of(net: Network, path: str | os.PathLike[str]) -> Index:
-    """An index that this network has made.
+    """Open an index that this network has made.
 
     Raises:
-        ConvscopeError: none there, another network's, or one without images.
+        ConvscopeError: there is no index, another network made it, or it has no images.
     """
     found = Index(path)
     found.check(net)
@@ -213,9 +213,9 @@ def index_of(net: Network, path: str | os.PathLike[str]) -> Index:
 
 
 def open_index(path: str | os.PathLike[str]) -> Index:
-    """An index that `index` has made.
+    """Open an index that `index` has made.
 
     Raises:
-        ConvscopeError: no index there, an unfinished or a damaged one.
+        ConvscopeError: there is no index, or it is unfinished or damaged.
     """
     return Index(path)

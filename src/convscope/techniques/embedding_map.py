@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from convscope.collection import (
     at_random,
     index_of,
-    laid_out,
+    cached_layout,
     nearest_grid,
     scattered,
     tiled,
@@ -88,7 +88,7 @@ def embedding_map(
     `arrays` has the place of each image.
     """
     found = index_of(net, index)
-    made = laid_out(found, method, perplexity=perplexity, sample=sample, seed=seed)
+    made = cached_layout(found, method, perplexity=perplexity, sample=sample, seed=seed)
     drawn = at_random(len(found), limit, seed)
     places = made.places[drawn]
     if show == "places":

@@ -31,8 +31,7 @@ def export(
     ] = "tsne",
 ) -> int:
     """Write a collection and its layout as a web page, or as files for another program."""
-    from convscope.collection import export as write
-    from convscope.collection import open_index
+    from convscope.collection import export_index, open_index
 
-    print(write(open_index(index), output, to, method))
+    print(export_index(open_index(index), output, to, method))
     return 0

@@ -1,1 +1,1 @@
-"""Where the work is done: in this process or on a Ray cluster."""
+"""Where an index is made: in this process, or on a Ray cluster."""

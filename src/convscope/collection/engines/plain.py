@@ -1,4 +1,4 @@
-"""TODO."""
+"""The plain engine: the network runs in this process, and worker processes decode images."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convscope.collection.decoding import batches
-from convscope.collection.extract import Extract, Settings, Step
+from convscope.collection.extract import Extract, Step
 from convscope.collection.manifest import Shard
+from convscope.collection.settings import Settings
 from convscope.network import Network
 
 
 @dataclass(frozen=True)
 class Plain:
-    """In this process, with `workers` others that decode images."""
+    """Works in this process, with `workers` other processes that decode images."""
 
     workers: int
 

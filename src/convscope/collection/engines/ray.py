@@ -1,4 +1,4 @@
-"""Where the work is done: in this process, or on a Ray cluster. The same class does it."""
+"""The Ray engine: actors on a cluster, each of which does what the plain engine does."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from convscope.collection.decoding import batches
-from convscope.collection.extract import Extract, Settings, Step
+from convscope.collection.extract import Extract, Step
 from convscope.collection.manifest import Shard
+from convscope.collection.settings import Settings
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.system import keep_pages
@@ -20,14 +21,16 @@ from convscope.system import keep_pages
 
 @dataclass(frozen=True)
 class OnRay:
-    """On a pool of `actors` that Ray Data runs, each on as many processors as it has threads, or on
-    a GPU. Every machine must see the photographs at the same path; the index is written here.
+    """Works on a pool of actors that Ray Data runs.
+
+    Each actor takes as many processors as it has threads, or a GPU. All machines must see the
+    images at the same path. The index is written by this process.
 
     Args:
-        address: of a cluster that is there already; one on this machine if not given.
-        actors: as many as the cluster has room for if not given.
-        gpus: that each of them takes.
-        workers: processes that decode for each of them.
+        address: address of a running cluster; None starts one on this machine.
+        actors: number of actors; None is as many as the cluster has room for.
+        gpus: number of GPUs for each actor.
+        workers: number of processes that decode images for each actor.
     """
 
     address: str | None
@@ -53,7 +56,7 @@ class OnRay:
     ) -> Iterator[Step]:
         actors = self.actors or _room(ray, settings.threads, self.gpus)
         ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every execution
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every execution
         items = [{"shard": pickle.dumps(shard)} for shard in shards]
         answered = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             _Actor,
@@ -63,13 +66,13 @@ class OnRay:
             num_gpus=self.gpus,
             compute=ray.data.ActorPoolStrategy(size=min(actors, len(items))),
         )
-        # An actor that dies is started anew, and what it was at is done again: Ray Data's default.
+        # By default Ray Data restarts an actor that dies, and repeats what it was working on.
         for row in answered.iter_rows():
             yield pickle.loads(row["step"])
 
 
 class _Actor:
-    """Answers for one shard after another."""
+    """An actor, which works on one shard after another."""
 
     def __init__(
         self, net: Any, settings: Settings, folder: Path, workers: int, on_gpu: bool
@@ -90,7 +93,7 @@ class _Actor:
 
 
 def _ray() -> Any:
-    # It would tell its makers of every start.
+    # By default Ray reports every start to its makers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -105,7 +108,7 @@ def _join(ray: Any, address: str | None) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         raise ConvscopeError(
-            f"no Ray cluster at {address}; start one there, or leave it out"
+            f"no Ray cluster at {address}; start one there, or leave the address out"
         ) from error
 
 
@@ -113,7 +116,7 @@ def _room(ray: Any, threads: int, gpus: float) -> int:
     """How many actors the cluster has room for.
 
     Raises:
-        ConvscopeError: for none.
+        ConvscopeError: it has no room for any.
     """
     room = 0
     for node in ray.nodes():
@@ -122,5 +125,5 @@ def _room(ray: Any, threads: int, gpus: float) -> int:
         room += min(fits, int(has.get("GPU", 0) // gpus)) if gpus else fits
     if not room:
         needs = f"{threads} processors" + (f" and {gpus:g} GPUs" if gpus else "")
-        raise ConvscopeError(f"no machine of the Ray cluster has {needs}; take fewer threads")
+        raise ConvscopeError(f"no machine of the Ray cluster has {needs}; use fewer threads")
     return room

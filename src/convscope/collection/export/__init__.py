@@ -1,1 +1,1 @@
-"""A collection for other programs, and as a page of its own."""
+"""Exports of a collection: as a page, and for other programs."""

@@ -1,4 +1,4 @@
-"""A collection and its map for Embedding Atlas, TensorBoard's projector and FiftyOne."""
+"""A collection and its map for Embedding Atlas."""
 
 from __future__ import annotations
 
@@ -7,10 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from convscope.collection.export.columns import Columns, as_utf8, utf8_or_none
 from convscope.files import write_file
 from convscope.types import Array
+
+_FIELDS: dict[str, pa.DataType] = {
+    # Hugging Face stores images in tables this way.
+    "thumbnail": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+    "path": pa.string(),
+    "label": pa.string(),
+    "prediction": pa.string(),
+    "probability": pa.float32(),
+    "x": pa.float32(),
+    "y": pa.float32(),
+    "neighbors": pa.struct({"ids": pa.list_(pa.int64()), "distances": pa.list_(pa.float32())}),
+}
 
 
 def write_atlas(
@@ -18,61 +32,54 @@ def write_atlas(
     columns: Columns,
     neighbors: tuple[Array, Array] | None = None,
 ) -> Path:
-    """A Parquet file that Embedding Atlas opens, all or nothing:
+    """Write a Parquet file that Embedding Atlas opens:
 
-        embedding-atlas PATH --x x --y y --image thumbnail
+        embedding-atlas PATH --x x --y y --image thumbnail --neighbors neighbors
 
-    and `--neighbors neighbors` where `neighbors` are given, as rows of each image's nearest and
-    their distances, both (N, k).
+    Args:
+        path: the file.
+        columns: what is known of the images.
+        neighbors: rows and distances of each image's nearest images, both (N, k); without them,
+            leave `--neighbors` out.
+
+    Raises:
+        ConvscopeError: the file cannot be written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    fields = {
-        # As Hugging Face has images in tables.
-        "thumbnail": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
-        "path": pa.string(),
-        "label": pa.string(),
-        "prediction": pa.string(),
-        "probability": pa.float32(),
-        "x": pa.float32(),
-        "y": pa.float32(),
-        "neighbors": pa.struct({"ids": pa.list_(pa.int64()), "distances": pa.list_(pa.float32())}),
-    }
-    lacking = {
+    optional = {
         "label": columns.labels,
         "prediction": columns.predictions,
         "probability": columns.probabilities,
         "neighbors": neighbors,
     }
-    for name, column in lacking.items():
-        if column is None:
-            del fields[name]
-    schema = pa.schema(fields)
+    missing = {name for name, column in optional.items() if column is None}
+    schema = pa.schema({name: kind for name, kind in _FIELDS.items() if name not in missing})
 
     def write(file: Path) -> None:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            for some in columns.batches():
-                values: dict[str, Any] = {
-                    "path": [as_utf8(path) for path in columns.paths[some]],
-                    "x": np.asarray(columns.places[some, 0], np.float32),
-                    "y": np.asarray(columns.places[some, 1], np.float32),
-                    "thumbnail": [{"bytes": file} for file in columns.thumbnails[some]],
-                }
-                if columns.labels is not None:
-                    values["label"] = [utf8_or_none(label) for label in columns.labels[some]]
-                if columns.predictions is not None:
-                    values["prediction"] = [
-                        utf8_or_none(words) for words in columns.predictions[some]
-                    ]
-                if columns.probabilities is not None:
-                    sure = np.asarray(columns.probabilities[some], np.float32)
-                    values["probability"] = pa.array(sure, from_pandas=True)  # NaN is no number
-                if neighbors is not None:
-                    values["neighbors"] = [
-                        {"ids": ids.tolist(), "distances": far.tolist()}
-                        for ids, far in zip(*(part[some] for part in neighbors), strict=True)
-                    ]
-                writer.write_table(pa.table(values, schema=schema))
+            for rows in columns.batches():
+                writer.write_table(pa.table(_values(columns, neighbors, rows), schema=schema))
 
     return write_file(path, write)
+
+
+def _values(columns: Columns, neighbors: tuple[Array, Array] | None, rows: slice) -> dict[str, Any]:
+    """The columns of a batch, by their names."""
+    values: dict[str, Any] = {
+        "path": [as_utf8(path) for path in columns.paths[rows]],
+        "x": np.asarray(columns.places[rows, 0], np.float32),
+        "y": np.asarray(columns.places[rows, 1], np.float32),
+        "thumbnail": [{"bytes": file} for file in columns.thumbnails[rows]],
+    }
+    if columns.labels is not None:
+        values["label"] = [utf8_or_none(label) for label in columns.labels[rows]]
+    if columns.predictions is not None:
+        values["prediction"] = [utf8_or_none(name) for name in columns.predictions[rows]]
+    if columns.probabilities is not None:
+        probabilities = np.asarray(columns.probabilities[rows], np.float32)
+        values["probability"] = pa.array(probabilities, from_pandas=True)  # NaN becomes null
+    if neighbors is not None:
+        values["neighbors"] = [
+            {"ids": ids.tolist(), "distances": distances.tolist()}
+            for ids, distances in zip(*(part[rows] for part in neighbors), strict=True)
+        ]
+    return values

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What every export has in common: the columns of a collection, and text in UTF-8."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ BATCH = 4_096  # rows at a time
 
 @dataclass(frozen=True)
 class Columns:
-    """What is known of N images, each column in the same order.
+    """What is known of N images; all columns are in the same order, and are read in batches.
 
-    Columns are read a batch at a time, so they may be lazy. `places` (N, 2) are those of a map,
-    `thumbnails` files (JPEG, say), `predictions` what the network says and `probabilities` how
-    sure it is (NaN where it says nothing), `embeddings` (N, D). A label of None is unknown.
+    Args:
+        paths: their paths.
+        places: (N, 2) coordinates on a map.
+        thumbnails: image files, such as JPEG.
+        labels: their labels; None if a label is unknown.
+        predictions: names of their likeliest classes; None if there is none.
+        probabilities: (N,) probabilities of the predictions; NaN if there is none.
+        embeddings: (N, D).
+
+    Raises:
+        ConvscopeError: there are no images, or the columns differ in length.
     """
 
     paths: Sequence[str]
@@ -34,31 +42,27 @@ class Columns:
         for name, column in vars(self).items():
             if column is not None and len(column) != len(self.paths):
                 raise ConvscopeError(
-                    f"{name} must be as many as the {len(self.paths)} paths, not {len(column)}"
+                    f"{name} must have {len(self.paths)} entries, one for each path, not"
+                    f" {len(column)}"
                 )
         if not len(self.paths):
             raise ConvscopeError("there are no images to export")
 
-    def sure(self, i: int) -> float | None:
-        """The probability of image i, if there is one."""
-        found = np.nan if self.probabilities is None else float(self.probabilities[i])
+    def probability(self, row: int) -> float | None:
+        """The probability of an image's prediction, if there is one."""
+        found = np.nan if self.probabilities is None else float(self.probabilities[row])
         return found if np.isfinite(found) else None
 
     def batches(self) -> Iterator[slice]:
+        """The rows, a batch at a time."""
         for first in range(0, len(self.paths), BATCH):
             yield slice(first, first + BATCH)
 
 
-def not_as_text(block: Array) -> None:
-    """TensorBoard takes a file of numbers for text unless some byte cannot be in UTF-8, and then
-    fails: so the last eight bits of the first number become ones, a change of 3e-5 at most."""
-    block.reshape(-1)[:1].view("<u4")[:] |= 0xFF
+def as_utf8(text: str) -> str:
+    """The text without what UTF-8 cannot express: bytes of a file name that are not text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def as_utf8(words: str) -> str:
-    """Without what UTF-8 cannot write: bytes of a file's name that are no letters."""
-    return words.encode("utf-8", "replace").decode("utf-8")
-
-
-def utf8_or_none(words: str | None) -> str | None:
-    return None if words is None else as_utf8(words)
+def utf8_or_none(text: str | None) -> str | None:
+    return None if text is None else as_utf8(text)

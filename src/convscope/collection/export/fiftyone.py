@@ -1,4 +1,4 @@
-"""TODO."""
+"""A collection and its map for FiftyOne."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ from convscope.types import Array
 
 
 def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "convscope") -> Path:
-    """A JSON file that FiftyOne opens, all or nothing:
+    """Write a JSON file that FiftyOne opens:
 
         dataset = fiftyone.Dataset.from_json(PATH)
 
-    Samples have `ground_truth`, `prediction` with its confidence, `embedding` (the embedding) and the
-    coordinates `x` and `y`, as far as they are known. Where paths are relative, `from_json` is to
-    be told the folder that they begin in: `rel_dir=FOLDER`.
+    Samples have the coordinates `x` and `y` and, if they are known, `ground_truth`, `prediction`
+    with its confidence, and `embedding`. If the paths are relative, give `from_json` the folder
+    that they start from: `rel_dir=FOLDER`.
+
+    Args:
+        path: the file.
+        columns: what is known of the images.
+        name: name of the dataset.
+
+    Raises:
+        ConvscopeError: the file cannot be written.
     """
     kind = "fiftyone.core.fields"
     label = f"{kind}.EmbeddedDocumentField(fiftyone.core.labels.Classification)"
@@ -37,12 +45,12 @@ def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "
         "y": f"{kind}.FloatField",
         "embedding": f"{kind}.VectorField",
     }
-    lacking = {
+    optional = {
         "ground_truth": columns.labels,
         "prediction": columns.predictions,
         "embedding": columns.embeddings,
     }
-    for field, column in lacking.items():
+    for field, column in optional.items():
         if column is None:
             del fields[field]
     head = {"name": name, "media_type": "image", "sample_fields": fields, "info": {}}
@@ -58,8 +66,8 @@ def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "
 
 
 def _samples(columns: Columns) -> Iterator[dict[str, object]]:
-    for some in columns.batches():
-        for i in range(*some.indices(len(columns.paths))):
+    for rows in columns.batches():
+        for i in range(*rows.indices(len(columns.paths))):
             x, y = columns.places[i]
             sample: dict[str, object] = {
                 "filepath": as_utf8(columns.paths[i]),
@@ -70,21 +78,25 @@ def _samples(columns: Columns) -> Iterator[dict[str, object]]:
             if columns.labels is not None:
                 sample["ground_truth"] = _classification(columns.labels[i])
             if columns.predictions is not None:
-                sample["prediction"] = _classification(columns.predictions[i], columns.sure(i))
+                sample["prediction"] = _classification(
+                    columns.predictions[i], columns.probability(i)
+                )
             if columns.embeddings is not None:
                 sample["embedding"] = _vector(columns.embeddings[i])
             yield sample
 
 
-def _classification(label: str | None, sure: float | None = None) -> dict[str, object] | None:
+def _classification(
+    label: str | None, probability: float | None = None
+) -> dict[str, object] | None:
     if label is None:
         return None
     found: dict[str, object] = {"_cls": "Classification", "tags": [], "label": as_utf8(label)}
-    return found if sure is None else {**found, "confidence": float(sure)}
+    return found if probability is None else {**found, "confidence": probability}
 
 
 def _vector(values: Array) -> dict[str, object]:
-    """As FiftyOne has arrays in JSON: compressed bytes of `numpy.save`."""
+    """An array as FiftyOne has it in JSON: compressed bytes of `numpy.save`."""
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(values, np.float32), allow_pickle=False)
     data = base64.b64encode(zlib.compress(buffer.getvalue())).decode()

@@ -1,4 +1,4 @@
-"""An index for other programs, and as a page of its own."""
+"""Exporting an index: the formats, and what each of them gets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any, overload
 
 import numpy as np
 
-from convscope.collection.export import atlas, columns, fiftyone, page, projector
+from convscope.collection.export import atlas, fiftyone, page, projector
+from convscope.collection.export.columns import Columns
+from convscope.collection.layout.cached import cached_layout
 from convscope.collection.layout.grids import unique_grid
-from convscope.collection.layout.kept import laid_out
-from convscope.collection.layout.methods import Layout, at_random
+from convscope.collection.layout.layouts import Layout
+from convscope.collection.layout.rows import at_random
 from convscope.collection.reading import Index
 from convscope.collection.search.exact import exact
 from convscope.errors import ConvscopeError
@@ -19,49 +21,51 @@ from convscope.files import write_text
 
 ON_PAGE = 20_000  # images that a browser moves smoothly
 
-
-ALL_NEIGHBORS = 20_000  # images among which all are compared with all
-
+ALL_NEIGHBORS = 20_000  # images of which all pairs are compared
 
 NEIGHBORS = 10
-
 
 ENDINGS = {".html": "page", ".parquet": "atlas", ".json": "fiftyone", "": "projector"}
 
 
-def export(found: Index, output: Path, kind: str | None, method: str) -> Path:
-    """Write what an index holds, laid out by a method of `layout`, in the form of that kind; by
-    default the one that the output's ending says.
+def export_index(index: Index, output: Path, kind: str | None, method: str) -> Path:
+    """Write what an index holds, with a map, as a page or for another program.
+
+    Args:
+        index: the index.
+        output: the file or folder.
+        kind: "page", "atlas", "projector" or "fiftyone"; None lets the ending of `output` choose.
+        method: method of `layout`.
 
     Raises:
-        ConvscopeError: an ending that says nothing, no images, or a place that cannot be written.
+        ConvscopeError: the ending is unknown, there are no images, or the output cannot be written.
     """
     kind = kind or ENDINGS.get(output.suffix.lower())
     if kind is None:
         raise ConvscopeError(
-            f"{output.name}: end it in .html (a page), .parquet (Embedding Atlas) or .json"
-            " (FiftyOne), or in nothing for a folder (TensorBoard's projector)"
+            f"{output.name}: end it in .html for a page, .parquet for Embedding Atlas or .json for"
+            " FiftyOne, or give a folder without an ending for TensorBoard's projector"
         )
-    if not len(found):
-        raise ConvscopeError(f"{found.path} has no images to export")
-    return _WRITERS[kind](found, laid_out(found, method), output)
+    if not len(index):
+        raise ConvscopeError(f"{index.path} has no images to export")
+    return _WRITERS[kind](index, cached_layout(index, method), output)
 
 
-def _page(found: Index, made: Layout, output: Path) -> Path:
-    rows = at_random(len(found), ON_PAGE, 0)
-    images = found.images.take(rows)
+def _page(index: Index, made: Layout, output: Path) -> Path:
+    rows = at_random(len(index), ON_PAGE, 0)
+    images = index.images.take(rows)
     notes = list(made.notes)
-    if len(rows) < len(found):
-        notes.append(f"{len(rows):,} of {len(found):,} images at random")
+    if len(rows) < len(index):
+        notes.append(f"{len(rows):,} of {len(index):,} images at random")
     text = page.page(
         made.places[rows],
-        found.thumbnails(rows.tolist()),
+        index.thumbnails(rows.tolist()),
         images["path"].to_pylist(),
-        title=found.folder.name,
+        title=index.folder.name,
         labels=images["label"].to_pylist(),
-        predictions=[found.prediction(row) or None for row in rows],
+        predictions=[index.prediction(row) or None for row in rows],
         summary={
-            "network": found.identity["network"]["name"],
+            "network": index.identity["network"]["name"],
             "map": made.method,
             "trustworthiness": f"{made.trustworthiness:.2f}",
             "recall of the ten nearest": f"{made.recall:.2f}",
@@ -72,21 +76,21 @@ def _page(found: Index, made: Layout, output: Path) -> Path:
     return write_text(output, text)
 
 
-def _atlas(found: Index, made: Layout, output: Path) -> Path:
+def _atlas(index: Index, made: Layout, output: Path) -> Path:
     near = None
-    if 1 < len(found) <= ALL_NEIGHBORS:
-        everything = np.asarray(found.embeddings, np.float32)
-        wanted = min(NEIGHBORS + 1, len(found))
-        near = exact(found.embeddings, everything, wanted).besides(np.arange(len(found)))
-    return atlas.write_atlas(output, _columns(found, made), near)
+    if 1 < len(index) <= ALL_NEIGHBORS:
+        queries = np.asarray(index.embeddings, np.float32)
+        count = min(NEIGHBORS + 1, len(index))
+        near = exact(index.embeddings, queries, count).besides(np.arange(len(index)))
+    return atlas.write_atlas(output, _columns(index, made), near)
 
 
-def _projector(found: Index, made: Layout, output: Path) -> Path:
-    return projector.write_projector(output, _columns(found, made))
+def _projector(index: Index, made: Layout, output: Path) -> Path:
+    return projector.write_projector(output, _columns(index, made))
 
 
-def _fiftyone(found: Index, made: Layout, output: Path) -> Path:
-    return fiftyone.write_fiftyone(output, _columns(found, made, absolute=True))
+def _fiftyone(index: Index, made: Layout, output: Path) -> Path:
+    return fiftyone.write_fiftyone(output, _columns(index, made, absolute=True))
 
 
 _WRITERS: dict[str, Callable[[Index, Layout, Path], Path]] = {
@@ -97,32 +101,33 @@ _WRITERS: dict[str, Callable[[Index, Layout, Path], Path]] = {
 }
 
 
-def _columns(found: Index, made: Layout, absolute: bool = False) -> columns.Columns:
-    paths = found.images["path"].to_pylist()
-    labels = found.images["label"].to_pylist()
-    classes = bool(found.images["classes"].null_count < len(found))
-    sure = [p[0] if p else np.nan for p in found.images["probabilities"].to_pylist()]
-    return columns.Columns(
-        paths=[str(found.folder / path) for path in paths] if absolute else paths,
+def _columns(index: Index, made: Layout, absolute: bool = False) -> Columns:
+    paths = index.images["path"].to_pylist()
+    labels = index.images["label"].to_pylist()
+    predictions, probabilities = None, None
+    if index.images["classes"].null_count < len(index):
+        predictions = [index.prediction(row) or None for row in range(len(index))]
+        best = index.images["probabilities"].to_pylist()
+        probabilities = np.array([values[0] if values else np.nan for values in best])
+    return Columns(
+        paths=[str(index.folder / path) for path in paths] if absolute else paths,
         places=made.places,
-        thumbnails=_Thumbnails(found),
+        thumbnails=_Thumbnails(index),
         labels=labels if any(labels) else None,
-        predictions=[found.prediction(row) or None for row in range(len(found))]
-        if classes
-        else None,
-        probabilities=np.array(sure) if classes else None,
-        embeddings=found.embeddings,
+        predictions=predictions,
+        probabilities=probabilities,
+        embeddings=index.embeddings,
     )
 
 
 class _Thumbnails(Sequence[bytes]):
-    """Those of an index, read as they are asked for."""
+    """The thumbnails of an index, read when they are asked for."""
 
-    def __init__(self, found: Index) -> None:
-        self._found = found
+    def __init__(self, index: Index) -> None:
+        self._index = index
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._index)
 
     @overload
     def __getitem__(self, row: int) -> bytes: ...
@@ -132,5 +137,5 @@ class _Thumbnails(Sequence[bytes]):
 
     def __getitem__(self, row: int | slice) -> Any:
         if isinstance(row, slice):
-            return self._found.thumbnails(range(*row.indices(len(self))))
-        return self._found.thumbnails([row])[0]
+            return self._index.thumbnails(range(*row.indices(len(self))))
+        return self._index.thumbnails([row])[0]

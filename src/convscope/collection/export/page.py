@@ -1,4 +1,4 @@
-"""The map of a collection as one HTML page, to zoom and to search."""
+"""The map of a collection as one HTML page that zooms and searches."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from convscope.collection.export.columns import as_utf8
+from convscope.collection.export.columns import as_utf8, utf8_or_none
 from convscope.collection.layout import grids
 from convscope.errors import ConvscopeError
 from convscope.render import fill_template
 from convscope.types import Array
 
-PIXELS = 40_000_000  # in all thumbnails: a page of about 15 MB
+PIXELS = 40_000_000  # in all thumbnails together, which makes a page of about 15 MB
 
+SMALLEST, LARGEST = 32, 128  # side of a thumbnail in pixels
 
-SMALLEST, LARGEST = 32, 128  # side of a thumbnail
-
-
-SHEET = 2048  # of a sheet of thumbnails, which every browser can hold
+SHEET = 2048  # side of a sheet of thumbnails, which every browser can hold
 
 
 def page(
@@ -37,38 +35,27 @@ def page(
     notes: Sequence[str] = (),
     grid: Array | None = None,
 ) -> str:
-    """A page that needs nothing else, of images at `places` (N, 2) on a map.
+    """The HTML of a page that needs no other file. All texts may hold anything.
 
-    `thumbnails` are files (JPEG, say), square by their looks; `names` are what images are called
-    (their paths), `labels` and `predictions` what they show and what the network says, in the words
-    to be shown. `summary` stand below the title. Where there is a `grid` of `unique_grid`, the page
-    has a switch to it. All text may be anything.
+    Args:
+        places: (N, 2) coordinates on the map.
+        thumbnails: image files, such as JPEG; they are shown as squares.
+        names: names of the images, such as their paths.
+        title: the title.
+        labels: labels of the images.
+        predictions: names of the likeliest classes.
+        summary: names and values below the title.
+        notes: sentences below these.
+        grid: a grid of `unique_grid`, which the page can switch to.
+
+    Raises:
+        ConvscopeError: the columns differ in length.
     """
     count = len(names)
     labels = [None] * count if labels is None else labels
     predictions = [None] * count if predictions is None else predictions
     if not count == len(places) == len(thumbnails) == len(labels) == len(predictions):
         raise ConvscopeError("a page needs a place, a thumbnail and a label for each name")
-    spread = grids.scattered(places)
-    wide = max(spread.width, spread.height)
-    shift = (wide - np.array([spread.width, spread.height])) / 2
-    tile = _side(thumbnails)
-    across = SHEET // tile
-    colors: list[Array] = []
-    sheets = [_base64(sheet) for sheet in _sheets(thumbnails, tile, across, colors)]
-    data = {
-        "names": [as_utf8(name) for name in names],
-        "labels": [None if label is None else as_utf8(label) for label in labels],
-        "predictions": [None if words is None else as_utf8(words) for words in predictions],
-        "places": _base64(((spread.places + shift) / wide).astype("<f4").tobytes()),
-        "cells": None if grid is None else _base64(_cells(grid, count).astype("<f4").tobytes()),
-        "cell": 0 if grid is None else 1 / max(grid.shape),
-        "colors": _base64(np.stack(colors).tobytes()),
-        "wide": wide,
-        "tile": tile,
-        "across": across,
-        "sheets": sheets,
-    }
     return fill_template(
         "convscope.collection.export",
         "map.html",
@@ -77,22 +64,49 @@ def page(
         summary=[(as_utf8(name), as_utf8(str(value))) for name, value in (summary or {}).items()],
         notes=[as_utf8(note) for note in notes],
         grid=_shown(grid, count),
-        data=data,
+        data=_drawing(places, thumbnails, grid)
+        | {
+            "names": [as_utf8(name) for name in names],
+            "labels": [utf8_or_none(label) for label in labels],
+            "predictions": [utf8_or_none(prediction) for prediction in predictions],
+        },
     )
 
 
+def _drawing(places: Array, thumbnails: Sequence[bytes], grid: Array | None) -> dict[str, object]:
+    """What the page draws: places, cells of the grid, and sheets of thumbnails."""
+    spread = grids.scattered(places)
+    wide = max(spread.width, spread.height)
+    shift = (wide - np.array([spread.width, spread.height])) / 2
+    tile = _side(thumbnails)
+    across = SHEET // tile
+    colors: list[Array] = []
+    sheets = [_base64(sheet) for sheet in _sheets(thumbnails, tile, across, colors)]
+    cells = None if grid is None else _cells(grid, len(places)).astype("<f4")
+    return {
+        "places": _base64(((spread.places + shift) / wide).astype("<f4").tobytes()),
+        "cells": None if cells is None else _base64(cells.tobytes()),
+        "cell": 0 if grid is None else 1 / max(grid.shape),
+        "colors": _base64(np.stack(colors).tobytes()),
+        "wide": wide,
+        "tile": tile,
+        "across": across,
+        "sheets": sheets,
+    }
+
+
 def _side(thumbnails: Sequence[bytes]) -> int:
-    """Of a thumbnail on the page: as large as the first, unless the page became too large."""
+    """The side of all thumbnails: that of the first, unless the page would get too large."""
     with Image.open(io.BytesIO(thumbnails[0])) as first:
         own = max(first.size)
     limit = min(LARGEST, own, math.isqrt(PIXELS // len(thumbnails)))
-    return max(SMALLEST, limit // 16 * 16)  # so that neighbors on a sheet share no block
+    return max(SMALLEST, limit // 16 * 16)  # WebP has blocks of 16, which neighbors must not share
 
 
 def _sheets(
     thumbnails: Sequence[bytes], tile: int, across: int, colors: list[Array]
 ) -> Iterator[bytes]:
-    """WebP files of thumbnails, row by row; `colors` gets the mean of each."""
+    """WebP files with thumbnails in rows; `colors` gets the mean color of each thumbnail."""
     for first in range(0, len(thumbnails), across * across):
         some = thumbnails[first : first + across * across]
         rows = math.ceil(len(some) / across)
@@ -108,7 +122,7 @@ def _sheets(
 
 
 def _cells(grid: Array, count: int) -> Array:
-    """The middle of each image's cell, (N, 2) from 0 to 1; NaN where it has none."""
+    """The center of each image's cell, (N, 2) from 0 to 1; NaN if it has none."""
     tiles = grids.tiled(grid)
     wide = max(tiles.width, tiles.height)
     shift = (wide - np.array([tiles.width, tiles.height])) / 2
@@ -118,11 +132,11 @@ def _cells(grid: Array, count: int) -> Array:
 
 
 def _shown(grid: Array | None, count: int) -> str:
-    """Which images a grid shows, in words; "" where there is none."""
+    """Which images a grid shows, as text; "" if there is no grid."""
     if grid is None:
         return ""
     shown = int((grid != grids.EMPTY).sum())
-    return "each image" if shown == count else f"each of {shown:,} images at random"
+    return "each image" if shown == count else f"each of {shown:,} random images"
 
 
 def _base64(data: bytes) -> str:

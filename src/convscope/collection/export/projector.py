@@ -1,4 +1,4 @@
-"""TODO."""
+"""A collection for the embedding projector of TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,27 +12,43 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convscope.collection.export.columns import (
-    Columns,
-    as_utf8,
-    not_as_text,
-)
+from convscope.collection.export.columns import Columns, as_utf8
 from convscope.errors import ConvscopeError
 from convscope.files import write_folder
+from convscope.types import Array
 
-SPRITE, TILE = 8_192, 64  # most pixels a side of the projector's picture, and of a thumbnail in it
+SPRITE, TILE = 8_192, 64  # most pixels a side of the sprite picture, and of a thumbnail in it
+
+_CONFIG = """\
+embeddings {{
+  tensor_name: "embeddings"
+  tensor_path: "embeddings.bytes"
+  tensor_shape: {count}
+  tensor_shape: {width}
+  metadata_path: "metadata.tsv"
+  sprite {{
+    image_path: "sprite.png"
+    single_image_dim: {side}
+    single_image_dim: {side}
+  }}
+}}
+"""
 
 
 def write_projector(folder: str | os.PathLike[str], columns: Columns) -> Path:
-    """A folder that TensorBoard's embedding projector shows, all or nothing:
+    """Write a folder that TensorBoard's embedding projector shows:
 
         tensorboard --logdir FOLDER
 
-    It has the embeddings, labels and thumbnails, and lays them out by itself. The thumbnails are one
-    picture of at most 8,192 pixels a side, so the more there are, the smaller they get.
+    It has the embeddings, labels and thumbnails; the projector makes its own map. All thumbnails
+    are on one picture of at most 8,192 pixels a side, so they are smaller if there are more.
+
+    Args:
+        folder: the new folder.
+        columns: what is known of the images, with their embeddings.
 
     Raises:
-        ConvscopeError: without embeddings, or where the folder is there already.
+        ConvscopeError: there are no embeddings, or the folder exists already.
     """
     embeddings = columns.embeddings
     if embeddings is None:
@@ -43,60 +59,65 @@ def write_projector(folder: str | os.PathLike[str], columns: Columns) -> Path:
         raise ConvscopeError(f"the projector shows at most {SPRITE**2:,} images")
 
     def write(place: Path) -> None:
-        with (place / "embeddings.bytes").open("wb") as file:
-            for some in columns.batches():
-                block = np.ascontiguousarray(embeddings[some], "<f4")
-                if not some.start:
-                    not_as_text(block)
-                file.write(block.tobytes())
+        _write_embeddings(place / "embeddings.bytes", columns, embeddings)
         with (place / "metadata.tsv").open("w", encoding="utf-8", newline="\n") as lines:
             for row in _metadata(columns):
                 lines.write("\t".join(row) + "\n")
-        # Square, whatever the number of images: the projector reckons with that.
-        sprite = Image.new("RGB", (across * side,) * 2, "white")
-        for some in columns.batches():
-            for i, data in enumerate(columns.thumbnails[some], some.start):
-                with Image.open(io.BytesIO(data)) as opened:
-                    shown = opened.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
-                sprite.paste(shown, (i % across * side, i // across * side))
-        sprite.save(place / "sprite.png", compress_level=3)
-        (place / "projector_config.pbtxt").write_text(
-            "embeddings {\n"
-            '  tensor_name: "embeddings"\n'
-            '  tensor_path: "embeddings.bytes"\n'
-            f"  tensor_shape: {count}\n"
-            f"  tensor_shape: {embeddings.shape[1]}\n"
-            '  metadata_path: "metadata.tsv"\n'
-            "  sprite {\n"
-            '    image_path: "sprite.png"\n'
-            f"    single_image_dim: {side}\n"
-            f"    single_image_dim: {side}\n"
-            "  }\n"
-            "}\n",
-            encoding="utf-8",
-        )
+        _sprite(columns, across, side).save(place / "sprite.png", compress_level=3)
+        config = _CONFIG.format(count=count, width=embeddings.shape[1], side=side)
+        (place / "projector_config.pbtxt").write_text(config, encoding="utf-8")
 
     return write_folder(folder, write)
 
 
-def _metadata(columns: Columns) -> Iterator[list[str]]:
-    """Rows of the projector's table, the names of its columns first.
+def _write_embeddings(path: Path, columns: Columns, embeddings: Array) -> None:
+    with path.open("wb") as file:
+        for rows in columns.batches():
+            block = np.ascontiguousarray(embeddings[rows], "<f4")
+            if not rows.start:
+                _not_as_text(block)
+            file.write(block.tobytes())
 
-    Always two columns at least, for a table of one has no names.
+
+def _not_as_text(block: Array) -> None:
+    """Make sure that a block is not valid UTF-8.
+
+    TensorBoard takes a file that is valid UTF-8 for text, and then fails. So the last eight bits of
+    the first number become ones, which changes it by a factor of 3e-5 at most.
+    """
+    block.reshape(-1)[:1].view("<u4")[:] |= 0xFF
+
+
+def _sprite(columns: Columns, across: int, side: int) -> Image.Image:
+    """All thumbnails on one picture, which the projector expects to be square."""
+    sprite = Image.new("RGB", (across * side,) * 2, "white")
+    for rows in columns.batches():
+        for i, data in enumerate(columns.thumbnails[rows], rows.start):
+            with Image.open(io.BytesIO(data)) as opened:
+                shown = opened.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+            sprite.paste(shown, (i % across * side, i // across * side))
+    return sprite
+
+
+def _metadata(columns: Columns) -> Iterator[list[str]]:
+    """The rows of the projector's table, with the names of the columns first.
+
+    There are always several columns, because the projector reads no names in a table of one.
     """
     yield ["path", "label", "prediction", "probability"]
-    for some in columns.batches():
-        for i in range(*some.indices(len(columns.paths))):
+    for rows in columns.batches():
+        for i in range(*rows.indices(len(columns.paths))):
             label = None if columns.labels is None else columns.labels[i]
-            says = None if columns.predictions is None else columns.predictions[i]
-            sure = columns.sure(i)
-            words = label or "", says or "", "" if sure is None else f"{sure:.4f}"
-            yield [_cell(columns.paths[i]), *map(_cell, words)]
+            prediction = None if columns.predictions is None else columns.predictions[i]
+            probability = columns.probability(i)
+            number = "" if probability is None else f"{probability:.4f}"
+            cells = columns.paths[i], label or "", prediction or "", number
+            yield [_cell(text) for text in cells]
 
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
-def _cell(words: str) -> str:
-    """Without tabs and ends of line, which no escape writes in the projector's tables."""
-    return _BREAKS.sub(" ", as_utf8(words))
+def _cell(text: str) -> str:
+    """The text without tabs and line breaks, which the projector's tables cannot hold."""
+    return _BREAKS.sub(" ", as_utf8(text))

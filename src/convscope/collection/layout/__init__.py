@@ -1,1 +1,1 @@
-"""Where images lie on a map of their embeddings."""
+"""Maps of embeddings: layouts of the images in the plane, and grids made from them."""

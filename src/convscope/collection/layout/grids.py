@@ -7,19 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convscope.collection.layout.methods import at_random
+from convscope.collection.layout.rows import at_random
 from convscope.errors import ConvscopeError
 from convscope.types import Array
 
-MOST = 2_500  # images that get a cell of their own
-
+LIMIT = 2_500  # images that get a cell of their own
 
 EMPTY = -1
 
 
 class Arrangement(NamedTuple):
-    """Tiles on a canvas of `width` by `height` tiles: which image each shows (K,) and where its
-    middle is (K, 2), from the left and from the top."""
+    """Tiles on a canvas of `width` by `height` tiles.
+
+    `rows` (K,) are the images that the tiles show, `places` (K, 2) the centers of the tiles, from
+    the left and from the top.
+    """
 
     rows: Array
     places: Array
@@ -28,40 +30,47 @@ class Arrangement(NamedTuple):
 
 
 def nearest_grid(places: Array, side: int) -> Array:
-    """Rows of `places` (N, 2) as (side, side): for each cell of a grid over the map the image that
-    is nearest to its middle, as in Karpathy's picture of CNN embeddings.
+    """A grid over the map with the image nearest to the center of each cell: rows (side, side).
 
-    The grid is as wide and as high as the map, whose second coordinate goes down. An image may be
-    in several cells, and some are in none. Of images at one place the first counts.
+    This is Karpathy's picture of CNN embeddings. The grid is as wide and as high as the map, whose
+    second coordinate goes down. An image may be in several cells, or in none. The first of several
+    images at one place counts.
+
+    Args:
+        places: (N, 2) coordinates on the map.
+        side: number of cells a side.
     """
     from scipy.spatial import cKDTree
 
     places = _scaled(places)
     if side < 1:
-        raise ConvscopeError(f"a grid has at least 1 cell a side, not {side}")
+        raise ConvscopeError(f"a grid needs at least 1 cell a side, not {side}")
     distinct, first = np.unique(places, axis=0, return_index=True)
-    found: Array = first[cKDTree(distinct).query(_middles(side, side))[1]]
+    found: Array = first[cKDTree(distinct).query(_centers(side, side))[1]]
     return found
 
 
 def unique_grid(places: Array, columns: int | None = None, *, seed: int = 0) -> Array:
-    """Rows of `places` (N, 2) in a grid where each image has a cell of its own, EMPTY (-1) where
-    there are more cells than images.
+    """A grid over the map in which each image has its own cell: rows, or EMPTY (-1).
 
-    The sum of squared distances between images and the middles of their cells is the least that
-    there is, on a grid as wide and as high as the map; it is nearly square unless `columns` is
-    given. Of more than 2,500 images that many at random are shown.
+    The sum of squared distances between images and the centers of their cells is minimal. The grid
+    is as wide and as high as the map. Of more than 2,500 images, 2,500 are drawn at random.
+
+    Args:
+        places: (N, 2) coordinates on the map.
+        columns: number of columns; by default the grid is nearly square.
+        seed: chooses the random numbers.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
     if columns is not None and columns < 1:
-        raise ConvscopeError(f"a grid has at least 1 column, not {columns}")
-    chosen = at_random(len(places), MOST, seed)
+        raise ConvscopeError(f"a grid needs at least 1 column, not {columns}")
+    chosen = at_random(len(places), LIMIT, seed)
     placed = _scaled(places[chosen])
     columns = columns or math.ceil(math.sqrt(len(placed)))
     rows = math.ceil(len(placed) / columns)
-    cells = _middles(rows, columns).reshape(-1, 2)
+    cells = _centers(rows, columns).reshape(-1, 2)
     image, cell = linear_sum_assignment(cdist(placed, cells, "sqeuclidean"))
     grid = np.full(rows * columns, EMPTY)
     grid[cell] = chosen[image]
@@ -69,18 +78,21 @@ def unique_grid(places: Array, columns: int | None = None, *, seed: int = 0) -> 
 
 
 def tiled(grid: Array) -> Arrangement:
-    """The tiles of a grid, row by row, without its empty cells."""
+    """The tiles of a grid, row by row, without the empty cells."""
     row, column = np.nonzero(grid != EMPTY)
-    middles = np.stack([column, row], axis=1) + 0.5
-    return Arrangement(grid[row, column], middles, grid.shape[1], grid.shape[0])
+    centers = np.stack([column, row], axis=1) + 0.5
+    return Arrangement(grid[row, column], centers, grid.shape[1], grid.shape[0])
 
 
 def scattered(places: Array, across: float | None = None) -> Arrangement:
-    """Every image at its place on the map (N, 2), whose proportions stay; half a tile is left
-    around.
+    """Each image at its place on the map, whose proportions stay, with a margin of half a tile.
 
-    The longer side of the canvas is `across` tiles, or as many as give most tiles room. The few
-    images that are far from all others are moved nearer, or all others would be small.
+    The few images that are far from all others are moved closer; otherwise all others would be
+    small.
+
+    Args:
+        places: (N, 2) coordinates on the map.
+        across: longer side of the canvas in tiles; by default most tiles have room.
     """
     _check(places)
     places = places.astype(np.float64)
@@ -98,18 +110,18 @@ def _check(places: Array) -> None:
     if places.ndim != 2 or places.shape[1] != 2 or not len(places):
         raise ConvscopeError(f"places must be (images, 2), not {tuple(places.shape)}")
     if not np.isfinite(places).all():
-        raise ConvscopeError("places must be finite; lay the embeddings out again")
+        raise ConvscopeError("places must be finite numbers")
 
 
 def _scaled(places: Array) -> Array:
-    """Both coordinates from 0 to 1; 0.5 where they are all the same."""
+    """Both coordinates from 0 to 1; 0.5 if they are all the same."""
     _check(places)
     places = places.astype(np.float64)
     extent = np.ptp(places, axis=0)
     return np.where(extent > 0, (places - places.min(0)) / np.where(extent > 0, extent, 1), 0.5)
 
 
-def _middles(rows: int, columns: int) -> Array:
-    """Of the cells of a grid over the unit square: (rows, columns, 2)."""
+def _centers(rows: int, columns: int) -> Array:
+    """The centers of the cells of a grid over the unit square: (rows, columns, 2)."""
     down, across = ((np.arange(count) + 0.5) / count for count in (rows, columns))
     return np.stack(np.meshgrid(across, down), axis=-1)

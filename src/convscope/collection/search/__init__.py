@@ -1,1 +1,1 @@
-"""The nearest embeddings: exact, by FAISS and by LanceDB."""
+"""The nearest embeddings: exactly, by FAISS and by LanceDB."""

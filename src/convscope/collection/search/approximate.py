@@ -1,8 +1,8 @@
-"""What approximate searches share: a folder that can always be built again, and a measured recall.
+"""What the approximate searches share: a folder that can be built again, and a measured recall.
 
-`Faiss` and `Lance` find candidates quickly; how far these are is then measured on the embeddings
-themselves, so that distances are as exact as those of `search.exact`, and only a neighbor may be
-missing. How hard they look is chosen when they are built: as little as finds enough.
+`Faiss` and `Lance` find candidates quickly. The distances of these are then measured on the
+embeddings themselves, so that they are as exact as those of `exact`, and only neighbors may be
+missing. Building chooses the least effort that finds enough neighbors.
 """
 
 from __future__ import annotations
@@ -19,64 +19,52 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from convscope.collection.search.exact import (
-    Metric,
-    Neighbors,
-    among,
-    check,
-    exact,
-)
+from convscope.collection.search.exact import among, exact
+from convscope.collection.search.neighbors import Metric, Neighbors, check
 from convscope.errors import ConvscopeError, reason
 from convscope.files import read_json, write_folder, write_json
 from convscope.types import Array
 
-# At least 0.95 is promised, and this is measured on a sample.
+# The recall to reach; a recall of 0.95 is promised, and this one is measured on a sample.
 AIM = 0.97
 
+NEIGHBORS = 10  # that the recall is measured with
 
-NEIGHBORS = 10
-
-
-SAMPLE = 200
-
+SAMPLE = 200  # queries that the recall is measured with
 
 CANDIDATES = (10, 50, 250)  # for every neighbor asked for
 
+GAIN = 0.002  # if twice the cells gain less recall than this, more candidates are tried
 
-GAIN = 0.002  # where twice the cells find no more than this, more candidates are tried
-
-
-# So few embeddings are looked through faster than an index of them.
+# Comparing all of so few embeddings is faster than an index.
 FEW = 10_000
 
-
 FORMAT = 1
-
 
 ABOUT = "about.json"
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to look: cells that are searched, and candidates for every neighbor asked for."""
+    """How much is searched: cells, and candidates for every neighbor asked for."""
 
     cells: int
     candidates: int
 
 
 class Approximate(ABC):
-    """An approximate search over embeddings, in a folder of its own.
+    """An approximate search over embeddings, in its own folder.
 
-    `recall` is the share of the true ten nearest that it finds, on average over a seeded sample of
-    the embeddings themselves, each as a query that is not its own neighbor. `seconds` is what building
-    it took.
+    `recall` is the mean fraction of the true ten nearest that it finds. It is measured on a random
+    sample of the embeddings, none of which is its own neighbor. `seconds` is the time that building
+    took.
     """
 
     name: ClassVar[str]
     package: ClassVar[str]
 
     def __init__(self, embeddings: Array, home: Path, about: Mapping[str, Any]) -> None:
-        """Opens what lies in `home`; any error means that it is damaged."""
+        """Open the index in `home`; any error means that it is damaged."""
         self.embeddings, self.home = embeddings, home
         self.metric: Metric = about["metric"]
         self.cells = int(about["cells"])
@@ -103,7 +91,7 @@ class Approximate(ABC):
             "metric": metric,
             "embeddings": [*embeddings.shape, embeddings.dtype.name],
         }
-        with suppress(Exception):  # as many as there are ways to damage a file
+        with suppress(Exception):  # damaged files fail in many ways
             about = _read_about(home)
             if all(about[part] == value for part, value in same.items()):
                 return cls(embeddings, home, about)
@@ -128,51 +116,50 @@ class Approximate(ABC):
     @classmethod
     @abstractmethod
     def _build(cls, embeddings: Array, home: Path, metric: Metric, **parts: Any) -> int:
-        """Write an index to `home`; into how many cells it divides the embeddings, 1 if not at all."""
+        """Write an index to `home`; the number of cells that it divides the embeddings into."""
 
     @abstractmethod
     def _candidates(
         self, queries: Array, count: int, cells: int, where: str | None
     ) -> Sequence[Array] | Array:
-        """About `count` rows for each query, from this many cells; -1 is none."""
+        """About `count` rows for each query, from the nearest `cells`; -1 is no row."""
 
     def search(self, queries: Array, count: int) -> Neighbors:
-        """The nearest embeddings of each query (Q, D), as `search.exact` has them, but for a few.
+        """The nearest embeddings of each query (Q, D), as `exact` gives them, but for a few.
 
         Raises:
-            ConvscopeError: shapes that do not fit.
+            ConvscopeError: the shapes do not fit.
         """
         queries = check(self.embeddings, queries, count, self.metric)
         return self._search(queries, min(count, len(self.embeddings)))
 
     def _search(
-        self, queries: Array, count: int, where: str | None = None, share: float = 1
+        self, queries: Array, count: int, where: str | None = None, fraction: float = 1
     ) -> Neighbors:
-        """`where` leaves this `share` of the embeddings, so that more cells are needed to find some."""
+        """Search more cells if only a `fraction` of the embeddings meets the condition `where`."""
         wanted = min(count * self.effort.candidates, len(self.embeddings))
-        cells = max(self.effort.cells, self._least(wanted)) / share
+        cells = max(self.effort.cells, self._least(wanted)) / fraction
         candidates = self._candidates(queries, wanted, min(self.cells, ceil(cells)), where)
         found = among(self.embeddings, queries, candidates, count, self.metric)
         again = found.rows[:, -1] < 0
         if self.metric == "cosine":
-            again |= ~queries.any(1)  # to zeros everything is as near, and no index knows that
+            again |= ~queries.any(1)  # all rows are equally near to zeros, which no index knows
         if again.any():
-            rest = exact(
-                self.embeddings, queries[again], count, self.metric, without=self._not(where)
-            )
+            without = self._excluded(where)
+            rest = exact(self.embeddings, queries[again], count, self.metric, without=without)
             found.rows[again], found.distances[again] = rest
         return found
 
     def _least(self, wanted: int) -> int:
-        """Cells that hold twice as many embeddings as are wanted."""
+        """The number of cells that hold twice as many embeddings as are wanted."""
         return min(self.cells, ceil(2 * wanted / len(self.embeddings) * self.cells))
 
-    def _not(self, where: str | None) -> Array | None:
+    def _excluded(self, where: str | None) -> Array | None:
         """The rows that do not meet the condition."""
         return None
 
     def _calibrate(self) -> None:
-        """Choose the least effort that finds enough; `recall` is what it finds."""
+        """Choose the least effort that reaches the recall to aim at, and set `recall`."""
         total = len(self.embeddings)
         chosen = np.random.default_rng(0).choice(total, min(SAMPLE, total), replace=False)
         chosen.sort()
@@ -203,7 +190,7 @@ def _doubling(cells: int, limit: int) -> Iterator[int]:
 
 
 def recall(found: Neighbors, truth: Neighbors) -> float:
-    """The share of the true neighbors that were found, where others as near are as good."""
+    """The fraction of the true neighbors that were found; others that are equally near count."""
     if not truth.rows.size:
         return 1.0
     near = found.distances <= truth.distances[:, -1:]
@@ -218,6 +205,6 @@ def _read_about(home: Path) -> dict[str, Any]:
 
 
 def _sizes(home: Path) -> dict[str, int]:
-    """Every file of an index and its size."""
+    """All files of an index and their sizes."""
     files = sorted(path for path in home.rglob("*") if path.is_file() and path.name != ABOUT)
     return {path.relative_to(home).as_posix(): path.stat().st_size for path in files}

@@ -10,27 +10,25 @@ import numpy as np
 import torch
 
 from convscope.collection.search.approximate import FEW, Approximate
-from convscope.collection.search.exact import BLOCK, Metric, release, scaled
+from convscope.collection.search.neighbors import Metric
+from convscope.collection.search.vectors import BLOCK, release, scaled
 from convscope.types import Array
 
 FILE = "index.faiss"
 
-
 DIMENSIONS = 256
 
+FOR_EACH_CELL = 64  # embeddings that a cell is learned from; FAISS asks for 39
 
-FOR_EACH_CELL = 64  # embeddings that a cell is learned from; FAISS wants 39
-
-
-LEARNED_FROM = 2**27  # numbers at most: half a gibibyte
+LEARNED_FROM = 2**27  # most numbers to learn from: half a gibibyte
 
 
 class Faiss(Approximate):
     """A FAISS index in FOLDER/faiss.
 
-    Up to 10,000 embeddings are kept as they are. More are turned onto their 256 principal axes, divided
-    into about as many cells as the square root of their number, and kept in 8 bits an axis: a
-    tenth of the embeddings' own size.
+    Up to 10,000 embeddings are stored unchanged. More embeddings are projected onto their 256
+    principal axes, divided into about as many cells as the square root of their number, and stored
+    in 8 bits per axis, which takes a tenth of their own size.
     """
 
     name: ClassVar[str] = "faiss"
@@ -42,18 +40,19 @@ class Faiss(Approximate):
         super().__init__(embeddings, home, about)
         self._index = faiss.read_index(str(home / FILE))
         if (self._index.ntotal, self._index.d) != embeddings.shape:
-            raise ValueError("of other embeddings")
+            raise ValueError("it is of other embeddings")
 
     @classmethod
     def open_or_build(
         cls, embeddings: Array, folder: Path, *, metric: Metric = "cosine", key: str
     ) -> Self:
-        """The index that lies in the folder, or a new one, if that is missing, damaged or old.
+        """Open the index in a folder, or build it if it is missing, damaged or of another key.
 
         Args:
-            embeddings: (N, D), as `search.exact` takes them.
-            folder: made if it does not exist.
-            key: a digest of the embeddings; an index that was built for another is built anew.
+            embeddings: (N, D), as `exact` takes them.
+            folder: where the index lies; created if it does not exist.
+            metric: "cosine" or "l2".
+            key: a digest of the embeddings.
 
         Raises:
             ConvscopeError: FAISS is not installed, or the folder cannot be written.
@@ -74,8 +73,8 @@ class Faiss(Approximate):
             kind = f"IVF{cells},SQ8"
             if min(dimensions, sample) > DIMENSIONS:
                 kind = f"PCA{DIMENSIONS},{kind}"
-        # Of vectors of length 1 the nearest have the greatest cosine. An inner product would not
-        # do: principal axes begin at the mean.
+        # The nearest vectors of length 1 have the largest cosine. An inner product would not give
+        # these, because principal axes start at the mean.
         index = faiss.index_factory(dimensions, kind, faiss.METRIC_L2)
         size = max(1, 2 * BLOCK // dimensions)
         if not index.is_trained:

@@ -1,4 +1,4 @@
-"""Approximate search with LanceDB, among rows that an SQL filter chooses."""
+"""Approximate search with LanceDB, among the rows that meet an SQL condition."""
 
 from __future__ import annotations
 
@@ -12,34 +12,26 @@ import numpy as np
 import pyarrow as pa
 
 from convscope.collection.search.approximate import FEW, Approximate
-from convscope.collection.search.exact import (
-    BLOCK,
-    Metric,
-    Neighbors,
-    among,
-    check,
-    release,
-    scaled,
-)
+from convscope.collection.search.exact import among
+from convscope.collection.search.neighbors import Metric, Neighbors, check
+from convscope.collection.search.vectors import release, rows_of_a_block, scaled
 from convscope.errors import ConvscopeError
 from convscope.types import Array
 
 TABLE = "embeddings"
 
-
 ROW, VECTOR = "row", "vector"
 
-
-# What the filter leaves is looked through where it is no more than this.
+# If no more rows than this meet a condition, all of them are compared.
 FILTERED = 5_000
 
 
 class Lance(Approximate):
-    """A LanceDB table in FOLDER/lance: `row`, the columns that came with the embeddings, and `vector`.
+    """A LanceDB table in FOLDER/lance with the columns `row`, `vector` and those that filters use.
 
-    Of more than 10,000 embeddings it has an index with RaBitQ, a bit a number, for its 8-bit product
-    quantizer is trained for many minutes at a million embeddings. Vectors are float32, for of float16
-    it builds the index six times as slowly.
+    With more than 10,000 embeddings it has an index by RaBitQ, one bit per number, because training
+    its 8-bit product quantizer takes many minutes for a million embeddings. The vectors are
+    float32, because building the index from float16 takes six times as long.
     """
 
     name: ClassVar[str] = "lance"
@@ -49,8 +41,10 @@ class Lance(Approximate):
         super().__init__(embeddings, home, about)
         self._table = _open(home).open_table(TABLE)
         if self._table.count_rows() != len(embeddings):
-            raise ValueError("of other embeddings")
-        self._find(np.ones(embeddings.shape[1], np.float32), 1, 1, None)  # damage shows only now
+            raise ValueError("it is of other embeddings")
+        self._find(
+            np.ones(embeddings.shape[1], np.float32), 1, 1, None
+        )  # damage shows only in a search
 
     @classmethod
     def open_or_build(
@@ -62,19 +56,21 @@ class Lance(Approximate):
         metric: Metric = "cosine",
         key: str,
     ) -> Self:
-        """The table that lies in the folder, or a new one, if that is missing, damaged or old.
+        """Open the table in a folder, or build it if it is missing, damaged or of another key.
 
         Args:
-            embeddings: (N, D), as `search.exact` takes them.
-            folder: made if it does not exist.
-            columns: what filters may speak of, in the order of the embeddings; read only if needed.
-            key: a digest of embeddings and columns; a table that was built for another is built anew.
+            embeddings: (N, D), as `exact` takes them.
+            folder: where the table lies; created if it does not exist.
+            columns: columns that conditions can use, with a row for each embedding; read only to
+                build the table.
+            metric: "cosine" or "l2".
+            key: a digest of embeddings and columns.
 
         Raises:
             ConvscopeError: LanceDB is not installed, the folder cannot be written, or the columns
-                do not have a row for every embedding.
+                do not have a row for each embedding.
         """
-        os.environ.setdefault("LANCEDB_LOG", "error")  # or it warns of its own ways
+        os.environ.setdefault("LANCEDB_LOG", "error")  # it warns about its own design
         return cls._open_or_build(embeddings, folder, metric, key, columns=columns)
 
     @classmethod
@@ -88,30 +84,32 @@ class Lance(Approximate):
             table = _open(home).create_table(TABLE, data=batches.reader())
             if cells > 1:
                 kind = IvfRq if dimensions % 8 == 0 and dimensions >= 64 else IvfFlat
-                # By default the cells alone would take several minutes more, and find no more.
+                # The defaults take several minutes longer and find no more.
                 config = kind(
                     distance_type=metric, num_partitions=cells, sample_rate=40, max_iterations=10
                 )
                 table.create_index(VECTOR, config=config)
         except Exception as error:
-            # What the columns raise comes out of LanceDB as something else.
+            # LanceDB turns errors of the columns into other errors.
             raise batches.error or OSError(_line(error)) from error
         return cells
 
     def search(self, queries: Array, count: int, where: str | None = None) -> Neighbors:
-        """The nearest embeddings of each query (Q, D), as `search.exact` has them, but for a few.
+        """The nearest embeddings of each query (Q, D), as `exact` gives them, but for a few.
 
         Args:
-            where: an SQL condition on the table's columns: "label = 'tabby' AND width > 500". If
-                fewer than `count` rows meet it, these are the neighbors.
+            queries: (Q, D) of floating-point numbers.
+            count: number of neighbors of each query.
+            where: SQL condition on the table's columns, such as "label = 'tabby' AND width > 500".
+                If fewer than `count` rows meet it, these are the neighbors.
 
         Raises:
-            ConvscopeError: shapes that do not fit, a condition that cannot be understood.
+            ConvscopeError: the shapes do not fit, or the condition is wrong.
         """
         queries = check(self.embeddings, queries, count, self.metric)
         if where is None:
             return self._search(queries, min(count, len(self.embeddings)))
-        condition = f"({where}\n)"  # or LanceDB would pass over "; DROP ..." and "LIMIT 3"
+        condition = f"({where}\n)"  # without these, LanceDB ignores "; DROP ..." and "LIMIT 3"
         try:
             left = self._table.count_rows(condition)
         except Exception as error:
@@ -127,7 +125,7 @@ class Lance(Approximate):
             return [self._find(query, count, cells, where) for query in queries]
         except Exception as error:
             raise ConvscopeError(
-                f"{self.home} is damaged: delete it, and it is built again ({_line(error)})"
+                f"{self.home} is damaged; delete it, so that it is built again ({_line(error)})"
             ) from error
 
     def _find(self, query: Array, count: int, cells: int, where: str | None) -> Array:
@@ -135,7 +133,7 @@ class Lance(Approximate):
         search = search.distance_type(self.metric).minimum_nprobes(cells).maximum_nprobes(cells)
         if where is not None:
             search = search.where(where)
-        # LanceDB could compare the candidates themselves, but not so exactly.
+        # LanceDB could compare the candidates itself, but less exactly.
         return _column(search.select([ROW, "_distance"]).limit(count).to_arrow())
 
     def _rows(self, where: str) -> Array:
@@ -143,10 +141,10 @@ class Lance(Approximate):
             self._table.search().where(where).select([ROW]).limit(len(self.embeddings)).to_arrow()
         )
 
-    def _not(self, where: str | None) -> Array | None:
-        return (
-            None if where is None else np.delete(np.arange(len(self.embeddings)), self._rows(where))
-        )
+    def _excluded(self, where: str | None) -> Array | None:
+        if where is None:
+            return None
+        return np.delete(np.arange(len(self.embeddings)), self._rows(where))
 
 
 class _Batches:
@@ -169,12 +167,12 @@ class _Batches:
             raise
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        total, size = len(self.embeddings), max(1, BLOCK // self.embeddings.shape[1])
+        total, size = len(self.embeddings), rows_of_a_block(self.embeddings)
         at, none = 0, True
         for batch in self.columns:
             none = False
             if taken := {ROW, VECTOR} & set(batch.schema.names):
-                raise ConvscopeError(f"the table has {taken.pop()!r} already: rename that column")
+                raise ConvscopeError(f"the table has its own column {taken.pop()!r}; rename yours")
             for begin in range(0, batch.num_rows, size):
                 part = batch.slice(begin, size)
                 if at + part.num_rows > total:
@@ -191,7 +189,7 @@ class _Batches:
         self, at: int, count: int, columns: pa.RecordBatch | None
     ) -> pa.RecordBatch:
         block = self.embeddings[at : at + count]
-        # In cosine LanceDB scales them itself, and what others read here is to be the embeddings.
+        # LanceDB itself scales them for cosine; other programs can read the embeddings here.
         vectors = scaled(block, "l2")
         parts: dict[str, Any] = {ROW: pa.array(np.arange(at, at + count))}
         if columns is not None:
@@ -215,6 +213,6 @@ def _column(table: pa.Table) -> Array:
 
 
 def _line(error: Exception) -> str:
-    """What LanceDB says, without where in its own source."""
-    words = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return words.removeprefix("Invalid input, ").split(", /")[0][:200]
+    """The first line of LanceDB's message, without the place in its source."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text.removeprefix("Invalid input, ").split(", /")[0][:200]

@@ -1,4 +1,4 @@
-"""Maps of a collection, kept in its index."""
+"""Layouts of a collection, computed once and cached in its index."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from convscope.collection.layout.methods import Layout, layout
+from convscope.collection.layout.layouts import Layout, layout
 from convscope.collection.reading import Index
 from convscope.errors import ConvscopeError
 from convscope.files import write_file
 
 
-def laid_out(
-    found: Index,
+def cached_layout(
+    index: Index,
     method: str = "tsne",
     *,
     perplexity: float = 30,
     sample: int | None = None,
     seed: int = 0,
 ) -> Layout:
-    """`layout` of an index's embeddings, worked out once for each choice of options."""
+    """`layout` of an index's embeddings, computed once for each choice of options."""
     options = {"method": method, "perplexity": perplexity, "sample": sample, "seed": seed}
-    key = json.dumps([found.digest, options], sort_keys=True)
+    key = json.dumps([index.digest, options], sort_keys=True)
     name = f"{method}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    file = found.path / "maps" / name
-    with suppress(Exception):  # as many as there are ways to damage a file
+    file = index.path / "layouts" / name
+    with suppress(Exception):  # damaged files fail in many ways
         return _read(file)
-    made = layout(found.embeddings, method, perplexity=perplexity, sample=sample, seed=seed)
-    # Where an index can only be read, its maps are made anew each time.
+    made = layout(index.embeddings, method, perplexity=perplexity, sample=sample, seed=seed)
+    # If the index can only be read, its layouts are computed each time.
     with suppress(OSError, ConvscopeError):
         file.parent.mkdir(exist_ok=True)
         write_file(file, partial(_write, made))
@@ -42,11 +42,11 @@ def laid_out(
 
 def _read(file: Path) -> Layout:
     with np.load(file, allow_pickle=False) as arrays:
-        words: dict[str, Any] = json.loads(str(arrays["words"]))
-        return Layout(arrays["places"], **{**words, "notes": tuple(words["notes"])})
+        values: dict[str, Any] = json.loads(str(arrays["values"]))
+        return Layout(arrays["places"], **{**values, "notes": tuple(values["notes"])})
 
 
 def _write(made: Layout, file: Path) -> None:
-    words = {name: value for name, value in vars(made).items() if name != "places"}
+    values = {name: value for name, value in vars(made).items() if name != "places"}
     with file.open("wb") as opened:
-        np.savez(opened, places=made.places, words=json.dumps(words))
+        np.savez(opened, places=made.places, values=json.dumps(values))

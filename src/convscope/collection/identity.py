@@ -1,0 +1,63 @@
+"""What an index is of: a folder, a network and settings, which stay the same for good."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convscope.collection.settings import Settings
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+
+
+def identity(net: Network, folder: Path, settings: Settings, follow_links: bool) -> dict[str, Any]:
+    """What an index is of, as JSON can hold it."""
+    return {
+        "folder": os.fspath(folder),
+        "follow_links": follow_links,
+        "preprocessing": {
+            "mean": list(net.mean),
+            "std": list(net.std),
+            "input_size": list(net.input_size),
+            "crop": net.crop,
+            "interpolation": net.interpolation,
+        },
+        "network": {"name": net.name, "digest": net.digest},
+        "settings": settings.to_json(),
+    }
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """The SHA-256 of an identity."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Fail if the index at `path` is of something else than what is asked for now.
+
+    Raises:
+        ConvscopeError: it is, and in what they differ.
+    """
+    for part, value in now.items():
+        if before.get(part) != value:
+            difference = _difference(part, before.get(part), value)
+            raise ConvscopeError(f"{path} was made {difference}; use the same, or another output")
+
+
+def _difference(part: str, before: Any, now: Any) -> str:
+    if part == "network" and before["name"] == now["name"]:
+        return f"by {now['name']} with other weights"
+    if part == "network":
+        return f"by {before['name']}, not {now['name']}"
+    if isinstance(now, dict):
+        part = next(name for name in now if before.get(name) != now[name])
+        before, now = before.get(part), now[part]
+    return f"with {part} {_text(before)}, not {_text(now)}"
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
