@@ -1,8 +1,8 @@
 """Nearest embeddings among a million: `python -m benchmarks.search [--count N] [--dimensions D]`.
 
 The embeddings resemble those of a network: rectified mixtures of few latent numbers, in thousands
-of clusters, with noise. Queries are embeddings with more noise, other than those that the indexes were
-adjusted to. Each search has its own process, so that its peak memory can be measured.
+of clusters, with noise. Queries are embeddings with more noise, other than those that the indexes
+were adjusted to. Each search has its own process, so that its peak memory can be measured.
 """
 
 from __future__ import annotations
