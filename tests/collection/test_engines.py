@@ -68,8 +68,9 @@ def test_an_actor_that_is_killed_loses_nothing(
     )
     for progress in indexing:
         if progress.done >= 2 and len(killed) < 2:
-            killed += [pid for pid in actors() if pid not in killed][:1]
-            os.kill(killed[-1], signal.SIGKILL)
+            for pid in [pid for pid in actors() if pid not in killed][:1]:
+                killed.append(pid)
+                os.kill(pid, signal.SIGKILL)
     assert killed
     assert same(tmp_path / "plain", tmp_path / "hurt")
 

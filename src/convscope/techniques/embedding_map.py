@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 
 from convscope.collection import (
     at_random,
-    index_of,
     cached_layout,
+    index_of,
     nearest_grid,
     scattered,
     tiled,
