@@ -143,7 +143,7 @@ def test_projector_by_its_rules(tmp_path: Path, count: int) -> None:
         assert sprite.getpixel(at) == color_of(i)
 
 
-def test_codes_that_are_all_zero_are_no_text_either(tmp_path: Path) -> None:
+def test_embeddings_that_are_all_zero_are_no_text_either(tmp_path: Path) -> None:
     given = replace(columns(3), embeddings=np.zeros((3, 4), np.float16))
     data = (write_projector(tmp_path / "logs", given) / "embeddings.bytes").read_bytes()
     with pytest.raises(UnicodeDecodeError):

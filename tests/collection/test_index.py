@@ -120,7 +120,7 @@ def test_thumbnails_and_pixels_show_what_the_network_sees(own: cs.Network, make:
         torch.testing.assert_close(pixels / 255, seen[0], atol=0.5 / 255 + 1e-5, rtol=0)
 
 
-def test_codes_of_every_kind_of_network() -> None:
+def test_embeddings_of_every_kind_of_network() -> None:
     class Head(nn.Module):
         def __init__(self, *layers: nn.Module) -> None:
             super().__init__()

@@ -73,7 +73,7 @@ def test_pca_in_blocks_is_pca_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(layout(embeddings, "pca").places, whole, rtol=1e-4, atol=1e-4)
 
 
-def test_wide_codes_get_axes_from_some_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wide_embeddings_get_axes_from_some_images(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings, kind = clusters(200, width=60)
     monkeypatch.setattr(axes, "LARGEST", 50)
     found = layout(embeddings, "pca").places
@@ -206,12 +206,12 @@ def test_many_threads_on_the_grid_of_large_maps() -> None:
 
 
 @pytest.mark.parametrize("method", layouts.NAMES)
-def test_the_world_and_the_codes_are_left_alone(method: str) -> None:
+def test_the_world_and_the_embeddings_are_left_alone(method: str) -> None:
     embeddings, _ = clusters(60)
     if method == "umap":
         pytest.importorskip("umap")
     kept = embeddings.copy()
-    embeddings.flags.writeable = False
+    embeddings.setflags(write=False)
     threads = torch.get_num_threads()
     before = random.getstate(), repr(np.random.get_state()), torch.get_rng_state().tolist()
     first, again = layout(embeddings, method, sample=40), layout(embeddings, method, sample=40)
@@ -222,7 +222,7 @@ def test_the_world_and_the_codes_are_left_alone(method: str) -> None:
     np.testing.assert_array_equal(first.places, again.places)
 
 
-def test_codes_on_disk(tmp_path: Path) -> None:
+def test_embeddings_on_disk(tmp_path: Path) -> None:
     embeddings, _ = clusters(100)
     np.save(tmp_path / "embeddings.npy", embeddings)
     mapped = np.load(tmp_path / "embeddings.npy", mmap_mode="r")

@@ -491,7 +491,7 @@ def test_nothing_to_search(kind: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("total", [60, 1500])
 @pytest.mark.usefixtures("few")
-def test_codes_that_are_not_finite(kind: Any, total: int, tmp_path: Path) -> None:
+def test_embeddings_that_are_not_finite(kind: Any, total: int, tmp_path: Path) -> None:
     embeddings = random(total, 64)
     embeddings[31, 2] = np.nan
     with pytest.raises(cs.ConvscopeError, match="not finite"):

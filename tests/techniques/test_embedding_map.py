@@ -1,4 +1,4 @@
-"""Maps: the places of a layout, as tiles; kept in the index. (Layouts: tests/dataset.)"""
+"""Maps: the places of a layout, as tiles; kept in the index. (Layouts: tests/collection.)"""
 
 from __future__ import annotations
 

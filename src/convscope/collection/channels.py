@@ -32,8 +32,8 @@ class Top:
 
     Only the strongest position of an image counts; `positions` is row * width + column in the map.
     Images are ordered by (-value, row, position). Only the first of images with the same content
-    counts (the same first 64 bits of their SHA-256). So `best` is associative, commutative and
-    idempotent.
+    counts (the same first 64 bits of their SHA-256). So joining, and then taking the best, is
+    associative, commutative and idempotent.
     """
 
     values: Array
@@ -80,6 +80,7 @@ class Top:
         return top._taken(first[:, : min(count, distinct)])
 
     def joined(self, other: Top) -> Top:
+        """The images of both, not in order."""
         return Top(
             *(
                 np.concatenate([getattr(self, f.name), getattr(other, f.name)], 1)

@@ -62,6 +62,7 @@ def tsne(known: Array, perplexity: float, seed: int, steps: tuple[int, int] = (2
 
 
 def isomap(known: Array, _: float, seed: int) -> Placed:
+    """Isomap of ten neighbors; it takes neither a perplexity nor a seed."""
     from sklearn.manifold import Isomap
 
     # The default solver starts from NumPy's global random numbers.
@@ -70,6 +71,7 @@ def isomap(known: Array, _: float, seed: int) -> Placed:
 
 
 def umap(known: Array, _: float, seed: int) -> Placed:
+    """UMAP of fifteen neighbors, in one thread; it takes no perplexity."""
     found = umap_package().UMAP(
         n_neighbors=min(15, len(known) - 1), init=_start(known, seed), random_state=seed, n_jobs=1
     )
