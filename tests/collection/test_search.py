@@ -135,7 +135,7 @@ def test_near_duplicates_come_in_the_right_order() -> None:
     np.testing.assert_allclose(found.distances[0], np.arange(50) / 1024, rtol=1e-6)
 
 
-def test_a_code_and_twice_that_code_are_as_near() -> None:
+def test_an_embedding_and_its_double_are_equally_near() -> None:
     embedding = np.random.default_rng(0).random(100, np.float32)
     embeddings = np.stack([embedding * factor for factor in (4, 1, 2, 8)] + [embedding + 1])
     found = exact(embeddings, embedding[None], 4, "cosine")
@@ -330,7 +330,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "uint8"])
-def test_few_codes_are_searched_exactly(
+def test_few_embeddings_are_searched_exactly(
     kind: Any, metric: Metric, dtype: str, tmp_path: Path
 ) -> None:
     embeddings = (random(300, 9).astype(np.float32) * 40 + 100).clip(0, 255).astype(dtype)
@@ -348,7 +348,7 @@ def test_few_codes_are_searched_exactly(
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dimensions", [20, 64])
-def test_many_codes_are_found_as_often_as_said(
+def test_many_embeddings_are_found_as_often_as_promised(
     kind: Any, metric: Metric, dimensions: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     embeddings = clustered(6000, dimensions)
@@ -412,7 +412,7 @@ def test_an_index_is_built_once(kind: Any, tmp_path: Path, built: list[Path]) ->
 @pytest.mark.parametrize(
     ("what", "value"), [("key", "other"), ("metric", "l2"), ("format", -1), ("embeddings", [1])]
 )
-def test_an_index_of_other_codes_is_built_anew(
+def test_an_index_of_other_embeddings_is_built_anew(
     kind: Any, what: str, value: object, tmp_path: Path, built: list[Path]
 ) -> None:
     embeddings = random(60, 8)
