@@ -169,7 +169,7 @@ def test_export(shell: Shell) -> None:
 def test_an_ending_that_says_nothing(shell: Shell) -> None:
     index(shell)
     told = shell.fails("export", "photos-index", "-o", "map.xyz")
-    assert told.startswith("map.xyz: end it in .html (a page)")
+    assert told.startswith("map.xyz: end it in .html for a page")
     assert "no index at photos" in shell.fails("export", "photos", "-o", "map.html")
 
 
