@@ -68,7 +68,7 @@ def test_a_map_is_worked_out_once(
     with pytest.raises(TypeError):
         cached.cached_layout(index, "pca", seed=1)
     monkeypatch.undo()
-    (file,) = index.path.glob("maps/*.npz")
+    (file,) = index.path.glob("layouts/*.npz")
     file.write_bytes(b"damaged")
     np.testing.assert_array_equal(cached.cached_layout(index, "pca").places, first.places)
 
@@ -82,4 +82,4 @@ def test_where_the_index_cannot_be_written(
     monkeypatch.setattr(cached, "write_file", refuse)
     index = make()
     assert cached.cached_layout(index, "pca").places.shape == (23, 2)
-    assert not list(index.path.glob("maps/*"))
+    assert not list(index.path.glob("layouts/*"))
