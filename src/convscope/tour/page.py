@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from convscope.files import write_file
+from convscope.files import write_text
 from convscope.render import draw, fill_template
 from convscope.runs import Result
 from convscope.tensors import resize
@@ -54,8 +54,4 @@ def webp(picture: Image.Image) -> str:
 def write_page(path: str | os.PathLike[str], **values: object) -> Path:
     """Write `tour.html`, filled with values: one file that needs nothing else."""
     page = fill_template("convscope.tour", "tour.html", **values)
-
-    def write(file: Path) -> None:
-        file.write_text(page, encoding="utf-8")
-
-    return write_file(path, write)
+    return write_text(path, page)
