@@ -37,11 +37,11 @@ def _ladder(name: str, full: bool, seed: int) -> Chapter:
     return chapter(
         "Why not simply maximize the score?",
         "ladder",
-        "Images of the same class made in five ways, from 2014 to 2023. On the left nothing limits"
-        " the pixels: the score is highest and there is nothing to see, because a network can be"
-        " as sure of noise as of a photograph. Each way to the right demands more of the image,"
-        " such as a high score after jitter, blur or rotation, or the frequencies of natural"
-        " images. The more is demanded, the more there is to see.",
+        "These images of one class were made in five ways, published from 2014 to 2023. On the"
+        " left nothing limits the pixels: the score is highest and there is nothing to see,"
+        " because a network can be as sure of noise as of a photograph. Each way to the right"
+        " demands more of the image, such as a high score after jitter, blur or rotation, or the"
+        " frequencies of natural images. The more is demanded, the more there is to see.",
         {"target": name, "seed": seed} | ({} if full else {"steps": 64}),
         lambda f: {preset: f"{score:.1f}" for preset, score in f["score"].items()},
     )
@@ -51,9 +51,9 @@ def _neuron_image(layer: str, full: bool, seed: int) -> Chapter:
     return chapter(
         "What would a channel most like to see?",
         "neuron_image",
-        f"Images that single channels of {layer} respond to most. Some channels prefer a texture,"
-        " some a shape, some a color beside another. Most have no name. The network recognizes"
-        " classes by combining such channels.",
+        f"Each image is made so that one channel of {layer} responds to it as strongly as"
+        " possible. Some channels prefer a texture, some a shape, some a color beside another."
+        " Most have no name. The network recognizes classes by combining such channels.",
         {"target": layer, "limit": 24 if full else 8, "seed": seed}
         | ({} if full else {"steps": 64}),
         lambda f: {"channels": len(f["target"])},
@@ -80,7 +80,7 @@ def _deepdream(full: bool, seed: int) -> Chapter:
     return chapter(
         "What does the network dream of?",
         "deepdream",
-        "The photograph, changed step by step so that a deep layer responds more strongly to"
+        "The photograph is changed step by step so that a deep layer responds more strongly to"
         " whatever it already finds there. What grows is what the network knows best: animals, if"
         " it was trained on ImageNet.",
         {"steps": 30 if full else 15, "seed": seed},

@@ -10,6 +10,7 @@ from convscope.tour.chapter import Chapter, chapter, layer_name, percent
 
 
 def chapters(net: Network) -> Iterator[Chapter]:
+    """Chapters about the prediction, the filters, and an early and a deep layer."""
     yield _predictions()
     yield _filters()
     yield _effective_filters()
@@ -61,10 +62,10 @@ def _early_maps(layer: str) -> Chapter:
     return chapter(
         "What does each channel respond to?",
         "activations",
-        f"The feature maps of {layer}, the first activation, with the strongest channel first. A"
-        " bright place is a strong response. The maps still look like the photograph: some"
-        " channels keep edges, some colors, some light or dark areas. A cross marks a channel that"
-        " has the same value everywhere.",
+        f"These are the feature maps of {layer}, the first activation, with the strongest channel"
+        " first. A bright place is a strong response. The maps still look like the photograph:"
+        " some channels keep edges, some colors, some light or dark areas. A cross marks a channel"
+        " that has the same value everywhere.",
         {"layer": layer},
         _quote_maps,
     )
@@ -74,9 +75,9 @@ def _deep_maps(layer: str) -> Chapter:
     return chapter(
         "What is left in a deep layer?",
         "activations",
-        f"The feature maps of {layer}, much deeper in the network. Few channels respond, each in a"
-        " few places. A bright spot means that a channel found its feature there, perhaps an eye"
-        " or a texture. It no longer shows what the photograph looks like.",
+        f"These are the feature maps of {layer}, a much deeper layer. Few channels respond, each"
+        " in a few places. A bright spot means that a channel found its feature there, perhaps an"
+        " eye or a texture. The maps no longer show what the photograph looks like.",
         {"layer": layer},
         _quote_maps,
     )

@@ -63,10 +63,10 @@ def _guided_backprop(name: str, samples: Mapping[str, Any]) -> Chapter:
     return chapter(
         "Which details excite the network?",
         "guided_backprop",
-        f"The gradient of {name}, except that on the way back only positive influences are kept."
-        " Gray means no influence. The picture shows, in fine detail, what the network found. But"
-        " it looks almost the same for other classes: it shows what the network saw rather than"
-        " what decided.",
+        f"This is the gradient of the score of {name}, except that only positive influences are"
+        " kept on the way back. Gray means no influence. The picture shows, in fine detail, what"
+        " the network found. It looks almost the same for other classes, however, so it shows what"
+        " the network saw rather than what decided.",
         {"target": name, **samples},
         _quote_target,
     )
@@ -76,9 +76,9 @@ def _gradcam(name: str) -> Chapter:
     return chapter(
         "Where is the evidence?",
         "gradcam",
-        f"Where the last feature maps of the network speak for {name}. The map is coarse, because"
-        " these feature maps have few positions. Check whether the evidence is on the object"
-        " itself or on something that usually appears with it.",
+        f"The map shows where the last feature maps of the network speak for {name}. It is coarse,"
+        " because these feature maps have few positions. Check whether the evidence is on the"
+        " object itself or on something that usually appears with it.",
         {"target": name},
         lambda f: {f"score of {f['target']}": f"{f['score']:.2f}", "layer": f["layer"]},
     )
@@ -88,7 +88,8 @@ def _guided_gradcam(name: str, samples: Mapping[str, Any]) -> Chapter:
     return chapter(
         "Which details are evidence?",
         "guided_gradcam",
-        "The last two pictures multiplied: the fine details, kept only where the evidence is.",
+        "The pictures of guided backpropagation and Grad-CAM are multiplied here. Fine details"
+        " remain only where the evidence is.",
         {"target": name, **samples},
         _quote_target,
     )
@@ -114,9 +115,10 @@ def _compare(name: str, other: str, full: bool) -> Chapter:
     return chapter(
         "What do other methods show?",
         "compare",
-        f"More methods for the same question, above for {name} and below for the runner-up,"
-        f" {other}. Within a column, equal colors are equal values. Where both rows look alike,"
-        " the method shows what the network saw rather than what decides between the two classes.",
+        f"These methods answer the same question, in the upper row for {name} and in the lower row"
+        f" for the runner-up, {other}. Within a column, equal colors are equal values. Where both"
+        " rows look alike, the method shows what the network saw rather than what decides between"
+        " the two classes.",
         {"methods": methods, "targets": (name, other)},
     )
 

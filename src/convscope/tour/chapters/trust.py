@@ -13,7 +13,7 @@ def chapters(name: str, *, full: bool) -> Iterator[Chapter]:
     yield chapter(
         "Can the heatmap be trusted?",
         "gradcam",
-        "Four tests of the Grad-CAM map above. Insertion and deletion: the score should rise"
+        "The Grad-CAM map is put to four tests. Insertion and deletion: the score should rise"
         " sooner when the highest pixels of the map are shown first, and fall sooner when they are"
         " hidden first, than it does for the same map moved elsewhere (dashed). Agreement: do"
         " other methods give a similar map? Target: does the map change with the class?"
@@ -27,10 +27,10 @@ def chapters(name: str, *, full: bool) -> Iterator[Chapter]:
     yield chapter(
         "Can guided backpropagation be trusted?",
         "guided_backprop",
-        "The same tests for guided backpropagation. It is known to fail the last one: it hardly"
-        " changes when the last layers are made random, and it is the same for another class. It"
-        " shows what the first layers pick out of the photograph, and not why the network predicts"
-        f" {name}.",
+        "Guided backpropagation is put to the same tests. It is known to fail the last one: it"
+        " hardly changes when the last layers are made random, and it is the same for another"
+        " class. It shows what the first layers pick out of the photograph, and not why the"
+        f" network predicts {name}.",
         {"target": name, "samples": 16 if full else 4},
         _quote_check,
         check=True,

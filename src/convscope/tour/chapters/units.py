@@ -10,6 +10,8 @@ from convscope.tour.chapter import Chapter, chapter, layer_name
 
 
 def chapters(net: Network, *, full: bool, seed: int) -> Iterator[Chapter]:
+    """Chapters about layers whose units see much, less and little of the photograph."""
+
     def seeing(fraction: float) -> str:
         return layer_name(default_layers.receptive_field_within, net, fraction)
 
@@ -25,7 +27,7 @@ def _guided_backprop(layer: str) -> Chapter:
     return chapter(
         "What do units in the middle see?",
         "guided_backprop",
-        f"Nine channels of {layer}, the ones that stand out most on this photograph. The left"
+        f"These are the nine channels of {layer} that stand out most on this photograph. The left"
         " image of each pair is the patch that the channel's strongest unit sees. The right image"
         " shows what in this patch excites the unit.",
         {"target": layer + PRE},
@@ -37,8 +39,8 @@ def _intermediate(layer: str, full: bool, seed: int) -> Chapter:
     return chapter(
         "Which pixels drive such a unit?",
         "intermediate",
-        f"Units of {layer}, each with the patch that it sees and three kinds of gradient. The"
-        " plain gradient is correct but hard to read. Guided backpropagation keeps only what"
+        f"Each unit of {layer} is shown with the patch that it sees and three kinds of gradient."
+        " The plain gradient is correct but hard to read. Guided backpropagation keeps only what"
         " speaks for the unit, and so shows the details that the unit responds to. The deconvnet"
         " keeps all that is positive on the way back, whether the network saw it or not; without"
         " max pooling, this gives mostly squares.",
@@ -51,11 +53,10 @@ def _deconvnet(layer: str) -> Chapter:
     return chapter(
         "What does a unit look for?",
         "deconvnet",
-        f"Units of {layer}, a layer before that. The deconvnet sends the response of a unit back"
-        " to the pixels, through the same weights. A network with max pooling remembers where the"
-        " maxima were, and its picture shows what is in this patch. Without max pooling, the"
-        " picture shows what the unit looks for in any patch. Compare it with the patch on its"
-        " left.",
+        f"The deconvnet sends the response of a unit of {layer}, an earlier layer, back to the"
+        " pixels, through the same weights. A network with max pooling remembers where the maxima"
+        " were, and its picture shows what is in this patch. Without max pooling, the picture"
+        " shows what the unit looks for in any patch. Compare it with the patch on its left.",
         {"target": layer + PRE},
         _quote_channels,
     )
