@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from pydantic import AfterValidator, Field
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from convscope import tensors
 from convscope.errors import ConvscopeError
+from convscope.vocabulary.norms import NORMS, NormName
 from convscope.vocabulary.word import Word
 
 
@@ -265,15 +266,12 @@ class project_to_ball(Prior):
 
     center: Annotated[Tensor, Field(description="the central image, (N, C, H, W) in [0, 1]")]
     radius: Annotated[float, Field(gt=0, description="largest distance from the center")]
-    norm: Annotated[Literal["l2", "inf"], Field(description="how the distance is measured")] = "l2"
+    norm: Annotated[NormName, Field(description="how the distance is measured")] = "l2"
     needs_pixels = True
 
     def pixels(self, image: Tensor, step: int) -> Tensor:
         change = image - self.center.to(image)
-        if self.norm == "inf":
-            return image - change + change.clamp(-self.radius, self.radius)
-        size = change.square().sum((1, 2, 3), keepdim=True).sqrt()
-        return image - change + change * (self.radius / size.clamp_min(self.radius))
+        return image - change + NORMS[self.norm].project(change, self.radius)
 
 
 @dataclass(frozen=True)
