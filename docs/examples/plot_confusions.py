@@ -1,6 +1,6 @@
 """
-Classes
-=======
+Confusions
+==========
 
 Which classes of a labeled collection are taken for which others, with the photographs.
 
@@ -46,7 +46,7 @@ print(summary["precision_at_5"])
 # The mean embeddings are among the arrays: how like two classes are to the network.
 
 means = found.result().arrays["means"]
-labels = sorted(summary["right"])
+labels = sorted(summary["class_accuracy"])
 grass, gravel, cat = (means[labels.index(name)] for name in ("grass", "gravel", "chelsea"))
 print("grass and gravel", grass @ gravel / (grass @ grass * (gravel @ gravel)) ** 0.5)
 print("grass and a cat", grass @ cat / (grass @ grass * (cat @ cat)) ** 0.5)

@@ -1,6 +1,6 @@
 """
-Map
-===
+Embedding map
+=============
 
 A whole collection at a glance: photographs that are alike to the network lie beside each other.
 

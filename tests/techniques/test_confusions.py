@@ -1,4 +1,4 @@
-"""Confusions of a labeled collection, against counts by hand."""
+"""Confusions on a labeled collection, against counts by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS = ["red", "green", "blue"]
 
 
 def told(result: cs.Result) -> Any:
-    """The figures, of whatever types they are."""
+    """The summary, of whatever types they are."""
     return result.summary
 
 
@@ -74,10 +74,10 @@ def test_by_the_networks_own_answers(colors: cs.Network, painted: Path, make: Ma
     assert summary["by"] == "network"
     assert summary["accuracy"] == 5 / 8
     assert summary["top5_accuracy"] == 1.0
-    assert summary["right"] == {"blue": 1 / 3, "green": 1.0, "red": 2 / 3}
+    assert summary["class_accuracy"] == {"blue": 1 / 3, "green": 1.0, "red": 2 / 3}
     assert summary["confused"] == [
-        {"label": "blue", "taken_for": "green", "images": 2},
-        {"label": "red", "taken_for": "green", "images": 1},
+        {"label": "blue", "prediction": "green", "images": 2},
+        {"label": "red", "prediction": "green", "images": 1},
     ]
     means = {label: [] for label in sorted(LABELS)}  # type: dict[str, list[np.ndarray]]
     for label, _, color in PICTURES:
@@ -128,7 +128,7 @@ def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
         confused[labels[i], max(likeness, key=lambda name: likeness[name])] += 1
     assert told(result)["by"] == "embeddings"
     assert told(result)["images"] == len(labeled) == 20
-    assert {(c["label"], c["taken_for"]): c["images"] for c in told(result)["confused"]} == {
+    assert {(c["label"], c["prediction"]): c["images"] for c in told(result)["confused"]} == {
         pair: n for pair, n in confused.items() if pair[0] != pair[1]
     }
     right = sum(n for pair, n in confused.items() if pair[0] == pair[1])
@@ -163,7 +163,7 @@ def test_what_is_refused(colors: cs.Network, own: cs.Network, make: Make, tmp_pa
     loose.mkdir()
     Image.new("RGB", (16, 16)).save(loose / "a.png")
     index = make(net=colors, folder=loose)
-    with pytest.raises(cs.ConvscopeError, match="has 0 labels: put the images of a class into"):
+    with pytest.raises(cs.ConvscopeError, match="has 0 labels; put the images of each class into"):
         cs.confusions(colors, index=str(index.path)).result()
     index = make("other")
     with pytest.raises(cs.ConvscopeError, match="none of the labels is a class of Own"):

@@ -1,4 +1,4 @@
-"""Neighbors of a photograph: by its embedding and by its pixels, without itself and without copies."""
+"""Neighbors of a photograph by embedding and by pixels, without itself and without copies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.helpers.collections import Make, paint
 
 
 def told(result: cs.Result) -> Any:
-    """The figures, of whatever types they are."""
+    """The summary, of whatever types they are."""
     return result.summary
 
 

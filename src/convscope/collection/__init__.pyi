@@ -11,6 +11,7 @@ from .layout.grids import nearest_grid as nearest_grid
 from .layout.grids import scattered as scattered
 from .layout.grids import tiled as tiled
 from .layout.grids import unique_grid as unique_grid
+from .layout.layouts import Layout as Layout
 from .layout.rows import at_random as at_random
 from .reading import Index as Index
 from .reading import index_of as index_of

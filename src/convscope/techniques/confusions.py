@@ -1,11 +1,11 @@
-"""What a labeled collection tells of classes: which are taken for which."""
+"""The confusions of a network on a labeled collection: which classes it takes for which."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 import numpy as np
 import torch
@@ -26,22 +26,22 @@ BLOCK = 4096  # embeddings that are in memory at a time
 NEIGHBORS = 5
 
 
-WORST = 12  # classes that are drawn with their share of right answers
+WORST = 12  # classes whose accuracy is drawn
 
 
 class Confusion(TypedDict):
-    """How many images of one label were taken for another."""
+    """How many images with one label were classified as another."""
 
     label: str
-    taken_for: str
+    prediction: str
     images: int
 
 
 class ConfusionsSummary(TypedDict):
     """Counts, accuracies, and the confused pairs, the most frequent first.
 
-    `right` is the accuracy by label, `precision_at_5` how often the five nearest images have the
-    same label, by embeddings, by pixels and by chance.
+    `class_accuracy` is the accuracy for each label. `precision_at_5` is how often the five nearest
+    images have the same label: by embeddings, by pixels and by chance.
     """
 
     by: str
@@ -49,13 +49,13 @@ class ConfusionsSummary(TypedDict):
     labels: int
     accuracy: float
     confused: list[Confusion]
-    right: dict[str, float]
+    class_accuracy: dict[str, float]
     precision_at_5: dict[str, float]
     top5_accuracy: NotRequired[float]
 
 
 @technique(
-    title="Classes",
+    title="Confusions",
     paper="Krizhevsky, Sutskever and Hinton 2012; Mensink, Verbeek, Perronnin and Csurka 2013",
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
 )
@@ -66,97 +66,119 @@ def confusions(
     by: Annotated[
         Literal["network", "embeddings"] | None,
         Field(
-            description="take the network's own answers, or the nearest mean embedding; the network's"
-            " where the labels are its classes if not given"
+            description="what classifies the images: the network or the nearest mean embedding; if"
+            " not given, the network where every label is one of its classes"
         ),
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=200, description="pairs that are drawn at most")] = 8,
-    count: Annotated[int, Field(ge=1, le=20, description="images of each side of a pair")] = 4,
+    limit: Annotated[
+        int, Field(ge=1, le=200, description="maximum number of confused pairs to draw")
+    ] = 8,
+    count: Annotated[
+        int, Field(ge=1, le=20, description="number of images on each side of a pair")
+    ] = 4,
 ) -> Iterator[Frame[ConfusionsSummary]]:
-    """Which classes of a labeled collection are taken for which others.
+    """The classes of a labeled collection that are confused with one another, with images.
 
-    An image's label is the name of the folder that it lies in. A row is a pair: left images of one
-    class that were taken for another, the surest first; right those of the other that are nearest
-    to the mean of its embeddings. Labels may be the network's classes (names, numbers or WordNet ids);
-    then its own answers count. Otherwise an image is taken for the class whose mean embedding is nearest
-    by cosine, its own embedding left out of its class's mean. `arrays` has the mean embedding of each class.
-    How often the five nearest images have the same label is told for embeddings, for pixels and for
-    chance.
+    An image's label is the name of its folder. A row is a pair of classes: on the left, images of
+    the first class that were classified as the second, the most confident first; on the right,
+    images of the second class nearest to its mean embedding. If the labels are classes of the
+    network (names, numbers or WordNet ids), its predictions count. Otherwise an image is assigned
+    to the class with the nearest mean embedding by cosine, and is left out of the mean of its own
+    class. `arrays` holds the mean embedding of each class. `summary` also gives how often the five
+    nearest images have the same label, by embeddings, by pixels and by chance.
     """
-    found = index_of(net, index)
-    named = found.images["label"].to_pylist()
-    labels = sorted({label for label in named if label is not None})
-    if len(labels) < 2:
-        raise ConvscopeError(
-            f"{index} has {len(labels)} label{'s' * (len(labels) != 1)}: put the images of a class"
-            " into a folder of its name"
-        )
-    numbers = np.array([-1 if label is None else labels.index(label) for label in named])
-    sums, sizes = _sums(found.embeddings, numbers, len(labels))
-    own = _own_classes(net, labels)
-    if by is None:
-        by = "network" if len(own) == len(labels) else "embeddings"
-    if by == "network" and not own:
-        raise ConvscopeError(f"none of the labels is a class of {net.name}: take by='embeddings'")
-    if by == "network":
-        answers = _by_network(net, found, labels, own)
-    else:
-        answers = _by_embeddings(found.embeddings, numbers, sums, sizes, labels)
-    pairs = _pairs(answers)
-    typical = _typical(found.embeddings, numbers, sums, labels, count)
-    grid = _drawn(
-        found, pairs[:limit] or [(label, label, []) for label in labels[:limit]], typical, count
-    )
-    shares = _shares(answers)
-    worst = sorted(shares, key=lambda label: (shares[label], label))[:WORST]
-    by_embedding, chance = precision(found.embeddings, named, NEIGHBORS)
-    by_pixel, _ = precision(found.pixels, named, NEIGHBORS, metric="l2")
-    right = [answer.prediction == answer.label for answer in answers]
-    summary: dict[str, Any] = {
-        "by": by,
-        "images": len(answers),
-        "labels": len(labels),
-        "accuracy": sum(right) / len(right),
+    opened = index_of(net, index)
+    labeled = _labeled(opened)
+    classifier, results = _classified(net, opened, labeled, by)
+    accuracies, pairs = _class_accuracy(results), _pairs(results)
+    summary: ConfusionsSummary = {
+        "by": classifier,
+        "images": len(results),
+        "labels": len(labeled.names),
+        "accuracy": sum(one.prediction == one.label for one in results) / len(results),
         "confused": [
-            {"label": one, "taken_for": other, "images": len(rows)} for one, other, rows in pairs
+            {"label": one, "prediction": other, "images": len(rows)} for one, other, rows in pairs
         ],
-        "right": shares,
-        "precision_at_5": {
-            "embeddings": by_embedding,
-            "pixels": by_pixel,
-            "chance": chance,
-        },
+        "class_accuracy": accuracies,
+        "precision_at_5": _precision(opened),
     }
-    if by == "network":
-        summary["top5_accuracy"] = sum(answer.among for answer in answers) / len(answers)
-    bars = Bars(
-        tuple(worst),
-        tuple(shares[label] for label in worst),
-        "share of its images taken for it",
-        f"{summary['accuracy']:.1%} of {len(answers):,} images right; the least certain classes",
-        form=".0%",
-    )
-    means = sums / np.maximum(sizes, 1)[:, None]
+    if classifier == "network":
+        summary["top5_accuracy"] = sum(one.in_top5 for one in results) / len(results)
+    means = (labeled.sums / np.maximum(labeled.sizes, 1)[:, None]).astype(np.float32)
     yield Frame(
-        panels=(grid, bars),
-        arrays={"means": torch.from_numpy(means.astype(np.float32)), "images": torch.tensor(sizes)},
+        panels=(_grid(opened, labeled, pairs[:limit], limit, count), _bars(summary)),
+        arrays={"means": torch.from_numpy(means), "images": torch.tensor(labeled.sizes)},
         summary=summary,
     )
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """What one image was taken for, how surely, and whether its label was among the first five."""
+class _Labeled:
+    """The labeled images of an index.
+
+    `names` are the labels in alphabetical order, and `numbers` (N,) each image's label among them,
+    -1 for none. `sums` (labels, D) are the sums of each label's embeddings, `sizes` (labels,) their
+    counts.
+    """
+
+    embeddings: Array
+    names: list[str]
+    numbers: Array
+    sums: Array
+    sizes: Array
+
+
+def _labeled(index: Index) -> _Labeled:
+    labels = index.images["label"].to_pylist()
+    names = sorted({label for label in labels if label is not None})
+    if len(names) < 2:
+        raise ConvscopeError(
+            f"{index.path} has {len(names)} label{'s' * (len(names) != 1)}; put the images of each"
+            " class into a folder with the name of the class"
+        )
+    numbers = np.array([-1 if label is None else names.index(label) for label in labels])
+    sums = np.zeros((len(names), index.embeddings.shape[1]))
+    for _, block, own in _blocks(index.embeddings, numbers):
+        np.add.at(sums, own, block)
+    sizes = np.bincount(numbers[numbers >= 0], minlength=len(names))
+    return _Labeled(index.embeddings, names, numbers, sums, sizes)
+
+
+def _blocks(embeddings: Array, numbers: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Rows of labeled images, their embeddings in double precision, and their labels' numbers."""
+    labeled = np.flatnonzero(numbers >= 0)
+    for begin in range(0, len(labeled), BLOCK):
+        rows = labeled[begin : begin + BLOCK]
+        yield rows, embeddings[rows].astype(np.float64), numbers[rows]
+
+
+@dataclass(frozen=True)
+class _Classification:
+    """The prediction for one image, its confidence, and whether the label is among the top five."""
 
     row: int
     label: str
     prediction: str
-    sure: float
-    among: bool
+    confidence: float
+    in_top5: bool
 
 
-def _own_classes(net: Network, labels: Sequence[str]) -> dict[str, int]:
-    """Those of the labels that name a class of the network, and its number."""
+def _classified(
+    net: Network, index: Index, labeled: _Labeled, by: str | None
+) -> tuple[str, list[_Classification]]:
+    """What the images were classified by, and how."""
+    classes = _network_classes(net, labeled.names)
+    if by is None:
+        by = "network" if len(classes) == len(labeled.names) else "embeddings"
+    if by == "embeddings":
+        return by, _by_embeddings(labeled)
+    if not classes:
+        raise ConvscopeError(f"none of the labels is a class of {net.name}; use by='embeddings'")
+    return by, _by_network(net, index, classes)
+
+
+def _network_classes(net: Network, labels: Sequence[str]) -> dict[str, int]:
+    """The labels that name a class of the network, each with the number of the class."""
     found = {}
     for label in labels:
         try:
@@ -168,137 +190,145 @@ def _own_classes(net: Network, labels: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _by_network(
-    net: Network, found: Index, labels: Sequence[str], own: dict[str, int]
-) -> list[_Answer]:
-    by_number = {number: label for label, number in own.items()}
-    rows = found.images.select(["label", "classes", "probabilities"]).to_pylist()
-    answers = []
-    for row, image in enumerate(rows):
-        if image["label"] in own:
+def _by_network(net: Network, index: Index, classes: dict[str, int]) -> list[_Classification]:
+    labels = {number: label for label, number in classes.items()}
+    results = []
+    images = index.images.select(["label", "classes", "probabilities"]).to_pylist()
+    for row, image in enumerate(images):
+        if image["label"] in classes:
             first = image["classes"][0]
-            prediction = by_number.get(first) or net.label(first)
-            among = own[image["label"]] in image["classes"]
-            answers.append(
-                _Answer(row, image["label"], prediction, image["probabilities"][0], among)
-            )
-    return answers
+            prediction = labels.get(first) or net.label(first)
+            in_top5 = classes[image["label"]] in image["classes"]
+            confidence = image["probabilities"][0]
+            results.append(_Classification(row, image["label"], prediction, confidence, in_top5))
+    return results
 
 
-def _by_embeddings(
-    embeddings: Array, numbers: Array, sums: Array, sizes: Array, labels: Sequence[str]
-) -> list[_Answer]:
-    """By the nearest mean; of an image's own class that of the others, where there are any."""
+def _by_embeddings(labeled: _Labeled) -> list[_Classification]:
+    """By the nearest mean; an image is left out of the mean of its own label, if others remain."""
+    sums, sizes = labeled.sums, labeled.sizes
     squares = (sums**2).sum(1)
-    answers = []
-    for begin, block, of in _blocks(embeddings, numbers):
+    results = []
+    for rows, block, own in _blocks(labeled.embeddings, labeled.numbers):
         each, square = np.arange(len(block)), (block**2).sum(1)
         product = block @ sums.T
         length = np.broadcast_to(squares, product.shape).copy()
-        length[each, of] = squares[of] - 2 * product[each, of] + square
-        product[each, of] -= square
+        length[each, own] = squares[own] - 2 * product[each, own] + square
+        product[each, own] -= square
         scale = np.sqrt(np.maximum(length, 0) * square[:, None])
-        likeness = np.where(scale > 0, product / np.where(scale > 0, scale, 1), -1)
-        likeness[each, of] = np.where(sizes[of] > 1, likeness[each, of], -1)
-        order = np.argsort(-likeness, axis=1, kind="stable")
-        for i, row in enumerate(begin):
-            first, label = order[i, 0], labels[of[i]]
-            among = bool((order[i, :5] == of[i]).any())
-            answers.append(_Answer(int(row), label, labels[first], likeness[i, first], among))
-    return answers
+        cosine = np.where(scale > 0, product / np.where(scale > 0, scale, 1), -1)
+        cosine[each, own] = np.where(sizes[own] > 1, cosine[each, own], -1)
+        order = np.argsort(-cosine, axis=1, kind="stable")
+        for i, row in enumerate(rows):
+            first, label = order[i, 0], labeled.names[own[i]]
+            in_top5 = bool((order[i, :5] == own[i]).any())
+            prediction = labeled.names[first]
+            results.append(_Classification(int(row), label, prediction, cosine[i, first], in_top5))
+    return results
 
 
-def _sums(embeddings: Array, numbers: Array, count: int) -> tuple[Array, Array]:
-    """Of each class the sum of its embeddings (count, D), and how many there are."""
-    sums = np.zeros((count, embeddings.shape[1]))
-    for _, block, of in _blocks(embeddings, numbers):
-        np.add.at(sums, of, block)
-    return sums, np.bincount(numbers[numbers >= 0], minlength=count)
-
-
-def _blocks(embeddings: Array, numbers: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """Rows of labeled images, their embeddings in double precision, and the numbers of their labels."""
-    labeled = np.flatnonzero(numbers >= 0)
-    for begin in range(0, len(labeled), BLOCK):
-        rows = labeled[begin : begin + BLOCK]
-        yield rows, embeddings[rows].astype(np.float64), numbers[rows]
-
-
-def _pairs(answers: Sequence[_Answer]) -> list[tuple[str, str, list[int]]]:
-    """Label, what it was taken for, and the images: most of them first, the surest first."""
-    taken: dict[tuple[str, str], list[_Answer]] = defaultdict(list)
-    for answer in answers:
-        if answer.prediction != answer.label:
-            taken[answer.label, answer.prediction].append(answer)
-    order = sorted(taken, key=lambda pair: (-len(taken[pair]), pair))
+def _pairs(results: Sequence[_Classification]) -> list[tuple[str, str, list[int]]]:
+    """The images of each label and wrong prediction; frequent pairs and confident images first."""
+    found: dict[tuple[str, str], list[_Classification]] = defaultdict(list)
+    for one in results:
+        if one.prediction != one.label:
+            found[one.label, one.prediction].append(one)
+    order = sorted(found, key=lambda pair: (-len(found[pair]), pair))
     return [
-        (*pair, [a.row for a in sorted(taken[pair], key=lambda a: (-a.sure, a.row))])
+        (
+            *pair,
+            [one.row for one in sorted(found[pair], key=lambda one: (-one.confidence, one.row))],
+        )
         for pair in order
     ]
 
 
-def _shares(answers: Sequence[_Answer]) -> dict[str, float]:
-    """Of each label, the share of its images that were taken for it."""
-    all_, right = (
-        Counter(a.label for a in answers),
-        Counter(a.label for a in answers if a.prediction == a.label),
-    )
-    return {label: right[label] / all_[label] for label in sorted(all_)}
+def _class_accuracy(results: Sequence[_Classification]) -> dict[str, float]:
+    """The fraction of each label's images that were classified as that label."""
+    images = Counter(one.label for one in results)
+    right = Counter(one.label for one in results if one.prediction == one.label)
+    return {label: right[label] / images[label] for label in sorted(images)}
 
 
-def _typical(
-    embeddings: Array, numbers: Array, sums: Array, labels: Sequence[str], count: int
-) -> dict[str, list[int]]:
-    """Of each label, the images whose embeddings are nearest to its mean."""
-    directions = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+def _precision(index: Index) -> dict[str, float]:
+    """How often the nearest images have the same label."""
+    labels = index.images["label"].to_pylist()
+    by_embeddings, chance = precision(index.embeddings, labels, NEIGHBORS)
+    by_pixels, _ = precision(index.pixels, labels, NEIGHBORS, metric="l2")
+    return {"embeddings": by_embeddings, "pixels": by_pixels, "chance": chance}
+
+
+def _typical(labeled: _Labeled, count: int) -> dict[str, list[int]]:
+    """The images of each label whose embeddings are nearest to the label's mean."""
+    lengths = np.linalg.norm(labeled.sums, axis=1, keepdims=True)
+    directions = labeled.sums / np.maximum(lengths, 1e-12)
     found: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for rows, block, of in _blocks(embeddings, numbers):
+    for rows, block, own in _blocks(labeled.embeddings, labeled.numbers):
         length = np.maximum(np.linalg.norm(block, axis=1), 1e-12)
-        likeness = (block * directions[of]).sum(1) / length
-        for row, number, value in zip(rows, of, likeness, strict=True):
-            kept = found[labels[number]]
+        cosine = (block * directions[own]).sum(1) / length
+        for row, number, value in zip(rows, own, cosine, strict=True):
+            kept = found[labeled.names[number]]
             kept.append((-float(value), int(row)))
             kept.sort()
             del kept[count:]
     return {label: [row for _, row in kept] for label, kept in found.items()}
 
 
-def _drawn(
-    found: Index,
-    pairs: Sequence[tuple[str, str, Sequence[int]]],
-    typical: dict[str, list[int]],
+def _grid(
+    index: Index,
+    labeled: _Labeled,
+    pairs: Sequence[tuple[str, str, list[int]]],
+    limit: int,
     count: int,
 ) -> Grid:
-    """A row a pair; where nothing was confused, a row a class."""
-    confused = any(rows for *_, rows in pairs)
-    widest = min(count, max(len(taken) for *_, taken in pairs))
-    rows: list[list[int | None]] = []
-    for _, other, taken in pairs:
-        left: list[int | None] = [*taken[:widest], *[None] * (widest - len(taken))]
-        right: list[int | None] = [*typical.get(other, [])[:count]]
-        right += [None] * (count - len(right))
-        rows.append([*left, None, *right] if confused else right)
-    pictures = decoded(found.thumbnails([r for row in rows for r in row if r is not None]))
-    height, width = pictures[0].shape[1:]
-    blank = torch.ones(3, height, width)
+    """A row for each confused pair, or for each label if nothing was confused."""
+    typical = _typical(labeled, count)
+    if not pairs:
+        labels = labeled.names[:limit]
+        rows = [_padded(typical[label], count) for label in labels]
+        caption = "no image was misclassified; typical images of each class"
+        return _tiles(index, rows, caption, labels)
+    widest = min(count, max(len(images) for *_, images in pairs))
+    rows = [
+        [*_padded(images, widest), None, *_padded(typical.get(prediction, []), count)]
+        for _, prediction, images in pairs
+    ]
+    caption = "left: misclassified images; right: typical images of the predicted class"
+    names = [f"{label} as {prediction} ({len(images)})" for label, prediction, images in pairs]
+    return _tiles(index, rows, caption, names)
+
+
+def _padded(rows: Sequence[int], width: int) -> list[int | None]:
+    return [*rows[:width], *[None] * (width - len(rows))]
+
+
+def _tiles(
+    index: Index, rows: Sequence[Sequence[int | None]], caption: str, names: Sequence[str]
+) -> Grid:
+    """The images with these row numbers in the index, and white tiles for None."""
+    pictures = decoded(index.thumbnails([r for row in rows for r in row if r is not None]))
+    white = torch.ones(3, *pictures[0].shape[1:])
     shown: Iterator[Tensor] = iter(pictures)
-    tiles = [blank if r is None else next(shown) for row in rows for r in row]
-    if not confused:
-        return Grid(
-            torch.stack(tiles),
-            "no image was taken for another class; those nearest to the mean of theirs",
-            columns=count,
-            rows=tuple(label for label, *_ in pairs),
-            low=0.0,
-            high=1.0,
-            tile_inches=1.0,
-        )
     return Grid(
-        torch.stack(tiles),
-        "left: images taken for another class; right: what is most typical of that class",
-        columns=widest + 1 + count,
-        rows=tuple(f"{one} as {other} ({len(taken)})" for one, other, taken in pairs),
+        torch.stack([white if r is None else next(shown) for row in rows for r in row]),
+        caption,
+        columns=len(rows[0]),
+        rows=tuple(names),
         low=0.0,
         high=1.0,
         tile_inches=1.0,
+    )
+
+
+def _bars(summary: ConfusionsSummary) -> Bars:
+    """The classes with the lowest accuracy."""
+    accuracy = summary["class_accuracy"]
+    worst = sorted(accuracy, key=lambda label: (accuracy[label], label))[:WORST]
+    return Bars(
+        tuple(worst),
+        tuple(accuracy[label] for label in worst),
+        "fraction of the class's images that are classified correctly",
+        f"accuracy {summary['accuracy']:.1%} on {summary['images']:,} images; the classes with the"
+        " lowest accuracy",
+        form=".0%",
     )

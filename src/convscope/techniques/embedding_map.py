@@ -1,4 +1,4 @@
-"""A collection laid out in the plane, like beside like."""
+"""A collection laid out in the plane by its embeddings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from convscope.collection import (
+    Index,
+    Layout,
     at_random,
     cached_layout,
     index_of,
@@ -22,7 +24,7 @@ from convscope.collection import (
 from convscope.files import decoded
 from convscope.network import Network
 from convscope.runs import IndexPath, Seed, technique
-from convscope.types import Frame, Mosaic
+from convscope.types import Array, Frame, Mosaic
 
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "isomap": "Isomap", "umap": "UMAP"}
 
@@ -40,7 +42,7 @@ class EmbeddingMapSummary(TypedDict):
 
 @technique(
     command="map",
-    title="Map",
+    title="Embedding map",
     paper="van der Maaten and Hinton 2008; Karpathy 2014",
     url="https://www.jmlr.org/papers/v9/vandermaaten08a.html",
 )
@@ -50,76 +52,89 @@ def embedding_map(
     index: IndexPath,
     method: Annotated[
         Literal["tsne", "pca", "isomap", "umap"],
-        Field(description="how embeddings are laid out in the plane"),
+        Field(description="algorithm that lays the embeddings out in the plane"),
     ] = "tsne",
     show: Annotated[
         Literal["places", "grid", "nearest"],
         Field(
-            description="every image at its place, each once in a grid, or in every cell of a grid"
-            " the image that is nearest to it"
+            description="places draws every image at its place, grid each image once in a grid,"
+            " nearest the image nearest to each cell of a grid"
         ),
     ] = "places",
     perplexity: Annotated[
-        float, Field(ge=1, le=1000, description="about how many neighbors t-SNE minds")
+        float,
+        Field(ge=1, le=1000, description="approximate number of neighbors that t-SNE preserves"),
     ] = 30,
     sample: Annotated[
         int | None,
         Field(
             ge=5,
             le=10**7,
-            description="at most so many images are laid out and the others placed among them"
-            " (20000, isomap 4000, if not given)",
+            description="maximum number of images that are laid out, the others being placed among"
+            " them; if not given, 20000, or 4000 for isomap",
         ),
     ] = None,
     limit: Annotated[
-        int, Field(ge=1, le=20_000, description="at most so many images are drawn, at random")
+        int,
+        Field(ge=1, le=20_000, description="maximum number of images to draw, chosen at random"),
     ] = 2500,
     side: Annotated[
-        int, Field(ge=1, le=200, description="cells a side where show is nearest")
+        int, Field(ge=1, le=200, description="cells on each side of the grid of show nearest")
     ] = 30,
     seed: Seed = 0,
 ) -> Iterator[Frame[EmbeddingMapSummary]]:
-    """A collection laid out so that images with like embeddings lie beside each other.
+    """A collection in the plane, where images with similar embeddings lie close together.
 
-    Of embeddings the fifty directions in which they vary most are laid out, by t-SNE from the first two
-    of them. The map is kept in the index. Trustworthiness falls where images lie side by side whose
-    embeddings are not alike, recall is the share of the ten nearest by embedding that are among the ten
-    nearest here; both are 1 at best. How far apart groups lie, and how large they are, says little.
-    `arrays` has the place of each image.
+    The 50 principal components of the embeddings are laid out; t-SNE starts from the first two. The
+    layout is kept in the index. Trustworthiness is low where neighbors in the map have embeddings
+    that are far apart. Recall is the fraction of the ten nearest images by embedding that are among
+    the ten nearest in the map. Both are 1 at best. The sizes of groups and the distances between
+    them mean little. `arrays` holds the place of each image.
     """
-    found = index_of(net, index)
-    made = cached_layout(found, method, perplexity=perplexity, sample=sample, seed=seed)
-    drawn = at_random(len(found), limit, seed)
-    places = made.places[drawn]
+    opened = index_of(net, index)
+    layout = cached_layout(opened, method, perplexity=perplexity, sample=sample, seed=seed)
+    drawn = at_random(len(opened), limit, seed)
+    panel, notes = _panel(opened, layout, drawn, show, side)
+    yield Frame(
+        panels=(panel,),
+        arrays={"places": torch.from_numpy(layout.places)},
+        summary=_summary(opened, layout, notes),
+    )
+
+
+def _panel(
+    index: Index, layout: Layout, drawn: Array, show: str, side: int
+) -> tuple[Mosaic, list[str]]:
+    """The images that are drawn, and notes about the layout and the picture."""
+    places = layout.places[drawn]
     if show == "places":
         tiles = scattered(places)
     else:
         tiles = tiled(nearest_grid(places, side) if show == "nearest" else unique_grid(places))
-    rows = drawn[tiles.rows]
-    distinct, again = np.unique(rows, return_inverse=True)
-    pictures = torch.stack(decoded(found.thumbnails(distinct.tolist())))
-    notes = list(made.notes)
-    if len(distinct) < len(found) and show != "nearest":
-        notes.append(f"{len(distinct):,} of {len(found):,} images drawn")
+    rows, copies = np.unique(drawn[tiles.rows], return_inverse=True)
+    pictures = torch.stack(decoded(index.thumbnails(rows.tolist())))
+    notes = list(layout.notes)
+    if len(rows) < len(index) and show != "nearest":
+        notes.append(f"{len(rows):,} of {len(index):,} images drawn")
     caption = (
-        f"{NAMES[made.method]} of {len(found):,} images;"
-        f" trustworthiness {made.trustworthiness:.2f}, recall of the ten nearest {made.recall:.2f}"
+        f"{NAMES[layout.method]} of {len(index):,} images; trustworthiness"
+        f" {layout.trustworthiness:.2f}, recall of the ten nearest {layout.recall:.2f}"
     )
     panel = Mosaic(
-        pictures[again],
+        pictures[copies],
         torch.from_numpy(tiles.places).float(),
         (float(tiles.width), float(tiles.height)),
         "; ".join([caption, *notes]),
     )
-    yield Frame(
-        panels=(panel,),
-        arrays={"places": torch.from_numpy(made.places)},
-        summary={
-            "images": len(found),
-            "method": made.method,
-            "trustworthiness": made.trustworthiness,
-            "recall": made.recall,
-            "laid_out": made.embedded,
-            "notes": notes,
-        },
-    )
+    return panel, notes
+
+
+def _summary(index: Index, layout: Layout, notes: list[str]) -> EmbeddingMapSummary:
+    return {
+        "images": len(index),
+        "method": layout.method,
+        "trustworthiness": layout.trustworthiness,
+        "recall": layout.recall,
+        "laid_out": layout.embedded,
+        "notes": notes,
+    }

@@ -1,8 +1,9 @@
-"""The images of a collection that are most like a photograph, to the network and by pixels."""
+"""The images of a collection nearest to a photograph, by embedding and by pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
@@ -27,13 +28,16 @@ from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import Network
 from convscope.runs import IndexPath, technique
-from convscope.types import Frame, Grid
+from convscope.types import Array, Frame, Grid
 
-COPIES = 16  # looked at beyond those asked for, in case some are the same image
+COPIES = 16  # images read beyond those asked for, because some may be copies of one image
+
+
+Search = Callable[[int], Neighbors]
 
 
 class Neighbor(TypedDict):
-    """An image of the collection: its number, its file, its label or prediction, its distance."""
+    """An image of the collection: its row in the index, file, label, prediction and distance."""
 
     image: int
     path: str
@@ -67,152 +71,189 @@ def neighbors(
     image: Tensor,
     *,
     index: IndexPath,
-    count: Annotated[int, Field(ge=1, le=1000, description="how many neighbors")] = 8,
+    count: Annotated[
+        int, Field(ge=1, le=1000, description="number of neighbors of each photograph")
+    ] = 8,
     metric: Annotated[
         Literal["cosine", "l2"],
-        Field(description="how embeddings are compared; pixels by l2 always"),
+        Field(description="distance between embeddings; pixels are always compared by l2"),
     ] = "cosine",
     search: Annotated[
         Literal["exact", "faiss", "lance"],
         Field(
-            description="look at every embedding, or go by an approximate index of FAISS or LanceDB,"
-            " which is built when it is first asked for"
+            description="exact compares every embedding; faiss and lance build an approximate index"
+            " on first use"
         ),
     ] = "exact",
     where: Annotated[
         str | None,
         Field(
-            description="only images for which this SQL holds (label = 'cat' AND width > 500),"
-            " with search lance"
+            description="SQL condition on the neighbors (label = 'cat' AND width > 500), for search"
+            " lance only"
         ),
     ] = None,
 ) -> Iterator[Frame[NeighborsSummary]]:
-    """Which images of a collection are nearest to a photograph, by its embedding and by its pixels.
+    """The images of a collection that are nearest to a photograph, by embedding and by pixels.
 
-    The embedding is what the network reads its classes off; pixels are compared as the network sees
-    them, shrunk to 32 x 32, by the root mean square of their differences. Below each image is its
-    label, or what the network says, and its distance. The photograph itself, where the collection
-    has it, is left out, and of copies the first alone is shown. Several photographs of one size
-    make a pair of rows each.
+    The embedding is the input of the network's classifier. Pixels are compared on the network's
+    input, shrunk to 32 x 32, by the root mean square difference. Below each image stand its
+    label, or else the network's prediction, and its distance. The photograph itself is left out
+    where the collection has it, and only the first of several copies is shown. Several photographs
+    of one size have a pair of rows each.
     """
     if where is not None and search != "lance":
         raise ConvscopeError("where needs search='lance'")
-    found = index_of(net, index)
-    seen = net.preprocess(image)
-    with torch.no_grad():
-        answers = net.read(seen, {found.settings.embedding, *([""] if net.num_classes else [])})
-    embeddings = by_place(answers[found.settings.embedding]).float().mean(1).cpu().numpy()
-    shown = seen.float().expand(-1, 3, -1, -1).cpu()
-    pixels = np.stack([shrunk(one[None], (PIXELS, PIXELS)).reshape(-1) for one in shown])
-    summary: dict[str, Any] = {"images": len(found), "metric": metric, "search": search}
-    if search == "exact":
-
-        def by_embedding(n: int) -> Neighbors:
-            return exact(found.embeddings, embeddings, n, metric)
-
-    else:
-        built = _built(found, search, metric)
-        summary |= {"recall_at_10": built.recall, "build_seconds": round(built.seconds, 1)}
-
-        def by_embedding(n: int) -> Neighbors:
-            if isinstance(built, Lance):
-                return built.search(embeddings, n, where)
-            return built.search(embeddings, n)
-
-    def by_pixel(n: int) -> Neighbors:
-        near = exact(found.pixels, pixels.astype(np.float32), n, "l2")
-        # As the root mean square difference, where black to white is 1.
-        return near._replace(distances=near.distances / (255 * pixels.shape[1] ** 0.5))
-
-    source = images.source(image)
-    own = source["sha256"] if source else ""
-    spaces = {"embedding": _distinct(found, by_embedding, count, own)}
+    opened = index_of(net, index)
+    queries = _queries(net, opened, image)
+    by_embedding, about = _embedding_search(opened, queries, search, metric, where)
+    found = {"embedding": _distinct(opened, by_embedding, count, queries.sha256)}
     if where is None:
-        spaces["pixels"] = _distinct(found, by_pixel, count, own)
-    for space, near in spaces.items():
-        rows = [
-            [
-                {
-                    "image": row,
-                    "path": found.images["path"][row].as_py(),
-                    "label": found.images["label"][row].as_py(),
-                    "prediction": found.prediction(row),
-                    "distance": round(distance, 6),
-                }
-                for row, distance in one
-            ]
-            for one in near
-        ]
-        summary[space] = rows[0] if len(image) == 1 else rows
-    predictions = (
-        [net.name_classes(logits, 1)[0].label for logits in answers[""]] if net.num_classes else []
+        found["pixels"] = _distinct(opened, _pixel_search(opened, queries), count, queries.sha256)
+    yield Frame(
+        panels=(_grid(opened, queries, found, count),),
+        summary={"images": len(opened), "metric": metric, "search": search}
+        | about
+        | {space: _summary(opened, near) for space, near in found.items()},
     )
-    yield Frame(panels=(_drawn(found, shown, predictions, spaces, count),), summary=summary)
 
 
-def _built(found: Index, search: str, metric: Literal["cosine", "l2"]) -> Faiss | Lance:
-    """An approximate search over an index, kept in it."""
-    folder = found.path / "search"
+@dataclass(frozen=True)
+class _Queries:
+    """The photographs whose neighbors are searched.
+
+    `images` (Q, 3, H, W) are the network's inputs, `embeddings` (Q, D), `pixels` (Q, P) from 0 to
+    255. `predictions` are empty where the network has no classes, and `sha256` is "" for images
+    that were not opened from a file.
+    """
+
+    images: Tensor
+    embeddings: Array
+    pixels: Array
+    predictions: list[str]
+    sha256: str
+
+
+def _queries(net: Network, index: Index, image: Tensor) -> _Queries:
+    layer, inputs = index.settings.embedding, net.preprocess(image)
+    with torch.no_grad():
+        activations = net.read(inputs, {layer, *([""] if net.num_classes else [])})
+    shown = inputs.float().expand(-1, 3, -1, -1).cpu()
+    logits = activations[""] if net.num_classes else ()
+    source = images.source(image)
+    return _Queries(
+        shown,
+        by_place(activations[layer]).float().mean(1).cpu().numpy(),
+        np.stack([shrunk(one[None], (PIXELS, PIXELS)).reshape(-1) for one in shown]),
+        [net.name_classes(row, 1)[0].label for row in logits],
+        source["sha256"] if source else "",
+    )
+
+
+def _embedding_search(
+    index: Index,
+    queries: _Queries,
+    search: str,
+    metric: Literal["cosine", "l2"],
+    where: str | None,
+) -> tuple[Search, dict[str, Any]]:
+    """How to find the nearest embeddings, and how good an approximate search is."""
+    if search == "exact":
+        return lambda n: exact(index.embeddings, queries.embeddings, n, metric), {}
+    built = _built(index, search, metric)
+    about = {"recall_at_10": built.recall, "build_seconds": round(built.seconds, 1)}
+    if isinstance(built, Lance):
+        return lambda n: built.search(queries.embeddings, n, where), about
+    return lambda n: built.search(queries.embeddings, n), about
+
+
+def _built(index: Index, search: str, metric: Literal["cosine", "l2"]) -> Faiss | Lance:
+    """An approximate search, kept in the folder of the index."""
+    folder = index.path / "search"
     if search == "faiss":
-        return Faiss.open_or_build(found.embeddings, folder, metric=metric, key=found.digest)
+        return Faiss.open_or_build(index.embeddings, folder, metric=metric, key=index.digest)
     return Lance.open_or_build(
-        found.embeddings, folder, found.records(), metric=metric, key=found.digest
+        index.embeddings, folder, index.records(), metric=metric, key=index.digest
     )
+
+
+def _pixel_search(index: Index, queries: _Queries) -> Search:
+    """Search by the root mean square difference of pixels, which run from 0 to 1."""
+    scale = 255 * queries.pixels.shape[1] ** 0.5
+
+    def search(n: int) -> Neighbors:
+        near = exact(index.pixels, queries.pixels.astype(np.float32), n, "l2")
+        return near._replace(distances=near.distances / scale)
+
+    return search
 
 
 def _distinct(
-    found: Index, look: Callable[[int], Neighbors], count: int, own: str
+    index: Index, search: Search, count: int, sha256: str
 ) -> list[list[tuple[int, float]]]:
-    """Of each query the nearest images and their distances, without itself and without copies."""
-    contents = found.images["sha256"]
+    """Rows and distances of each query's nearest images, without copies of them or of the query."""
+    contents = index.images["sha256"]
     wanted = count + COPIES
     while True:
-        near = look(min(wanted, len(found)))
+        near = search(min(wanted, len(index)))
         chosen = []
         for rows, distances in zip(*near, strict=True):
-            met = {own}
+            known = {sha256}
             kept: list[tuple[int, float]] = []
             for row, distance in zip(rows.tolist(), distances.tolist(), strict=True):
-                content = contents[row].as_py() if row >= 0 else own
-                if content not in met:
-                    met.add(content)
+                content = contents[row].as_py() if row >= 0 else sha256
+                if content not in known:
+                    known.add(content)
                     kept.append((row, distance))
             chosen.append(kept[:count])
-        if wanted >= len(found) or all(len(kept) == count for kept in chosen):
+        if wanted >= len(index) or all(len(kept) == count for kept in chosen):
             return chosen
         wanted *= 4
 
 
-def _drawn(
-    found: Index,
-    seen: Tensor,
-    predictions: list[str],
-    spaces: Mapping[str, list[list[tuple[int, float]]]],
+def _summary(index: Index, near: list[list[tuple[int, float]]]) -> list[Any]:
+    """A list of neighbors for each query, or that list alone if there is one query."""
+    rows: list[list[Neighbor]] = [
+        [
+            {
+                "image": row,
+                "path": index.images["path"][row].as_py(),
+                "label": index.images["label"][row].as_py(),
+                "prediction": index.prediction(row),
+                "distance": round(distance, 6),
+            }
+            for row, distance in one
+        ]
+        for one in near
+    ]
+    return rows[0] if len(rows) == 1 else rows
+
+
+def _grid(
+    index: Index,
+    queries: _Queries,
+    found: Mapping[str, list[list[tuple[int, float]]]],
     count: int,
 ) -> Grid:
-    """A row for each space of each query: the query, and its neighbors."""
-    numbers = [row for near in spaces.values() for one in near for row, _ in one]
-    pictures = dict(zip(numbers, images.decoded(found.thumbnails(numbers)), strict=True))
-    side = found.settings.thumbnail
-    scale = side / max(seen.shape[-2:])
-    size = tuple(max(1, round(s * scale)) for s in seen.shape[-2:])
-    queries = tensors.resize(seen, (size[0], size[1])).clamp(0, 1)
+    """A row for each query and space: the query, and its neighbors."""
+    numbers = [row for near in found.values() for one in near for row, _ in one]
+    pictures = dict(zip(numbers, images.decoded(index.thumbnails(numbers)), strict=True))
+    size = queries.images.shape[-2:]
+    scale = index.settings.thumbnail / max(size)
+    height, width = (max(1, round(side * scale)) for side in size)
+    shown = tensors.resize(queries.images, (height, width)).clamp(0, 1)
     tiles, captions, rows = [], [], []
-    for i, query in enumerate(queries):
-        for space, near in spaces.items():
-            tiles.append(query)
-            captions.append(predictions[i] if predictions else " ")
-            for row, distance in near[i]:
-                tiles.append(pictures[row])
-                label = found.images["label"][row].as_py() or found.prediction(row)
-                captions.append(f"{label} {distance:.3g}".strip())
+    for i, query in enumerate(shown):
+        for space, near in found.items():
             missing = count - len(near[i])
+            tiles += [query, *(pictures[row] for row, _ in near[i])]
             tiles += [torch.ones_like(query)] * missing
+            captions.append(queries.predictions[i] if queries.predictions else " ")
+            captions += [_caption(index, row, distance) for row, distance in near[i]]
             captions += [" "] * missing
             rows.append(f"by {space}")
     return Grid(
         torch.stack(tiles),
-        f"the nearest of {len(found):,} images; left the photograph itself",
+        f"left: the photograph; right: its nearest of {len(index):,} images",
         columns=count + 1,
         captions=tuple(captions),
         rows=tuple(rows),
@@ -220,3 +261,8 @@ def _drawn(
         high=1.0,
         tile_inches=1.1,
     )
+
+
+def _caption(index: Index, row: int, distance: float) -> str:
+    label = index.images["label"][row].as_py() or index.prediction(row)
+    return f"{label} {distance:.3g}".strip()
