@@ -49,7 +49,7 @@ def main() -> None:
     quick = [name for name in methods.names() if name not in SLOW]
     for maps in ((*CONTROLS, *quick), *((name,) for name in SLOW)):
         for number, file in enumerate(files):
-            question = ask(net, net.preprocess(cs.open_image(file)), None).settled()
+            question = ask(net, net.preprocess(cs.open_image(file)), None).resolved()
             for name in maps:
                 if (name, file.name) not in done:
                     heatmap = _map(question, name, number)
@@ -64,8 +64,7 @@ def main() -> None:
 
 
 def _map(question: Question, name: str, number: int) -> Tensor:
-    (unit,), size = question.units, question.net.input_size
-    assert unit is not None
+    size = question.net.input_size
     chance = torch.Generator().manual_seed(number)
     if name == CONTROLS[0]:
         return torch.rand(size, generator=chance)
@@ -73,7 +72,7 @@ def _map(question: Question, name: str, number: int) -> Tensor:
         coarse = torch.rand(1, 1, 7, 7, generator=chance)
         return F.interpolate(coarse, size, mode="bicubic")[0, 0]
     words = SLOW.get(name, {})
-    frame = methods.attribute(question.net, question.inputs, name, unit.spec, **words)
+    frame = methods.attribute(question.net, question.inputs, name, question.target.spec, **words)
     assert frame.heatmap is not None
     return frame.heatmap[0]
 

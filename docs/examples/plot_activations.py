@@ -42,5 +42,5 @@ deep
 # photograph:
 
 summary = deep.result().summary
-print(f"{summary['silent']:.0%} of the values are zero")
-print(f"{summary['dead']} of {summary['channels']} channels are dead")
+print(f"{summary['fraction_of_zeros']:.0%} of the values are zero")
+print(f"{summary['dead_channels']} of {summary['channels']} channels are dead")

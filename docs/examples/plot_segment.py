@@ -36,5 +36,5 @@ cs.segment(net, coffee, target="espresso")
 
 rocket = cs.open_image("sample:rocket")
 missile = cs.segment(net, rocket, target="missile")
-print(f"{missile.result().summary['fraction']:.0%} of the photograph")
+print(f"{missile.result().summary['fraction_of_image']:.0%} of the photograph")
 missile

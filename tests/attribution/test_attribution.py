@@ -16,12 +16,12 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope.attribution import gradients
 from convscope.attribution.baselines import baseline_images
-from convscope.attribution.gradients import chances, noisy
+from convscope.attribution.copies import generators, noisy_copies
 from convscope.attribution.panels import map_panels
 from convscope.attribution.question import ask
 from convscope.runs import registry
 from convscope.trust import methods
-from convscope.types.panels import HeatMap
+from convscope.types.panels import HeatMap, MapStyle
 from convscope.types.targets import Target
 from tests.helpers import toys
 from tests.helpers.networks import own_network
@@ -241,18 +241,18 @@ def test_scores_are_of_what_the_target_names(own: cs.Network, four: Tensor) -> N
     torch.testing.assert_close(top.score, values[""].amax(1))
 
 
-def test_the_top_class_is_settled_by_the_photo(own: cs.Network, four: Tensor) -> None:
+def test_the_top_class_is_that_of_the_photo(own: cs.Network, four: Tensor) -> None:
     tops = own.logits(four).argmax(1).tolist()
     question = ask(own, four, None)
-    assert question.units == (None,) * 4
-    settled = question.settled()
-    assert [unit.channel for unit in settled.units if unit] == tops
-    assert settled.settled() is settled
-    half = settled[1:3]
-    assert half.units == settled.units[1:3]
-    assert torch.equal(half.inputs, settled.inputs[1:3])
-    mixed = ask(own, four, ("blocks:3", 1, 2, 0)).settled()
-    assert mixed.units[0] == Target("blocks", 3)
+    assert question.targets == (None,) * 4
+    resolved = question.resolved()
+    assert [one.channel for one in resolved.targets if one] == tops
+    assert resolved.resolved() is resolved
+    half = resolved[1:3]
+    assert half.targets == resolved.targets[1:3]
+    assert torch.equal(half.inputs, resolved.inputs[1:3])
+    mixed = ask(own, four, ("blocks:3", 1, 2, 0)).resolved()
+    assert mixed.targets[0] == Target("blocks", 3)
 
 
 # ---------------------------------------------------------------------- what says nothing
@@ -295,8 +295,8 @@ def test_noise_to_hide_with(own: cs.Network) -> None:
 
 def test_noisy_copies_have_noise_of_their_own() -> None:
     seen = toys.images(2, 32)
-    version = noisy(seen, 0.2, 6, seed=1)
-    added = torch.stack([torch.stack([version(i, k) - seen[i] for k in range(6)]) for i in (0, 1)])
+    copy = noisy_copies(seen, 0.2, 6, seed=1)
+    added = torch.stack([torch.stack([copy(i, k) - seen[i] for k in range(6)]) for i in (0, 1)])
     torch.testing.assert_close(added[0], added[1], atol=1e-6, rtol=0)
     assert float(added[0].std()) == pytest.approx(0.2, rel=0.02)
     for k in range(1, 6):
@@ -304,9 +304,9 @@ def test_noisy_copies_have_noise_of_their_own() -> None:
 
 
 def test_an_items_chance_is_its_own() -> None:
-    chance = chances(5, seed=3)
-    values = [torch.rand(2, generator=chance(k)).tolist() for k in range(5)]
-    assert values[3] == torch.rand(2, generator=chance(3)).tolist()
+    generator = generators(5, seed=3)
+    values = [torch.rand(2, generator=generator(k)).tolist() for k in range(5)]
+    assert values[3] == torch.rand(2, generator=generator(3)).tolist()
     assert len({tuple(v) for v in values}) == 5
 
 
@@ -314,7 +314,7 @@ def test_a_photo_is_shown_whole_with_the_box_of_what_was_seen(own: cs.Network) -
     photo = toys.images(2, 48)[..., :40, :]
     question = ask(own, photo, 1)
     heatmap = torch.rand(2, 32, 32)
-    panels = map_panels(question, heatmap, "units", ["one", "two"], signed=True)
+    panels = map_panels(question, heatmap, MapStyle("units", signed=True), ["one", "two"])
     assert len(panels) == 2
     for i, panel in enumerate(panels):
         assert isinstance(panel, HeatMap)

@@ -57,10 +57,12 @@ def test_what_is_shown_of_known_channels(shades: cs.Network, ramp: Tensor) -> No
     torch.testing.assert_close(grid.tiles[:, 0], values[[2, 0, 3, 1]])
     assert grid.captions == ("2", "0", "3", "1")
     assert grid.marked == {2, 3}, "the two that say the same everywhere, by their place"
-    assert frame.summary["dead"] == 2
+    assert frame.summary["dead_channels"] == 2
     assert frame.summary["channels"] == 4
-    assert frame.summary["silent"] == pytest.approx(17 / 64)  # a map, and a pixel of the bright one
-    assert frame.summary["strongest"] == [2, 0, 3, 1]
+    assert frame.summary["fraction_of_zeros"] == pytest.approx(
+        17 / 64
+    )  # a map, and a pixel of the bright one
+    assert frame.summary["strongest_channels"] == [2, 0, 3, 1]
 
 
 def test_as_they_are(shades: cs.Network, ramp: Tensor) -> None:

@@ -414,7 +414,10 @@ def test_several_layers_are_a_strip(own: cs.Network, own_photo: Tensor) -> None:
 BAD_LAYERS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": ({"layer": "block"}, r"unknown layer 'block'; did you mean 'blocks'"),
     "one of several": ({"layer": ("blocks", "nothing")}, r"unknown layer 'nothing'"),
-    "a vector": ({"layer": "head"}, r"layer 'head' gives \(3,\), no maps: name one that does"),
+    "a vector": (
+        {"layer": "head"},
+        r"layer 'head' has an output of shape \(3,\) and no feature maps",
+    ),
     "above": ({"target": "stem:0", "layer": "blocks"}, r"does not depend on layer 'blocks'"),
     "above, by default": ({"target": "stem:0"}, r"does not depend on layer 'doubled'"),
     "empty": ({"layer": ""}, r"layer.*: string should have at least 1 character, not ''"),
@@ -458,7 +461,7 @@ class Cut(nn.Module):
 @pytest.mark.parametrize("name", ["gradcam", "guided_gradcam"])
 def test_a_layer_that_no_gradient_reaches(name: str) -> None:
     net = toys.network(toys.randomized(Cut()))
-    with pytest.raises(cs.ConvscopeError, match="does not depend on layer 'act': name one above"):
+    with pytest.raises(cs.ConvscopeError, match="does not depend on layer 'act': name a layer b"):
         registry.get(name).run(net, toys.images(1), target=1).result()
 
 

@@ -64,14 +64,14 @@ def test_how_alike_the_rows_are(own: cs.Network, own_photo: Tensor) -> None:
     """Of the first row and the one least like it."""
     frame = frames(own, own_photo, targets=(0, 1, 2))[-1]
     (bars,) = [panel for panel in frame.panels if isinstance(panel, Bars)]
-    alike: Any = frame.summary["alike"]
+    alike: Any = frame.summary["similarity"]
     for method, maps in frame.arrays.items():
         expected = min(methods.similarity(maps[0], other) for other in maps[1:])
         assert alike[method] == pytest.approx(expected)
     assert bars.values == tuple(alike.values())
     assert bars.names == ("Saliency map", "Grad-CAM", "Guided backpropagation")
     same = frames(own, own_photo, targets=(1, 1))[-1]
-    assert list(same.summary["alike"].values()) == pytest.approx([1, 1, 1])
+    assert list(same.summary["similarity"].values()) == pytest.approx([1, 1, 1])
 
 
 def test_without_targets_the_two_top_classes(own: cs.Network, own_photo: Tensor) -> None:
@@ -81,7 +81,7 @@ def test_without_targets_the_two_top_classes(own: cs.Network, own_photo: Tensor)
 
 def test_one_target_has_nothing_to_be_like(own: cs.Network, own_photo: Tensor) -> None:
     frame = frames(own, own_photo, targets=("blocks:3",))[-1]
-    assert frame.summary["alike"] == {}
+    assert frame.summary["similarity"] == {}
     assert not any(isinstance(panel, Bars) for panel in frame.panels)
 
 
@@ -99,11 +99,11 @@ def test_what_is_refused_is_told_and_the_rest_is_shown(own_photo: Tensor) -> Non
     run = cs.compare(net, toys.TOY_IMAGE / 16, methods=wanted)
     result = run.result()
     assert list(result.arrays) == ["saliency", "gradcam"]
-    refused: Any = result.summary["refused"]
+    refused: Any = result.summary["skipped"]
     assert list(refused) == ["cam", "predict", "occlusion"]
     assert "there is more than a mean" in refused["cam"]
     assert "predict is no attribution" in refused["predict"]
-    assert "a patch of 56 hides more than the image" in refused["occlusion"]
+    assert "a patch of 56 pixels hides more than the image" in refused["occlusion"]
     for frame in run:  # the first has nothing to compare yet
         frame.picture.load()
     first = next(iter(run.frames()))
@@ -134,7 +134,7 @@ def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> 
 
 def test_all_methods_at_once(own: cs.Network, own_photo: Tensor) -> None:
     result = cs.compare(own, own_photo, methods=tuple(methods.names()), targets=(0, 2)).result()
-    assert list(result.summary["refused"]) == ["occlusion"]
+    assert list(result.summary["skipped"]) == ["occlusion"]
     assert set(result.arrays) == set(methods.names()) - {"occlusion"}
     assert all(np.isfinite(maps).all() for maps in result.arrays.values())
     assert min(result.picture.size) > 100

@@ -370,7 +370,7 @@ def test_a_layer_without_maps(own: cs.Network, own_photo: Tensor) -> None:
 
 
 def test_a_layer_of_two_photographs(own: cs.Network, own_photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="one image at a time"):
+    with pytest.raises(cs.ConvscopeError, match="a whole layer needs a single image"):
         cs.guided_backprop(own, torch.cat([own_photo] * 2), target="blocks").result()
 
 

@@ -119,8 +119,11 @@ def test_a_channel_is_read_by_its_strongest_unit() -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "patch too large": ({"patch": 33}, r"a patch of 33 hides more than the image of 32 x 32"),
-    "the default patch": ({}, r"a patch of 56 hides more than the image of 32 x 32"),
+    "patch too large": (
+        {"patch": 33},
+        r"a patch of 33 pixels hides more than the image of 32 x 32",
+    ),
+    "the default patch": ({}, r"a patch of 56 pixels hides more than the image of 32 x 32"),
     "gaps": ({"patch": 4, "stride": 5}, r"a stride of 5 leaves gaps between patches of 4 pixels"),
     "stride of zero": ({"stride": 0}, r"stride: input should be greater than or equal to 1, not 0"),
     "patch of zero": ({"patch": 0}, r"patch: input should be greater than or equal to 1, not 0"),
@@ -198,15 +201,15 @@ def test_boxes_by_brute_force(score: str, baseline: str) -> None:
     exps = np.exp(logits - logits.max(1, keepdims=True))
     values = (exps / exps.sum(1, keepdims=True) if score == "probability" else logits)[:, 2]
     np.testing.assert_allclose(scores, values, rtol=1e-9)
-    np.testing.assert_array_equal(result.arrays["kept"], logits.argmax(1) == 2)
-    assert result.summary["kept"] == pytest.approx((logits.argmax(1) == 2).mean())
+    np.testing.assert_array_equal(result.arrays["on_top"], logits.argmax(1) == 2)
+    assert result.summary["fraction_on_top"] == pytest.approx((logits.argmax(1) == 2).mean())
     for row, column in np.ndindex(12, 9):
         visible = masks[:, row, column] == 1
         expected = 0.0
         if visible.any() and not visible.all():
             expected = values[visible].mean() - values[~visible].mean()
         assert result.heatmap[row, column] == pytest.approx(expected, abs=1e-9)
-    assert 0 < result.arrays["kept"].mean() < 1
+    assert 0 < result.arrays["on_top"].mean() < 1
 
 
 def test_boxes_are_of_random_size_and_place_inside_the_image() -> None:
@@ -278,8 +281,8 @@ def test_the_masks_of_highest_and_lowest_score_are_shown(own: cs.Network) -> Non
     mask = torch.from_numpy(covered(boxes[[best]].numpy(), (32, 32))).float()
     torch.testing.assert_close(grid.tiles[0], mask * image[0] + (1 - mask) * 0.5)
     tops = [caption.partition(": ")[2] for caption in grid.captions]
-    kept = frame.arrays["kept"][scores.argsort(descending=True)[[0, -1]]].tolist()
-    assert [tops[0] == "class 1", tops[-1] == "class 1"] == kept
+    on_top = frame.arrays["on_top"][scores.argsort(descending=True)[[0, -1]]].tolist()
+    assert [tops[0] == "class 1", tops[-1] == "class 1"] == on_top
 
 
 def test_frames_are_the_map_of_the_masks_so_far(own: cs.Network, own_photo: Tensor) -> None:
@@ -320,6 +323,6 @@ def test_refusals_of_random_occlusion(
 def test_random_occlusion_of_a_channel(own: cs.Network, own_photo: Tensor) -> None:
     options: Any = {"target": "blocks:3", "score": "logit", "count": 8}
     result: Any = cs.random_occlusion(own, own_photo, **options).result()
-    assert "kept" not in result.arrays
-    assert result.summary["kept"] is None
+    assert "on_top" not in result.arrays
+    assert result.summary["fraction_on_top"] is None
     result.picture.load()

@@ -68,7 +68,7 @@ def test_a_disk_is_found_from_a_blob_near_its_middle(
     result = cs.segment(own, painted(inside), methods=("smoothgrad", "gradcam"), seed=5).result()
     assert overlap(result.arrays["mask"][0], inside) > 0.95
     part = result.arrays["mask"].mean()
-    assert result.summary["fraction"] == pytest.approx(part)
+    assert result.summary["fraction_of_image"] == pytest.approx(part)
     # Only methods that leave something to chance are told the seed.
     assert asked == [("smoothgrad", {"seed": 5}), ("gradcam", {})]
 
@@ -185,10 +185,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown method": ({"methods": ("smoothgradd",)}, r"unknown technique 'smoothgradd'; did you"),
     "no attribution": (
         {"methods": ("deepdream",)},
-        r"deepdream is no attribution: take one of cam",
+        r"deepdream is no attribution; use one of cam",
     ),
     "no method": ({"methods": ()}, r"methods: tuple should have at least 1 item"),
-    "upside down": ({"foreground": 0.2}, r"background must lie below foreground"),
+    "upside down": (
+        {"foreground": 0.2},
+        r"background \(0.3\) must be less than foreground \(0.2\)",
+    ),
     "no rounds": ({"iterations": 0}, r"iterations: input should be greater than or equal to 1"),
 }
 

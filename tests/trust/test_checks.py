@@ -21,8 +21,9 @@ from convscope.files import pictures
 from convscope.runs import catalog, registry
 from convscope.runs.options import Seed, TargetName
 from convscope.runs.registry import technique
-from convscope.trust.checks import ALIKE, CASCADE, OTHERS, check
+from convscope.trust.checks import check
 from convscope.trust.curves import area, curves, moved_at_random
+from convscope.trust.questions import CASCADE, OTHER_METHODS, SIMILAR
 from convscope.types.frames import Frame
 from convscope.types.panels import Bars, Curves, HeatMap, Sheet
 from tests.helpers import toys
@@ -176,19 +177,22 @@ def test_figures_are_complete_and_grow(own: cs.Network, own_photo: Tensor) -> No
     before = [copy.deepcopy(frame.summary) for frame in again]
     assert [frame.summary for frame in frames] == before
     found = [frame.summary.get("check", {}) for frame in frames]
-    assert [len(one.get("randomized", {})) for one in found] == [0, 0, 1, 2, 3, 4, 4, 4]
+    assert [len(one.get("random_weights", {})) for one in found] == [0, 0, 1, 2, 3, 4, 4, 4]
     last: Any = found[-1]
     assert set(last) == {
-        "deletion", "insertion", "deletion_moved", "insertion_moved", "randomized", "other_target",
-        "agreement", "words",
+        "deletion", "insertion", "deletion_moved", "insertion_moved", "random_weights",
+        "other_target", "other_methods", "findings",
     }  # fmt: skip
-    assert list(last["randomized"]) == list(CASCADE)
-    assert list(last["agreement"]) == [name for name in OTHERS if name != "saliency"]
+    assert list(last["random_weights"]) == list(CASCADE)
+    assert list(last["other_methods"]) == [name for name in OTHER_METHODS if name != "saliency"]
     (rival,) = last["other_target"]
     ranked = own.logits(own_photo)[0].argsort(descending=True).tolist()
     assert rival == f"class {next(c for c in ranked if c != 1)}"
     assert frames[-1].summary["target"] == "class 1"
-    assert all(isinstance(words, str) for words in last["words"].values())
+    assert all(isinstance(sentence, str) for sentence in last["findings"].values())
+    assert list(last["findings"]) == [
+        "insertion", "deletion", "random weights", "another target", "other methods",
+    ]  # fmt: skip
 
 
 def test_panels_show_the_figures(own: cs.Network, own_photo: Tensor) -> None:
@@ -201,13 +205,13 @@ def test_panels_show_the_figures(own: cs.Network, own_photo: Tensor) -> None:
     assert isinstance(falls, Curves)
     for panel, name in ((rises, "insertion"), (falls, "deletion")):
         areas = {what: area(list(line)) for what, line in panel.lines.items()}
-        assert areas["by the map"] == pytest.approx(found[name], rel=1e-5)
-        assert areas["map moved"] == pytest.approx(found[f"{name}_moved"], rel=1e-5)
-        assert panel.faint == {"map moved"}
+        assert areas["map"] == pytest.approx(found[name], rel=1e-5)
+        assert areas["map moved at random"] == pytest.approx(found[f"{name}_moved"], rel=1e-5)
+        assert panel.faint == {"map moved at random"}
         assert name in panel.caption
         assert (panel.x[0], panel.x[-1], len(panel.x)) == (0, 1, 33)
     assert isinstance(bars, Bars)
-    assert bars.values == (*found["other_target"].values(), *found["agreement"].values())
+    assert bars.values == (*found["other_target"].values(), *found["other_methods"].values())
     assert isinstance(sheet, Sheet)
     assert len(sheet.maps) == 1 + len(CASCADE)
     assert all(isinstance(tile, HeatMap) for tile in sheet.maps)
@@ -278,11 +282,12 @@ def words(net: cs.Network, photo: Tensor, name: str) -> Any:
 @pytest.mark.usefixtures("fakes")
 def test_a_map_that_ignores_the_network_is_told_off(own: cs.Network, own_photo: Tensor) -> None:
     found = words(own, own_photo, "fake_photo")
-    assert list(found["randomized"].values()) == pytest.approx([1] * 4)
+    assert list(found["random_weights"].values()) == pytest.approx([1] * 4)
     assert list(found["other_target"].values()) == pytest.approx([1])
-    said = " ".join(found["words"].values())
-    assert "it shows the photo more than what was learned" in said
+    said = " ".join(found["findings"].values())
+    assert "it shows the image more than what the network learned" in said
     assert said.count("much the same") == 2
+    assert "agrees with those of 0 of 5 other methods" in said
 
 
 @pytest.mark.usefixtures("fakes")
@@ -294,9 +299,9 @@ def test_a_map_that_depends_on_the_network_is_not() -> None:
     net = cs.Network(module, mean=[0.5] * 3, std=[0.25] * 3, input_size=32)
     weights = net.parameter("1")[1].view(1, 3, 32, 32)
     found = words(net, 0.5 + 0.02 * weights.sign(), "fake_share")
-    assert all(abs(value) < ALIKE for value in found["randomized"].values())
-    said = " ".join(found["words"].values())
-    assert "it shows something of what was learned" in said
+    assert all(abs(value) < SIMILAR for value in found["random_weights"].values())
+    said = " ".join(found["findings"].values())
+    assert "it shows something of what the network learned" in said
     assert "much the same" not in said
     assert found["insertion"] > found["insertion_moved"]
     assert found["deletion"] < found["deletion_moved"]
@@ -342,7 +347,9 @@ def test_a_silent_unit_is_not_judged() -> None:
     with torch.no_grad():
         module[0].bias.fill_(-1000.0)  # type: ignore[operator]
     net = toys.network(module)
-    with pytest.raises(cs.ConvscopeError, match="the photo does not excite 1:0: there is no score"):
+    with pytest.raises(
+        cs.ConvscopeError, match="the image does not activate 1:0: there is no score"
+    ):
         check(cs.saliency(net, toys.images(1), target="1:0")).result()
 
 
@@ -372,9 +379,9 @@ def test_the_seed_is_of_the_control_and_of_the_random_networks(
     run = cs.gradcam(own, own_photo, target=1)
     zero, again, other = (check(run, seed=s).result().summary["check"] for s in (0, 0, 1))
     assert zero == again
-    for name in ("deletion", "insertion", "agreement"):
+    for name in ("deletion", "insertion", "other_methods"):
         assert zero[name] == other[name]
-    for name in ("deletion_moved", "insertion_moved", "randomized"):
+    for name in ("deletion_moved", "insertion_moved", "random_weights"):
         assert zero[name] != other[name]
 
 
@@ -387,4 +394,4 @@ def test_an_unchecked_run_says_so(own: cs.Network, own_photo: Tensor) -> None:
 def test_networks_of_any_make(channels: int) -> None:
     net = own_network(channels, torch.float64)
     found: Any = check(cs.saliency(net, own_photograph())).result().summary["check"]
-    assert all(np.isfinite(value) for value in found["randomized"].values())
+    assert all(np.isfinite(value) for value in found["random_weights"].values())

@@ -59,14 +59,14 @@ def test_targets_of_several_images(own: cs.Network, own_photo: Tensor) -> None:
 
 
 def test_refusals(own: cs.Network, own_photo: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="predict is no attribution: take one of cam, dec"):
+    with pytest.raises(cs.ConvscopeError, match="predict is no attribution; use one of cam, dec"):
         methods.attribute(own, own_photo, "predict", 1)
     with pytest.raises(cs.ConvscopeError, match="unknown technique 'salience'; did you mean 'sali"):
         methods.attribute(own, own_photo, "salience", 1)
     with pytest.raises(cs.ConvscopeError, match="unknown option of saliency 'color'; did you mean"):
         methods.attribute(own, own_photo, "saliency", 1, color="max")
     with pytest.raises(cs.ConvscopeError, match="neither a map nor a gradient"):
-        methods.mapped(Frame())
+        methods.with_map(Frame())
 
 
 # ------------------------------------------------------------------------------- similarity
@@ -117,7 +117,13 @@ def test_the_map_over_the_photo_is_the_techniques_own(own: cs.Network, own_photo
     box = own.box(own_photo)
     frame = methods.attribute(own, own_photo, "saliency", 1)
     alone, over = frame.panels
-    assert methods.over_photo(frame, own_photo[0], box) is over
+    assert isinstance(over, HeatMap)
+    drawn = methods.over_photo(frame, own_photo[0], box, "its caption")
+    assert torch.equal(drawn.values, over.values)
+    assert torch.equal(drawn.photo, over.photo)  # type: ignore[arg-type]
+    assert drawn.caption == "its caption"
+    for name in ("label", "box", "signed", "clip", "top"):
+        assert getattr(drawn, name) == getattr(over, name)
     assert isinstance(alone, HeatMap)
     assert alone.photo is None
 

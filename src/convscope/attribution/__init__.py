@@ -1,4 +1,4 @@
-"""What all attributions share: the target that is asked about, its gradients and its maps."""
+"""What all attributions share: the question, gradients, layer maps, baselines and panels."""
 
 import lazy_loader
 

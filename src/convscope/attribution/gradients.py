@@ -1,4 +1,4 @@
-"""What all attributions share: the score that is asked about, its gradients, and how maps look."""
+"""The gradient of a score with respect to the pixels, at an image or averaged over copies of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convscope.ascent import Recipe, climb
+from convscope.attribution.copies import noisy_copies
 from convscope.attribution.question import Question
 from convscope.system import batched
 from convscope.types import Ascent
@@ -16,14 +17,13 @@ from convscope.vocabulary.starts import photo
 
 
 def gradient(question: Question, rule: str = "plain", batch_size: int = 16) -> Ascent:
-    """The score of each image and its gradient by what the network sees of it."""
+    """The score of each image and its gradient with respect to the network's input."""
 
-    def look(part: slice) -> Ascent:
+    def work(part: slice) -> Ascent:
         some = question[part]
-        recipe = Recipe(start=photo(some.inputs), objective=some.objective, rule=rule)
-        return next(climb(question.net, recipe))
+        return _gradient_at(question, some.inputs, some.objective, rule)
 
-    frames = [f for done in batched(len(question.inputs), batch_size, look) for _, f in done]
+    frames = [f for done in batched(len(question.inputs), batch_size, work) for _, f in done]
     first = frames[0]
     if len(frames) == 1:
         return first
@@ -38,21 +38,26 @@ def gradient(question: Question, rule: str = "plain", batch_size: int = 16) -> A
     )
 
 
-def averaged(
+def averaged_gradient(
     question: Question,
     weights: Tensor,
-    version: Callable[[int, int], Tensor],
+    copy: Callable[[int, int], Tensor],
     rule: str = "plain",
     batch_size: int = 16,
 ) -> Iterator[Ascent]:
-    """The weighted mean of the gradients at many versions of each image, as it grows.
+    """The weighted mean of the gradients at many copies of each image.
 
-    The question is a settled one: versions might disagree about the top class.
+    Args:
+        question: a resolved one, because copies may differ in their top class.
+        weights: (K,), the weight of each copy.
+        copy: makes copy k of image i, (3, H, W).
+        rule: the backward rule.
+        batch_size: how many copies the network gets at a time.
 
-    `version(i, k)` is version k of image i (3, H, W), `weights` (K,) has its weight. The score is
-    that of the image itself. Yields a frame a batch.
+    Yields:
+        A frame per batch, with the mean so far. The score is that of the image itself.
     """
-    count, net = len(weights), question.net
+    count = len(weights)
     mean = torch.zeros_like(question.inputs)
     per_image = -(-count // batch_size)
     scores = question.scores(question.inputs)
@@ -60,13 +65,12 @@ def averaged(
         one = question[i : i + 1]
         total, weight = torch.zeros_like(mean[i]), 0.0
 
-        def look(part: slice, i: int = i, objective: Objective = one.objective) -> Tensor:
-            images = torch.stack([version(i, k) for k in range(part.start, part.stop)])
-            recipe = Recipe(start=photo(images), objective=objective, rule=rule)
-            gradients = next(climb(net, recipe)).gradient
+        def work(part: slice, i: int = i, objective: Objective = one.objective) -> Tensor:
+            images = torch.stack([copy(i, k) for k in range(part.start, part.stop)])
+            gradients = _gradient_at(question, images, objective, rule).gradient
             return torch.einsum("k,kchw->chw", weights[part].to(gradients), gradients)
 
-        for step, done in enumerate(batched(count, batch_size, look), 1 + i * per_image):
+        for step, done in enumerate(batched(count, batch_size, work), 1 + i * per_image):
             for part, value in done:
                 total += value
                 weight += float(weights[part].sum())
@@ -81,37 +85,24 @@ def averaged(
             )
 
 
-def chances(count: int, seed: int) -> Callable[[int], torch.Generator]:
-    """`count` generators from one seed: what item k gets does not depend on its batch."""
-    chance = torch.Generator().manual_seed(seed)
-    seeds = torch.randint(2**62, (count,), generator=chance).tolist()
-    return lambda k: torch.Generator().manual_seed(seeds[k])
-
-
-def noisy(inputs: Tensor, noise: float, count: int, seed: int) -> Callable[[int, int], Tensor]:
-    """For `averaged`: version k of each image, with noise of deviation `noise`."""
-    chance = chances(count, seed)
-
-    def version(i: int, k: int) -> Tensor:
-        added = torch.randn(inputs[i].shape, generator=chance(k), dtype=inputs.dtype)
-        return inputs[i] + noise * added.to(inputs.device)
-
-    return version
-
-
-def over_copies(
+def smoothed_gradient(
     question: Question, rule: str, samples: int, noise: float, seed: int, batch_size: int
 ) -> Iterator[Ascent]:
-    """The gradient at the images themselves or, of more than one sample, over noisy copies."""
+    """The gradient at each image or, for more than one sample, its mean over noisy copies."""
     if samples == 1:
         yield gradient(question, rule, batch_size)
         return
-    versions = noisy(question.inputs, noise, samples, seed)
-    yield from averaged(question, torch.ones(samples), versions, rule, batch_size)
+    copy = noisy_copies(question.inputs, noise, samples, seed)
+    yield from averaged_gradient(question, torch.ones(samples), copy, rule, batch_size)
 
 
 def over_colors(gradients: Tensor, colors: str) -> Tensor:
-    """(N, 3, H, W) to maps (N, H, W)."""
+    """One value per pixel, (N, H, W), for gradients (N, 3, H, W)."""
     if colors == "max":
         return gradients.abs().amax(1)
     return gradients.sum(1) if colors == "signed" else gradients.abs().sum(1)
+
+
+def _gradient_at(question: Question, images: Tensor, objective: Objective, rule: str) -> Ascent:
+    recipe = Recipe(start=photo(images), objective=objective, rule=rule)
+    return next(climb(question.net, recipe))

@@ -1,19 +1,20 @@
-"""TODO."""
+"""A layer's feature maps and gradients, and the frame of the heat map made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from convscope import tensors
-from convscope.attribution.panels import AttributionSummary, map_panels, summarize
+from convscope.attribution.panels import AttributionSummary, draw_map, map_frame
 from convscope.attribution.question import Question
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
-from convscope.types import HeatMap, HeatmapFrame, ImageFrame, Panel, Sheet
+from convscope.types import HeatmapFrame, ImageFrame, MapStyle, Sheet
 
 
 class LayerMapSummary(AttributionSummary):
@@ -23,7 +24,17 @@ class LayerMapSummary(AttributionSummary):
 
 
 def as_maps(net: Network, values: Tensor, name: str, grid: tuple[int, int] | None = None) -> Tensor:
-    """(N, C, h, w), also of a layer in N,H,W,C order or with tokens (N, T, C)."""
+    """A layer's output as feature maps (N, C, h, w).
+
+    Args:
+        net: the network.
+        values: (N, C, h, w), (N, h, w, C) or tokens (N, T, C).
+        name: the layer's name, for the error.
+        grid: rows and columns of the tokens; found from the input's shape if None.
+
+    Raises:
+        ConvscopeError: the layer has no maps, or the tokens make no such grid.
+    """
     height, width = net.input_size
     if values.dim() == 4:
         *_, h, w = values.shape
@@ -38,12 +49,12 @@ def as_maps(net: Network, values: Tensor, name: str, grid: tuple[int, int] | Non
             patches = values[:, count - rows * columns :].transpose(1, 2)
             return patches.reshape(len(values), -1, rows, columns)
         raise ConvscopeError(
-            f"the {count} tokens of {name!r} make no grid of the photo's shape: give tokens (rows"
-            " and columns)"
+            f"the {count} tokens of {name!r} make no grid of the input's shape: set tokens to the"
+            " number of rows and columns"
         )
     raise ConvscopeError(
-        f"layer {name!r} gives {tuple(values.shape[1:])}, no maps: name one that does"
-        " (convscope layers)"
+        f"layer {name!r} has an output of shape {tuple(values.shape[1:])} and no feature maps; name"
+        " a layer that has some (convscope layers lists them)"
     )
 
 
@@ -56,66 +67,82 @@ def upsampled(maps: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 def gradients_at(
     question: Question,
     score: Tensor,
-    values: dict[str, Tensor],
-    names: list[str],
+    values: Mapping[str, Tensor],
+    names: Sequence[str],
     retain: bool = False,
 ) -> list[Tensor]:
-    """The gradient of the score by each layer."""
-    question.finite(score, question.inputs)
+    """The gradient of the score with respect to the output of each layer.
+
+    Args:
+        question: what the score was read for.
+        score: (N,), with its graph.
+        values: the output of each layer, in that graph.
+        names: the layers.
+        retain: keep the graph for another way back.
+
+    Raises:
+        ConvscopeError: the score or a gradient is not finite, or does not depend on a layer.
+    """
+    question.check_finite(score, question.inputs)
     layers = [values[name] for name in names]
-    slopes: Sequence[Tensor | None] = [None] * len(names)
+    gradients: Sequence[Tensor | None] = [None] * len(names)
     if score.requires_grad:
         with question.net.numerics():
-            slopes = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 score.sum(), layers, allow_unused=True, retain_graph=retain
             )
     found = []
-    for name, slope in zip(names, slopes, strict=True):
-        if slope is None:
-            raise ConvscopeError(f"the target does not depend on layer {name!r}: name one above it")
-        if not tensors.all_finite(slope):
+    for name, gradient in zip(names, gradients, strict=True):
+        if gradient is None:
+            raise ConvscopeError(
+                f"the target does not depend on layer {name!r}: name a layer before the target"
+            )
+        if not tensors.all_finite(gradient):
             raise ConvscopeError(f"the gradient at {name!r} is not finite, though the score is")
-        found.append(slope)
+        found.append(gradient)
     return found
 
 
 def layer_map_frame(
     question: Question,
     frame: ImageFrame,
-    maps: dict[str, Tensor],
-    what: str,
+    maps: Mapping[str, Tensor],
+    method: str,
     upsampling: str,
-    **more: Tensor,
+    label: str = "score",
+    **numbers: Tensor,
 ) -> HeatmapFrame:
-    """The frame with its maps: `heatmap` is the last layer's, `arrays` has each as it is."""
-    unit = "weighted activation" if what in ("Grad-CAM++", "Score-CAM") else "score"
+    """The frame of an attribution that makes a map (N, h, w) of each of some layers.
+
+    `heatmap` is the last layer's map, enlarged; `arrays` has all maps at their own size. Maps of
+    several layers are drawn as a strip.
+    """
     names = question.names(frame.activations)
     size = question.net.input_size
-    enlarged = {name: upsampled(found, size, upsampling) for name, found in maps.items()}
-    heatmap = list(enlarged.values())[-1]
-    panels: tuple[Panel, ...]
-    if len(maps) == 1:
-        captions = [f"{what} of {name} at {layer}" for name in names for layer in maps]
-        signed = bool((heatmap < 0).any())
-        panels = map_panels(question, heatmap, unit, captions, signed=signed)
-    else:
-        panels = tuple(
-            Sheet(
-                tuple(
-                    HeatMap(
-                        one[i],
-                        unit,
-                        layer,
-                        question.photo[i],
-                        question.net.box(question.photo),
-                        bool((one < 0).any()),
-                    )
-                    for layer, one in enlarged.items()
-                ),
-                f"{what} of {name}",
-                columns=len(maps),
-            )
+    enlarged = {layer: upsampled(one, size, upsampling) for layer, one in maps.items()}
+    styles = {
+        layer: MapStyle(label, signed=bool((one < 0).any())) for layer, one in enlarged.items()
+    }
+    last = list(maps)[-1]
+    captions = [f"{method} of {name} at {last}" for name in names]
+    found = map_frame(question, frame, enlarged[last], styles[last], captions, **numbers)
+    if len(maps) > 1:
+        strips = [
+            _strip(question, i, enlarged, styles, f"{method} of {name}")
             for i, name in enumerate(names)
-        )
-    quoted = {**summarize(names, frame, **more), "layer": list(maps)[-1]}
-    return frame.with_heatmap(heatmap, arrays=maps, panels=panels, summary=quoted)
+        ]
+        found = replace(found, panels=tuple(strips))
+    return replace(found, arrays=maps, summary={**found.summary, "layer": last})
+
+
+def _strip(
+    question: Question,
+    i: int,
+    maps: Mapping[str, Tensor],
+    styles: Mapping[str, MapStyle],
+    caption: str,
+) -> Sheet:
+    """The maps of all layers over image i."""
+    image, box = question.image[i], question.net.box(question.image)
+    tiles = [draw_map(one[i], styles[layer], image, box, layer) for layer, one in maps.items()]
+    return Sheet(tuple(tiles), caption, columns=len(tiles))

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Options that several attributions share: type, bounds and description of each."""
 
 from __future__ import annotations
 
@@ -9,30 +9,46 @@ from pydantic import BeforeValidator, Field
 
 BatchSize = Annotated[
     int,
-    Field(ge=1, le=1024, description="images that the network takes at once, fewer if too large"),
+    Field(
+        ge=1,
+        le=1024,
+        description="maximum number of images that the network gets at a time; fewer if memory"
+        " does not suffice",
+    ),
 ]
 
 
-Samples = Annotated[int, Field(ge=1, le=1024, description="noisy copies to average over")]
+Samples = Annotated[
+    int,
+    Field(ge=1, le=1024, description="number of noisy copies of the image to average over"),
+]
 
 
 Noise = Annotated[
-    float, Field(ge=0, le=1, description="deviation of that noise, where black to white is 1")
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="standard deviation of the noise added to each copy (pixels run from 0 to 1)",
+    ),
 ]
 
 
 Colors = Annotated[
     Literal["max", "absolute", "signed"],
     Field(
-        description="of a pixel's colors the largest absolute value, the sum of absolute values,"
-        " or the signed sum"
+        description="how the gradients of a pixel's three colors become one value: the largest"
+        " absolute value, the sum of absolute values, or the signed sum"
     ),
 ]
 
 
 OneLayer = Annotated[
     str | None,
-    Field(min_length=1, description="a layer with maps; the last one if none is given"),
+    Field(
+        min_length=1,
+        description="layer whose feature maps are used; the last one with maps if not given",
+    ),
 ]
 
 
@@ -48,13 +64,16 @@ else:
 
 Layers = Annotated[
     Names,
-    Field(description="layers with maps, several for a strip; the last one if none is given"),
+    Field(
+        description="layers whose feature maps are used, one heat map each; the last layer with"
+        " maps if none is given"
+    ),
 ]
 
 
 Upsampling = Annotated[
     Literal["bicubic", "bilinear", "nearest"],
-    Field(description="how the map is brought to the photo's size"),
+    Field(description="interpolation that enlarges the map to the size of the image"),
 ]
 
 
@@ -64,7 +83,8 @@ Side = Annotated[int, Field(ge=1, le=1024)]
 Tokens = Annotated[
     tuple[Side, Side] | None,
     Field(
-        description="rows and columns of a layer that has tokens instead of maps (ViT), if they"
-        " are not those of the photo; tokens before the grid's are left out"
+        description="rows and columns of the grid of tokens, for a layer that has tokens instead of"
+        " feature maps (ViT); found from the shape of the image if not given. Tokens that come"
+        " before the grid are ignored"
     ),
 ]

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The question that an attribution answers: what makes up the score of a target on an image?"""
 
 from __future__ import annotations
 
@@ -18,64 +18,83 @@ from convscope.vocabulary.objectives import Objective, each, energy, logit, peak
 
 @dataclass(frozen=True)
 class Question:
-    """Of each image, the score of one unit: what an attribution explains.
+    """A target for each image, whose score an attribution explains.
 
-    `photo` (N, 3, h, w) is as the user gave it, `inputs` (N, 3, H, W) as the network sees it. A unit
-    that is None stands for whatever class comes out on top.
+    `image` (N, 3, h, w) is what the user gave, `inputs` (N, 3, H, W) what the network gets. A
+    target that is None stands for the top class, whichever that is.
     """
 
     net: Network
-    photo: Tensor
+    image: Tensor
     inputs: Tensor
-    units: tuple[Target | None, ...]
+    targets: tuple[Target | None, ...]
 
     @property
     def objective(self) -> Objective:
-        """The score to read and to differentiate: of a class its logit, of a channel its strongest
-        unit, of a layer half its mean square."""
-        if len(set(self.units)) == 1:
-            return _score_of(self.units[0])
-        return each(tuple(map(_score_of, self.units)))
+        """The score to read and to differentiate.
 
-    def settled(self) -> Question:
-        """Every unit a definite one: what the network says of the photo itself decides."""
-        if None not in self.units:
+        For a class it is the logit, for a neuron its activation, for a channel its largest
+        activation, for a layer half the mean square of its activations.
+        """
+        if len(set(self.targets)) == 1:
+            return _score_of(self.targets[0])
+        return each(tuple(map(_score_of, self.targets)))
+
+    @property
+    def target(self) -> Target:
+        """The one target of a resolved question."""
+        (target,) = set(self.targets)
+        assert target is not None
+        return target
+
+    def resolved(self) -> Question:
+        """The question with the top class of each image where a target is None."""
+        if None not in self.targets:
             return self
 
         def work(part: slice) -> list[int]:
             return self.net.logits(self.inputs[part]).argmax(1).tolist()
 
         tops = [t for done in batched(len(self.inputs), 16, work) for _, some in done for t in some]
-        units = (u or self.net.target(top) for u, top in zip(self.units, tops, strict=True))
-        return replace(self, units=tuple(units))
+        targets = (t or self.net.target(top) for t, top in zip(self.targets, tops, strict=True))
+        return replace(self, targets=tuple(targets))
 
     def __getitem__(self, part: slice) -> Question:
         """The question about some of the images."""
-        return Question(self.net, self.photo[part], self.inputs[part], self.units[part])
+        return Question(self.net, self.image[part], self.inputs[part], self.targets[part])
 
-    def of(self, units: tuple[Target, ...]) -> Question:
-        """The question about several units of the one image."""
-        alike = [len(units), -1, -1, -1]
-        return Question(self.net, self.photo.expand(alike), self.inputs.expand(alike), units)
+    def about(self, targets: tuple[Target, ...]) -> Question:
+        """The question about several targets of its one image."""
+        size = [len(targets), -1, -1, -1]
+        return Question(self.net, self.image.expand(size), self.inputs.expand(size), targets)
 
-    def names(self, activations: Mapping[str, Tensor]) -> list[str]:
-        """What each image's score is a score of."""
+    def names(self, activations: Mapping[str, Tensor] | None = None) -> list[str]:
+        """The name of each target. For a top class, `activations` must hold the output."""
         return [
-            str(unit) if unit else self.net.name_classes(activations[""][i], 1)[0].label
-            for i, unit in enumerate(self.units)
+            str(target) if target else self.net.name_classes((activations or {})[""][i], 1)[0].label
+            for i, target in enumerate(self.targets)
         ]
 
     def score(self, images: Tensor, probability: bool = False) -> Tensor:
-        """The score (K,) of other images in the place of the one, as the logit or probability."""
-        (unit,) = set(self.units)
+        """The scores (K,) of other images (K, 3, H, W), for the one target of the question.
+
+        Args:
+            images: what the network gets.
+            probability: read the softmax probability of a class in place of its logit.
+
+        Raises:
+            ConvscopeError: a score that is not finite, or the probability of what is no class.
+        """
+        (target,) = set(self.targets)
+        if probability and (target is None or not target.is_class):
+            raise ConvscopeError(f"only classes have a probability: for {target} take logit")
         with torch.no_grad():
-            if probability:
-                if unit is None or unit.label is None:
-                    raise ConvscopeError(f"only classes have a probability: for {unit} take logit")
+            if target and probability:
                 logits = self.net.activations(images, {""})[""]
-                return self.finite(logits.softmax(1)[:, unit.channel], images)
-            _, score = self.objective.bind(self.net).read(self.net, images)
-            return self.finite(score, images)
+                score = logits.softmax(1)[:, target.channel]
+            else:
+                _, score = self.objective.bind(self.net).read(self.net, images)
+        return self.check_finite(score, images)
 
     def scores(self, images: Tensor, probability: bool = False) -> Tensor:
         """The scores (N,) of other images, one in the place of each."""
@@ -83,11 +102,11 @@ class Question:
             [self[i : i + 1].score(images[i : i + 1], probability) for i in range(len(images))]
         )
 
-    def finite(self, score: Tensor, images: Tensor) -> Tensor:
-        """The score that the images have.
+    def check_finite(self, score: Tensor, images: Tensor) -> Tensor:
+        """The score itself.
 
         Raises:
-            ConvscopeError: it is NaN or infinite.
+            ConvscopeError: the score of the images is NaN or infinite.
         """
         if not tensors.all_finite(score):
             raise ConvscopeError(f"the score is not finite; {self.net.first_not_finite(images)}")
@@ -95,24 +114,31 @@ class Question:
 
 
 def ask(net: Network, image: Tensor, target: TargetLike | Sequence[TargetLike] | None) -> Question:
-    """The question that a technique's `image` and `target` put.
+    """The question about a technique's options `image` and `target`.
+
+    Args:
+        net: the network to explain.
+        image: (N, 3, h, w), RGB in [0, 1].
+        target: one for all images, one for each, or None for their top classes.
 
     Raises:
         ConvscopeError: an unknown target, or another number of targets than of images.
     """
     if target is None or isinstance(target, TargetLike):
-        units = (None if target is None else net.target(target),) * len(image)
+        targets = (None if target is None else net.target(target),) * len(image)
     else:
-        units = tuple(map(net.target, target))
-        if len(units) != len(image):
-            raise ConvscopeError(f"{len(units)} targets for {len(image)} images: one each, or one")
+        targets = tuple(map(net.target, target))
+        if len(targets) != len(image):
+            raise ConvscopeError(
+                f"{len(targets)} targets for {len(image)} images: one each, or one"
+            )
     image = image.detach()
-    return Question(net, image, net.preprocess(image), units)
+    return Question(net, image, net.preprocess(image), targets)
 
 
-def _score_of(unit: Target | None) -> Objective:
-    if unit is None:
+def _score_of(target: Target | None) -> Objective:
+    if target is None:
         return peak("")
-    if unit.label is not None:
-        return logit(unit)
-    return energy(unit) if unit.channel is None else peak(unit)
+    if target.is_class:
+        return logit(target)
+    return energy(target) if target.channel is None else peak(target)

@@ -1,4 +1,4 @@
-"""What a layer answers."""
+"""The activations of a layer on an image."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convscope.types import Bars, Frame, Grid, Picture
 
 
 class ActivationsSummary(TypedDict):
-    """Counts of channels, the fraction of silent units, and the strongest channels."""
+    """Counts of channels, the fraction of values that are zero, and the strongest channels."""
 
     layer: str
     channels: int
-    dead: int
-    silent: float
-    strongest: list[int]
+    dead_channels: int
+    fraction_of_zeros: float
+    strongest_channels: list[int]
 
 
 @technique(
@@ -37,29 +37,37 @@ def activations(
     image: Tensor,
     *,
     layer: Annotated[
-        str | None, Field(description="any layer; the first activation if not given")
+        str | None,
+        Field(description="layer to show, of any kind; the first activation if not given"),
     ] = None,
     sort: Annotated[
-        Literal["strength", "index"], Field(description="strongest channels first, or as they are")
+        Literal["strength", "index"],
+        Field(description="order of the channels: the strongest first, or by their index"),
     ] = "strength",
     scale: Annotated[
         Literal["map", "layer"],
-        Field(description="stretch each map to black and white by itself, or all alike"),
+        Field(
+            description="range of gray values: from the minimum to the maximum of each map, or of the"
+            " whole layer"
+        ),
     ] = "map",
-    limit: Annotated[int, Field(ge=1, le=4096, description="how many channels to draw")] = 40,
+    limit: Annotated[
+        int, Field(ge=1, le=4096, description="maximum number of channels to draw")
+    ] = 40,
 ) -> Iterator[Frame[ActivationsSummary]]:
-    """Where each channel of a layer answers to the photo: a grid of gray maps, bright is strong.
+    """Where each channel of a layer is active on the image, drawn as gray maps.
 
-    A channel that gives the same value everywhere is marked with a cross: it is dead for this
-    photo. A channel's strength is its largest value, then its mean. Of a layer without maps
-    (a code) the strongest units are drawn as bars.
+    Bright places are strongly active. A channel with the same value everywhere is dead on this
+    image and marked with a cross. The strength of a channel is its maximum; its mean decides among
+    equals. For a layer without feature maps, the strongest units are drawn as bars.
     """
     if layer is None:
         layer = default_layers.first(net).name
     values = net.read(image, {layer})[layer][0]
     if values.dim() not in (1, 3):
         raise ConvscopeError(
-            f"layer {layer!r} gives {tuple(values.shape)}, neither maps nor a code"
+            f"layer {layer!r} has an output of shape {tuple(values.shape)}: neither feature"
+            " maps nor a vector"
         )
     flat = values.flatten(1) if values.dim() == 3 else values.view(-1, 1)
     strength = flat.amax(1)
@@ -69,33 +77,36 @@ def activations(
     by_mean = flat.mean(1).argsort(descending=True, stable=True)
     ranked = by_mean[strength[by_mean].argsort(descending=True, stable=True)].tolist()
     order = ranked if sort == "strength" else list(range(len(flat)))
+    shown = order[: limit if values.dim() == 3 else min(limit, 16)]
     shape = " x ".join(map(str, values.shape))
-    caption = f"{layer} ({shape}): {{}} of {len(flat)} channels, {int(dead.sum())} dead here"
+    counts = f"{len(shown)} of {len(flat)} channels, {int(dead.sum())} dead on this image"
+    caption = f"{layer} ({shape}): {counts}"
     panel: Grid | Bars
     if values.dim() == 3:
-        shown = order[:limit]
-        panel = Grid(
-            values[shown].unsqueeze(1),
-            caption.format(len(shown)),
-            captions=tuple(map(str, shown)),
-            marked=frozenset(i for i, channel in enumerate(shown) if dead[channel]),
-            low=float(values.min()) if scale == "layer" else None,
-            high=float(values.max()) if scale == "layer" else None,
-        )
+        panel = _maps(values, shown, dead, scale, caption)
     else:
-        shown = order[: min(limit, 16)]
-        names = tuple(map(str, shown))
-        panel = Bars(
-            names, tuple(strength[shown].tolist()), "activation", caption.format(len(shown))
-        )
+        captions, heights = tuple(map(str, shown)), tuple(strength[shown].tolist())
+        panel = Bars(captions, heights, "activation", caption)
     yield Frame(
         panels=(Picture(image[0], "what the network saw", net.box(image)), panel),
         arrays={"activations": values, "order": torch.tensor(order)},
         summary={
             "layer": layer,
             "channels": len(flat),
-            "dead": int(dead.sum()),
-            "silent": float((values == 0).float().mean()),
-            "strongest": ranked[:5],
+            "dead_channels": int(dead.sum()),
+            "fraction_of_zeros": float((values == 0).float().mean()),
+            "strongest_channels": ranked[:5],
         },
+    )
+
+
+def _maps(values: Tensor, shown: list[int], dead: Tensor, scale: str, caption: str) -> Grid:
+    """Some channels of a layer (C, h, w), dead ones marked."""
+    return Grid(
+        values[shown].unsqueeze(1),
+        caption,
+        captions=tuple(map(str, shown)),
+        marked=frozenset(i for i, channel in enumerate(shown) if dead[channel]),
+        low=float(values.min()) if scale == "layer" else None,
+        high=float(values.max()) if scale == "layer" else None,
     )

@@ -20,7 +20,7 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
 from convscope.runs import TargetNames, technique
 from convscope.system import batched
-from convscope.types import HeatmapFrame, ImageFrame
+from convscope.types import HeatmapFrame, ImageFrame, Target
 
 
 @technique(
@@ -37,18 +37,16 @@ def cam(
     upsampling: Upsampling = "bicubic",
     batch_size: BatchSize = 16,
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
-    """Where a class's evidence lies, read off the classifier's own weights.
+    """Where in the image the evidence for a class is, read off the weights of the classifier.
 
-    In a network that averages its last maps over the image and multiplies by one matrix, the score
-    is a sum over places: red places add to it, blue ones take from it, and their mean (with the
-    class's bias) is the score. Networks with another head are refused: Grad-CAM is for them.
+    In a network that averages its last feature maps over the image and multiplies the means by one
+    matrix, the score is a sum over places. Red places add to it and blue ones subtract; the mean
+    of the map plus the bias of the class is the score. Networks with another head are refused; use
+    Grad-CAM for them.
     """
-    question = ask(net, image, target).settled()
-    for unit in question.units:
-        if unit is None or unit.label is None:
-            raise ConvscopeError(f"cam explains classes, and {unit} is none; take gradcam")
+    question = ask(net, image, target).resolved()
+    classes = [_class_index(one) for one in question.targets]
     layer, (weight, bias) = default_layers.last_maps(net)[-1], _head(net)
-    chosen = [unit.channel for unit in question.units if unit is not None]
 
     def work(part: slice) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
@@ -56,23 +54,29 @@ def cam(
         maps, logits = as_maps(net, values[layer], layer), values[""]
         if maps.shape[1] != weight.shape[1]:
             raise ConvscopeError(
-                f"between {layer!r} and the classifier of {net.name} there is more than a mean;"
-                " take gradcam"
+                f"between {layer!r} and the classifier of {net.name} there is more than a mean; use"
+                " gradcam"
             )
         for candidate in (maps, maps.relu()):  # densenet's last ReLU has no name
             sums = F.linear(candidate.mean((2, 3)), weight, bias)
             if torch.allclose(sums, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
-                rows = weight[chosen[part]]
-                found = torch.einsum("nc,nchw->nhw", rows, candidate)
-                return found, logits.gather(1, torch.tensor(chosen[part]).to(rows.device)[:, None])
+                chosen = torch.tensor(classes[part]).to(weight.device)
+                found = torch.einsum("nc,nchw->nhw", weight[chosen], candidate)
+                return found, logits.gather(1, chosen[:, None])
         raise ConvscopeError(
-            f"{net.name} does not classify by the mean of {layer!r} alone; take gradcam"
+            f"{net.name} does not classify by the mean of {layer!r} alone; use gradcam"
         )
 
     done = [pair for parts in batched(len(question.inputs), batch_size, work) for _, pair in parts]
     maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
     frame = ImageFrame(image=question.inputs, score=scores[:, 0])
     yield layer_map_frame(question, frame, {layer: maps}, "CAM", upsampling)
+
+
+def _class_index(target: Target | None) -> int:
+    if target is None or not target.is_class or target.channel is None:
+        raise ConvscopeError(f"cam explains classes, and {target} is none; use gradcam")
+    return target.channel
 
 
 def _head(net: Network) -> tuple[Tensor, Tensor | None]:
@@ -84,4 +88,4 @@ def _head(net: Network) -> tuple[Tensor, Tensor | None]:
                 biased = layer.num_parameters > weight.numel()
                 return weight, net.parameter(layer.name, "bias") if biased else None
             break
-    raise ConvscopeError(f"{net.name} does not end in a linear classifier; take gradcam")
+    raise ConvscopeError(f"{net.name} does not end in a linear classifier; use gradcam")

@@ -1,9 +1,9 @@
-"""Many methods and targets side by side."""
+"""Attribution methods and targets, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -15,15 +15,15 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import registry, technique
 from convscope.trust import attribute, over_photo, similarity
-from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet
+from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet, Target
 
 
 class CompareSummary(TypedDict):
-    """The targets; by method, how alike its maps are, or why it gives none."""
+    """The targets; for each method the similarity of its maps, or the reason why it has none."""
 
     targets: list[str]
-    alike: dict[str, float]
-    refused: dict[str, str]
+    similarity: dict[str, float]
+    skipped: dict[str, str]
 
 
 @technique(
@@ -38,7 +38,11 @@ def compare(
     *,
     methods: Annotated[
         tuple[str, ...],
-        Field(min_length=1, max_length=24, description="attribution methods, one a column"),
+        Field(
+            min_length=1,
+            max_length=24,
+            description="names of the attribution techniques to compare, one column each",
+        ),
     ] = (
         "saliency",
         "smoothgrad",
@@ -49,63 +53,93 @@ def compare(
     ),
     targets: Annotated[
         tuple[str | int, ...],
-        Field(max_length=24, description="one a row; the two top classes if none is given"),
+        Field(
+            max_length=24,
+            description="targets to explain (classes, channels or neurons), one row each; the two"
+            " top classes if none is given",
+        ),
     ] = (),
 ) -> Iterator[Frame[CompareSummary]]:
-    """What several methods say about several targets, in one picture.
+    """Heat maps of several attribution methods for several targets, in one picture.
 
-    Down a column the colors mean the same numbers, so what looks stronger is stronger; from one
-    method to another they do not. A method that draws the same for every target explains none of
-    them. How alike two rows are is given below each column, as a rank correlation.
+    In a column, equal colors mean equal values, so a stronger color is a stronger value; in
+    different columns they do not. A method with the same map for every target explains none of
+    them. Below the maps is how similar those of different rows are, as a rank correlation.
     """
-    units = [net.target(word) for word in targets]
-    if not units:
-        units = [net.target(one.index) for one in net.predict(image, 2)]
-    entries = {method: registry.get(method) for method in methods}
-    photo, box = image[0].detach(), net.box(image)
-    columns: dict[str, list[HeatMap]] = {}
-    alike: dict[str, float] = {}
-    refused: dict[str, str] = {}
-    arrays: dict[str, Tensor] = {}
-    for step, (method, entry) in enumerate(entries.items(), 1):
+    rows = [net.target(one) for one in targets]
+    if not rows:
+        rows = [net.target(one.index) for one in net.predict(image, 2)]
+    columns: dict[str, _Column] = {}
+    skipped: dict[str, str] = {}
+    titles = {method: registry.get(method).title for method in methods}
+    for step, (method, title) in enumerate(titles.items(), 1):
         try:
-            frames = [attribute(net, image, method, unit.spec) for unit in units]
+            columns[method] = _column(net, image, method, title, rows)
         except ConvscopeError as error:
-            refused[method] = str(error)
-        else:
-            maps = [frame.heatmap[0] for frame in frames if frame.heatmap is not None]
-            arrays[method] = torch.stack(maps)
-            drawn = [over_photo(frame, photo, box) for frame in frames]
-            top = max(map(_top, drawn))
-            caption = f"{entry.title}, to {top:.2g}"
-            columns[method] = [replace(one, caption=caption, clip=1.0, top=top) for one in drawn]
-            if len(units) > 1:
-                alike[method] = min(similarity(maps[0], other) for other in maps[1:])
-        if step == len(entries) and not columns:
-            raise ConvscopeError(f"compare: {'; '.join(refused.values())}")
-        panels: list[Panel] = []
-        if not columns:
-            panels.append(Picture(photo, "the photograph"))
-        else:
-            tiles = tuple(one for row in zip(*columns.values(), strict=True) for one in row)
-            rows = tuple(map(str, units))
-            panels.append(Sheet(tiles, columns=len(columns), rows=rows))
-        if alike:
-            other = units[1] if len(units) == 2 else "the least alike other"
-            caption = f"how alike the maps of {units[0]} and {other} are"
-            names = tuple(registry.get(method).title for method in alike)
-            panels.append(Bars(names, tuple(alike.values()), "rank correlation", caption, ".2f"))
-        summary = {"targets": list(map(str, units)), "alike": dict(alike), "refused": dict(refused)}
+            skipped[method] = str(error)
+        if step == len(titles) and not columns:
+            raise ConvscopeError(f"compare: {'; '.join(skipped.values())}")
+        similarities = {m: c.similarity for m, c in columns.items() if c.similarity is not None}
+        panels: list[Panel] = [Picture(image[0].detach(), "the photograph")]
+        if columns:
+            panels = [_sheet(list(columns.values()), rows)]
+        if similarities:
+            panels.append(_bars({titles[m]: value for m, value in similarities.items()}, rows))
         yield Frame(
             panels=tuple(panels),
-            arrays=dict(arrays),
-            summary=summary,
+            arrays={method: column.maps for method, column in columns.items()},
+            summary={
+                "targets": list(map(str, rows)),
+                "similarity": similarities,
+                "skipped": dict(skipped),
+            },
             step=step,
-            steps=len(entries),
+            steps=len(titles),
         )
 
 
-def _top(panel: HeatMap) -> float:
+@dataclass(frozen=True)
+class _Column:
+    """The maps of one method (targets, H, W), how they are drawn, and how similar they are."""
+
+    maps: Tensor
+    panels: tuple[HeatMap, ...]
+    similarity: float | None
+
+
+def _column(
+    net: Network, image: Tensor, method: str, title: str, targets: Sequence[Target]
+) -> _Column:
+    """One method's maps on one scale.
+
+    The similarity is that of the first map and the one least similar to it, None for one map.
+    """
+    frames = [attribute(net, image, method, target.spec) for target in targets]
+    first, *others = maps = [frame.heatmap[0] for frame in frames if frame.heatmap is not None]
+    drawn = [over_photo(frame, image[0].detach(), net.box(image)) for frame in frames]
+    top = max(map(_saturation, drawn))
+    caption = f"{title}, up to {top:.2g}"
+    return _Column(
+        maps=torch.stack(maps),
+        panels=tuple(replace(one, caption=caption, clip=1.0, top=top) for one in drawn),
+        similarity=min(similarity(first, other) for other in others) if others else None,
+    )
+
+
+def _saturation(panel: HeatMap) -> float:
     """The |value| at which the colors of a map saturate when it is drawn alone."""
     sizes = panel.values.abs().flatten().sort().values
     return float(sizes[round(panel.clip * (len(sizes) - 1))])
+
+
+def _sheet(columns: Sequence[_Column], targets: Sequence[Target]) -> Sheet:
+    rows = zip(*(column.panels for column in columns), strict=True)
+    tiles = tuple(panel for row in rows for panel in row)
+    return Sheet(tiles, columns=len(columns), rows=tuple(map(str, targets)))
+
+
+def _bars(similarities: Mapping[str, float], targets: Sequence[Target]) -> Bars:
+    other = targets[1] if len(targets) == 2 else "the least similar other target"
+    caption = f"similarity of the maps for {targets[0]} and {other}"
+    names, values = tuple(similarities), tuple(similarities.values())
+    return Bars(names, values, "rank correlation", caption, ".2f")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -14,6 +13,7 @@ from convscope.attribution import (
     BatchSize,
     LayerMapSummary,
     Layers,
+    Question,
     Tokens,
     Upsampling,
     as_maps,
@@ -24,9 +24,9 @@ from convscope.attribution import (
 from convscope.network import Network, default_layers
 from convscope.runs import TargetNames, technique
 from convscope.system import batched
-from convscope.types import HeatmapFrame, ImageFrame, TargetLike
+from convscope.types import HeatmapFrame, ImageFrame
 
-Weigh = Callable[[Tensor, Tensor], Tensor]
+Combine = Callable[[Tensor, Tensor], Tensor]
 
 
 @technique(
@@ -42,26 +42,26 @@ def gradcam(
     target: TargetNames = None,
     layer: Layers = (),
     signed: Annotated[
-        bool, Field(description="keep also what speaks against the target, in blue")
+        bool, Field(description="also show what lowers the score of the target, in blue")
     ] = False,
     upsampling: Upsampling = "bicubic",
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
-    """Where in the photo the last layer finds what speaks for the target.
+    """Where in the image the last layer finds evidence for the target.
 
-    Each channel of the layer is weighted by how much the score grows with it, on average over
-    places, and their sum is the map; what speaks against the target is cut off. It is as coarse as
-    the layer is. Several layers give a strip: deep ones tell classes apart best.
+    Each channel of the layer is weighted by the mean of its gradient over all places. The map is
+    the weighted sum of the channels; what lowers the score is cut off. It is as coarse as the
+    layer. For several layers the maps are shown side by side: deep layers tell classes apart best.
     """
 
-    def weigh(maps: Tensor, gradients: Tensor) -> Tensor:
+    def combine(maps: Tensor, gradients: Tensor) -> Tensor:
         summed = (gradients.mean((2, 3), keepdim=True) * maps).sum(1)
         return summed if signed else summed.relu()
 
-    yield _gradient_cam(
-        net, image, target, layer, weigh, "Grad-CAM", upsampling, tokens, batch_size
-    )
+    question = ask(net, image, target)
+    frame, maps = _gradient_cam(question, layer, combine, tokens, batch_size)
+    yield layer_map_frame(question, frame, maps, "Grad-CAM", upsampling)
 
 
 @technique(
@@ -80,23 +80,24 @@ def gradcam_plus_plus(
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
-    """Grad-CAM that does not forget the second of two things of a kind.
+    """Where a layer finds the target, also when it appears several times in the image.
 
-    Where a class shows in several places, their gradients do not average out: each place is
-    weighted for itself, by the second and third derivative of the exponential of the score, and
-    only gradients that speak for the target count.
+    Grad-CAM averages gradients over all places, which weakens a class that appears several times.
+    Here each place has a weight of its own, from the second and third derivatives of the
+    exponential of the score, and only positive gradients count.
     """
 
-    def weigh(maps: Tensor, gradients: Tensor) -> Tensor:
-        # The paper's g^2 / (2 g^2 + sum g^3) relu(g), which is made for maps behind a ReLU: with a
-        # negative sum it has poles.
+    def combine(maps: Tensor, gradients: Tensor) -> Tensor:
+        # The paper has g^2 / (2 g^2 + sum g^3) relu(g), which is made for maps behind a ReLU: with
+        # a negative sum it has poles.
         raising, total = gradients.relu(), maps.relu().sum((2, 3), keepdim=True)
         weights = (raising / (2 + total * raising)).sum((2, 3), keepdim=True)
         return (weights * maps).sum(1).relu()
 
-    yield _gradient_cam(
-        net, image, target, layer, weigh, "Grad-CAM++", upsampling, tokens, batch_size
-    )
+    question = ask(net, image, target)
+    frame, maps = _gradient_cam(question, layer, combine, tokens, batch_size)
+    label = "weighted activation"
+    yield layer_map_frame(question, frame, maps, "Grad-CAM++", upsampling, label)
 
 
 @technique(
@@ -115,45 +116,45 @@ def layercam(
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
-    """Where a layer speaks for the target, place by place: fine maps from early layers too.
+    """Where a layer finds the target, unit by unit, with fine maps from early layers too.
 
-    Every unit is weighted by its own gradient, where that is positive, instead of by its channel's
-    mean. So maps of early layers, which Grad-CAM scatters, keep to the object.
+    Each unit is weighted by its own gradient where that is positive, in place of the mean gradient
+    of its channel. Maps of early layers are fine and stay on the object, while those of Grad-CAM
+    scatter.
     """
 
-    def weigh(maps: Tensor, gradients: Tensor) -> Tensor:
+    def combine(maps: Tensor, gradients: Tensor) -> Tensor:
         return (gradients.relu() * maps).sum(1).relu()
 
-    yield _gradient_cam(
-        net, image, target, layer, weigh, "LayerCAM", upsampling, tokens, batch_size
-    )
+    question = ask(net, image, target)
+    frame, maps = _gradient_cam(question, layer, combine, tokens, batch_size)
+    yield layer_map_frame(question, frame, maps, "LayerCAM", upsampling)
 
 
 def _gradient_cam(
-    net: Network,
-    image: Tensor,
-    target: TargetLike | Sequence[TargetLike] | None,
+    question: Question,
     layers: str | Sequence[str],
-    weigh: Weigh,
-    what: str,
-    upsampling: str,
+    combine: Combine,
     tokens: tuple[int, int] | None,
     batch_size: int,
-) -> HeatmapFrame:
-    """The maps that `weigh` makes of a layer's values (N, C, h, w) and the score's gradients."""
-    question = ask(net, image, target)
+) -> tuple[ImageFrame, dict[str, Tensor]]:
+    """The scores, and the map (N, h, w) of each layer.
+
+    `combine` makes it of the layer's feature maps and the score's gradients there, (N, C, h, w).
+    """
+    net = question.net
     names = list(layers) or default_layers.last_maps(net)
 
     def work(part: slice) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         some = question[part]
-        bound = some.objective.bind(net)
         with torch.enable_grad():
+            bound = some.objective.bind(net)
             values, score = bound.read(net, some.inputs, names, leaves=True)
-            slopes = gradients_at(some, score, values, names)
+            gradients = gradients_at(some, score, values, names)
         found = {}
-        for name, slope in zip(names, slopes, strict=True):
+        for name, gradient in zip(names, gradients, strict=True):
             maps = as_maps(net, values[name].detach(), name, tokens)
-            found[name] = weigh(maps, as_maps(net, slope, name, tokens))
+            found[name] = combine(maps, as_maps(net, gradient, name, tokens))
         return found, score.detach(), values[""].detach() if "" in values else score
 
     done = [parts for some in batched(len(question.inputs), batch_size, work) for _, parts in some]
@@ -162,8 +163,6 @@ def _gradient_cam(
         # whose other tokens do.
         names = [n for n in names if any(found[n].any() for found, *_ in done)][-1:] or names[-1:]
     maps = {name: torch.cat([found[name] for found, *_ in done]) for name in names}
-    frame = ImageFrame(image=question.inputs, score=torch.cat([score for _, score, _ in done]))
+    score = torch.cat([score for _, score, _ in done])
     output = torch.cat([output for *_, output in done])
-    return layer_map_frame(
-        question, replace(frame, activations={"": output}), maps, what, upsampling
-    )
+    return ImageFrame(image=question.inputs, score=score, activations={"": output}), maps

@@ -1,4 +1,4 @@
-"""Guided Grad-CAM: the details of one attribution, in the places of another."""
+"""Guided Grad-CAM, the product of guided backpropagation and Grad-CAM."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import torch
 from torch import Tensor
 
 from convscope.attribution import (
-    SILENT,
     BatchSize,
     LayerMapSummary,
     Noise,
     OneLayer,
+    Question,
     Samples,
     Tokens,
     Upsampling,
     as_maps,
     ask,
-    averaged,
+    gradient_panels,
     gradients_at,
-    noisy,
+    smoothed_gradient,
     summarize,
     upsampled,
 )
 from convscope.network import Network, default_layers
 from convscope.runs import Seed, TargetNames, technique
 from convscope.system import batched
-from convscope.types import Ascent, Panel, Picture, SignedPicture
+from convscope.types import Ascent
 from convscope.vocabulary.rules import guided
 
 
@@ -51,15 +51,40 @@ def guided_gradcam(
     seed: Seed = 0,
     batch_size: BatchSize = 16,
 ) -> Iterator[Ascent[LayerMapSummary]]:
-    """The crisp details of guided backpropagation, where Grad-CAM finds the target.
+    """The details of guided backpropagation, kept where Grad-CAM finds the target.
 
-    The product of both: the one shows parts but hardly which class they are for, the other which
-    place speaks for the class but no detail. One forward pass serves them both; with `samples`
-    above 1 the details are averaged over noisy copies of the photo, which makes them smoother.
+    It is the product of both. Guided backpropagation shows details that hardly depend on the
+    class; Grad-CAM shows which places matter for the class, without detail. Both come from one
+    forward pass. With `samples` above 1 the details are averaged over noisy copies of the image,
+    which makes them smoother.
     """
     question = ask(net, image, target)
-    question = question if samples == 1 else question.settled()
+    if samples > 1:
+        question = question.resolved()
     name = layer or default_layers.last_maps(net)[-1]
+    found, frame = _both(question, name, tokens, batch_size)
+    details: Iterable[Ascent] = [frame]
+    if samples > 1:
+        details = smoothed_gradient(question, "guided", samples, noise, seed, batch_size)
+    names = question.names(frame.activations)
+    captions = [f"Guided Grad-CAM of {one} at {name}" for one in names]
+    heatmap = upsampled(found, net.input_size, upsampling)
+    for detail in details:
+        product = detail.gradient * heatmap[:, None]
+        yield replace(
+            detail,
+            gradient=product,
+            panels=gradient_panels(question, product, captions),
+            arrays={name: found},
+            summary={**summarize(names, detail), "layer": name},
+        )
+
+
+def _both(
+    question: Question, layer: str, tokens: tuple[int, int] | None, batch_size: int
+) -> tuple[Tensor, Ascent]:
+    """Grad-CAM's map (N, h, w) and guided backpropagation's gradient, from one forward pass."""
+    net = question.net
 
     def work(part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         some = question[part]
@@ -67,33 +92,19 @@ def guided_gradcam(
         with torch.enable_grad():
             leaf = some.inputs.detach().requires_grad_()
             mode = guided().mode()
-            values, score = bound.read(net, leaf, {name}, mode=mode)
+            values, score = bound.read(net, leaf, {layer}, mode=mode)
             mode.enabled = False
-            (by_layer,) = gradients_at(some, score, values, [name], retain=True)
+            (by_layer,) = gradients_at(some, score, values, [layer], retain=True)
             mode.enabled = True
             (by_pixel,) = gradients_at(some, score, {"image": leaf}, ["image"])
-        maps = as_maps(net, values[name], name, tokens)
-        weights = as_maps(net, by_layer, name, tokens).mean((2, 3), keepdim=True)
+        maps = as_maps(net, values[layer], layer, tokens)
+        weights = as_maps(net, by_layer, layer, tokens).mean((2, 3), keepdim=True)
         found = (weights * maps.detach()).sum(1).relu()
         return found, by_pixel, score.detach(), values[""].detach() if "" in values else score
 
     done = [parts for some in batched(len(question.inputs), batch_size, work) for _, parts in some]
     found, by_pixel, score, output = (torch.cat(parts) for parts in zip(*done, strict=True))
-    frame = Ascent(image=question.inputs, gradient=by_pixel, score=score, activations={"": output})
-    details: Iterable[Ascent] = [frame]
-    if samples > 1:
-        versions = noisy(question.inputs, noise, samples, seed)
-        details = averaged(question, torch.ones(samples), versions, "guided", batch_size)
-    names = question.names(frame.activations)
-    heatmap = upsampled(found, net.input_size, upsampling)
-    box = net.box(question.photo)
-    for detail in details:
-        product = detail.gradient * heatmap[:, None]
-        panels: list[Panel] = []
-        for values, photo, label in zip(product, question.photo, names, strict=True):
-            if len(names) == 1:
-                panels.append(Picture(photo, "what the network saw", box))
-            caption = f"Guided Grad-CAM of {label} at {name}"
-            panels.append(SignedPicture(values, caption if values.any() else caption + SILENT))
-        shown = replace(detail, gradient=product, panels=tuple(panels), arrays={name: found})
-        yield replace(shown, summary={**summarize(names, shown), "layer": name})
+    activations = {"": output}
+    return found, Ascent(
+        image=question.inputs, gradient=by_pixel, score=score, activations=activations
+    )

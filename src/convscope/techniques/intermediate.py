@@ -1,4 +1,4 @@
-"""Units in the middle of a network, read back to the pixels by three rules."""
+"""Which pixels drive a unit in the middle of a network, under three backward rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.attribution import BatchSize, Noise, Samples, ask, over_copies
+from convscope.attribution import BatchSize, Noise, Question, Samples, ask, smoothed_gradient
 from convscope.errors import ConvscopeError
 from convscope.network import (
     PRE,
@@ -48,72 +48,82 @@ def intermediate(
     target: Annotated[
         str | int | None,
         Field(
-            description="a layer (its outstanding channels), a channel, a neuron or a class;"
-            " a layer in the middle if not given"
+            description="what to explain: a layer (blocks.4: its strongest channels), a channel"
+            " (blocks.4:12), a neuron (blocks.4:12@7,7) or a class (tabby, 281); a layer in the"
+            " middle of the network if not given"
         ),
     ] = None,
-    limit: Annotated[int, Field(ge=1, le=64, description="how many units of a layer")] = 6,
+    limit: Annotated[
+        int, Field(ge=1, le=64, description="number of channels to show for a layer")
+    ] = 6,
     samples: Samples = 8,
     noise: Noise = 0.08,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
 ) -> Iterator[ImageFrame[IntermediateSummary]]:
-    """Which pixels drive a unit in the middle, by three ways back: plain, deconv and guided.
+    """Which pixels drive units in the middle of the network, under three backward rules.
 
-    A row is a unit: the patch of the photo that it sees, then its gradient in that patch, as it
-    is, by the deconvnet and by guided backpropagation, in the colors that would raise the unit;
-    gray is none. Of a layer those channels are shown that stand out most on this photo, each at its
-    strongest place; of a channel its strongest place. A cross marks a gradient that is zero
-    everywhere. With `samples` above 1 all three are means over the same noisy copies of the photo.
+    Each row is a unit: the patch of the image that it sees, then its gradient in that patch, plain,
+    by the deconvnet and by guided backpropagation, in the colors that would raise the unit; gray is
+    zero. For a layer, the channels are shown that are strongest on this image compared with the
+    others, each at its maximum; for a channel, its maximum. A cross marks a gradient that is zero
+    everywhere. With `samples` above 1, all three are averaged over the same noisy copies of the
+    image.
     """
     if target is None:
         target = default_layers.receptive_field_within(net, 2 / 5).name + PRE
     question = ask(net, image, target)
-    inputs = question.inputs[0]
-    units = _units(net, question.inputs, question.units[0], limit)
-    slopes: dict[str, Tensor] = {}
+    units = _units(net, question.inputs, question.target, limit)
+    gradients: dict[str, Tensor] = {}
     for rule in RULES:
-        *_, frame = over_copies(question.of(units), rule, samples, noise, seed, batch_size)
-        slopes[rule] = frame.gradient
-    tiles: list[Tensor] = []
-    for i, unit in enumerate(units):
-        tiles.append(receptive_field_crop(net, unit, inputs, 0.5))
-        for slope in slopes.values():
-            tiles.append(tensors.around_gray(receptive_field_crop(net, unit, slope[i], 0.0)))
-    silent = torch.stack([slope.flatten(1).any(1).logical_not() for slope in slopes.values()], 1)
-    across = 1 + len(RULES)
-    grid = Grid(
-        as_tiles(tiles),
-        f"{question.units[0]}: what a unit sees, and its gradients there",
-        columns=2 * across,
-        captions=tuple(
-            word for unit in units for word in (str(unit).removeprefix(f"{unit.layer}:"), *RULES)
-        ),
-        marked=frozenset(across * i + 1 + k for i, k in silent.nonzero().tolist()),
-        low=0.0,
-        high=1.0,
-        tile_inches=2.0 if len(units) == 1 else None,
-    )
+        *_, frame = smoothed_gradient(question.about(units), rule, samples, noise, seed, batch_size)
+        gradients[rule] = frame.gradient
+    grid = _grid(question, units, gradients)
     yield ImageFrame(
-        panels=(Picture(question.photo[0], "what the network saw", net.box(question.photo)), grid),
+        panels=(Picture(question.image[0], "what the network saw", net.box(question.image)), grid),
         image=question.inputs,
         score=frame.score,
-        arrays=slopes,
+        arrays=gradients,
         summary={"units": list(map(str, units)), "scores": frame.score.tolist()},
     )
 
 
-def _units(net: Network, inputs: Tensor, target: Target | None, limit: int) -> tuple[Target, ...]:
-    """The units that a target means on this image, each with its place where it has one."""
-    assert target is not None
-    if target.label is not None or target.position is not None:
+def _grid(question: Question, units: tuple[Target, ...], gradients: dict[str, Tensor]) -> Grid:
+    """A row for each unit: the patch that it sees, and its gradients (3, H, W) there."""
+    net, image = question.net, question.inputs[0]
+    tiles: list[Tensor] = []
+    for i, unit in enumerate(units):
+        tiles.append(receptive_field_crop(net, unit, image, 0.5))
+        for values in gradients.values():
+            tiles.append(tensors.around_gray(receptive_field_crop(net, unit, values[i], 0.0)))
+    zero = torch.stack([values.flatten(1).any(1).logical_not() for values in gradients.values()], 1)
+    across = 1 + len(RULES)
+    return Grid(
+        as_tiles(tiles),
+        f"{question.target}: what a unit sees, and its gradients there",
+        columns=2 * across,
+        captions=tuple(
+            caption
+            for unit in units
+            for caption in (str(unit).removeprefix(f"{unit.layer}:"), *RULES)
+        ),
+        marked=frozenset(across * i + 1 + k for i, k in zero.nonzero().tolist()),
+        low=0.0,
+        high=1.0,
+        tile_inches=2.0 if len(units) == 1 else None,
+    )
+
+
+def _units(net: Network, inputs: Tensor, target: Target, limit: int) -> tuple[Target, ...]:
+    """The units that a target stands for on this image, each at its maximum if it has maps."""
+    if target.is_class or target.position is not None:
         return (target,)
     values = net.read(inputs, {target.layer})[target.layer][0]
     if values.dim() == 3:
         if target.channel is None:
             return strongest_units(net, target.layer, values, limit)
-        place = divmod(int(values[target.channel].argmax()), values.shape[2])
-        return (replace(target, position=place),)
+        position = divmod(int(values[target.channel].argmax()), values.shape[2])
+        return (replace(target, position=position),)
     if target.channel is None:
         raise ConvscopeError(f"{target.layer} has no maps; name one of its channels")
     return (target,)

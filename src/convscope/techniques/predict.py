@@ -1,4 +1,4 @@
-"""What the network says."""
+"""The classes that a network predicts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convscope.types import Bars, Frame, Panel, Picture
 
 
 class PredictedClass(TypedDict):
-    """One class: its name, its probability and its number."""
+    """A class: its name, its probability and its number."""
 
     label: str
     probability: float
@@ -23,7 +23,7 @@ class PredictedClass(TypedDict):
 
 
 class PredictSummary(TypedDict):
-    """The likeliest classes; of several images a list for each."""
+    """The most probable classes; for several images, a list for each."""
 
     predictions: list[PredictedClass]
 
@@ -37,22 +37,22 @@ def predict(
     net: Network,
     image: Tensor,
     *,
-    top: Annotated[int, Field(ge=1, le=100, description="how many classes to show")] = 5,
+    top: Annotated[int, Field(ge=1, le=100, description="number of classes to show")] = 5,
 ) -> Iterator[Frame[PredictSummary]]:
-    """What the network says the photo shows, with the probability of each class.
+    """The classes that the network predicts for the image, with their probabilities.
 
-    Probabilities are the softmax of the logits over all classes that the network knows, so they
-    share out certainty among these: a thing that is none of them must be called one all the same.
+    Probabilities are the softmax of the logits over all classes of the network, so they add up to
+    1: an image of something else is assigned to one of these classes all the same.
     """
     logits = net.logits(image)
     panels: list[Panel] = []
     summary = []
-    for photo, row in zip(image, logits, strict=True):
+    for one, row in zip(image, logits, strict=True):
         found = net.name_classes(row, top)
-        summary.append([one._asdict() for one in found])
-        panels.append(Picture(photo, "what the network saw", net.box(image)))
+        summary.append([prediction._asdict() for prediction in found])
+        panels.append(Picture(one, "what the network saw", net.box(image)))
         names, values = tuple(p.label for p in found), tuple(p.probability for p in found)
-        panels.append(Bars(names, values, "probability", "what it says", ".1%"))
+        panels.append(Bars(names, values, "probability", "prediction", ".1%"))
     yield Frame(
         panels=tuple(panels),
         score=logits.amax(1),

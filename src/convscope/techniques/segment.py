@@ -1,4 +1,4 @@
-"""The object cut out, by what the network looks at."""
+"""Segmentation of an object by attribution maps and its colors."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from convscope.runs import Seed, TargetName, registry, technique
 from convscope.trust import attribute
 from convscope.types import Array, HeatMap, HeatmapFrame, Panel, Picture
 
-LARGEST = 640  # pixels on which GrabCut runs, of the photo's longer side
+LARGEST = 640  # pixels of the longer side on which GrabCut runs
 
 
-SMALLEST = 0.01  # part of the object's pixels: smaller crumbs are dropped, smaller holes filled
+SMALLEST = 0.01  # fraction of the object; smaller islands are dropped, smaller holes filled
 
 
-OUTLINE = (1.0, 0.85, 0.1)
+OUTLINE = (1.0, 0.85, 0.1)  # RGB
 
 
 class SegmentSummary(AttributionSummary):
-    """The target, its score, and the fraction of the photograph that was cut out."""
+    """The target, its score, and the fraction of the image that was cut out."""
 
-    fraction: float
+    fraction_of_image: float
 
 
 @technique(
@@ -49,41 +49,55 @@ def segment(
     target: TargetName = None,
     methods: Annotated[
         tuple[str, ...],
-        Field(min_length=1, description="attribution methods whose maps are the seeds"),
+        Field(
+            min_length=1,
+            description="names of the attribution techniques whose maps show where the object is",
+        ),
     ] = ("smoothgrad", "gradcam"),
     foreground: Annotated[
-        float, Field(gt=0, lt=1, description="the part of pixels below sure foreground")
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="fraction of pixels that rank below those that surely belong to the object",
+        ),
     ] = 0.95,
     background: Annotated[
-        float, Field(ge=0, lt=1, description="the part of pixels that are sure background")
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="fraction of pixels, ranked lowest, that surely do not belong to the"
+            " object",
+        ),
     ] = 0.30,
-    iterations: Annotated[int, Field(ge=1, le=100, description="rounds of GrabCut")] = 5,
+    iterations: Annotated[
+        int, Field(ge=1, le=100, description="number of iterations of GrabCut")
+    ] = 5,
     show: Annotated[
         Literal["all", "cutout", "mask"],
-        Field(description="all steps, or only the cut-out with transparency, or only the mask"),
+        Field(
+            description="what to draw: all steps, the object alone on a transparent background, or"
+            " the mask alone"
+        ),
     ] = "all",
     seed: Seed = 0,
 ) -> Iterator[HeatmapFrame[SegmentSummary]]:
-    """Cuts the object out of the photo, though the network never learned what an outline is.
+    """The object cut out of the image, by a network that never learned what an outline is.
 
-    Attribution maps say where the object is: the top twentieth of their mean rank is surely object,
-    the lowest third surely not. From the colors there GrabCut (Rother 2004) finds the outline, so
-    it works where the object's colors differ from those around it. Of several things of the class
-    it takes those that the network looks at.
+    Attribution maps show where the object is: the top twentieth of pixels by mean rank surely
+    belong to it, the lowest third surely do not. From their colors GrabCut (Rother 2004) finds the
+    outline, so it works where the object's colors differ from those around it. If there are
+    several objects of the class, it cuts out those that the network responds to.
     """
     if background >= foreground:
-        raise ConvscopeError("background must lie below foreground: .30 and .95 say")
-    question = ask(net, image, target).settled()
-    (unit,), (name,) = question.units, question.names({})
-    assert unit is not None
-    score = question.score(question.inputs)
-    ranks = torch.zeros_like(question.inputs[0, 0])
-    for method in methods:
-        frame = attribute(net, question.inputs, method, unit.spec, **_seeded(method, seed))
-        assert frame.heatmap is not None
-        soft = tensors.blur(frame.heatmap[:, None].abs(), min(net.input_size) / 28)
-        ranks += _ranks(soft[0, 0]) / len(methods)
-    photo = question.photo[0].cpu().float()
+        raise ConvscopeError(
+            f"background ({background:g}) must be less than foreground ({foreground:g})"
+        )
+    question = ask(net, image, target).resolved()
+    (name,) = question.names()
+    ranks = _mean_ranks(question, methods, seed)
+    photo = question.image[0].cpu().float()
     mask = _grab_cut(photo, _seeds(question, ranks, foreground, background), iterations, seed)
     inside = mask.to(photo)
     cutout = torch.cat([photo.expand(3, -1, -1), inside[None]])
@@ -91,7 +105,7 @@ def segment(
     if show == "all":
         box = net.box(image)
         panels = (
-            HeatMap(ranks, "mean rank", f"where {name} is: the seeds", photo, box),
+            HeatMap(ranks, "mean rank", f"where the maps find {name}", photo, box),
             Picture(_outlined(photo, inside), "outline"),
             Picture(_on_checkers(cutout), "cut out"),
         )
@@ -100,21 +114,33 @@ def segment(
     frame = HeatmapFrame(
         image=question.inputs,
         heatmap=ranks[None],
-        score=score,
+        score=question.score(question.inputs),
         panels=panels,
         arrays={"mask": mask[None], "cutout": cutout[None]},
     )
-    quoted = {**summarize([name], frame), "fraction": float(inside.mean())}
+    quoted = {**summarize([name], frame), "fraction_of_image": float(inside.mean())}
     yield replace(frame, summary=quoted)
 
 
-def _seeded(method: str, seed: int) -> dict[str, int]:
-    """The seed, for a method that takes one."""
+def _mean_ranks(question: Question, methods: tuple[str, ...], seed: int) -> Tensor:
+    """The rank (H, W) of each pixel, from 0 to 1, on average over the methods' maps."""
+    net, target = question.net, question.target.spec
+    ranks = torch.zeros_like(question.inputs[0, 0])
+    for method in methods:
+        frame = attribute(net, question.inputs, method, target, **_seed_option(method, seed))
+        assert frame.heatmap is not None
+        smooth = tensors.blur(frame.heatmap[:, None].abs(), min(net.input_size) / 28)
+        ranks += _ranks(smooth[0, 0]) / len(methods)
+    return ranks
+
+
+def _seed_option(method: str, seed: int) -> dict[str, int]:
+    """The seed as an option, for a method that takes one."""
     return {"seed": seed} if "seed" in registry.get(method).model.model_fields else {}
 
 
 def _ranks(values: Tensor) -> Tensor:
-    """Each pixel's place in the order of values, from 0 to 1; equal values share the middle one."""
+    """The rank of each value, from 0 to 1; equal values share their middle rank."""
     _, which, counts = values.unique(return_inverse=True, return_counts=True)
     middles = (counts.cumsum(0) - (counts + 1) / 2) / max(1, values.numel() - 1)
     ranks: Tensor = middles.to(values)[which]
@@ -122,17 +148,18 @@ def _ranks(values: Tensor) -> Tensor:
 
 
 def _seeds(question: Question, ranks: Tensor, foreground: float, background: float) -> Array:
-    """GrabCut's mask (H, W) of the whole photo; what the network did not see is likely background.
+    """GrabCut's initial mask (H, W) of the whole image.
 
-    Seeds are parts of the pixels, whatever the ranks' own distribution.
+    Fixed fractions of the pixels are sure, whatever the distribution of the ranks. What lies
+    outside the network's crop is likely background.
     """
-    height, width = question.photo.shape[-2:]
+    height, width = question.image.shape[-2:]
     places = _ranks(ranks)
     kinds = torch.full_like(places, cv2.GC_PR_BGD)
     kinds[places > 0.5] = cv2.GC_PR_FGD
     kinds[places <= background] = cv2.GC_BGD
     kinds[places >= foreground] = cv2.GC_FGD
-    box = question.net.box(question.photo)
+    box = question.net.box(question.image)
     top, left = max(0, round(box.top)), max(0, round(box.left))
     bottom = min(height, max(top + 1, round(box.top + box.height)))
     right = min(width, max(left + 1, round(box.left + box.width)))
@@ -156,12 +183,12 @@ def _grab_cut(photo: Tensor, seeds: Array, iterations: int, seed: int) -> Tensor
         cv2.grabCut(pixels, kinds, (0, 0, 1, 1), *models, iterations, cv2.GC_INIT_WITH_MASK)
     except cv2.error as error:
         raise ConvscopeError(
-            f"GrabCut finds no colors to tell apart: the photo ({height} x {width}) is too small"
-            " or too plain, or the map too flat"
+            f"GrabCut finds no colors to tell apart: the image ({height} x {width}) is too small or"
+            " too plain, or the map too flat"
         ) from error
     inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD))
     least = SMALLEST * inside.sum()
-    inside = _without_specks(inside, least)  # crumbs around it
+    inside = _without_specks(inside, least)  # islands around it
     inside = ~_without_specks(~inside, least)  # holes in it
     smooth = cv2.resize(inside.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return torch.from_numpy(smooth > 0.5)
@@ -175,7 +202,7 @@ def _without_specks(mask: Array, least: float) -> Array:
 
 
 def _outlined(photo: Tensor, inside: Tensor) -> Tensor:
-    """The photo with a line around the object, about a hundredth of its side wide."""
+    """The image with a line around the object, as wide as a hundredth of the longer side."""
     reach = max(1, round(max(photo.shape[-2:]) / 200))
     around = F.max_pool2d(inside[None], 2 * reach + 1, 1, reach)[0]
     within = -F.max_pool2d(-inside[None], 2 * reach + 1, 1, reach)[0]
@@ -185,7 +212,7 @@ def _outlined(photo: Tensor, inside: Tensor) -> Tensor:
 
 
 def _on_checkers(cutout: Tensor) -> Tensor:
-    """What is transparent shown as usual: on gray and white squares."""
+    """The object on the gray and white squares that usually stand for transparency."""
     height, width = cutout.shape[-2:]
     side = max(4, max(height, width) // 40)
     rows, columns = torch.arange(height) // side, torch.arange(width) // side

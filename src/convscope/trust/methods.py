@@ -1,4 +1,4 @@
-"""Attribution methods by name, for what is built on top of any of them."""
+"""Attribution methods by name, the similarity of their maps, and how a map is drawn."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from convscope import tensors
-from convscope.attribution import CLIP, SMOOTHED
+from convscope.attribution import draw_map
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import registry
-from convscope.types import Box, Frame, HeatMap
+from convscope.types import Box, Frame, HeatMap, MapStyle
+
+# Of a gradient in color.
+GRADIENT = MapStyle("|gradient|", pixelwise=True)
 
 
 def names() -> list[str]:
@@ -30,28 +32,38 @@ def attribute(
     target: str | int | Sequence[str | int] | None,
     **options: Any,
 ) -> Frame:
-    """The last frame of an attribution method, its `heatmap` (N, H, W) always there.
+    """Run an attribution method to its end.
 
-    A method that gives only a gradient is mapped as saliency is: the largest |value| of its
-    colors.
+    Args:
+        net: the network to explain.
+        image: (N, 3, h, w), RGB in [0, 1].
+        method: the name of a technique that is an attribution.
+        target: one for all images, one for each, or None for their top classes.
+        options: further options of the technique.
+
+    Returns:
+        The last frame, always with a `heatmap` (N, H, W). For a method that gives a gradient
+        alone, this is the largest absolute value over the colors, as in saliency.
 
     Raises:
         ConvscopeError: the technique is no attribution, or refuses this network or image.
     """
     entry = registry.get(method)
     if not entry.attribution:
-        raise ConvscopeError(f"{method} is no attribution: take one of {', '.join(names())}")
+        raise ConvscopeError(f"{method} is no attribution; use one of {', '.join(names())}")
     if target is not None:
         options["target"] = target if isinstance(target, str | int) else tuple(target)
     *_, frame = entry.function(net, image, **entry.validate(options))
-    return mapped(frame)
+    return with_map(frame)
 
 
 def similarity(a: Tensor, b: Tensor, cells: int = 28) -> float:
-    """How alike two maps (H, W) rank the image's places: Spearman's correlation, 1 is the same.
+    """How similarly two maps (H, W) rank the places of an image.
 
-    Of maps of |values|, each averaged over `cells` x `cells` places: what flickers from pixel to
-    pixel would never agree. A map that is the same everywhere agrees with none: 0.
+    Returns:
+        Spearman's rank correlation of absolute values, averaged over `cells` x `cells` places
+        because single pixels vary too much to agree. 1 is the same order. A map that is the same
+        everywhere has no order, and a similarity of 0.
     """
     size = min(cells, a.shape[0]), min(cells, a.shape[1])
     flat = [F.adaptive_avg_pool2d(m.abs()[None], size).flatten().cpu().numpy() for m in (a, b)]
@@ -60,20 +72,16 @@ def similarity(a: Tensor, b: Tensor, cells: int = 28) -> float:
     return float(spearmanr(*flat).statistic)
 
 
-def over_photo(frame: Frame, photo: Tensor, box: Box) -> HeatMap:
-    """A single image's map as its technique draws it over the photo (3, h, w)."""
-    for panel in reversed(frame.panels):
-        if isinstance(panel, HeatMap) and panel.photo is not None:
-            return panel
+def over_photo(frame: Frame, image: Tensor, box: Box, caption: str = "") -> HeatMap:
+    """The map of a frame for one image, drawn over it (3, h, w) in the technique's own style."""
     assert frame.heatmap is not None
-    soft = tensors.blur(frame.heatmap[:, None], SMOOTHED)[0, 0]
-    return HeatMap(soft, "|gradient|", photo=photo, box=box, clip=CLIP)
+    return draw_map(frame.heatmap[0], frame.map_style, image, box, caption)
 
 
-def mapped(frame: Frame) -> Frame:
-    """The frame with a `heatmap`, made of its gradient where it has none."""
+def with_map(frame: Frame) -> Frame:
+    """The frame with a `heatmap`, made of its gradient if it has none."""
     if frame.heatmap is not None:
         return frame
     if frame.gradient is None:
         raise ConvscopeError("this frame has neither a map nor a gradient")
-    return replace(frame, heatmap=frame.gradient.abs().amax(1))
+    return replace(frame, heatmap=frame.gradient.abs().amax(1), map_style=GRADIENT)

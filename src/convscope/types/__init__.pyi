@@ -11,6 +11,7 @@ from .panels import Curves as Curves
 from .panels import Grid as Grid
 from .panels import HeatMap as HeatMap
 from .panels import Histogram as Histogram
+from .panels import MapStyle as MapStyle
 from .panels import Mosaic as Mosaic
 from .panels import Panel as Panel
 from .panels import Picture as Picture

@@ -9,7 +9,7 @@ from typing import Any, Generic
 from torch import Tensor
 from typing_extensions import TypeVar
 
-from convscope.types.panels import Panel
+from convscope.types.panels import MapStyle, Panel
 
 # The type of `Result.summary`: a TypedDict that the technique names in its return annotation.
 Summary = TypeVar("Summary", covariant=True, default=Any)
@@ -29,6 +29,7 @@ class Frame(Generic[Summary]):
         image: (N, 3, H, W), RGB in [0, 1].
         gradient: (N, 3, H, W), of the score by the pixels of the network's input.
         heatmap: (N, H, W), over the pixels of the network's input, in units of the score.
+        map_style: how the heatmap is drawn.
         score: (N,), what the network gives the target.
         arrays: further tensors by name; the technique documents them.
         summary: the numbers and names that a person would quote, as plain Python values.
@@ -41,6 +42,7 @@ class Frame(Generic[Summary]):
     image: Tensor | None = None
     gradient: Tensor | None = None
     heatmap: Tensor | None = None
+    map_style: MapStyle = field(default_factory=MapStyle)
     score: Tensor | None = None
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)

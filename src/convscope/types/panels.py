@@ -52,6 +52,20 @@ class HeatMap:
 
 
 @dataclass(frozen=True)
+class MapStyle:
+    """How the heat map of an attribution is drawn.
+
+    `label` names its unit. A signed map has a diverging color map centered on zero. A `pixelwise`
+    map varies from pixel to pixel, and few pixels tower above the rest: over a photograph it is
+    smoothed, and its highest values saturate.
+    """
+
+    label: str = "score"
+    signed: bool = False
+    pixelwise: bool = False
+
+
+@dataclass(frozen=True)
 class Grid:
     """A panel of many small images: (K, 1, h, w) gray maps or (K, 3, h, w) RGB.
 

@@ -34,6 +34,11 @@ class Target:
         return (self.layer or "output") + channel + position
 
     @property
+    def is_class(self) -> bool:
+        """Whether it is one of the network's classes, which have a probability."""
+        return self.label is not None
+
+    @property
     def spec(self) -> str | int:
         """What `Network.target` turns back into this target.
 

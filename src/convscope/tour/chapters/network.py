@@ -86,6 +86,6 @@ def _deep_maps(layer: str) -> Chapter:
 def _quote_maps(summary: Mapping[str, Any]) -> Mapping[str, object]:
     return {
         "channels": summary["channels"],
-        "channels without a response to this photograph": summary["dead"],
-        "values that are zero": percent(summary["silent"]),
+        "channels without a response to this photograph": summary["dead_channels"],
+        "values that are zero": percent(summary["fraction_of_zeros"]),
     }

@@ -42,7 +42,7 @@ def _random_occlusion(name: str, full: bool, seed: int) -> Chapter:
         " with the highest and the lowest scores. Parts that are visible in the first and hidden"
         " in the second are the ones that count.",
         {"target": name, "count": 1024 if full else 256, "seed": seed},
-        lambda f: {"masks": f["masks"], f"masks that keep {name} on top": percent(f["kept"])},
+        lambda f: {"masks": f["masks"], f"masks that keep {name} on top": percent(f["fraction_on_top"])},
     )
 
 
@@ -103,7 +103,7 @@ def _segment(name: str, seed: int) -> Chapter:
         " choose pixels that surely belong to the object and pixels that surely do not, and the"
         " colors of these decide about the rest.",
         {"target": name, "seed": seed},
-        lambda f: {"fraction of the photograph": percent(f["fraction"])},
+        lambda f: {"fraction of the photograph": percent(f["fraction_of_image"])},
     )
 
 
@@ -125,8 +125,8 @@ def _compare(name: str, other: str, full: bool) -> Chapter:
 
 def _quote_target(summary: Mapping[str, Any]) -> Mapping[str, object]:
     steepest = (
-        {"largest gradient of a pixel": f"{summary['steepest']:.3g}"}
-        if "steepest" in summary
+        {"largest gradient of a pixel": f"{summary['largest_gradient']:.3g}"}
+        if "largest_gradient" in summary
         else {}
     )
     return {f"score of {summary['target']}": f"{summary['score']:.2f}", **steepest}

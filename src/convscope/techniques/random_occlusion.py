@@ -1,0 +1,208 @@
+"""Random occlusion: random masks hide parts of the image, and the score is read under each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from convscope.attribution import (
+    BASELINES,
+    AttributionSummary,
+    Baseline,
+    BatchSize,
+    Question,
+    ask,
+    baseline_images,
+    generators,
+    map_frame,
+)
+from convscope.network import Network
+from convscope.runs import Seed, TargetNames, technique
+from convscope.system import batched
+from convscope.types import Grid, HeatmapFrame, ImageFrame, MapStyle, Target
+
+Box = tuple[int, ...]  # top, left, height and width, in pixels of the network's input
+
+
+class RandomOcclusionSummary(AttributionSummary):
+    """The target, its score, the number of masks, and how often the class is on top.
+
+    `fraction_on_top` is a fraction of the masks; None for a target that is not a class.
+    """
+
+    masks: int
+    fraction_on_top: float | None
+
+
+@technique(
+    title="Random occlusion",
+    paper="Petsiuk, Das and Saenko 2018",
+    url="https://arxiv.org/abs/1806.07421",
+    attribution=True,
+    batch=False,
+)
+def random_occlusion(
+    net: Network,
+    image: Tensor,
+    *,
+    target: TargetNames = None,
+    masks: Annotated[
+        Literal["soft", "boxes"],
+        Field(
+            description="kind of masks: soft random masks as in RISE, or one box at a random place"
+        ),
+    ] = "soft",
+    count: Annotated[int, Field(ge=2, le=65536, description="number of random masks")] = 512,
+    cells: Annotated[
+        int, Field(ge=2, le=64, description="number of cells of a soft mask, down and across")
+    ] = 7,
+    size: Annotated[
+        float,
+        Field(gt=0, lt=1, description="side of the largest box, as a fraction of the image's side"),
+    ] = 0.5,
+    baseline: Annotated[
+        Baseline, Field(description=f"what hidden pixels show: {BASELINES}")
+    ] = "mean",
+    score: Annotated[
+        Literal["probability", "logit"], Field(description="score to read under each mask")
+    ] = "probability",
+    seed: Seed = 0,
+    batch_size: BatchSize = 16,
+) -> Iterator[HeatmapFrame[RandomOcclusionSummary]]:
+    """Which parts of the image the score depends on, found by hiding random parts.
+
+    Each pixel of the map shows the mean score while it is visible minus the mean score while it is
+    hidden, over all masks so far. A soft mask hides half of its cells; a box hides one rectangle of
+    random size and place. Only the score is read, so it works on any network, but it needs many
+    masks. Beside the map are the masks with the highest and the lowest scores.
+    """
+    question = ask(net, image, target).resolved()
+    inputs, probability = question.inputs, score == "probability"
+    empty, generator = baseline_images(net, inputs, baseline, seed), generators(count, seed)
+    boxes: list[Box] = []
+    if masks == "boxes":
+        boxes = [_box(generator(k), net.input_size, size) for k in range(count)]
+
+    def visible(k: int) -> Tensor:
+        if boxes:
+            return _outside(boxes[k], inputs)
+        return _soft(generator(k), net.input_size, cells).to(inputs)
+
+    def work(part: slice) -> tuple[Tensor, Tensor, Tensor]:
+        shown = torch.stack([visible(k) for k in range(count)[part]])
+        values, tops = _read(question, torch.lerp(empty, inputs, shown[:, None]), probability)
+        return _sums(values, shown), values, tops
+
+    sums = inputs.new_zeros(2, 2, *net.input_size)
+    scores, tops = inputs.new_zeros(count), torch.zeros(count, dtype=torch.long)
+    whole = ImageFrame(image=inputs, score=question.score(inputs, probability))
+    steps = -(-count // batch_size)
+    for step, done in enumerate(batched(count, batch_size, work), 1):
+        for part, (added, values, top) in done:
+            sums += added
+            scores[part], tops[part] = values, top.cpu()
+        ended = min(step * batch_size, count)
+        arrays = _arrays(question.target, scores[:ended], tops[:ended], boxes[:ended])
+        start = replace(whole, arrays=arrays, step=step, steps=steps)
+        frame = _masked(question, start, _difference(sums), score)
+        if step == steps:
+            ranked = scores.argsort(descending=True, stable=True).tolist()
+            chosen = ranked[:4] + ranked[4:][-4:]
+            tiles = torch.stack([torch.lerp(empty[0], inputs[0], visible(k)) for k in chosen])
+            extremes = _extremes(question, tiles, scores[chosen], tops[chosen], score)
+            frame = replace(frame, panels=(*frame.panels, extremes))
+        yield frame
+
+
+def _read(question: Question, images: Tensor, probability: bool) -> tuple[Tensor, Tensor]:
+    """The score of each image and, if the target is a class, the top class."""
+    target = question.target
+    if not target.is_class:
+        return question.score(images, probability), torch.zeros(len(images), dtype=torch.long)
+    with torch.no_grad():
+        logits = question.net.activations(images, {""})[""]
+    values = (logits.softmax(1) if probability else logits)[:, target.channel]
+    return question.check_finite(values, images), logits.argmax(1)
+
+
+def _sums(values: Tensor, shown: Tensor) -> Tensor:
+    """Sums (2, 2, H, W) of the score and of 1, each while a pixel is visible and while hidden."""
+    pairs = torch.stack([values, torch.ones_like(values)])
+    return torch.einsum("sk,vkhw->svhw", pairs, torch.stack([shown, 1 - shown]))
+
+
+def _difference(sums: Tensor) -> Tensor:
+    """(1, H, W): the mean score while a pixel is visible minus that while it is hidden."""
+    means = sums[0] / sums[1].clamp_min(1e-6)
+    # A pixel that was never hidden, or never visible, has no difference yet.
+    return torch.where(sums[1].amin(0) > 1e-6, means[0] - means[1], 0)[None]
+
+
+def _arrays(target: Target, scores: Tensor, tops: Tensor, boxes: list[Box]) -> dict[str, Tensor]:
+    arrays = {"scores": scores.clone()}
+    if boxes:
+        arrays["boxes"] = torch.tensor(boxes)
+    if target.is_class and target.channel is not None:
+        arrays["on_top"] = tops.eq(target.channel)
+    return arrays
+
+
+def _masked(question: Question, frame: ImageFrame, heatmap: Tensor, score: str) -> HeatmapFrame:
+    """The frame with its map, and with the number of masks in its summary."""
+    count, (name,) = len(frame.arrays["scores"]), question.names()
+    caption = f"{name}: {score} while visible minus while hidden, {count} masks"
+    found = map_frame(question, frame, heatmap, MapStyle(score, signed=True), [caption])
+    on_top = frame.arrays.get("on_top")
+    fraction = None if on_top is None else float(on_top.float().mean())
+    summary = {**found.summary, "masks": count, "fraction_on_top": fraction}
+    return replace(found, summary=summary)
+
+
+def _extremes(question: Question, tiles: Tensor, scores: Tensor, tops: Tensor, score: str) -> Grid:
+    """The images under the masks with the highest and lowest scores."""
+    (name,), labels = question.names(), [""] * len(tiles)
+    if question.target.is_class:
+        labels = [f": {question.net.label(int(top))}" for top in tops]
+    return Grid(
+        tiles,
+        f"{score} of {name} at its highest (above) and lowest (below), and the top class",
+        columns=4,
+        captions=tuple(f"{value:.3g}{label}" for value, label in zip(scores, labels, strict=True)),
+        low=0.0,
+        high=1.0,
+    )
+
+
+def _soft(generator: torch.Generator, size: tuple[int, int], cells: int) -> Tensor:
+    """RISE's mask (H, W): random cells, enlarged smoothly and shifted by a fraction of a cell."""
+    grid = torch.rand(cells, cells, generator=generator).lt(0.5).float()
+    steps = [-(-side // cells) for side in size]
+    large = [(cells + 1) * step for step in steps]
+    mask = F.interpolate(grid[None, None], large, mode="bilinear")[0, 0]
+    top, left = (int(torch.randint(step, (), generator=generator)) for step in steps)
+    return mask[top : top + size[0], left : left + size[1]]
+
+
+def _box(generator: torch.Generator, size: tuple[int, int], largest: float) -> Box:
+    """Top, left, height and width of a random box."""
+    sides, corners = [], []
+    for side in size:
+        limit = max(1, round(largest * side))
+        length = int(torch.randint(-(-limit // 4), limit + 1, (), generator=generator))
+        corners.append(int(torch.randint(side - length + 1, (), generator=generator)))
+        sides.append(length)
+    return *corners, *sides
+
+
+def _outside(box: Box, inputs: Tensor) -> Tensor:
+    """The mask (H, W) that hides a box."""
+    top, left, height, width = box
+    mask = inputs.new_ones(inputs.shape[-2:])
+    mask[top : top + height, left : left + width] = 0
+    return mask
