@@ -47,8 +47,8 @@ def activations(
     scale: Annotated[
         Literal["map", "layer"],
         Field(
-            description="range of gray values: from the minimum to the maximum of each map, or of the"
-            " whole layer"
+            description="range of gray values: from the minimum to the maximum of each map, or of"
+            " the whole layer"
         ),
     ] = "map",
     limit: Annotated[
