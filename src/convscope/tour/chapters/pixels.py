@@ -42,7 +42,10 @@ def _random_occlusion(name: str, full: bool, seed: int) -> Chapter:
         " with the highest and the lowest scores. Parts that are visible in the first and hidden"
         " in the second are the ones that count.",
         {"target": name, "count": 1024 if full else 256, "seed": seed},
-        lambda f: {"masks": f["masks"], f"masks that keep {name} on top": percent(f["fraction_on_top"])},
+        lambda f: {
+            "masks": f["masks"],
+            f"masks that keep {name} on top": percent(f["fraction_on_top"]),
+        },
     )
 
 
