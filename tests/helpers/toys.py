@@ -56,6 +56,17 @@ GUIDED = torch.tensor([[0, 1, 1, 1], [1, 3, 3, 2], [1, 3, 3, 2], [1, 2, 2, 1]]).
 DECONV = torch.tensor([[2, 3, 3, 1], [3, 5, 5, 2], [3, 5, 5, 2], [1, 2, 2, 1]]).float()
 
 
+class Lambda(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Activation) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
 class Block(nn.Module):
     """A residual block as torchvision writes it: its sum is taken in place, its ReLU reused."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError, unknown
 from convscope.network.tracing import Trace
-from convscope.types import Layer, Target
+from convscope.types import Layer, Target, TargetLike
 
 PRE = ".pre"
 _UNIT = re.compile(r"(?P<layer>[^:@]*)(:(?P<channel>\d+))?(@(?P<row>\d+),(?P<column>\d+))?")
@@ -122,7 +122,7 @@ class Names:
 
     # ----------------------------------------------------------------- targets
 
-    def target(self, target: str | SupportsIndex | Target) -> Target:
+    def target(self, target: TargetLike) -> Target:
         """The target that a name, a class number or a target stands for."""
         if isinstance(target, Target):
             return self._checked(target)

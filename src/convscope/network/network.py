@@ -8,7 +8,7 @@ import pickle
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, SupportsIndex
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from convscope.network.preparing import prepare
 from convscope.network.preprocessing import Normalization, Preprocessing
 from convscope.network.randomizing import randomized_copy
 from convscope.network.reading import Reader, deterministic
-from convscope.types import Box, Layer, Prediction, Target
+from convscope.types import Box, Layer, Prediction, Target, TargetLike
 
 
 class Network:
@@ -319,7 +319,7 @@ class Network:
         """The label of a class; "class 281" where the network has no labels."""
         return self._names.label(index)
 
-    def target(self, target: str | SupportsIndex | Target) -> Target:
+    def target(self, target: TargetLike) -> Target:
         """What a name stands for: "tabby" or 281, "blocks.4", "blocks.4:12", "blocks.4:12@7,7".
 
         Raises:

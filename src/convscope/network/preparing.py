@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from convscope.errors import ConvscopeError, first_line
+from convscope.network.folding import foldable, folded_copy, fused
 from convscope.network.tracing import Pair, Trace, trace
 
 # The output of a prepared copy may differ by this fraction of the module's largest output.
@@ -59,26 +59,10 @@ class Prepared:
         if not any(key):
             return self.plain
         if key not in self._variants:
-            self._variants[key] = made = _folded(self.plain, {p: self.pairs[p] for p in folded})
+            self._variants[key] = made = folded_copy(self.plain, {p: self.pairs[p] for p in folded})
             if key[1]:
                 _set_inplace([made.get_submodule(name) for name in self.inplace], True)
         return self._variants[key]
-
-
-class _Folded(nn.Module):
-    """What remains of a folded BatchNorm: the activation that some contain (timm's BatchNormAct2d).
-
-    The activation keeps its name.
-    """
-
-    def __init__(self, norm: nn.Module) -> None:
-        super().__init__()
-        self.drop = getattr(norm, "drop", nn.Identity())
-        self.act = getattr(norm, "act", nn.Identity())
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.act(self.drop(x))
-        return result
 
 
 def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepared:
@@ -170,8 +154,8 @@ def _laid_out(plain: nn.Module, check: _Check, notes: list[str]) -> torch.memory
 def _fold(prepared: Prepared, check: _Check) -> None:
     """Fold every BatchNorm that can be into the convolution before it."""
     plain = prepared.plain
-    pairs = [pair for pair in prepared.trace.pairs if _foldable(plain, pair)]
-    prepared.pairs = {pair: _fused(plain, pair) for pair in pairs}
+    pairs = [pair for pair in prepared.trace.pairs if foldable(plain, pair)]
+    prepared.pairs = {pair: fused(plain, pair) for pair in pairs}
     if pairs and not check(prepared.variant()):
         prepared.pairs = {}
         prepared.notes.append("not folded: folding changed the output")
@@ -249,52 +233,3 @@ def _difference(output: object, reference: object) -> float:
     ):
         return max(map(_difference, output, reference), default=0.0)
     return 0.0 if output == reference else math.inf
-
-
-def _foldable(module: nn.Module, pair: Pair) -> bool:
-    conv, norm = module.get_submodule(pair.conv), module.get_submodule(pair.norm)
-    plain = type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm)
-    with_activation = isinstance(norm, _BatchNorm) and hasattr(norm, "act")
-    return (
-        isinstance(conv, nn.Conv2d)
-        and (plain or with_activation)
-        and norm.running_mean is not None
-        # The user's own hooks must see the values that they were made for.
-        and not any(m._forward_hooks or m._forward_pre_hooks for m in (conv, norm))
-    )
-
-
-def _fused(module: nn.Module, pair: Pair) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weight and bias of one convolution that does the work of the pair."""
-    conv, norm = module.get_submodule(pair.conv), module.get_submodule(pair.norm)
-    assert isinstance(conv, nn.Conv2d)
-    assert isinstance(norm, _BatchNorm)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    weight, bias = fuse_conv_bn_weights(
-        conv.weight.double(),
-        None if conv.bias is None else conv.bias.double(),
-        norm.running_mean.double(),
-        norm.running_var.double(),
-        norm.eps,
-        None if norm.weight is None else norm.weight.double(),
-        None if norm.bias is None else norm.bias.double(),
-    )
-    dtype = conv.weight.dtype
-    return (
-        nn.Parameter(weight.to(dtype), requires_grad=False),
-        nn.Parameter(bias.to(dtype), requires_grad=False),
-    )
-
-
-def _folded(plain: nn.Module, pairs: Mapping[Pair, tuple[nn.Parameter, nn.Parameter]]) -> nn.Module:
-    """A copy with the pairs folded. It shares all other tensors with `plain`."""
-    tensors = [*plain.parameters(), *plain.buffers()]
-    module = copy.deepcopy(plain, {id(t): t for t in tensors})
-    for pair, (weight, bias) in pairs.items():
-        conv = module.get_submodule(pair.conv)
-        conv.weight, conv.bias = weight, bias
-        parent, _, child = pair.norm.rpartition(".")
-        norm = module.get_submodule(pair.norm)
-        setattr(module.get_submodule(parent), child, _Folded(norm))
-    return module

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Targets, layers and predictions: plain values that describe a network and its answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, SupportsIndex
 
 
 class Prediction(NamedTuple):
-    """One row of what a classifier says."""
+    """One class that a classifier predicts, with its probability."""
 
     label: str
     probability: float
@@ -16,7 +16,7 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """What a score is read off: a class, a layer, a channel or one neuron.
+    """The part of a network whose score is asked for: a class, a layer, a channel or one neuron.
 
     `layer` is "" for the network's own output, as in `nn.Module.named_modules`.
     """
@@ -53,7 +53,10 @@ TargetLike = str | SupportsIndex | Target
 
 @dataclass(frozen=True)
 class Axis:
-    """The input pixels that unit i of a layer sees on one axis: start + jump i to stop + jump i."""
+    """The input pixels that a layer's units see along one axis.
+
+    Unit i sees the pixels from start + i * jump to stop + i * jump.
+    """
 
     jump: float
     start: float
@@ -72,10 +75,10 @@ class Axis:
 class Layer:
     """One row of `net.layers`.
 
-    `shape` is the output's without the batch. `rows` and `columns` tell which input pixels a unit
-    can see; None means that it sees the whole image (behind a global pooling or a dense layer) or
-    that convscope cannot tell. `activation` names the function whose output this layer's is:
-    where there is one, `NAME.pre` names what went into it.
+    `shape` is the shape of the output, without the batch. `rows` and `columns` give the input
+    pixels that a unit can see; None means that it sees the whole image (behind a global pooling or
+    a dense layer) or that its receptive field is not known. `activation` is the name of the
+    activation that the layer ends in; `NAME.pre` is then what goes into it.
     """
 
     name: str
@@ -103,12 +106,12 @@ class Layer:
 
     @property
     def receptive_field(self) -> tuple[float, float] | None:
-        """Height and width, in input pixels, of what one unit sees; None: the whole image."""
+        """Height and width, in input pixels, of what one unit sees; None for the whole image."""
         return (self.rows.size, self.columns.size) if self.rows and self.columns else None
 
 
 class Box(NamedTuple):
-    """A rectangle on a photograph, in its pixels; edges, not centers, so it may be fractional."""
+    """A rectangle on a photograph, in pixels. It is given by its edges, which may be fractional."""
 
     top: float
     left: float
