@@ -10,6 +10,7 @@ import inspect
 import io
 import os
 import re
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -17,10 +18,13 @@ from unittest import mock
 from scraper import rank
 from sphinx.application import Sphinx
 
+from convscope.ascent import Recipe
 from convscope.cli import main
 from convscope.cli.commands import COMMANDS
 from convscope.runs import catalog, registry
 from convscope.runs.registry import Technique
+from convscope.runs.signatures import limits
+from convscope.vocabulary.word import Word, arguments
 from convscope.vocabulary.words import KINDS, WORDS
 
 
@@ -125,13 +129,15 @@ def sign(
     _app: Sphinx,
     _what: str,
     name: str,
-    _object: Any,
+    documented: Any,
     _options: Any,
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """A technique's signature, without the bounds and descriptions in its annotations."""
+    """The signature of a technique or a word, without what its annotations say."""
     technique = _of(name)
+    if signature and isinstance(documented, type) and issubclass(documented, Word | Recipe):
+        return _signature(documented), returns
     if technique is None:
         # Sphinx cannot parse how a dataclass shows a field that is made anew each time.
         return signature and signature.replace("<factory>", "{}"), returns
@@ -156,10 +162,14 @@ def escape(
 
 
 def describe(
-    _app: Sphinx, _what: str, name: str, _object: Any, _options: Any, lines: list[str]
+    _app: Sphinx, _what: str, name: str, documented: Any, _options: Any, lines: list[str]
 ) -> None:
-    """A link to a technique's page. Its docstring has its arguments and its paper."""
+    """A link to a technique's page; the arguments of a word, with their bounds."""
     technique = _of(name)
+    if isinstance(documented, type) and issubclass(documented, Word) and is_dataclass(documented):
+        lines += [""]
+        for argument, field in arguments(documented).items():
+            lines.append(f":param {argument}: {field.description} ({'; '.join(limits(field))})")
     if technique is None:
         return
     lines += ["", f"Page: :doc:`{technique.title} </gallery/plot_{technique.name}>`.", ""]

@@ -31,7 +31,8 @@ from convscope.errors import ConvscopeError, short, unknown
 from convscope.files import images
 from convscope.network import Network
 from convscope.vocabulary import starts
-from convscope.vocabulary.objectives import ARITHMETIC, Objective
+from convscope.vocabulary.objectives import Objective
+from convscope.vocabulary.objectives.base import ARITHMETIC
 from convscope.vocabulary.rules import Rule
 from convscope.vocabulary.word import Word, arguments
 from convscope.vocabulary.words import WORDS, call_of

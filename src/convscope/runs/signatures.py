@@ -64,12 +64,12 @@ def _arguments(function: Callable[..., Any], model: type[BaseModel]) -> Iterator
     for name in inspect.signature(function).parameters:
         if name in model.model_fields:
             field = model.model_fields[name]
-            yield f"{name}: {field.description} ({'; '.join(_limits(field))})"
+            yield f"{name}: {field.description} ({'; '.join(limits(field))})"
         else:
             yield f"{name}: {_ARGUMENTS.get(name, 'an input')}"
 
 
-def _limits(field: FieldInfo) -> list[str]:
+def limits(field: FieldInfo) -> list[str]:
     """The values that an option may have, and its default."""
     found = [
         text.format(f"{value:g}" if value < 1e7 else value)

@@ -100,9 +100,10 @@ class zeros(Start):
 @dataclass(frozen=True, eq=False)
 class fourier(Start):
     """Begins with `count` images of noise, or with a given `image`, as Fourier coefficients of
-    decorrelated colors, divided by frequency^`decay` (Olah, Mordvintsev and Schubert 2017).
+    decorrelated colors (Olah, Mordvintsev and Schubert 2017).
 
-    Every scale of the image then changes equally fast. A sigmoid keeps the pixels between 0 and 1.
+    Coefficients are divided by the power `decay` of their frequency, so that every scale of the
+    image changes equally fast. A sigmoid keeps the pixels between 0 and 1.
     """
 
     decay: Annotated[

@@ -6,7 +6,6 @@ subtract a quantity that should be small.
 """
 
 from convscope.vocabulary.objectives.base import (
-    ARITHMETIC,
     Activations,
     Bound,
     Objective,
@@ -26,7 +25,6 @@ from convscope.vocabulary.objectives.matching import caricature, match, resemble
 from convscope.vocabulary.objectives.pixels import l2, power, tv
 
 __all__ = [
-    "ARITHMETIC",
     "Activations",
     "Bound",
     "Objective",

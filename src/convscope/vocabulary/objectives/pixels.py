@@ -39,8 +39,8 @@ class l2(Objective):
 
 @dataclass(frozen=True)
 class power(Objective):
-    """The mean of |pixel - mid-gray|^`exponent`; a large exponent limits the contrast (Mahendran
-    and Vedaldi 2015)."""
+    """The mean of |pixel - mid-gray| to the power `exponent`; a large exponent limits the contrast
+    (Mahendran and Vedaldi 2015)."""
 
     exponent: Annotated[float, Field(gt=0, le=100, description="exponent of the difference")] = 6.0
 
