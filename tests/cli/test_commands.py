@@ -86,11 +86,11 @@ def test_ascend_over_a_folder(recipes: Path, shell: Shell, net: cs.Network) -> N
     [
         ([], r"requires an argument"),
         (["lawa.toml"], r"^no recipe at lawa\.toml$"),
-        (["my photo.png"], r"^my photo\.png is no recipe: its name ends in \.toml or \.json$"),
+        (["my photo.png"], r"^my photo\.png is not a recipe: its name should end in \.toml or"),
         (["bad.toml"], r"^bad\.toml: rule: unknown word 'redirect'; did you mean 'redirected'"),
         (["on photo.toml"], r"^on photo\.toml: start: the recipe needs a photograph"),
         (["on photo.toml", "nothing.png"], r"^no image at nothing\.png$"),
-        (["lava.toml", "my photo.png"], r"no use for a photograph"),
+        (["lava.toml", "my photo.png"], r"does not use a photograph"),
         (["lava.toml", "--seed", "-1"], r"^ascend: seed: .*, not -1$"),
         (["lava.toml", "--steps", "3"], r"--steps"),
         (["lava.toml", "-o", "a.xyz"], r"a\.xyz.*\.png"),
