@@ -18,8 +18,10 @@ from PIL import Image
 
 import convscope as cs
 from convscope.cli import main
+from convscope.cli.commands import COMMANDS
 from convscope.cli.commands.index import IndexOptions
 from convscope.network import zoo
+from convscope.runs import catalog
 from tests.helpers.shell import Shell, files, start
 
 BAD_WORDS = [
@@ -182,28 +184,40 @@ def test_a_technique_on_a_photograph_needs_no_pyarrow(here: Path, words: list[st
     assert files(here) == ({"a.png"} if "-o" in words else set())
 
 
-LEFT_OUT = """
-import warnings
-from convscope.plugins import PluginWarning
-from convscope.runs import catalog
-found = catalog.techniques
-def techniques():
-    warnings.warn("rival adds 'saliency'; it is left out", PluginWarning, stacklevel=2)
-    warnings.warn("another", UserWarning, stacklevel=2)
-    return found()
-catalog.techniques = techniques
+def test_a_plugin_that_is_ignored_is_told_in_one_line(here: Path) -> None:
+    distribution = here / "site" / "rival-1.0.dist-info"
+    distribution.mkdir(parents=True)
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text(
+        "[convscope.techniques]\nsaliency = rival:saliency\n"
+    )
+    script = f"""
+import sys, warnings
+sys.path.append({str(distribution.parent)!r})
+from convscope.cli import main
+run = main._run
+def with_another(words):
+    warnings.warn("another")
+    return run(words)
+main._run = with_another
 """
-
-
-def test_a_plugin_that_is_left_out_is_told_in_one_line(here: Path) -> None:
-    with start(LEFT_OUT, "--help") as process:
-        _, err = process.communicate(timeout=60)
-    told, *others = err.splitlines()
-    assert told == "convscope: rival adds 'saliency'; it is left out"
-    assert "UserWarning: another" in others[0], "other warnings are shown as Python shows them"
+    with start(script, "--help") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, "saliency" in out) == (0, True)
+    first, *others, last = err.splitlines()
+    assert "UserWarning: another" in first, "other warnings are as Python shows them"
+    assert len(others) <= 1, "its line of source"
+    assert last == (
+        "convscope: rival adds 'saliency' to convscope.techniques, but convscope has that name"
+        " already; the entry point is ignored"
+    )
 
 
 def test_options_of_index_are_those_of_the_python_call() -> None:
     ours = {field.name for field in fields(IndexOptions)}
     theirs = inspect.signature(cs.index).parameters.keys() - {"net", "folder", "output"}
     assert ours == theirs
+
+
+def test_plugins_cannot_take_the_name_of_a_command() -> None:
+    assert {command.__name__ for command in COMMANDS} <= catalog.COMMANDS

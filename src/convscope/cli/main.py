@@ -97,6 +97,7 @@ def _app(words: list[str]) -> App:
         version=__version__,
         default_parameter=Parameter(negative="", show_default=_default_as_typed),
         result_action="return_value",
+        help_format="plaintext",
     )
     for command in COMMANDS:
         app.command(command, group="Commands")

@@ -105,8 +105,8 @@ class PictureOptions:
         Path | None,
         Parameter(
             ["--output", "-o"],
-            help="picture to write; a name that ends in .gif, .webp or .mp4 holds all"
-            " steps of the run; for a folder of photographs, the folder to write their pictures to",
+            help="picture to write; .gif, .webp and .mp4 hold all steps of the run; a folder, if"
+            " the input is a folder of photographs; by default it is named after the command",
         ),
     ] = None
     resume: Annotated[

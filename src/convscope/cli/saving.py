@@ -31,6 +31,8 @@ def save_pictures(
     load: Callable[[], Network],
     image: str | None,
     picture: PictureOptions,
+    *,
+    check: bool = False,
 ) -> int:
     """Run and save: once, or for each photograph of a folder.
 
@@ -40,12 +42,14 @@ def save_pictures(
         load: gives the network; called once, after the cheap checks.
         image: path of a photograph or of a folder of photographs, if one is given.
         picture: where pictures are written.
+        check: whether each run is followed by the checks of its heatmap.
 
     Returns:
         The exit code.
     """
     from convscope.files import check_writable, open_image
 
+    begin = partial(_begin_checked, begin) if check else begin
     if image is not None and os.path.isdir(image) and not image.startswith("sample:"):
         from convscope.runs import folders
 
@@ -59,6 +63,14 @@ def save_pictures(
     check_writable(output)
     photo = None if image is None else open_image(image)
     return save_picture(begin(load(), photo), output, picture)
+
+
+def _begin_checked(
+    begin: Callable[[Network, Tensor | None], Run], net: Network, photo: Tensor | None
+) -> Run:
+    from convscope.trust import check  # imports scipy
+
+    return check(begin(net, photo))
 
 
 def save_picture(run: Run, output: Path, picture: PictureOptions) -> int:

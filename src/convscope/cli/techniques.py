@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from functools import partial, reduce
 from inspect import Parameter as Argument
@@ -16,10 +17,8 @@ from convscope.cli.saving import save_pictures
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-    from torch import Tensor
 
-    from convscope.network import Network
-    from convscope.runs import Run, Technique
+    from convscope.runs import Technique
 
 Check = Annotated[
     bool,
@@ -49,8 +48,13 @@ def technique_command(name: str) -> Callable[..., int]:
     command.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in arguments}
     paper = f"{technique.paper}: {technique.url}"
-    command.__doc__ = f"{technique.summary}\n\n{technique.description}\n\n{paper}"
+    command.__doc__ = f"{technique.summary}\n\n{_unwrapped(technique.description)}\n\n{paper}"
     return command
+
+
+def _unwrapped(text: str) -> str:
+    """Each paragraph in one line, which the terminal wraps at its own width."""
+    return re.sub(r"(?<!\n)\n(?![\n -])", " ", text)
 
 
 def _typed(field: FieldInfo) -> tuple[Any, Any]:
@@ -77,13 +81,6 @@ def _run(
 ) -> int:
     options = technique.validate(options)
 
-    def begin(net: Network, photo: Tensor | None) -> Run:
-        run = technique.run(net, photo, **options)
-        if not check:
-            return run
-        from convscope.trust import check as checked
-
-        return checked(run)
-
+    begin = partial(technique.run, **options)
     load = partial(network.open, options.get("index"))
-    return save_pictures(technique.command, begin, load, image, picture)
+    return save_pictures(technique.command, begin, load, image, picture, check=check)

@@ -22,8 +22,8 @@ def export(
     to: Annotated[
         Literal["page", "atlas", "projector", "fiftyone"] | None,
         Parameter(
-            help="format, where the ending does not say it: a web page to zoom, or files for"
-            " Embedding Atlas, TensorBoard's projector or FiftyOne"
+            help="format, if the ending of the output does not decide it: a web page to zoom, or"
+            " files for Embedding Atlas, TensorBoard's projector or FiftyOne"
         ),
     ] = None,
     method: Annotated[

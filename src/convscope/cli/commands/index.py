@@ -102,7 +102,7 @@ def index(
     network: NetworkOptions = NetworkOptions(),
     json: Json = False,
 ) -> int:
-    """Run a network on a folder of images, and keep what patches, neighbors and maps are made from.
+    """Index what a network finds in a folder of images, for patches, neighbors and maps.
 
     The same command again continues an index that was stopped, and repairs one that is damaged.
     """
