@@ -14,6 +14,7 @@ test test-all test-lowest docs quick-docs: export OMP_WAIT_POLICY = PASSIVE
 
 test: .venv/developing check
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	cd examples/convscope-example && ../../$(BIN)/python -m pytest -q
 	$(MAKE) quick-docs
 
 test-all: .venv/developing check
@@ -61,6 +62,7 @@ clean:
 
 .venv/developing: .venv/installed
 	$(PIP) -e ".[test,docs]"
+	$(PIP) --no-deps -e examples/convscope-example
 	touch $@
 
 .venv-lowest/developing: pyproject.toml tests/helpers/lowest.py

@@ -60,7 +60,7 @@ def test_ascend_has_the_usual_options(recipes: Path, shell: Shell, net: cs.Netwo
     told = json.loads(shell.works("ascend", "lava.toml", "-o", "a.gif", "--json"))
     assert told["picture"] == "a.gif"
     assert told["steps"] == 3
-    assert told["score"] == pytest.approx(float(cs.ascend(net, "lava.toml").result().score))  # type: ignore[arg-type]
+    assert told["score"] == pytest.approx(float(cs.ascend(net, "lava.toml").result().score))
     with Image.open("a.gif") as picture:
         assert getattr(picture, "n_frames", 1) == 3
     shell.works("ascend", "lava.toml", "-o", "b.png", "--random-weights", "--device", "cpu")

@@ -9,14 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from convscope.ascent import Recipe, climb
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import recipe_text, recipe_writing
 from convscope.runs.options import Seed, check_image, check_network, validated
+from convscope.runs.result import AscentResult
 from convscope.runs.run import Run
-from convscope.types import Ascent, Frame, Grid, Panel, Picture, SignedPicture
+from convscope.types import Ascent, Grid, Panel, Picture, SignedPicture
 
 ASCEND = "ascend"
 
@@ -28,13 +30,20 @@ class Options(BaseModel):
     seed: Seed = 0
 
 
+class AscendSummary(TypedDict):
+    """The score (a list for several images), and the number of steps."""
+
+    score: float
+    steps: int
+
+
 def ascend(
     net: Network,
     recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str],
     image: Tensor | None = None,
     *,
     seed: int = 0,
-) -> Run:
+) -> Run[AscentResult[AscendSummary]]:
     """Follow a recipe of your own, frame by frame or to its result; saved pictures carry it.
 
     Args:
@@ -65,7 +74,7 @@ def ascend(
     return Run(ASCEND, lambda: _frames(net, recipe, parameters["seed"]), net, image, parameters)
 
 
-def _frames(net: Network, recipe: Recipe, seed: int) -> Iterator[Frame]:
+def _frames(net: Network, recipe: Recipe, seed: int) -> Iterator[Ascent]:
     for frame in climb(net, recipe, seed):
         scores = frame.score.tolist()
         yield replace(

@@ -163,8 +163,8 @@ def technique(
 
     def register(function: Callable[..., Iterator[Frame]]) -> Callable[..., Run]:
         entry = _read(function, title, paper, url, attribution, batch, command)
-        _registered[entry.name] = entry
         catalog.add(catalog.Entry(entry.name, entry.command, function.__module__, entry.summary))
+        _registered[entry.name] = entry
         return _call(entry)
 
     return cast(_Register, register)
