@@ -182,7 +182,9 @@ def test_the_recipe_is_plain_json_in_the_picture(saved: Path) -> None:
 
 ASCENT = {
     "start": "fourier(image=net.preprocess(image))",
-    "objective": "activation('blocks.1:3') - 3 * match('blocks.1', net.preprocess('sample:coffee'))",
+    "objective": (
+        "activation('blocks.1:3') - 3 * match('blocks.1', net.preprocess('sample:coffee'))"
+    ),
     "rule": "redirected",
     "priors": ["jitter(9)"],
     "optimizer": "adam(0.1)",

@@ -37,5 +37,5 @@ import numpy as np
 
 result = run.result()
 other = cs.random_occlusion(net, coffee, target="espresso", count=256, seed=1).result()
-print(f"on top under {result.summary['kept']:.0%} of the masks")
+print(f"on top under {result.summary['fraction_on_top']:.0%} of the masks")
 print(f"correlation {np.corrcoef(result.heatmap.ravel(), other.heatmap.ravel())[0, 1]:.2f}")

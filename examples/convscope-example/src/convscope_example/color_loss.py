@@ -38,8 +38,8 @@ def color_loss(
     A high bar means that the network needs this color for the target. It is occlusion over colors
     instead of places, and like there, the changed photographs may be unlike any training image.
     """
-    question = ask(net, image, target).settled()
-    (name,), photo = question.names({}), question.inputs
+    question = ask(net, image, target).resolved()
+    (name,), photo = question.names(), question.inputs
     score = question.score(photo)
     names = COLORS if photo.shape[1] == 3 else ("gray",)
     loss = {}
