@@ -92,7 +92,7 @@ def test_a_climb_goes_on_as_if_never_stopped(
     for after in range(1, STEPS + 1):
         stopped = stop(lambda: steps(start, **words), place, after)
         rest = drain(lambda: steps(start, **words), place)
-        # All of it has been seen where it was stopped at the last step, which is then done again.
+        # A run that was stopped at its last step does that step again.
         assert [f.step for f in rest] == list(range(min(after + 1, STEPS), STEPS + 1))
         for frame, expected in zip([*stopped[: STEPS - len(rest)], *rest], whole, strict=True):
             same(frame, expected)
@@ -248,7 +248,7 @@ def test_what_has_no_way_behind_it_keeps_nothing(words: dict[str, Any], place: P
     assert not place.exists()
 
 
-def test_a_run_is_the_same_in_whatever_order_it_is_told(place: Path) -> None:
+def test_a_run_is_the_same_whatever_the_order_of_its_options(place: Path) -> None:
     with resume_files.resumable(place, {"a": 1, "b": (2,)}, resume=True):
         running = steps()
         next(running)
@@ -303,9 +303,11 @@ def trapped(file: Path) -> None:
 def test_a_damaged_file_is_named_in_one_line(damage: Callable[[Path], None], place: Path) -> None:
     stop(steps, place, 2)
     damage(place / "1.pt")
-    with pytest.raises(ConvscopeError, match=r"1\.pt is damaged; delete .*a\.png\.resume") as told:
+    with pytest.raises(
+        ConvscopeError, match=r"1\.pt is damaged; delete .*a\.png\.resume"
+    ) as caught:
         drain(steps, place)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     assert not (place / "sprung").exists()
 
 
@@ -326,11 +328,11 @@ def test_a_folder_of_no_known_run(damage: Callable[[Path], None], place: Path) -
 
 
 @pytest.mark.parametrize("parent", ["nowhere", "file"])
-def test_a_place_that_cannot_be_is_told_in_one_line(tmp_path: Path, parent: str) -> None:
+def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, parent: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConvscopeError, match=r"cannot make .*a\.png\.resume") as told:
+    with pytest.raises(ConvscopeError, match=r"cannot make .*a\.png\.resume") as caught:
         drain(steps, tmp_path / parent / "a.png.resume")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 # --------------------------------------------------------------------------------- Run.save

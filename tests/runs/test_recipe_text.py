@@ -438,7 +438,7 @@ def test_a_spectrum_lies_beside_its_recipe_and_is_known_again(
         recipe_text.compose(texts)
 
 
-def test_what_has_no_text_is_told_and_refused() -> None:
+def test_what_has_no_text_is_refused() -> None:
     @dataclass(frozen=True)
     class mine(Objective):
         pass

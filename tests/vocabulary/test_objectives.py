@@ -211,12 +211,12 @@ def test_each_is_as_many_runs_of_one_image() -> None:
     # Two read the same layer, one reads two, one none.
     own = (energy("act") - logit("ant"), activation("act:1"), -tv(1.5))
 
-    def look(objective: Objective, seen: Tensor) -> Any:
-        return next(climb(net, Recipe(start=starts.photo(seen), objective=objective)))
+    def evaluate(objective: Objective, photos: Tensor) -> Any:
+        return next(climb(net, Recipe(start=starts.photo(photos), objective=objective)))
 
-    together = look(each(own), images)
+    together = evaluate(each(own), images)
     for i, one in enumerate(own):
-        alone = look(one, images[i : i + 1])
+        alone = evaluate(one, images[i : i + 1])
         torch.testing.assert_close(together.gradient[i], alone.gradient[0], rtol=1e-11, atol=1e-14)
         torch.testing.assert_close(together.score[i], alone.score[0], rtol=1e-11, atol=1e-14)
 

@@ -72,9 +72,9 @@ def test_the_gradient_of_a_view_by_differences(prior: Prior) -> None:
 def test_jitter_rolls(shift: int) -> None:
     pixels = image()
     for seed in range(10):
-        seen = priors.jitter(shift).view(pixels, generator(seed))
+        view = priors.jitter(shift).view(pixels, generator(seed))
         down, across = torch.randint(-shift, shift + 1, (2,), generator=generator(seed)).tolist()
-        assert np.array_equal(seen, np.roll(pixels, (down, across), (2, 3)))
+        assert np.array_equal(view, np.roll(pixels, (down, across), (2, 3)))
     assert torch.equal(priors.jitter(0).view(pixels, generator()), pixels)
 
 
@@ -87,26 +87,26 @@ def test_jitter_reaches_every_shift() -> None:
 
 def test_jitter_gradient_rolls_back() -> None:
     pixels = image(1).requires_grad_()
-    seen = priors.jitter(5).view(pixels, generator(3))
-    weight = torch.randn(seen.shape, generator=generator(1), dtype=torch.float64)
-    (gradient,) = torch.autograd.grad(seen, pixels, weight)
+    view = priors.jitter(5).view(pixels, generator(3))
+    weight = torch.randn(view.shape, generator=generator(1), dtype=torch.float64)
+    (gradient,) = torch.autograd.grad(view, pixels, weight)
     down, across = torch.randint(-5, 6, (2,), generator=generator(3)).tolist()
     assert (down, across) != (0, 0)
     assert torch.equal(gradient, weight.roll((-down, -across), (2, 3)))
 
 
-def test_wander_nowhere() -> None:
+def test_random_affine_can_leave_an_image_alone() -> None:
     for pixels in (image(), image(1, 5, 5), image(3, 1, 8)):
         still = priors.random_affine(rotate=0, scale=(1, 1), shift=0)
         assert torch.allclose(still.view(pixels, generator()), pixels, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(21, 21), (15, 31)])
-def test_wander_is_scipys_affine_map(size: tuple[int, int]) -> None:
+def test_random_affine_is_scipys_affine_map(size: tuple[int, int]) -> None:
     pixels = image(1, *size)
     prior = priors.random_affine(rotate=30, scale=(0.8, 1.3), shift=4)
     for seed in range(6):
-        seen = prior.view(pixels, generator(seed))[0, 0].numpy()
+        view = prior.view(pixels, generator(seed))[0, 0].numpy()
         turn, zoom, down, across = (2 * torch.rand(4, generator=generator(seed)) - 1).tolist()
         angle, factor = np.radians(30 * turn), 1 / (0.8 + 0.5 * (zoom + 1) / 2)
         # In (row, column): the pixel shown at p comes from middle + R (p - middle) / scale + shift.
@@ -118,14 +118,14 @@ def test_wander_is_scipys_affine_map(size: tuple[int, int]) -> None:
         expected = ndimage.affine_transform(
             pixels[0, 0].numpy(), matrix, offset, order=1, mode="reflect"
         )
-        np.testing.assert_allclose(seen, expected, atol=1e-6)
+        np.testing.assert_allclose(view, expected, atol=1e-6)
 
 
-def test_wander_moves_every_image_alike() -> None:
+def test_random_affine_moves_every_image_alike() -> None:
     pixels = image(1).expand(3, -1, -1, -1)
-    seen = priors.random_affine().view(pixels, generator(2))
-    assert torch.equal(seen[0], seen[1])
-    assert torch.equal(seen[0], seen[2])
+    view = priors.random_affine().view(pixels, generator(2))
+    assert torch.equal(view[0], view[1])
+    assert torch.equal(view[0], view[2])
 
 
 def test_unit_gradient() -> None:
@@ -185,7 +185,7 @@ def test_blur_comes_every_so_often() -> None:
         np.testing.assert_allclose(out, pixels if step % 3 else expected, atol=1e-12)
 
 
-def test_box() -> None:
+def test_clamp() -> None:
     pixels = torch.tensor([-0.5, 0.25, 1.5]).view(1, 3, 1, 1)
     assert priors.clamp().pixels(pixels, 1).flatten().tolist() == [0, 0.25, 1]
     assert priors.clamp(0.2, 0.24).pixels(pixels, 1).flatten().tolist() == pytest.approx(
@@ -198,8 +198,8 @@ def test_crop_is_a_part_enlarged() -> None:
     ramp = torch.linspace(-1, 1, 41, dtype=torch.float64).expand(1, 3, 41, 41) * 40 / 41
     slopes = []
     for seed in range(20):
-        seen = priors.crop((0.3, 0.8), 0.15).view(ramp, generator(seed))
-        across = seen[0, 0, 20]
+        view = priors.crop((0.3, 0.8), 0.15).view(ramp, generator(seed))
+        across = view[0, 0, 20]
         inner = across[1:-1].diff()
         assert torch.allclose(inner, inner[0].expand_as(inner), atol=1e-9)
         slopes.append(float(inner[0] / ramp[0, 0, 0].diff()[0]))
@@ -211,7 +211,7 @@ def test_crop_is_a_part_enlarged() -> None:
     assert torch.allclose(whole, image())
 
 
-def test_speckle_adds_noise_of_its_deviation() -> None:
+def test_gaussian_noise_has_its_standard_deviation() -> None:
     gray = torch.full((1, 3, 64, 64), 0.5)
     added = priors.gaussian_noise(0.08).view(gray, generator()) - gray
     assert added.std().item() == pytest.approx(0.08, rel=0.05)
@@ -221,23 +221,23 @@ def test_speckle_adds_noise_of_its_deviation() -> None:
 
 def test_clipping_takes_the_smallest_pixels_whole() -> None:
     pixels = image(2, 4, 5)
-    seen = priors.clip_small_pixels(0.25).pixels(pixels, 1)
+    view = priors.clip_small_pixels(0.25).pixels(pixels, 1)
     size = np.square(pixels.numpy() - 0.5).sum(1)
-    for one, before, after in zip(size, pixels, seen, strict=True):
+    for one, before, after in zip(size, pixels, view, strict=True):
         smallest = one <= np.sort(one.ravel())[4]
         assert smallest.sum() == 5
         assert (after[:, torch.from_numpy(smallest)] == 0.5).all()
         assert torch.equal(after[:, torch.from_numpy(~smallest)], before[:, ~smallest])
     gradient = image(1, 4, 5) - 0.5
-    kept = priors.clip_small_gradients(0.25).gradient(gradient)
+    clipped = priors.clip_small_gradients(0.25).gradient(gradient)
     size = np.square(gradient.numpy()).sum(1)[0]
     smallest = size <= np.sort(size.ravel())[4]
-    assert (kept[0][:, torch.from_numpy(smallest)] == 0).all()
-    assert torch.equal(kept[0][:, torch.from_numpy(~smallest)], gradient[0][:, ~smallest])
+    assert (clipped[0][:, torch.from_numpy(smallest)] == 0).all()
+    assert torch.equal(clipped[0][:, torch.from_numpy(~smallest)], gradient[0][:, ~smallest])
     assert torch.equal(priors.clip_small_pixels(0).pixels(pixels, 1), pixels)
 
 
-def test_ball() -> None:
+def test_project_to_ball() -> None:
     center = image(1)
     change = torch.randn(2, 3, 9, 12, generator=generator(), dtype=torch.float64)
     change[1] /= 1e4

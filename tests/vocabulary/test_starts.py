@@ -207,7 +207,7 @@ def test_maco_gradient_by_differences(tmp_path: Path) -> None:
         assert torch.autograd.gradcheck(canvas.decode, canvas.parameters.requires_grad_())
 
 
-def test_maco_is_that_of_photographs_unless_told() -> None:
+def test_maco_has_the_spectrum_of_photographs_by_default() -> None:
     for net, size in ((sees(size=20), None), (sees(), 20)):
         canvas = starts.maco(count=2, size=size, contrast=1).canvas(net, generator())
         assert drawn(canvas).shape == (2, 3, 20, 20)

@@ -45,7 +45,7 @@ class Rule(Word):
 
 @dataclass(frozen=True)
 class plain(Rule):
-    """The true gradient."""
+    """The gradient passes as it is."""
 
     name: ClassVar[str] = "plain"
 
