@@ -157,6 +157,19 @@ def test_no_room_has_the_name_of_a_function() -> None:
     assert not names & (functions - {"__init__", "__pycache__"})
 
 
+@pytest.mark.parametrize("stub", SOURCE.rglob("__init__.pyi"), ids=lambda stub: stub.parent.name)
+def test_nothing_in_a_room_has_the_name_of_what_it_offers(stub: Path) -> None:
+    """Importing the folder `export` would hide a function `export` of its room."""
+    inner = {path.name.removesuffix(".py") for path in stub.parent.iterdir()}
+    offered = {
+        alias.name
+        for node in ast.walk(ast.parse(stub.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+        for alias in node.names
+    }
+    assert not inner & offered
+
+
 @pytest.mark.parametrize(
     "file", [f for f in files() if room(module(f)) == "techniques"], ids=lambda f: f.stem
 )
