@@ -157,7 +157,9 @@ def test_no_room_has_the_name_of_a_function() -> None:
     assert not names & (functions - {"__init__", "__pycache__"})
 
 
-@pytest.mark.parametrize("stub", SOURCE.rglob("__init__.pyi"), ids=lambda stub: stub.parent.name)
+@pytest.mark.parametrize(
+    "stub", sorted(SOURCE.rglob("__init__.pyi")), ids=lambda stub: stub.parent.name
+)
 def test_nothing_in_a_room_has_the_name_of_what_it_offers(stub: Path) -> None:
     """Importing the folder `export` would hide a function `export` of its room."""
     inner = {path.name.removesuffix(".py") for path in stub.parent.iterdir()}
