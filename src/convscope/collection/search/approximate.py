@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from math import ceil
 from pathlib import Path
@@ -95,23 +96,31 @@ class Approximate(ABC):
             about = _read_about(home)
             if all(about[part] == value for part, value in same.items()):
                 return cls(embeddings, home, about)
-
-        def build(temporary: Path) -> None:
-            begun = time.perf_counter()
-            about = same | {"cells": cls._build(embeddings, temporary, metric, **parts)}
-            about |= {"recall": 0, "seconds": 0, "effort": asdict(Effort(1, 1))}
-            built = cls(embeddings, temporary, about)
-            built._calibrate()
-            about |= {"recall": built.recall, "effort": asdict(built.effort)}
-            about |= {"seconds": time.perf_counter() - begun, "files": _sizes(temporary)}
-            write_json(temporary / ABOUT, about)
-
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConvscopeError(f"cannot write to {folder} ({reason(error)})") from error
-        write_folder(home, build, replace=True)
+        write_folder(home, partial(cls._write, embeddings, metric, same, parts), replace=True)
         return cls(embeddings, home, _read_about(home))
+
+    @classmethod
+    def _write(
+        cls,
+        embeddings: Array,
+        metric: Metric,
+        same: Mapping[str, Any],
+        parts: Mapping[str, Any],
+        home: Path,
+    ) -> None:
+        """Build an index in `home`, measure it, and write what `__init__` and a later call read."""
+        begun = time.perf_counter()
+        about = {**same, "cells": cls._build(embeddings, home, metric, **parts)}
+        about |= {"recall": 0, "seconds": 0, "effort": asdict(Effort(1, 1))}
+        built = cls(embeddings, home, about)
+        built._calibrate()
+        about |= {"recall": built.recall, "effort": asdict(built.effort)}
+        about |= {"seconds": time.perf_counter() - begun, "files": _sizes(home)}
+        write_json(home / ABOUT, about)
 
     @classmethod
     @abstractmethod
