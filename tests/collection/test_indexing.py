@@ -27,10 +27,6 @@ from convscope.files import atomic, images
 from tests.helpers.collections import Make, paint, same
 from tests.helpers.networks import Own, own_network
 
-Array = np.ndarray[Any, np.dtype[Any]]
-
-# --------------------------------------------------------------- nothing lost, nothing mixed
-
 
 class Killed(BaseException):
     pass
