@@ -19,7 +19,8 @@ from convscope.cli import terminal
 from convscope.cli.options import PictureOptions
 from convscope.cli.progress import Watched
 from convscope.cli.saving import save_picture
-from convscope.runs.run import Run, save_run
+from convscope.runs.run import Run
+from convscope.runs.saving import save_run
 from convscope.types.frames import Frame
 from convscope.types.panels import Picture
 from tests.helpers.shell import Shell, files, start

@@ -17,7 +17,8 @@ from torch import Tensor
 
 import convscope as cs
 from convscope.files import images, pictures
-from convscope.runs.run import Run, save_run
+from convscope.runs.run import Run
+from convscope.runs.saving import save_run
 from convscope.types.frames import Frame
 from convscope.types.panels import Picture
 

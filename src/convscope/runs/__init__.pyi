@@ -20,5 +20,5 @@ from .result import AscentResult as AscentResult
 from .result import HeatmapResult as HeatmapResult
 from .result import Result as Result
 from .run import Run as Run
-from .run import save_run as save_run
+from .saving import save_run as save_run
 from .signatures import frame_and_summary as frame_and_summary

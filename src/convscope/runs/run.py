@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, cast
 
@@ -16,13 +15,11 @@ from typing_extensions import TypeVar
 from convscope import __version__
 from convscope.ascent import resume_files
 from convscope.errors import ConvscopeError
-from convscope.files import images, save_pictures
+from convscope.files import images
 from convscope.network import Network
 from convscope.runs.result import Result, as_array, result_of
+from convscope.runs.saving import ANIMATIONS, save_run
 from convscope.types import Frame
-
-ANIMATIONS = (".gif", ".webp", ".mp4")
-
 
 # The kind of result that a run gives.
 R = TypeVar("R", bound=Result[Any], covariant=True, default=Result[Any])
@@ -135,36 +132,6 @@ class Run(Generic[R]):
 
     def _repr_html_(self) -> str:
         return self.result()._repr_html_()
-
-
-def save_run(results: Iterable[Result], path: str | os.PathLike[str], limit: int = 60) -> Path:
-    """Follow a run to its end and write it.
-
-    Args:
-        results: the results of all steps.
-        path: the file. An .mp4 holds every step, a .gif or .webp at most `limit` of them, any other
-            format the last one.
-        limit: the largest number of steps in a .gif or .webp.
-
-    Returns:
-        The file that was written.
-
-    Raises:
-        ConvscopeError: there is no result, or the file cannot be written.
-    """
-    ending = Path(path).suffix.lower()
-    animated = ending in ANIMATIONS
-    last = None
-    pictures = []
-    for last in results:
-        every = 1 if ending == ".mp4" else math.ceil(max(1, last.steps - 1) / max(1, limit - 1))
-        if animated and (last.step == 1 or (last.steps - last.step) % every == 0):
-            pictures.append(last.picture)
-    if last is None:
-        raise ConvscopeError("the run gave no frame")
-    if not animated or last.step < last.steps:
-        pictures.append(last.picture)  # also if an animation was stopped early
-    return save_pictures(path, pictures, last.provenance)
 
 
 def _digest(tensor: Tensor) -> str:
