@@ -49,7 +49,7 @@ def color_loss(
         loss[color] = float(score - question.score(changed))
     yield Frame(
         panels=(
-            Picture(question.photo[0], "the photograph", net.box(image)),
+            Picture(question.image[0], "the photograph", net.box(image)),
             Bars(names, tuple(loss.values()), f"loss of the score of {name}"),
         ),
         score=score,
