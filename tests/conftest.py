@@ -20,6 +20,8 @@ from tests.helpers.shell import Shell
 
 # Tests do not depend on what packages are installed beside convscope.
 setattr(plugins, "entry_points", lambda **_: EntryPoints())  # noqa: B010
+# Nobody pulls the plug in a test: files need not be on the disk, which would be waited for.
+setattr(os, "fsync", lambda handle: None)  # noqa: B010
 # The networks here are small: threads would only wait for each other, on busy cores for long.
 torch.set_num_threads(1)
 

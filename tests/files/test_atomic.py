@@ -32,6 +32,20 @@ def test_json_and_back(tmp_path: Path) -> None:
     assert atomic.read_json(tmp_path / "none.json") is None
 
 
+def test_what_is_written_is_on_the_disk_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash of the machine may lose the new file, but never the old one as well."""
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    synced: list[tuple[int, str]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: synced.append((os.fstat(handle).st_ino, file.read_text()))
+    )
+    atomic.write_text(file, "new")
+    assert synced == [(file.stat().st_ino, "old"), (tmp_path.stat().st_ino, "new")]
+
+
 def test_several_files_or_none(tmp_path: Path) -> None:
     def fail(file: Path) -> None:
         raise OSError(28, "No space left on device")
