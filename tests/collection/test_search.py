@@ -241,7 +241,7 @@ print(status("VmHWM") - before)
     ("embeddings", "queries", "count", "metric", "says"),
     [
         (random(4, 3), np.ones((1, 2)), 1, "cosine", "the embeddings have 3 numbers each"),
-        (random(4, 3), np.ones(3), 1, "cosine", r"so queries are \(Q, 3\), not \(3,\)"),
+        (random(4, 3), np.ones(3), 1, "cosine", r"so queries must be \(Q, 3\), not \(3,\)"),
         (random(4, 3), np.ones((1, 3)), 0, "cosine", "at least one"),
         (random(4, 3), np.ones((1, 3)), 1, "dot", "'cosine' and 'l2'"),
         (random(4, 3), np.full((1, 3), np.nan), 1, "l2", "the query is not finite"),
