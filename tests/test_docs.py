@@ -52,7 +52,7 @@ def test_every_page_is_of_a_technique() -> None:
 
 def test_every_public_name_is_documented() -> None:
     page = (ROOT / "docs" / "api.md").read_text("utf-8")
-    named = set(re.findall(r"convscope\.(\w+)|`(\w+)`", page))
+    named = set(re.findall(r"(?:convscope|cs)\.(\w+)|`(\w+)`", page))
     missing = set(dir(cs)) - {word for pair in named for word in pair}
     assert not missing, "docs/api.md does not name them"
 
