@@ -65,28 +65,21 @@ def activations(
         layer = default_layers.first(net).name
     values = net.read(image, {layer})[layer][0]
     if values.dim() not in (1, 3):
-        raise ConvscopeError(
-            f"layer {layer!r} has an output of shape {tuple(values.shape)}: neither feature"
-            " maps nor a vector"
-        )
+        shape = tuple(values.shape)
+        raise ConvscopeError(f"the output {shape} of {layer!r} is neither maps nor a vector")
     flat = values.flatten(1) if values.dim() == 3 else values.view(-1, 1)
     strength = flat.amax(1)
-    spread = strength - flat.amin(1) if flat.shape[1] > 1 else strength
-    dead = spread == 0
-    # Many channels tie at the top of a bounded activation: among these, the mean decides.
-    by_mean = flat.mean(1).argsort(descending=True, stable=True)
-    ranked = by_mean[strength[by_mean].argsort(descending=True, stable=True)].tolist()
+    dead = (strength == flat.amin(1)) if flat.shape[1] > 1 else (strength == 0)
+    ranked = _ranked(flat)
     order = ranked if sort == "strength" else list(range(len(flat)))
     shown = order[: limit if values.dim() == 3 else min(limit, 16)]
-    shape = " x ".join(map(str, values.shape))
     counts = f"{len(shown)} of {len(flat)} channels, {int(dead.sum())} dead on this image"
-    caption = f"{layer} ({shape}): {counts}"
-    panel: Grid | Bars
-    if values.dim() == 3:
-        panel = _maps(values, shown, dead, scale, caption)
-    else:
-        captions, heights = tuple(map(str, shown)), tuple(strength[shown].tolist())
-        panel = Bars(captions, heights, "activation", caption)
+    caption = f"{layer} ({' x '.join(map(str, values.shape))}): {counts}"
+    panel = (
+        _maps(values, shown, dead, scale, caption)
+        if values.dim() == 3
+        else Bars(tuple(map(str, shown)), tuple(strength[shown].tolist()), "activation", caption)
+    )
     yield Frame(
         panels=(Picture(image[0], "what the network saw", net.box(image)), panel),
         arrays={"activations": values, "order": torch.tensor(order)},
@@ -98,6 +91,16 @@ def activations(
             "strongest_channels": ranked[:5],
         },
     )
+
+
+def _ranked(flat: Tensor) -> list[int]:
+    """The channels of (C, values), strongest first."""
+    # Many channels tie at the top of a bounded activation: among these, the mean decides.
+    by_mean = flat.mean(1).argsort(descending=True, stable=True)
+    ranked: list[int] = by_mean[
+        flat.amax(1)[by_mean].argsort(descending=True, stable=True)
+    ].tolist()
+    return ranked
 
 
 def _maps(values: Tensor, shown: list[int], dead: Tensor, scale: str, caption: str) -> Grid:

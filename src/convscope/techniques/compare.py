@@ -17,6 +17,15 @@ from convscope.runs import registry, technique
 from convscope.trust import attribute, over_photo, similarity
 from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet, Target
 
+METHODS = (
+    "saliency",
+    "smoothgrad",
+    "integrated_gradients",
+    "guided_backprop",
+    "occlusion",
+    "gradcam",
+)
+
 
 class CompareSummary(TypedDict):
     """The targets; for each method the similarity of its maps, or the reason why it has none."""
@@ -43,14 +52,7 @@ def compare(
             max_length=24,
             description="names of the attribution techniques to compare, one column each",
         ),
-    ] = (
-        "saliency",
-        "smoothgrad",
-        "integrated_gradients",
-        "guided_backprop",
-        "occlusion",
-        "gradcam",
-    ),
+    ] = METHODS,
     targets: Annotated[
         tuple[str | int, ...],
         Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
@@ -84,49 +84,74 @@ def occlusion(
     pixel is hidden at least once. Frames go from coarse to fine.
     """
     question = ask(net, image, target).resolved()
-    height, width = net.input_size
+    positions = _positions(question.inputs, patch, stride)
+    empty = baseline_images(net, question.inputs, baseline, seed)
+    probability = score == "probability"
+    scores = question.scores(question.inputs, probability)
+    arrays = {"coverage": positions.coverage}
+    frame = ImageFrame(image=question.inputs, score=scores, arrays=arrays)
+    found = torch.zeros_like(question.inputs[:, 0])
+    step, steps = 0, len(empty) * -(-positions.count // batch_size)
+    for i in range(len(empty)):
+        for grid in _grids(question[i : i + 1], empty[i], positions, probability, batch_size):
+            step += 1
+            found = found.clone()
+            found[i] = positions.mean(scores[i] - grid if score == "drop" else grid)
+            shown = _occluded(question, frame, found, score)
+            yield replace(shown, step=step, steps=steps)
+
+
+@dataclass(frozen=True)
+class _Positions:
+    """Where the patch is placed: the rows and columns of its top left corner.
+
+    `down` (rows, H) and `across` (columns, W) are 1 where a patch there hides a pixel.
+    """
+
+    rows: list[int]
+    columns: list[int]
+    down: Tensor
+    across: Tensor
+    patch: int
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) * len(self.columns)
+
+    @property
+    def coverage(self) -> Tensor:
+        """(H, W): how many positions hide a pixel."""
+        return torch.outer(self.down.sum(0), self.across.sum(0))
+
+    def mean(self, grid: Tensor) -> Tensor:
+        """(H, W): the mean of a grid (rows, columns) over the positions that hide a pixel."""
+        return self.down.T @ grid @ self.across / self.coverage
+
+    def hidden(self, image: Tensor, empty: Tensor, places: list[tuple[int, int]]) -> Tensor:
+        """Copies of the image (1, 3, H, W), each with a patch of `empty` at a place of the grid."""
+        copies = image.expand(len(places), -1, -1, -1).clone(memory_format=torch.channels_last)
+        for copy, (row, column) in zip(copies, places, strict=True):
+            top, left = self.rows[row], self.columns[column]
+            window = (..., slice(top, top + self.patch), slice(left, left + self.patch))
+            copy[window] = empty[window]
+        return copies
+
+
+def _positions(inputs: Tensor, patch: int, stride: int) -> _Positions:
+    """All positions on images (N, 3, H, W)."""
+    height, width = inputs.shape[-2:]
     if patch > min(height, width):
         raise ConvscopeError(
             f"a patch of {patch} pixels hides more than the image of {height} x {width}"
         )
     if stride > patch:
         raise ConvscopeError(f"a stride of {stride} leaves gaps between patches of {patch} pixels")
-    rows, columns = _positions(height, patch, stride), _positions(width, patch, stride)
-    down, across = (
-        _covered(rows, height, patch).to(question.inputs),
-        _covered(columns, width, patch).to(question.inputs),
+    # The last patch ends at the edge.
+    rows, columns = (
+        sorted({*range(0, size - patch, stride), size - patch}) for size in (height, width)
     )
-    coverage = torch.outer(down.sum(0), across.sum(0))
-    order = _coarse_to_fine(len(rows), len(columns))
-    empty = baseline_images(net, question.inputs, baseline, seed)
-    probability = score == "probability"
-    scores = question.scores(question.inputs, probability)
-    frame = ImageFrame(image=question.inputs, score=scores, arrays={"coverage": coverage})
-    found = torch.zeros_like(question.inputs[:, 0])
-    steps = -(-len(order) // batch_size)
-    for i in range(len(empty)):
-        one, values = question[i : i + 1], coverage.new_full((len(rows), len(columns)), torch.nan)
-
-        def work(part: slice, i: int = i, one: Question = one) -> Tensor:
-            corners = [(rows[r], columns[c]) for r, c in order[part]]
-            return one.score(_hidden(one.inputs, empty[i], corners, patch), probability)
-
-        for step, done in enumerate(batched(len(order), batch_size, work), 1 + i * steps):
-            for part, value in done:
-                r, c = zip(*order[part], strict=True)
-                values[list(r), list(c)] = value
-            grid = _preview(values)
-            shown = scores[i] - grid if score == "drop" else grid
-            found = found.clone()
-            found[i] = down.T @ shown @ across / coverage
-            yield replace(
-                _occluded(question, frame, found, score), step=step, steps=steps * len(empty)
-            )
-
-
-def _positions(size: int, patch: int, stride: int) -> list[int]:
-    """Where the patch begins on one axis; the last lies flush with the edge."""
-    return sorted({*range(0, size - patch, stride), size - patch})
+    down, across = _covered(rows, height, patch), _covered(columns, width, patch)
+    return _Positions(rows, columns, down.to(inputs), across.to(inputs), patch)
 
 
 def _covered(positions: list[int], size: int, patch: int) -> Tensor:
@@ -135,13 +160,22 @@ def _covered(positions: list[int], size: int, patch: int) -> Tensor:
     return ((pixels >= begin) & (pixels < begin + patch)).float()
 
 
-def _hidden(image: Tensor, empty: Tensor, corners: list[tuple[int, int]], patch: int) -> Tensor:
-    """Copies of the image (1, 3, H, W), each with a patch of `empty` at one of the corners."""
-    copies = image.expand(len(corners), -1, -1, -1).clone(memory_format=torch.channels_last)
-    for copy, (top, left) in zip(copies, corners, strict=True):
-        window = (..., slice(top, top + patch), slice(left, left + patch))
-        copy[window] = empty[window]
-    return copies
+def _grids(
+    question: Question, empty: Tensor, positions: _Positions, probability: bool, batch_size: int
+) -> Iterator[Tensor]:
+    """The score (rows, columns) at each position so far, after each batch."""
+    rows, columns = len(positions.rows), len(positions.columns)
+    places = _coarse_to_fine(rows, columns)
+    values = empty.new_full((rows, columns), torch.nan)
+
+    def work(part: slice) -> Tensor:
+        return question.score(positions.hidden(question.inputs, empty, places[part]), probability)
+
+    for done in batched(len(places), batch_size, work):
+        for part, value in done:
+            r, c = zip(*places[part], strict=True)
+            values[list(r), list(c)] = value
+        yield _preview(values)
 
 
 def _coarse_to_fine(rows: int, columns: int) -> list[tuple[int, int]]:

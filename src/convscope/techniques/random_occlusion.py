@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Literal
 
 import torch
@@ -63,8 +64,7 @@ def random_occlusion(
         int, Field(ge=2, le=64, description="number of cells of a soft mask, down and across")
     ] = 7,
     size: Annotated[
-        float,
-        Field(gt=0, lt=1, description="side of the largest box, as a fraction of the image's side"),
+        float, Field(gt=0, lt=1, description="largest side of a box, as a fraction of the image")
     ] = 0.5,
     baseline: Annotated[
         Baseline, Field(description=f"what hidden pixels show: {BASELINES}")
@@ -84,18 +84,11 @@ def random_occlusion(
     """
     question = ask(net, image, target).resolved()
     inputs, probability = question.inputs, score == "probability"
-    empty, generator = baseline_images(net, inputs, baseline, seed), generators(count, seed)
-    boxes: list[Box] = []
-    if masks == "boxes":
-        boxes = [_box(generator(k), net.input_size, size) for k in range(count)]
-
-    def visible(k: int) -> Tensor:
-        if boxes:
-            return _outside(boxes[k], inputs)
-        return _soft(generator(k), net.input_size, cells).to(inputs)
+    empty = baseline_images(net, inputs, baseline, seed)
+    visible = _Masks(inputs, masks == "boxes", count, cells, size, seed)
 
     def work(part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        shown = torch.stack([visible(k) for k in range(count)[part]])
+        shown = visible[part]
         values, tops = _read(question, torch.lerp(empty, inputs, shown[:, None]), probability)
         return _sums(values, shown), values, tops
 
@@ -108,16 +101,48 @@ def random_occlusion(
             sums += added
             scores[part], tops[part] = values, top.cpu()
         ended = min(step * batch_size, count)
-        arrays = _arrays(question.target, scores[:ended], tops[:ended], boxes[:ended])
+        arrays = _arrays(question.target, scores[:ended], tops[:ended], visible.boxes[:ended])
         start = replace(whole, arrays=arrays, step=step, steps=steps)
         frame = _masked(question, start, _difference(sums), score)
         if step == steps:
-            ranked = scores.argsort(descending=True, stable=True).tolist()
-            chosen = ranked[:4] + ranked[4:][-4:]
-            tiles = torch.stack([torch.lerp(empty[0], inputs[0], visible(k)) for k in chosen])
-            extremes = _extremes(question, tiles, scores[chosen], tops[chosen], score)
+            extremes = _extremes(question, visible, empty, scores, tops, score)
             frame = replace(frame, panels=(*frame.panels, extremes))
         yield frame
+
+
+@dataclass(frozen=True)
+class _Masks:
+    """Random masks (H, W) for images (1, 3, H, W), 1 where they are visible."""
+
+    inputs: Tensor
+    as_boxes: bool
+    count: int
+    cells: int
+    largest: float
+    seed: int
+
+    @cached_property
+    def generator(self) -> Callable[[int], torch.Generator]:
+        return generators(self.count, self.seed)
+
+    @cached_property
+    def boxes(self) -> list[Box]:
+        """What each mask hides; none for soft masks."""
+        if not self.as_boxes:
+            return []
+        size = self.inputs.shape[-2:]
+        return [_box(self.generator(k), size, self.largest) for k in range(self.count)]
+
+    def mask(self, k: int) -> Tensor:
+        """Mask k."""
+        if self.as_boxes:
+            return _outside(self.boxes[k], self.inputs)
+        size = self.inputs.shape[-2:]
+        return _soft(self.generator(k), size, self.cells).to(self.inputs)
+
+    def __getitem__(self, part: slice) -> Tensor:
+        """Some masks (K, H, W)."""
+        return torch.stack([self.mask(k) for k in range(self.count)[part]])
 
 
 def _read(question: Question, images: Tensor, probability: bool) -> tuple[Tensor, Tensor]:
@@ -164,22 +189,28 @@ def _masked(question: Question, frame: ImageFrame, heatmap: Tensor, score: str) 
     return replace(found, summary=summary)
 
 
-def _extremes(question: Question, tiles: Tensor, scores: Tensor, tops: Tensor, score: str) -> Grid:
-    """The images under the masks with the highest and lowest scores."""
-    (name,), labels = question.names(), [""] * len(tiles)
+def _extremes(
+    question: Question, masks: _Masks, empty: Tensor, scores: Tensor, tops: Tensor, score: str
+) -> Grid:
+    """The images under the masks with the four highest and the four lowest scores."""
+    ranked = scores.argsort(descending=True, stable=True).tolist()
+    chosen = ranked[:4] + ranked[4:][-4:]
+    visible = torch.stack([masks.mask(k) for k in chosen])
+    (name,), captions = question.names(), [f"{scores[k]:.3g}" for k in chosen]
     if question.target.is_class:
-        labels = [f": {question.net.label(int(top))}" for top in tops]
+        labels = [question.net.label(int(tops[k])) for k in chosen]
+        captions = [f"{one}: {label}" for one, label in zip(captions, labels, strict=True)]
     return Grid(
-        tiles,
+        torch.lerp(empty, question.inputs, visible[:, None]),
         f"{score} of {name} at its highest (above) and lowest (below), and the top class",
         columns=4,
-        captions=tuple(f"{value:.3g}{label}" for value, label in zip(scores, labels, strict=True)),
+        captions=tuple(captions),
         low=0.0,
         high=1.0,
     )
 
 
-def _soft(generator: torch.Generator, size: tuple[int, int], cells: int) -> Tensor:
+def _soft(generator: torch.Generator, size: Sequence[int], cells: int) -> Tensor:
     """RISE's mask (H, W): random cells, enlarged smoothly and shifted by a fraction of a cell."""
     grid = torch.rand(cells, cells, generator=generator).lt(0.5).float()
     steps = [-(-side // cells) for side in size]
@@ -189,7 +220,7 @@ def _soft(generator: torch.Generator, size: tuple[int, int], cells: int) -> Tens
     return mask[top : top + size[0], left : left + size[1]]
 
 
-def _box(generator: torch.Generator, size: tuple[int, int], largest: float) -> Box:
+def _box(generator: torch.Generator, size: Sequence[int], largest: float) -> Box:
     """Top, left, height and width of a random box."""
     sides, corners = [], []
     for side in size:

@@ -55,21 +55,11 @@ def segment(
         ),
     ] = ("smoothgrad", "gradcam"),
     foreground: Annotated[
-        float,
-        Field(
-            gt=0,
-            lt=1,
-            description="fraction of pixels that rank below those that surely belong to the object",
-        ),
+        float, Field(gt=0, lt=1, description="pixels from this rank (0 to 1) are surely foreground")
     ] = 0.95,
     background: Annotated[
         float,
-        Field(
-            ge=0,
-            lt=1,
-            description="fraction of pixels, ranked lowest, that surely do not belong to the"
-            " object",
-        ),
+        Field(ge=0, lt=1, description="pixels up to this rank (0 to 1) are surely background"),
     ] = 0.30,
     iterations: Annotated[
         int, Field(ge=1, le=100, description="number of iterations of GrabCut")
@@ -95,22 +85,13 @@ def segment(
             f"background ({background:g}) must be less than foreground ({foreground:g})"
         )
     question = ask(net, image, target).resolved()
-    (name,) = question.names()
     ranks = _mean_ranks(question, methods, seed)
     photo = question.image[0].cpu().float()
     mask = _grab_cut(photo, _seeds(question, ranks, foreground, background), iterations, seed)
-    inside = mask.to(photo)
-    cutout = torch.cat([photo.expand(3, -1, -1), inside[None]])
-    panels: tuple[Panel, ...]
+    cutout = torch.cat([photo.expand(3, -1, -1), mask.to(photo)[None]])
+    panels: tuple[Panel, ...] = (Picture(cutout if show == "cutout" else cutout[3:]),)
     if show == "all":
-        box = net.box(image)
-        panels = (
-            HeatMap(ranks, "mean rank", f"where the maps find {name}", photo, box),
-            Picture(_outlined(photo, inside), "outline"),
-            Picture(_on_checkers(cutout), "cut out"),
-        )
-    else:
-        panels = (Picture(cutout if show == "cutout" else inside[None]),)
+        panels = _steps(question, ranks, cutout)
     frame = HeatmapFrame(
         image=question.inputs,
         heatmap=ranks[None],
@@ -118,8 +99,19 @@ def segment(
         panels=panels,
         arrays={"mask": mask[None], "cutout": cutout[None]},
     )
-    quoted = {**summarize([name], frame), "fraction_of_image": float(inside.mean())}
-    yield replace(frame, summary=quoted)
+    numbers = summarize(question.names(), frame)
+    yield replace(frame, summary={**numbers, "fraction_of_image": float(cutout[3].mean())})
+
+
+def _steps(question: Question, ranks: Tensor, cutout: Tensor) -> tuple[Panel, ...]:
+    """The ranks (H, W), the outline and the object: RGB and transparency (4, h, w)."""
+    photo, inside, (name,) = cutout[:3], cutout[3], question.names()
+    box = question.net.box(question.image)
+    return (
+        HeatMap(ranks, "mean rank", f"where the maps find {name}", photo, box),
+        Picture(_outlined(photo, inside), "outline"),
+        Picture(_on_checkers(cutout), "cut out"),
+    )
 
 
 def _mean_ranks(question: Question, methods: tuple[str, ...], seed: int) -> Tensor:
