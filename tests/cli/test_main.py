@@ -54,7 +54,7 @@ BAD_WORDS = [
     (["saliency", "my photo.png", "-o", "nowhere/a.png"], r"no folder nowhere"),
     (["saliency", "my photo.png", "-o", "my photo.png/a.png"], r"no folder my photo\.png"),
     (["saliency", "my photo.png", "--checkpoint", "no.pt"], r"no checkpoint at no\.pt"),
-    (["saliency", "my photo.png", "--checkpoint", "my photo.png"], r"no checkpoint of tensors"),
+    (["saliency", "my photo.png", "--checkpoint", "my photo.png"], r"not a checkpoint that holds only tensors"),
     (["replay", "nothing.png"], r"no picture at nothing\.png"),
     (["replay", "my photo.png"], r"carries no provenance"),
     (["layers", "--model", "nosuch"], r"unknown network 'nosuch'"),
@@ -99,7 +99,7 @@ def test_weights_that_are_not_finite(here: Path, shell: Shell, net: cs.Network) 
     state["conv_stem.weight"][0, 0, 0, 0] = torch.nan
     torch.save(state, "nan.pt")
     message = shell.fails("predict", "my photo.png", "--checkpoint", "nan.pt", "-o", "a.png")
-    assert message == "the weights hold NaN or infinity, first in 'conv_stem.weight'"
+    assert message == "the weights contain NaN or infinity, first in 'conv_stem.weight'"
     assert files(here) == {"nan.pt"}
 
 

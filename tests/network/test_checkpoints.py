@@ -91,7 +91,9 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Code(mark), protocol=2))
     torch.save(toys.Residual(), tmp_path / "module.pt")
     for name in ("evil.pt", "evil.pth", "module.pt"):
-        with pytest.raises(ConvscopeError, match=f"{name} is no checkpoint of tensors alone"):
+        with pytest.raises(
+            ConvscopeError, match=f"{name} is not a checkpoint that holds only tensors"
+        ):
             checkpoints.load_checkpoint(toys.Residual(), tmp_path / name)
     assert not mark.exists()
 
@@ -112,9 +114,9 @@ def test_checkpoints_that_do_not_fit(tmp_path: Path) -> None:
     refused("no checkpoint at", ".")
     for name in ("empty.pt", "empty.safetensors"):
         (tmp_path / name).touch()
-        refused(f"{name} is no checkpoint of tensors alone", name)
+        refused(f"{name} is not a checkpoint that holds only tensors", name)
     (tmp_path / "text.safetensors").write_text("not tensors at all, only words")
-    refused("text.safetensors is no checkpoint", "text.safetensors")
+    refused("text.safetensors is not a checkpoint", "text.safetensors")
     write([1, 2])
     refused("weights.pt holds a list, not a state dict")
     write(torch.zeros(3))

@@ -71,7 +71,7 @@ def test_the_last_layers_with_places(make: Callable[[], nn.Module], names: list[
 def test_a_network_without_places() -> None:
     net = toys.network(nn.Sequential(nn.Flatten(1), nn.Linear(768, 12), nn.ReLU()))
     for technique in (cs.cam, cs.gradcam, cs.layercam, cs.scorecam, cs.guided_gradcam):
-        with pytest.raises(cs.ConvscopeError, match="no layer of Sequential has maps"):
+        with pytest.raises(cs.ConvscopeError, match="no layer of Sequential has feature maps"):
             technique(net, torch.rand(1, 3, 16, 16)).result()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import convscope as cs
 from convscope.errors import ConvscopeError
@@ -18,16 +18,17 @@ from tests.helpers import toys
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"mean": (0.5,) * 2}, "one number a channel"),
-        ({"mean": (), "std": ()}, "one number a channel"),
-        ({"std": (1.0, 0.0, 1.0)}, "std above zero"),
-        ({"std": (1.0, float("nan"), 1.0)}, "std above zero"),
-        ({"input_size": 0}, "input_size is"),
-        ({"input_size": (8, 8, 8)}, "input_size is"),
-        ({"crop": 0.0}, "crop lies in"),
-        ({"crop": 1.2}, "crop lies in"),
+        ({"mean": (0.5,) * 2}, "one number for each channel"),
+        ({"mean": (), "std": ()}, "one number for each channel"),
+        ({"std": (1.0, 0.0, 1.0)}, "std must be positive"),
+        ({"std": (1.0, float("nan"), 1.0)}, "std must be positive"),
+        ({"input_size": 0}, "input_size must be"),
+        ({"input_size": (8, 8, 8)}, "input_size must be"),
+        ({"crop": 0.0}, "crop must be above 0"),
+        ({"crop": 1.2}, "crop must be above 0"),
         ({"interpolation": "cubic"}, "'bicubic' or 'bilinear', not 'cubic'"),
         ({"labels": ["a", "b"]}, "2 labels for 5 classes"),
+        ({"labels": ["a"], "module": nn.Conv2d(3, 1, 3)}, "gives no class scores .*labels"),
         ({"device": "tpu9"}, "cannot be used here"),
         ({"module": lambda x: x}, "wraps a torch.nn.Module, not function"),
     ],

@@ -129,10 +129,10 @@ def test_channels() -> None:
         np.ones((1, 3, 4, 4)),
     ]
     for image in strange:
-        with pytest.raises(ConvscopeError, match="images are float tensors"):
+        with pytest.raises(ConvscopeError, match="images must be float tensors"):
             five.preprocess(image)
 
 
 def test_a_strip_too_narrow_to_enlarge_is_refused(net: cs.Network) -> None:
-    with pytest.raises(ConvscopeError, match="2 x 6000 is too narrow"):
+    with pytest.raises(ConvscopeError, match="2 x 6000 pixels is too narrow"):
         net.preprocess(torch.zeros(1, 3, 2, 6000))

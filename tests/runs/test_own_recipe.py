@@ -221,7 +221,7 @@ def test_a_recipe_of_the_documentation_is_on_its_page(file: Path, net: cs.Networ
         (GRAY, torch.rand(1, 3, 8, 8) * 9, 0, r"pixels of an image run from 0 to 1"),
         (GRAY, None, -1, r"^ascend: seed: .* equal to 0, not -1$"),
         (GRAY, None, "x", r"^ascend: seed: .* not 'x'$"),
-        (GRAY | {"objective": "logit(3)"}, None, 0, r"no class 3: Own has 0 to 2"),
+        (GRAY | {"objective": "logit(3)"}, None, 0, r"no class 3: Own has classes 0 to 2"),
         (
             GRAY | {"start": "fourier()", "priors": ["clamp()"]},
             None,

@@ -149,8 +149,8 @@ def test_several_classes_go_their_own_ways(own: cs.Network) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (3, "no class 3: Own has 0 to 2"),
-        ((1, 3), "no class 3: Own has 0 to 2"),
+        (3, "no class 3: Own has classes 0 to 2"),
+        ((1, 3), "no class 3: Own has classes 0 to 2"),
         ("blocks:3", "blocks:3 is not a class; neuron_image draws layers, channels and neurons"),
         ("blocks", "blocks is not a class; neuron_image"),
         ((0, "blocks:1@2,2"), "blocks:1@2,2 is not a class; neuron_image"),
@@ -163,7 +163,7 @@ def test_what_is_no_class_is_refused(own: cs.Network, target: Any, message: str)
 
 
 def test_an_unknown_target_costs_no_step(own: cs.Network) -> None:
-    with pytest.raises(cs.ConvscopeError, match="no class 3: Own has 0 to 2"):
+    with pytest.raises(cs.ConvscopeError, match="no class 3: Own has classes 0 to 2"):
         cs.class_image(own, target=3)
 
 

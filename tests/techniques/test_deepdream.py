@@ -261,7 +261,7 @@ def test_a_guide_is_a_file_or_an_image_and_is_in_the_recipe(
         ("sample:chelsae", "unknown sample 'chelsae'; did you mean 'chelsea'"),
         (stripes(8, 8).expand(2, -1, -1, -1), "the guide must be one photograph, not 2"),
         (stripes(8, 8) * 255, "RGB in"),
-        (stripes(8, 8)[0], "images are float tensors"),
+        (stripes(8, 8)[0], "images must be float tensors"),
         (7, "guide: input should be a valid string"),
     ],
     ids=["missing", "sample", "two", "bytes", "no batch", "number"],

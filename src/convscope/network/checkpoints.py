@@ -41,8 +41,8 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each format has its own errors; all mean the same to the user
         raise ConvscopeError(
-            f"{path.name} is no checkpoint of tensors alone ({first_line(error)[:120]}); save it as"
-            " .safetensors"
+            f"{path.name} is not a checkpoint that holds only tensors ({first_line(error)[:120]});"
+            " save it as .safetensors"
         ) from error
 
 

@@ -82,7 +82,7 @@ def last_maps(net: Network) -> list[str]:
         or (len(layer.shape) == 2 and token_grid(layer.shape[0], net.input_size))
     ]
     if not placed:
-        raise ConvscopeError(f"no layer of {net.name} has maps")
+        raise ConvscopeError(f"no layer of {net.name} has feature maps")
     last = placed[-1]
     if last.spatial:
         return [last.name]

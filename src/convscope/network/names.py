@@ -45,9 +45,14 @@ class Names:
         self.num_classes = (
             output.shape[1] if isinstance(output, Tensor) and output.dim() == 2 else None
         )
+        if labels is not None and self.num_classes is None:
+            raise ConvscopeError(
+                f"{network} gives no class scores (N, classes): leave out the labels"
+            )
         if labels is not None and len(labels) != self.num_classes:
             raise ConvscopeError(
-                f"{len(labels)} labels for {self.num_classes} classes of {network}"
+                f"{len(labels)} labels for {self.num_classes} classes of {network}; give one label"
+                " for each class"
             )
         self.synonyms = [tuple(name.strip() for name in label.split(",")) for label in labels or ()]
         self.labels = tuple(names[0] for names in self.synonyms)
@@ -55,6 +60,7 @@ class Names:
     # ------------------------------------------------------------------ layers
 
     def layer(self, name: str) -> Layer:
+        """The layer of that name, or an error that gives similar names."""
         if name not in self.layers:
             raise unknown("layer", name, self.layers, "'convscope layers' lists them")
         return self.layers[name]
@@ -107,7 +113,7 @@ class Names:
         assert self.num_classes is not None
         if not 0 <= index < self.num_classes:
             last = self.num_classes - 1
-            raise ConvscopeError(f"no class {index}: {self._network} has 0 to {last}")
+            raise ConvscopeError(f"no class {index}: {self._network} has classes 0 to {last}")
         return Target("", index, label=self.label(index))
 
     def _classes_called(self, name: str) -> list[int]:
@@ -156,7 +162,7 @@ class Names:
         name, channel, position = target.layer, target.channel, target.position
         shape = self.shape(name)
         if channel is not None and not (shape and 0 <= channel < shape[0]):
-            has = f"has 0 to {shape[0] - 1}" if shape else "has none"
+            has = f"has channels 0 to {shape[0] - 1}" if shape else "has none"
             raise ConvscopeError(f"no channel {channel}: {name or 'the output'!r} {has}")
         if position is None:
             return target
@@ -166,7 +172,7 @@ class Names:
             )
         if not (0 <= position[0] < shape[1] and 0 <= position[1] < shape[2]):
             raise ConvscopeError(
-                f"no position {position[0]},{position[1]}: the maps of {name!r} are"
+                f"no position {position[0]},{position[1]}: the feature maps of {name!r} are"
                 f" {shape[1]} x {shape[2]}"
             )
         return target

@@ -82,7 +82,9 @@ def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepare
     check = _Check(example, _run(plain, example))
     notes: list[str] = []
     if not check(plain):
-        notes.append("runs as it is: two runs of it do not give the same finite tensors")
+        notes.append(
+            "not optimized at all: two runs of the module do not give the same finite tensors"
+        )
         return Prepared(plain, dtype, trace(plain, example), torch.contiguous_format, notes)
     inplace = _without_inplace(plain, check, notes)
     memory_format = _laid_out(plain, check, notes)
@@ -202,7 +204,7 @@ def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
 def _check_finite(module: nn.Module) -> None:
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
         if value.is_floating_point() and not value.isfinite().all():
-            raise ConvscopeError(f"the weights hold NaN or infinity, first in {name!r}")
+            raise ConvscopeError(f"the weights contain NaN or infinity, first in {name!r}")
 
 
 def _set_inplace(modules: list[nn.Module], value: bool) -> None:

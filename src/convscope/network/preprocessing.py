@@ -38,11 +38,13 @@ class Preprocessing:
     interpolation: str
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or min(self.size) < 1 or not 0 < self.crop <= 1:
-            raise ConvscopeError("input_size is (rows, columns), crop lies in (0, 1]")
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ConvscopeError(f"input_size must be (rows, columns) in pixels, not {self.size}")
+        if not 0 < self.crop <= 1:
+            raise ConvscopeError(f"crop must be above 0 and at most 1, not {self.crop}")
         if self.interpolation not in ("bicubic", "bilinear"):
             raise ConvscopeError(
-                f"interpolation is 'bicubic' or 'bilinear', not {self.interpolation!r}"
+                f"interpolation must be 'bicubic' or 'bilinear', not {self.interpolation!r}"
             )
 
     def __call__(self, image: Tensor) -> Tensor:
@@ -77,7 +79,8 @@ class Preprocessing:
         )
         if size[0] * size[1] > LARGEST_RESIZED:
             raise ConvscopeError(
-                f"an image of {height} x {width} is too narrow to fit {rows} x {columns}; crop it"
+                f"an image of {height} x {width} pixels is too narrow to be resized to"
+                f" {rows} x {columns}; crop it first"
             )
         return size, (size[0] / height, size[1] / width)
 
@@ -115,7 +118,9 @@ class Normalization:
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         if not mean or len(mean) != len(std) or not all(s > 0 for s in std):
-            raise ConvscopeError("mean and std need one number a channel, std above zero")
+            raise ConvscopeError(
+                "mean and std must have one number for each channel, and std must be positive"
+            )
         self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         center, spread = (
             torch.tensor(v, dtype=torch.float64).view(1, -1, 1, 1) for v in (self.mean, self.std)
@@ -135,11 +140,12 @@ class Normalization:
 def _check_image(image: object) -> None:
     if isinstance(image, list | tuple):
         raise ConvscopeError(
-            "several images go in one tensor, all of one size:"
+            "pass several images as one tensor, all of the same size:"
             " torch.cat([net.preprocess(image) for image in images])"
         )
     if not isinstance(image, Tensor) or image.dim() != 4 or not image.is_floating_point():
         what = f"{image.dtype} {tuple(image.shape)}" if isinstance(image, Tensor) else type(image)
         raise ConvscopeError(
-            f"images are float tensors (N, 3, H, W) in [0, 1], as open_image makes, not {what}"
+            "images must be float tensors (N, 3, H, W) in [0, 1], as open_image returns them, not"
+            f" {what}"
         )
