@@ -154,7 +154,10 @@ BAD_TARGETS: dict[str, tuple[Any, str]] = {
     "no such class": (3, r"no class 3: Own has classes 0 to 2"),
     "no such layer": ("block", r"unknown class or layer 'block'; did you mean 'blocks'"),
     "no such channel": ("blocks:12", r"no channel 12: 'blocks' has channels 0 to 11"),
-    "no such place": ("blocks:3@16,0", r"no position 16,0: the feature maps of 'blocks' are 16 x 16"),
+    "no such place": (
+        "blocks:3@16,0",
+        r"no position 16,0: the feature maps of 'blocks' are 16 x 16",
+    ),
     "one of several": ((0, "blocks:12"), r"no channel 12: 'blocks' has channels 0 to 11"),
     "no name at all": (1.5, r"target: "),
 }
