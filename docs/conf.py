@@ -51,8 +51,11 @@ nitpicky = True
 # Their inventories live on the web, and a build needs no network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|Tensor|nn|np|numpy|PIL|Image|pydantic|pa|pyarrow)(\..*)?"),
-    (r"py:.*", r"convscope\.registry\._absolute"),  # in the annotation of IndexPath
-    (r"py:.*", r"(collections|pathlib|os|typing|functools)\..*"),
+    (r"py:.*", r"convscope\.runs\.options\._\w+"),  # in annotations of options
+    # What only type checkers need: type variables, and types of summaries.
+    (r"py:.*", r"convscope\..*\.(\w*Summary|R|_Register)"),
+    (r"py:.*", r"(MarkDecorator|Options)"),
+    (r"py:.*", r"(collections|contextlib|pathlib|os|typing|functools)\..*"),
     (r"py:.*", r"(Any|Path|bool|bytes|dict|float|frozenset|int|list|object|set|str|tuple|None)"),
     (r"py:.*", r"(P|Exception|Callable|Collection|Iterable|Iterator|Mapping|NamedTuple|Sequence)"),
 ]

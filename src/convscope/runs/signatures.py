@@ -53,7 +53,7 @@ def docstring(function: Callable[..., Any], model: type[BaseModel], reference: s
             "\nArgs:",
             *(f"    {line}" for line in _arguments(function, model)),
             "\nReturns:",
-            "    A run: iterate over it for live results, or ask for its `result()`.",
+            "    A run. Iterate over it for live results, or ask for its `result()`.",
             "\nReferences:",
             f"    {reference}",
         ]
