@@ -128,6 +128,22 @@ def test_the_map_over_the_photo_is_the_techniques_own(own: cs.Network, own_photo
     assert alone.photo is None
 
 
+def test_of_several_layers_it_is_the_last_ones_map_in_its_own_style(
+    own: cs.Network, own_photo: Tensor
+) -> None:
+    """Nothing in the panels of such a frame is a heat map by itself: its style is the frame's."""
+    box, layers = own.box(own_photo), ("stem", "blocks")
+    frame = methods.attribute(own, own_photo, "gradcam", 1, layer=layers, signed=True)
+    (alone,) = methods.attribute(
+        own, own_photo, "gradcam", 1, layer=("blocks",), signed=True
+    ).panels
+    assert not any(isinstance(panel, HeatMap) for panel in frame.panels)
+    assert isinstance(alone, HeatMap)
+    drawn = methods.over_photo(frame, own_photo[0], box)
+    torch.testing.assert_close(drawn.values, alone.values)
+    assert (drawn.label, drawn.signed, drawn.clip) == (alone.label, alone.signed, alone.clip)
+
+
 def test_of_a_gradient_it_is_smoothed(own: cs.Network, own_photo: Tensor) -> None:
     frame = methods.attribute(own, own_photo, "guided_backprop", 1)
     assert not any(isinstance(panel, HeatMap) for panel in frame.panels)

@@ -37,6 +37,7 @@ from convscope.vocabulary.objectives import (
     tv,
     weighted,
 )
+from convscope.vocabulary.rules import guided, plain
 from tests.helpers import toys
 
 
@@ -420,3 +421,31 @@ def test_a_layer_called_by_a_number_is_meant_where_a_class_cannot_be() -> None:
     assert net.target("1").layer == ""  # of four classes, the second
     assert objectives.as_layer(net, "1") == Target("1")
     assert objectives.match("0", torch.rand(1, 3, 8, 8)).bind(net).layers == {"0"}
+
+
+def test_a_bound_objective_reads_further_layers_in_the_same_pass() -> None:
+    """And a view of the image in its place: the prior's, while the score is that of the image."""
+    net, images = toys.network(toys.randomized(toys.Residual())), toys.images(2)
+    bound = peak("layer1.conv1:2").bind(net)
+    activations, score = bound.read(net, images, ["layer1.conv1", ""], view=images.flip(3))
+    expected = net.read(images.flip(3), {"layer1.conv1", ""})
+    assert activations.keys() == expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(activations[name], values)
+    torch.testing.assert_close(score, expected["layer1.conv1"][:, 2].flatten(1).amax(1))
+    nothing, variation = tv().bind(net).read(net, images, view=images.flip(3))
+    assert nothing == {}
+    torch.testing.assert_close(variation, tv().bind(net).score({}, images))
+
+
+def test_a_bound_objective_is_read_under_a_rule() -> None:
+    net, images = toys.network(toys.randomized(toys.Residual())), toys.images(1)
+    bound = logit(1).bind(net)
+    found = {}
+    for rule in (plain(), guided()):
+        leaf = images.clone().requires_grad_()
+        _, score = bound.read(net, leaf, mode=rule.mode())
+        (found[rule.name],) = torch.autograd.grad(score.sum(), leaf)
+        (frame,) = climb(net, Recipe(start=starts.photo(images), objective=logit(1), rule=rule))
+        torch.testing.assert_close(found[rule.name], frame.gradient)
+    assert not torch.allclose(found["plain"], found["guided"])
