@@ -2,20 +2,20 @@
 Class image
 ===========
 
-What the network would most like to see, climbed from noise until a score is high.
+An image that the network scores as high as possible for a class, climbed from noise.
 
-**How to read it.** No photograph goes in: every shape and color comes from the weights. What
-appears is what raises the score of the class, so parts that are typical may come several times,
-and things that usually stand beside it come along: water under a flamingo, smoke over a volcano.
+**How to read it.** No photograph is involved: every shape and color comes from the weights. The
+image contains whatever raises the score of the class. Typical parts may appear several times, and
+so may things that often accompany the class: water below a flamingo, smoke above a volcano.
 
-**Its limits.** It is one image of many that the network likes, and the priors decide which: here
-the image is made of Fourier coefficients and is turned, scaled and shifted a little at every step,
-or else the result would be noise with a high score. Another seed gives another picture. Nothing
-says that a photograph like it was in the training set.
+**Its limits.** The image is one of many with a high score, and the priors decide which one. Here
+the image consists of Fourier coefficients and is rotated, scaled and shifted a little at every
+step; without that, it would be noise with a high score. Another seed gives another image. The
+image does not show that a similar photograph was in the training set.
 
 **Paper.** Simonyan, Vedaldi and Zisserman 2014, `Deep Inside Convolutional Networks
 <https://arxiv.org/abs/1312.6034>`__, for the idea; Olah, Mordvintsev and Schubert 2017, `Feature
-Visualization <https://distill.pub/2017/feature-visualization/>`__, for how it is done here.
+Visualization <https://distill.pub/2017/feature-visualization/>`__, for the method used here.
 """
 
 import convscope as cs
@@ -24,8 +24,8 @@ net = cs.load()
 cs.class_image(net, target=("flamingo", "volcano", "golden retriever"))
 
 # %%
-# Anyone can choose classes that come out well. These twenty were drawn by chance, with a seed that
-# was fixed before any of them was looked at, and are shown as they came:
+# It is easy to choose classes that look good. These twenty were drawn at random, with a seed that
+# was fixed before the images were made, and all of them are shown:
 
 import numpy as np
 import torch
@@ -35,44 +35,44 @@ twenty = cs.class_image(net, target=tuple(drawn)).result()
 twenty
 
 # %%
-# A high score of the network that was climbed says nothing about a picture. Another network, which
-# took no part in the climb, can be asked what it sees in each:
+# The score by the network that was climbed says little about the image. A second network, which
+# took no part in the climb, can classify the images:
 
 other = cs.load("efficientnet_lite1")
 
 
-def named(result: cs.ImageResult) -> tuple[int, int]:
-    """How many of the images the other network names, first and among its first five."""
+def recognized(result: cs.ImageResult) -> tuple[int, int]:
+    """How many images have their class as the other network's top class, and in its top 5."""
     images = torch.from_numpy(result.image).permute(0, 3, 1, 2)
     order = other.logits(images).argsort(1, descending=True)
-    first = [row.index(index) for row, index in zip(order.tolist(), drawn, strict=True)]
-    return sum(rank == 0 for rank in first), sum(rank < 5 for rank in first)
+    rank = [row.index(index) for row, index in zip(order.tolist(), drawn, strict=True)]
+    return sum(one == 0 for one in rank), sum(one < 5 for one in rank)
 
 
-print("first, among the first five, of 20:", *named(twenty))
+print("top class and top 5, of 20 images:", *recognized(twenty))
 
 # %%
-# And for the oldest way, pixels and no view but the straight one, which the network that was
-# climbed scores far higher:
+# The oldest method uses pixels and no random views. The climbed network gives its images far higher
+# scores:
 
 oldest = cs.class_image(net, target=tuple(drawn), preset="simonyan").result()
-print("first, among the first five, of 20:", *named(oldest))
+print("top class and top 5, of 20 images:", *recognized(oldest))
 print("mean score:", np.mean(oldest.score), "against", np.mean(twenty.score))
 
 # %%
-# The ways between the two are on the page of the :doc:`ladder <plot_ladder>`. The last of them,
-# which keeps the strength of each frequency as photographs have it, puts one thing in the middle:
+# The :doc:`ladder <plot_ladder>` shows the methods between these two. The last method, ``maco``,
+# keeps the magnitude of every frequency as it is in photographs. It puts one object in the middle:
 
 cs.class_image(net, target=("flamingo", "volcano", "golden retriever"), preset="maco")
 
 # %%
-# On the way back a ReLU passes no gradient where its unit is silent, so that the climb can only
-# strengthen what is there already. By default a tenth of the gradient passes all the same (the rule
-# ``redirected``), and silent units can wake. The true gradient reaches a higher score and a lesser
-# picture:
+# In the backward pass a ReLU passes no gradient where its unit is silent, so the climb can only
+# strengthen what is already there. The default rule, ``redirected``, lets a tenth of the gradient
+# pass, so that silent units can become active. The true gradient reaches a higher score and a worse
+# image:
 
 cs.class_image(net, target=("flamingo", "volcano", "golden retriever"), rule="plain")
 
 # %%
-# More steps make it finer, another seed makes another one, and of several tries the best is kept:
-# ``cs.class_image(net, target="flamingo", steps=512, tries=8)``.
+# More steps give finer detail, another seed gives another image, and the best of several tries is
+# kept: ``cs.class_image(net, target="flamingo", steps=512, tries=8)``.

@@ -2,25 +2,26 @@
 Confusions
 ==========
 
-Which classes of a labeled collection are taken for which others, with the photographs.
+The classes of a labeled collection that are confused with one another, with images.
 
-**How to read it.** A row is a pair of classes. Left of the gap are photographs of the first that
-were taken for the second, the surest mistake first; right of it is what is most typical of the
-second. Often the mistake is plain to see: a wrong label, a thing that shows both, a background that
-belongs to the other class. The bars are the shares of each class that were taken for it, the worst
+**How to read it.** A row is a pair of classes. The images left of the gap belong to the first class
+but were classified as the second, the most confident mistake first. The images right of the gap are
+typical of the second class. Often the reason is visible: a wrong label, an image that shows both, or a
+background that belongs to the other class. The bars show the accuracy of each class, the lowest
 first.
 
-**Its limits.** A photograph's label is the name of its folder, and nobody checks it. Where labels
-are the network's own classes (names, numbers or WordNet ids) its answers count. Where they are not,
-a photograph is taken for the class whose mean code is nearest, which a trained classifier would
-often do better. In a class of few photographs the share of right ones is a rough number.
+**Its limits.** The label of an image is the name of its folder, and nothing checks it. If the
+labels are classes of the network (names, numbers or WordNet ids), its predictions count. Otherwise
+an image is assigned to the class with the nearest mean embedding, and a trained classifier would
+often do better. The accuracy of a class with few images is a rough number.
 
 **Paper.** Krizhevsky, Sutskever and Hinton 2012, `ImageNet Classification with Deep Convolutional
 Neural Networks
 <https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks>`__,
-for the accuracies of one and of five answers; Mensink, Verbeek, Perronnin and Csurka 2013,
+for top-1 and top-5 accuracy; Mensink, Verbeek, Perronnin and Csurka 2013,
 `Distance-Based Image Classification
-<https://ieeexplore.ieee.org/document/6517188>`__, for the nearest mean.
+<https://ieeexplore.ieee.org/document/6517188>`__, for the nearest mean
+classifier.
 """
 
 from parts import photographs
@@ -34,16 +35,17 @@ found = cs.confusions(net, index=index)
 found
 
 # %%
-# The labels here are the photographs that the parts come from, which are no classes of the network.
-# The means of their embeddings tell nearly all of them apart: only two parts of the flower's background,
-# on which there is hardly anything to see, go elsewhere.
+# The labels here are the photographs that the parts come from, which are not classes of the
+# network. The mean embeddings tell nearly all of them apart. Only two parts of the flower's
+# background, on which there is hardly anything to see, are assigned to another photograph.
 
 summary = found.result().summary
 print(f"by {summary['by']}: {summary['accuracy']:.1%} of {summary['images']} right")
 print(summary["precision_at_5"])
 
 # %%
-# The mean embeddings are among the arrays: how like two classes are to the network.
+# The mean embeddings are among the arrays. Their cosine tells how similar two classes are to the
+# network.
 
 means = found.result().arrays["means"]
 labels = sorted(summary["class_accuracy"])

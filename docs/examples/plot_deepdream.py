@@ -2,15 +2,15 @@
 DeepDream
 =========
 
-The photograph, changed until a layer sees more of what it already sees in it.
+A photograph, changed until a layer responds more strongly to what it found there.
 
-**How to read it.** Where a channel answers a little to something in the photograph, that place is
-changed so that it answers more. Early layers draw strokes and textures, deeper ones eyes, muzzles
-and fur. Compare it with the photograph: what is exaggerated is what the layer found there.
+**How to read it.** Where a channel responds a little to something in the photograph, that place is
+changed so that the channel responds more. Early layers draw strokes and textures, deeper layers
+eyes, muzzles and fur. Compare the result with the photograph: the layer found what is exaggerated.
 
-**Its limits.** It shows what the layer can find, not what decided the class. What grows depends
-strongly on the training data: ImageNet has more than a hundred breeds of dogs, and it shows. The
-number of steps and of sizes (octaves) are a matter of taste, and there is no right answer.
+**Its limits.** The picture shows what the layer can find, not what decided the class. What appears
+depends strongly on the training data: more than a hundred classes of ImageNet are breeds of dogs.
+There is no correct number of steps or of image sizes (octaves); they are a matter of taste.
 
 **Paper.** Mordvintsev, Olah and Tyka 2015, `Inceptionism: Going Deeper into Neural Networks
 <https://research.google/blog/inceptionism-going-deeper-into-neural-networks/>`__.
@@ -23,7 +23,7 @@ cat = cs.open_image("sample:chelsea")
 cs.deepdream(net, cat)
 
 # %%
-# Where there is no animal to begin with, it finds some:
+# In a photograph without animals, the network finds some:
 
 coffee = cs.open_image("sample:coffee")
 cs.deepdream(net, coffee)
@@ -34,22 +34,22 @@ cs.deepdream(net, coffee)
 cs.deepdream(net, cat, layer="blocks.2.1.bn2.pre", steps=8)
 
 # %%
-# One channel alone. On the page on :doc:`activation maps <plot_activations>` this one answers to
-# the cat's eyes; here it turns whatever is round into rings.
+# A single channel. On the page on :doc:`activation maps <plot_activations>` this channel responds
+# to the cat's eyes; here it turns round shapes into rings.
 
 cs.deepdream(net, coffee, layer="blocks.4.2.bn2.pre:114")
 
 # %%
-# Several layers at once. The energy of each counts relative to what it was for the photograph, so
-# that the weights compare whatever the layers' magnitudes: here the deep layer's animals count
-# twice, and are made of the segments of an earlier one.
+# Several layers at once. The energy of each layer is divided by its energy for the original
+# photograph, so that weights mean the same for layers of any magnitude. Here a deep layer counts
+# twice, and its animals consist of the segments of an earlier layer.
 
 cs.deepdream(net, cat, layer=("blocks.3.2.bn1.pre", "blocks.5.0.bn1.pre*2"))
 
 # %%
-# A guided dream: another photograph says what to dream of. Every place of the layer is driven
-# towards that place of the guide which it resembles most. Guided by the cat, the cup becomes an
-# eye, and the table fur. Left the guide, right the dream:
+# A guided dream imitates the features of another photograph. Each position of the layer is driven
+# towards the position of the guide that it resembles most. With the cat as the guide, the cup
+# becomes an eye and the table becomes fur. The guide is on the left, the dream on the right:
 
 from PIL import Image
 
@@ -58,9 +58,10 @@ guided = cs.deepdream(net, coffee, guide="sample:chelsea").result().picture
 [picture.resize((390, 260)) for picture in (guide, guided)]
 
 # %%
-# And an endless zoom: dream, enlarge by 5 %, dream on. Every tenth of 31 pictures, from what the
-# network sees of the photograph; :code:`.save("zoom.mp4")` writes them all as a film (for which
-# ``pip install 'convscope[video]'``), or on the command line
+# An endless zoom alternates between dreaming and enlarging by 5 %. It starts here from the part of
+# the photograph that the network sees. Every tenth of 31 pictures is shown;
+# :code:`.save("zoom.mp4")` writes all of them as a film (after
+# ``pip install 'convscope[video]'``). The command line does the same with
 # ``convscope deepdream cup.jpg --frames 250 -o zoom.mp4``.
 
 zoom = list(cs.deepdream(net, net.preprocess(coffee), frames=31))

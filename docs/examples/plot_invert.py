@@ -2,20 +2,21 @@
 Feature inversion
 =================
 
-What a layer still knows of the photograph: an image climbed from noise until its embedding matches.
+An image climbed from noise until its embedding matches that of a photograph.
 
-**How to read it.** Below each image are the layer and how near it came: the root of the squared
-distance between the two embeddings over the squared size of the photograph's, and the correlation of its
-pixels with the photograph's. What the image shares with the photograph, the embedding still tells. What
-it has made up, another color or an eye in another place, the embedding has left free.
+**How to read it.** Below each image stand the layer and two numbers. The root relative error is the
+distance between the two embeddings, divided by the length of the photograph's embedding. The pixel
+correlation compares the image with the photograph. What the image shares with the photograph is
+preserved in the embedding. What differs, such as a color or the place of an eye, is not.
 
-**Its limits.** An error may also mean that the climb did not find what is there. What is left free
-is filled in by the priors, so smooth areas and gray say little about the network. A deep embedding can
-be matched by images that look like nothing, and much of what is seen here depends on the priors.
+**Its limits.** A large error may also mean that the climb failed to find a better image. The priors
+fill in what the embedding does not determine, so smooth and gray areas say little about the
+network. Images that look like nothing can match a deep embedding, and much of what is visible here
+depends on the priors.
 
 **Paper.** Mahendran and Vedaldi 2015, `Understanding Deep Image Representations by Inverting Them
-<https://arxiv.org/abs/1412.0035>`__. The start from Fourier coefficients and the caricature are
-those of Olah, Mordvintsev and Schubert 2017, `Feature Visualization
+<https://arxiv.org/abs/1412.0035>`__. The Fourier coefficients and the caricature come from Olah,
+Mordvintsev and Schubert 2017, `Feature Visualization
 <https://distill.pub/2017/feature-visualization/>`__.
 """
 
@@ -27,9 +28,10 @@ depths = cs.invert(net, cat, size=128)
 depths
 
 # %%
-# The first stages lose nothing that the eye could see. Then colors fade, and with them what the
-# network does not need; the last maps still know an eye and roughly where it was, and the embedding
-# before the classifier, without places, only what was there. The same in numbers:
+# The first stages lose nothing visible. Then the colors fade, and with them details that the
+# network does not need. The last feature maps still hold an eye and its rough position. The
+# embedding before the classifier has no positions, and only holds what is in the photograph. The
+# same in numbers:
 
 summary = depths.result().summary
 rows = zip(summary["layers"], summary["root_errors"], summary["correlations"], strict=True)
@@ -37,11 +39,12 @@ for layer, (error,), (correlation,) in rows:
     print(f"{layer:12} root relative error {error:.3f}, pixel correlation {correlation:.3f}")
 
 # %%
-# Three seeds for one deep layer. What they have in common is in its embedding; in the rest they differ.
+# Three images for one deep layer, each from other noise. What they have in common is preserved in
+# the embedding; the rest differs.
 
 cs.invert(net, cat, layer="bn2.pre", count=3, size=160, steps=100)
 
 # %%
-# A caricature does not match the embedding but exaggerates it, and shows what is strong in it.
+# A caricature exaggerates the embedding instead of matching it, and shows its strongest features.
 
 cs.invert(net, cat, layer=("blocks.2", "blocks.4"), goal="caricature", size=160, steps=100)

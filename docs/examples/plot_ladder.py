@@ -2,18 +2,19 @@
 Ladder of class images
 ======================
 
-One class climbed in every way that was found over the years, side by side.
+Images of one class by five published methods, side by side from 2014 to 2023.
 
-**How to read it.** From left to right, each way believes a little more about images. Pixels that
-only are kept from growing (2014) become noise that the network is surer of than of any photograph.
-Jitter and a faint blur (the CS231n course) let shapes of a few pixels survive, a strong blur
-(2015) larger ones. Fourier coefficients whose image is turned, scaled and shifted (2017) bring
-colors, parts and fur; and where the strength of every frequency is given, as photographs have it,
-and only places can be chosen (2023), one thing stands in the middle of a scene. The number is the
-class's score for the image as it is.
+**How to read it.** From left to right, each method assumes more about images. Pixels with a penalty
+on their size (2014) become noise, which the network scores higher than any photograph. Jitter and a
+faint blur (the CS231n course) let shapes of a few pixels appear, and a stronger blur (2015) larger
+shapes. Fourier coefficients under random rotation, scaling and shift (2017) bring colors, parts and
+fur. If every frequency keeps the magnitude that it has in photographs, and only the phases are
+optimized (2023), one object appears in the middle of a scene. The number below an image is its
+score for the class.
 
-**Its limits.** Each way has rates and weights of its own, here chosen by eye for this network where
-the paper's do not carry over; the steps differ too. It is a history, not a race.
+**Its limits.** Each method has learning rates and weights of its own. Where the values of the paper
+did not work for this network, other values were chosen by eye, and the numbers of steps differ.
+The row shows how the methods developed; it is not a fair comparison.
 
 **Paper.** Simonyan et al. 2014, `Deep Inside Convolutional Networks
 <https://arxiv.org/abs/1312.6034>`__; Yosinski et al. 2015, `Understanding Neural Networks Through
@@ -29,6 +30,6 @@ net = cs.load()
 cs.ladder(net, target="golden retriever")
 
 # %%
-# Another class and seed:
+# Another class with another seed:
 
 cs.ladder(net, target="flamingo", seed=1)

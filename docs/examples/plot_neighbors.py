@@ -2,18 +2,18 @@
 Nearest neighbors
 =================
 
-The photographs of a collection that are nearest to another one: to the network, and by pixels.
+The images of a collection that are nearest to a photograph, by embedding and by pixels.
 
-**How to read it.** Left is the photograph that is asked about. The upper row has those whose embeddings
-are nearest to its own; a code is the answer of the layer that the network reads its classes off.
-The lower row has those that are nearest pixel by pixel. Where the upper row shows the same kind of
-thing in other poses, light and places, the network has learned to see past these. The lower row
-mostly agrees in where it is light and dark. Below each is its label or what the network says, and
-the distance.
+**How to read it.** On the left is the query photograph. The upper row shows the images with the
+nearest embeddings; an embedding is the input of the network's classifier. The lower row shows the
+images with the nearest pixels. If the upper row shows the same kind of object in other poses, other
+light and other places, the network has learned to ignore these differences. The images of the lower
+row are mostly light and dark in the same places. Below each image stand its label, or else the
+network's prediction, and its distance.
 
-**Its limits.** There is always a nearest photograph, like or not: look at the distances. Codes were
-learned to tell the training classes apart, so they may ignore what matters to you. Distances of
-two networks do not compare.
+**Its limits.** There is always a nearest image, even if nothing similar is in the collection: look
+at the distances. Embeddings were trained to tell the training classes apart, so they may ignore
+what matters to you. The distances of two networks cannot be compared.
 
 **Paper.** Krizhevsky, Sutskever and Hinton 2012, `ImageNet Classification with Deep Convolutional
 Neural Networks
@@ -31,23 +31,24 @@ cat = cs.open_image("sample:chelsea")
 cs.neighbors(net, cat, index=index)
 
 # %%
-# The collection is made of parts of thirteen photographs, and the cat's own parts come first. That
-# pixels find some of them as well is no wonder here. Harder is a part against the other parts:
+# The collection consists of parts of thirteen photographs, and the parts of this cat come first.
+# Pixels find some of them too. It is harder to find the other parts of a photograph from one part:
 
 part = cs.open_image(folder / "flower" / "05.jpg")
 cs.neighbors(net, part, index=index)
 
 # %%
-# In numbers: how many of the five nearest belong to the same photograph, over all parts, and how
-# many would by chance.
+# The same in numbers: the fraction of the five nearest images that come from the same photograph,
+# over all parts, and the fraction expected by chance.
 
-for name, share in cs.confusions(net, index=index).result().summary["precision_at_5"].items():
-    print(f"{name:8}{share:6.1%}")
+for name, fraction in cs.confusions(net, index=index).result().summary["precision_at_5"].items():
+    print(f"{name:8}{fraction:6.1%}")
 
 # %%
-# Of a million embeddings an exact search takes about a second. ``search="faiss"`` and ``search="lance"``
-# build an approximate index when they are first asked for, keep it beside the embeddings and tell how
-# many of the true ten nearest it finds. LanceDB also understands conditions in SQL:
+# An exact search of a million embeddings takes about a second. ``search="faiss"`` and
+# ``search="lance"`` build an approximate index on first use and keep it with the embeddings. The
+# summary says what fraction of the true ten nearest they find. LanceDB also accepts conditions in
+# SQL:
 
 found = cs.neighbors(net, part, index=index, search="lance", where="label != 'flower'", count=3)
 for one in found.result().summary["embedding"]:
