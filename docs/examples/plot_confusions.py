@@ -6,9 +6,9 @@ The classes of a labeled collection that are confused with one another, with ima
 
 **How to read it.** A row is a pair of classes. The images left of the gap belong to the first class
 but were classified as the second, the most confident mistake first. The images right of the gap are
-typical of the second class. Often the reason is visible: a wrong label, an image that shows both, or a
-background that belongs to the other class. The bars show the accuracy of each class, the lowest
-first.
+typical of the second class. Often the reason is visible: a wrong label, an image that shows both,
+or a background that belongs to the other class. The bars show the accuracy of each class, the
+lowest first.
 
 **Its limits.** The label of an image is the name of its folder, and nothing checks it. If the
 labels are classes of the network (names, numbers or WordNet ids), its predictions count. Otherwise
