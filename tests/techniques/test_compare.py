@@ -92,18 +92,18 @@ def test_a_column_at_a_time(own: cs.Network, own_photo: Tensor) -> None:
     assert {frame.steps for frame in run} == {3}
 
 
-def test_what_is_refused_is_told_and_the_rest_is_shown(own_photo: Tensor) -> None:
+def test_a_method_that_fails_is_skipped_and_the_others_are_shown(own_photo: Tensor) -> None:
     """The toy has another head than CAM explains, and predict is no attribution."""
     net = cs.Network(toys.Toy(), mean=[0.0], std=[1 / 16], input_size=4)
     wanted = ("cam", "saliency", "predict", "occlusion", "gradcam")
     run = cs.compare(net, toys.TOY_IMAGE / 16, methods=wanted)
     result = run.result()
     assert list(result.arrays) == ["saliency", "gradcam"]
-    refused: Any = result.summary["skipped"]
-    assert list(refused) == ["cam", "predict", "occlusion"]
-    assert "there is more than a mean" in refused["cam"]
-    assert "predict is no attribution" in refused["predict"]
-    assert "a patch of 56 pixels hides more than the image" in refused["occlusion"]
+    skipped: Any = result.summary["skipped"]
+    assert list(skipped) == ["cam", "predict", "occlusion"]
+    assert "there is more than a mean" in skipped["cam"]
+    assert "predict is no attribution" in skipped["predict"]
+    assert "a patch of 56 pixels hides more than the image" in skipped["occlusion"]
     for frame in run:  # the first has nothing to compare yet
         frame.picture.load()
     first = next(iter(run.frames()))

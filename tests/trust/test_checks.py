@@ -170,8 +170,8 @@ def test_steps_count_the_technique_and_the_checks(own: cs.Network, own_photo: Te
         result.picture.load()
 
 
-def test_figures_are_complete_and_grow(own: cs.Network, own_photo: Tensor) -> None:
-    """Also: what a frame said does not change when the next one is made."""
+def test_numbers_are_complete_and_grow(own: cs.Network, own_photo: Tensor) -> None:
+    """Also: the numbers of a frame do not change when the next one is made."""
     frames = checked(own, own_photo, "saliency", target=1)
     again = check(cs.saliency(own, own_photo, target=1)).frames()
     before = [copy.deepcopy(frame.summary) for frame in again]
@@ -195,7 +195,7 @@ def test_figures_are_complete_and_grow(own: cs.Network, own_photo: Tensor) -> No
     ]  # fmt: skip
 
 
-def test_panels_show_the_figures(own: cs.Network, own_photo: Tensor) -> None:
+def test_panels_show_the_numbers(own: cs.Network, own_photo: Tensor) -> None:
     frame = checked(own, own_photo, "gradcam", target=1)[-1]
     found: Any = frame.summary["check"]
     plain = registry.get("gradcam").run(own, own_photo, target=1).frames()
@@ -275,38 +275,38 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
         yield Frame(image=question.inputs, score=found.score, heatmap=share)
 
 
-def words(net: cs.Network, photo: Tensor, name: str) -> Any:
+def judged(net: cs.Network, photo: Tensor, name: str) -> Any:
     return checked(net, photo, name, target=1)[-1].summary["check"]
 
 
 @pytest.mark.usefixtures("fakes")
-def test_a_map_that_ignores_the_network_is_told_off(own: cs.Network, own_photo: Tensor) -> None:
-    found = words(own, own_photo, "fake_photo")
+def test_a_map_that_ignores_the_network_is_found_out(own: cs.Network, own_photo: Tensor) -> None:
+    found = judged(own, own_photo, "fake_photo")
     assert list(found["random_weights"].values()) == pytest.approx([1] * 4)
     assert list(found["other_target"].values()) == pytest.approx([1])
-    said = " ".join(found["findings"].values())
-    assert "it shows the image more than what the network learned" in said
-    assert said.count("much the same") == 2
-    assert "agrees with those of 0 of 5 other methods" in said
+    findings = " ".join(found["findings"].values())
+    assert "it shows the image more than what the network learned" in findings
+    assert findings.count("much the same") == 2
+    assert "agrees with those of 0 of 5 other methods" in findings
 
 
 @pytest.mark.usefixtures("fakes")
-def test_a_map_that_depends_on_the_network_is_not() -> None:
+def test_a_map_that_depends_on_the_network_passes() -> None:
     """A linear network, whose weights random ones do not resemble, and a photo just to its taste:
     every pixel gives to the score what its weight says."""
     module = nn.Sequential(nn.Flatten(1), nn.Linear(3 * 32 * 32, 4))
     toys.randomized(module, seed=5)
     net = cs.Network(module, mean=[0.5] * 3, std=[0.25] * 3, input_size=32)
     weights = net.parameter("1")[1].view(1, 3, 32, 32)
-    found = words(net, 0.5 + 0.02 * weights.sign(), "fake_share")
+    found = judged(net, 0.5 + 0.02 * weights.sign(), "fake_share")
     assert all(abs(value) < SIMILAR for value in found["random_weights"].values())
-    said = " ".join(found["findings"].values())
-    assert "it shows something of what the network learned" in said
-    assert "much the same" not in said
+    findings = " ".join(found["findings"].values())
+    assert "it shows something of what the network learned" in findings
+    assert "much the same" not in findings
     assert found["insertion"] > found["insertion_moved"]
     assert found["deletion"] < found["deletion_moved"]
-    assert " sooner" in said
-    assert "no sooner" not in said
+    assert " sooner" in findings
+    assert "no sooner" not in findings
 
 
 # ------------------------------------------------------------------------------- and refusals
