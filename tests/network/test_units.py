@@ -1,4 +1,4 @@
-"""Single units: which ones stand out, and what of an image each sees."""
+"""Units: which ones respond most to an image, and which part of it each of them sees."""
 
 from __future__ import annotations
 

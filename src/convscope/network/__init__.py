@@ -1,4 +1,4 @@
-"""A network that can be read: its layers by name, what they see, and where it comes from."""
+"""Networks whose layers can be read by name: loaded, prepared, traced and run."""
 
 import lazy_loader
 

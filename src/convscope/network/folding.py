@@ -13,7 +13,7 @@ from convscope.network.tracing import Pair
 
 
 def foldable(module: nn.Module, pair: Pair) -> bool:
-    """Whether the pair is of kinds that can be folded, with statistics of their own."""
+    """Whether the types, the statistics and the hooks of a pair allow folding."""
     conv, norm = module.get_submodule(pair.conv), module.get_submodule(pair.norm)
     plain = type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm)
     with_activation = isinstance(norm, _BatchNorm) and hasattr(norm, "act")

@@ -52,7 +52,8 @@ class Network:
         num_classes: number of classes; None if the output is not a matrix of class scores.
         labels: the first name of each class; empty if there are none.
         preprocessing: how images are resized and cropped, as a value that can be pickled.
-        device, dtype: where the network runs, and in which precision.
+        device: where the network runs.
+        dtype: the precision that it runs in.
         source: how `load` made the network; None for a module of your own.
 
     Raises:
