@@ -38,5 +38,5 @@ def chapters(name: str, *, full: bool) -> Iterator[Chapter]:
 
 
 def _quote_check(summary: Mapping[str, Any]) -> Mapping[str, object]:
-    sentences: Mapping[str, object] = summary["check"]["findings"]
-    return sentences
+    findings: Mapping[str, object] = summary["check"]["findings"]
+    return findings
