@@ -87,7 +87,7 @@ class Question:
         """
         (target,) = set(self.targets)
         if probability and (target is None or not target.is_class):
-            raise ConvscopeError(f"only classes have a probability: for {target} take logit")
+            raise ConvscopeError(f"only classes have a probability: for {target} use score='logit'")
         with torch.no_grad():
             if target and probability:
                 logits = self.net.activations(images, {""})[""]
