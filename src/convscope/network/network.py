@@ -121,7 +121,7 @@ class Network:
 
     @property
     def num_parameters(self) -> int:
-        """The number of learned numbers."""
+        """The number of learned parameters, each number counted."""
         return sum(p.numel() for p in self._prepared.plain.parameters())
 
     @property
@@ -147,8 +147,8 @@ class Network:
         2015), and normalizations do nothing.
 
         Args:
-            fraction: fraction of the layers; at least the last layer is randomized, and all with 1.
-            seed: of the random weights.
+            fraction: fraction of the layers that get random weights; 0 means only the last layer.
+            seed: seed of the random weights.
         """
         order = list(self._prepared.trace.last())
         module = randomized_copy(self._prepared.plain, order, fraction, seed)
@@ -156,7 +156,7 @@ class Network:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that the output depends on: modules, weights, preprocessing."""
+        """SHA-256 of all that the output depends on (modules, weights and preprocessing)."""
         plain = self._prepared.plain
         preprocessing = replace(self.preprocessing, name="")
         found = hashlib.sha256(f"{plain} {self.mean} {self.std} {preprocessing}".encode())
@@ -201,9 +201,9 @@ class Network:
     # ------------------------------------------------------------------ images
 
     def preprocess(self, image: Tensor) -> Tensor:
-        """The network's input for an image: resized, center-cropped, still RGB in [0, 1].
+        """Turn an image into the network's input: resized, center-cropped, still RGB in [0, 1].
 
-        (N, C, H, W) of any size becomes (N, C, *input_size), differentiably. An image that already
+        (N, C, H, W) of any size becomes `(N, C, *input_size)`, differentiably. An image that already
         has the network's input size is returned unchanged.
 
         Raises:
@@ -216,7 +216,7 @@ class Network:
         return self.preprocessing.box(image)
 
     def as_input(self, image: Tensor) -> Tensor:
-        """An image of unchanged size, with the network's channels, device and precision.
+        """Convert an image to the network's channels, device and precision, without resizing it.
 
         Raises:
             ConvscopeError: the image is no float tensor (N, 3, H, W), or has other channels.
@@ -292,7 +292,7 @@ class Network:
         return deterministic(self.device)
 
     def first_not_finite(self, image: Tensor) -> str:
-        """A sentence about where a NaN or an infinity comes from, for an image at its own size."""
+        """Say which layer first gives a NaN or an infinity, for an image at its own size."""
         if not image.isfinite().all():
             return "the image itself holds NaN or infinity"
         for name in self._reader.order:

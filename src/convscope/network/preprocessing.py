@@ -88,7 +88,7 @@ class Preprocessing:
         return round((size[0] - self.size[0]) / 2), round((size[1] - self.size[1]) / 2)
 
     def in_channels(self, image: Tensor) -> Tensor:
-        """An image of unchanged size, with the network's channels.
+        """Convert an image to the network's channels, without resizing it.
 
         Raises:
             ConvscopeError: the image is no float tensor (N, 3, H, W), or has other channels.

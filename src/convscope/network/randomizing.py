@@ -19,8 +19,8 @@ def randomized_copy(
     Args:
         module: it is not changed.
         order: the names of its layers, in the order in which they run.
-        fraction: 0 for the last layer alone, 1 for all.
-        seed: of the random weights.
+        fraction: fraction of the layers; 0 means only the last layer.
+        seed: seed of the random weights.
     """
     module = copy.deepcopy(module)
     generator = torch.Generator().manual_seed(seed)
