@@ -307,7 +307,10 @@ def test_frames_are_the_map_of_the_masks_so_far(own: cs.Network, own_photo: Tens
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"target": "blocks:3"}, r"only classes have a probability: for blocks:3 use score='logit'"),
+        (
+            {"target": "blocks:3"},
+            r"only classes have a probability: for blocks:3 use score='logit'",
+        ),
         ({"count": 1}, r"count: input should be greater than or equal to 2, not 1"),
         ({"size": 1.0}, r"size: input should be less than 1, not 1.0"),
         ({"masks": "rings"}, r"masks: input should be 'soft' or 'boxes', not 'rings'"),
