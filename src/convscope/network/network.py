@@ -203,8 +203,8 @@ class Network:
     def preprocess(self, image: Tensor) -> Tensor:
         """Turn an image into the network's input: resized, center-cropped, still RGB in [0, 1].
 
-        (N, C, H, W) of any size becomes `(N, C, *input_size)`, differentiably. An image that already
-        has the network's input size is returned unchanged.
+        (N, C, H, W) of any size becomes `(N, C, *input_size)`, differentiably. An image that has
+        the network's input size already is returned unchanged.
 
         Raises:
             ConvscopeError: the image is no float tensor (N, 3, H, W), or far too narrow.
