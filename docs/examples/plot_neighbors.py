@@ -42,7 +42,7 @@ cs.neighbors(net, part, index=index)
 # over all parts, and the fraction expected by chance.
 
 for name, fraction in cs.confusions(net, index=index).result().summary["precision_at_5"].items():
-    print(f"{name:8}{fraction:6.1%}")
+    print(f"{name:12}{fraction:6.1%}")
 
 # %%
 # An exact search of a million embeddings takes about a second. ``search="faiss"`` and

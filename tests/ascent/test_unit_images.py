@@ -1,4 +1,4 @@
-"""Which image is kept of which subject, by scores made up by hand; and a real climb."""
+"""Which image of each goal is kept, by scores made up by hand; and a real climb."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def grays(frame: Frame) -> list[float]:
     return [round(v, 6) for v in frame.image[:, 0, 0, 0].tolist()]
 
 
-def test_subjects_in_order_in_batches(by_hand: Climbs) -> None:
+def test_goals_in_order_in_batches(by_hand: Climbs) -> None:
     begun = by_hand(lambda job, step: 100 * job + step)
     wanted = goals(2, 0, 1, 2, 0)
     frames = list(unit_images.climb_goals(colors(), wanted, recipe, batch_size=2, seed=7))
@@ -137,7 +137,7 @@ def test_subjects_in_order_in_batches(by_hand: Climbs) -> None:
 
 
 def test_the_best_try_is_kept(by_hand: Climbs) -> None:
-    # Three tries each of three subjects, in batches of four, that part a subject's tries.
+    # Three tries each of three goals, in batches of four, that part the tries of a goal.
     given = [3.0, 5.0, 4.0, -2.0, -3.0, -1.0, 0.5, 0.2, 0.9]
     begun = by_hand(lambda job, step: given[job] * step)
     frames = list(unit_images.climb_goals(colors(), goals(0, 1, 2), recipe, tries=3, batch_size=4))
@@ -196,7 +196,7 @@ def residual() -> tuple[cs.Network, nn.Module]:
     return toys.network(module, 12), module
 
 
-def test_one_portrait_is_the_climb() -> None:
+def test_one_image_is_the_climb() -> None:
     net, module = residual()
     goal = Goal(Target("", 1), logit(1) - 5 * tv())
 

@@ -387,7 +387,7 @@ def test_a_zoom_is_a_film(own: cs.Network, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------ command line
 
 
-def test_words_on_the_command_line(
+def test_options_on_the_command_line(
     net: cs.Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convscope.network.load", lambda *_, **__: net)

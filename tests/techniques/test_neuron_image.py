@@ -109,15 +109,15 @@ def test_dead_units_are_crossed_out(extreme: Any) -> None:
     with torch.no_grad():
         module.layer1.conv1.weight[2] = 0  # type: ignore[union-attr, operator]
     net = toys.network(module, 24)
-    words: dict[str, Any] = {"extreme": extreme, "steps": 2}
-    result = cs.neuron_image(net, target="layer1.conv1", limit=4, **words).result()
+    options: dict[str, Any] = {"extreme": extreme, "steps": 2}
+    result = cs.neuron_image(net, target="layer1.conv1", limit=4, **options).result()
     times = 2 if extreme == "both" else 1
     assert result.summary["dead"] == ["layer1.conv1:2"] * times
     assert grid(result).marked == set(range(2 * times, 3 * times))
     with pytest.raises(
         cs.ConvscopeError, match=r"layer1\.conv1:2 is dead: it gives every image the same value"
     ):
-        cs.neuron_image(net, target="layer1.conv1:2", **words).result()
+        cs.neuron_image(net, target="layer1.conv1:2", **options).result()
 
 
 # ---------------------------------------------------------------------------------- which units
@@ -156,8 +156,8 @@ def test_sizes(own: cs.Network) -> None:
         ({"target": "blocks:3@1,2"}, 32),
         ({"target": ("blocks:3", "blocks:3@1,2")}, 32),
     ]
-    for words, size in sizes:
-        result = cs.neuron_image(own, steps=1, **words).result()
+    for options, size in sizes:
+        result = cs.neuron_image(own, steps=1, **options).result()
         assert images(result).shape[2:] == (size, size)
     gray = cs.neuron_image(own_network(1), target="blocks:3", steps=2).result()
     assert images(gray).shape == (1, 1, 16, 16)
@@ -178,8 +178,8 @@ def test_the_images_of_a_unit_are_pushed_apart() -> None:
     net, _ = residual()
 
     def distances(weight: float) -> list[float]:
-        words: dict[str, Any] = {"target": ("stem.0:1", "layer1:2"), "count": 3, "steps": 25}
-        result = cs.neuron_image(net, diversity=weight, **words).result()
+        options: dict[str, Any] = {"target": ("stem.0:1", "layer1:2"), "count": 3, "steps": 25}
+        result = cs.neuron_image(net, diversity=weight, **options).result()
         assert result.summary["target"] == ["stem.0:1"] * 3 + ["layer1.pre:2"] * 3
         assert grid(result).columns == 3
         found = []
@@ -197,17 +197,17 @@ def test_the_images_of_a_unit_are_pushed_apart() -> None:
 def test_each_unit_is_on_its_own() -> None:
     net, _ = residual()
     units = ("stem.0:1", "layer1:2")
-    words: dict[str, Any] = {"count": 2, "diversity": 100, "steps": 10}
-    together = images(cs.neuron_image(net, target=units, **words).result())
+    options: dict[str, Any] = {"count": 2, "diversity": 100, "steps": 10}
+    together = images(cs.neuron_image(net, target=units, **options).result())
     for seed, unit in enumerate(units):  # each batch has a seed of its own
-        alone = images(cs.neuron_image(net, target=unit, seed=seed, **words).result())
+        alone = images(cs.neuron_image(net, target=unit, seed=seed, **options).result())
         assert torch.equal(together[2 * seed : 2 * seed + 2], alone)
 
 
 def test_count_with_both_extremes() -> None:
     net, _ = residual()
-    words: dict[str, Any] = {"target": "layer1.conv1:2", "extreme": "both", "count": 2}
-    result = cs.neuron_image(net, steps=30, **words).result()
+    options: dict[str, Any] = {"target": "layer1.conv1:2", "extreme": "both", "count": 2}
+    result = cs.neuron_image(net, steps=30, **options).result()
     high, low = np.split(np.array(activations(result)), 2)
     assert high.min() > low.max()
     assert grid(result).columns == 4
@@ -217,7 +217,7 @@ def test_count_with_both_extremes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
         ({"target": "1"}, "class 1 is a class; class_image draws classes"),
         ({"target": ("blocks:1", "0")}, "class 0 is a class; class_image"),
@@ -230,9 +230,9 @@ def test_count_with_both_extremes() -> None:
         ({"target": "blocks", "size": 8}, "size: .*greater than or equal to 16"),
     ],
 )
-def test_refusals(own: cs.Network, words: dict[str, Any], message: str) -> None:
+def test_refusals(own: cs.Network, options: dict[str, Any], message: str) -> None:
     with pytest.raises(cs.ConvscopeError, match=message):
-        cs.neuron_image(own, steps=1, **words).result()
+        cs.neuron_image(own, steps=1, **options).result()
 
 
 def test_layers_may_be_called_by_numbers_as_classes_are() -> None:

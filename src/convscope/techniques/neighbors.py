@@ -88,8 +88,8 @@ def neighbors(
     where: Annotated[
         str | None,
         Field(
-            description="SQL condition on the neighbors (label = 'cat' AND width > 500), for search"
-            " lance only"
+            description="condition in SQL on the neighbors (label = 'cat' AND width > 500), for"
+            " search lance only"
         ),
     ] = None,
 ) -> Iterator[Frame[NeighborsSummary]]:
