@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -202,3 +204,69 @@ def test_unknown_technique_names_the_nearest() -> None:
 def test_the_wrapped_function_still_is_what_was_written(toy: Toy) -> None:
     assert toy.__name__ == "posterize"
     assert (toy.__doc__ or "").startswith("The photograph in few colors.")
+
+
+# ----------------------------------------------------------------------- what a user may write
+
+
+@pytest.mark.parametrize(
+    ("target", "kept"),
+    [
+        (np.int64(2), 2),
+        ("blocks:3", "blocks:3"),
+        (["blocks:3"], ("blocks:3",)),
+        ((np.int64(2),), (2,)),
+        (cs.Target("blocks", 3), "blocks:3"),
+        (cs.Target("", 2, label="class 2"), 2),
+    ],
+)
+def test_targets_of_all_kinds(own: cs.Network, own_photo: Tensor, target: Any, kept: Any) -> None:
+    run = cs.gradcam(own, own_photo, target=target, layer="blocks.0")
+    assert run.parameters["target"] == kept
+    assert type(run.parameters["target"]) is type(kept)
+    assert run.parameters["layer"] == ("blocks.0",)
+    assert cs.compare(own, own_photo, targets=target).parameters["targets"] in ((kept,), kept)
+
+
+@pytest.mark.parametrize("layer", ["blocks.0", ["blocks.0"], ("blocks.0",)])
+def test_one_name_or_several(own: cs.Network, own_photo: Tensor, layer: Any) -> None:
+    for technique in (cs.gradcam, cs.invert, cs.deepdream):
+        assert technique(own, own_photo, layer=layer).parameters["layer"] == ("blocks.0",)
+    assert cs.segment(own, own_photo, methods="saliency").parameters["methods"] == ("saliency",)
+
+
+# ------------------------------------------------------------------------- what a user may read
+
+
+def test_the_signature_is_plain_and_says_what_comes_back() -> None:
+    signature = inspect.signature(cs.gradcam)
+    assert signature.return_annotation == cs.Run[cs.HeatmapResult]
+    assert list(signature.parameters)[:4] == ["net", "image", "target", "layer"]
+    assert "FieldInfo" not in str(signature)
+    assert inspect.signature(cs.class_image).return_annotation == cs.Run[cs.ImageResult]
+
+
+def test_the_docstring_lists_every_option(toy: Toy) -> None:
+    text = inspect.getdoc(toy) or ""
+    assert text.startswith("The photograph in few colors.\n\nFor the sake of this test.\n\nArgs:\n")
+    for line in (
+        "net: the network",
+        "levels: shades of each color (at least 2; at most 256; default: 4)",
+        "mix: how much of it (above 0; at most 1; default: 1.0)",
+        "by: which shade ('round' or 'floor'; default: 'round')",
+        "tag: has no default (required)",
+        "seed: chooses the random numbers (at least 0; default: 0)",
+    ):
+        assert f"    {line}\n" in text
+    assert "Nobody 2024, https://example.org/posterize" in text
+
+
+def test_a_result_is_of_the_kind_that_its_frame_promises(
+    own: cs.Network, own_photo: Tensor
+) -> None:
+    assert type(cs.gradcam(own, own_photo).result()) is cs.HeatmapResult
+    assert type(cs.saliency(own, own_photo).result()) is cs.GradientHeatmapResult
+    assert type(cs.guided_backprop(own, own_photo).result()) is cs.AscentResult
+    result = cs.predict(own, own_photo).result()
+    assert type(result) is cs.Result
+    assert [type(panel).__name__ for panel in result.panels] == ["Picture", "Bars"]

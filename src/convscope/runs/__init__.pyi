@@ -7,8 +7,11 @@ from .folders import Batch as Batch
 from .options import ImageSize as ImageSize
 from .options import IndexPath as IndexPath
 from .options import Seed as Seed
+from .options import TargetList as TargetList
 from .options import TargetName as TargetName
 from .options import TargetNames as TargetNames
+from .options import Targets as Targets
+from .options import as_targets as as_targets
 from .options import check_image as check_image
 from .own_recipe import ASCEND as ASCEND
 from .own_recipe import Options as Options

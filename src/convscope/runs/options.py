@@ -32,6 +32,10 @@ def _targets(value: object) -> object:
     return tuple(map(_target, value)) if isinstance(value, list | tuple) else _target(value)
 
 
+def _target_tuple(value: object) -> object:
+    return _targets(value if isinstance(value, list | tuple) else (value,))
+
+
 def _absolute(path: object) -> object:
     return os.path.abspath(path) if isinstance(path, str | os.PathLike) else path
 
@@ -40,10 +44,14 @@ def _absolute(path: object) -> object:
 # body, the command line and a saved picture.
 if TYPE_CHECKING:
     TargetName = TargetLike | None
+    Targets = TargetLike | Sequence[TargetLike]
+    TargetList = Targets
     TargetNames = TargetName | Sequence[TargetLike]
     IndexPath = str | os.PathLike[str]
 else:
     TargetName = Annotated[str | int | None, BeforeValidator(_target), Field(description=_TARGET)]
+    Targets = Annotated[str | int | tuple[str | int, ...], BeforeValidator(_targets)]
+    TargetList = Annotated[tuple[str | int, ...], BeforeValidator(_target_tuple)]
     TargetNames = Annotated[
         str | int | tuple[str | int, ...] | None,
         BeforeValidator(_targets),
@@ -68,6 +76,11 @@ ImageSize = Annotated[
         " input",
     ),
 ]
+
+
+def as_targets(target: Targets) -> Sequence[TargetLike]:
+    """One target or several, as a sequence."""
+    return (target,) if isinstance(target, TargetLike) else target
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]

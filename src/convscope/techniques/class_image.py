@@ -16,8 +16,8 @@ from typing_extensions import TypedDict
 from convscope.ascent import Goal, Recipe, climb_goals
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.runs import ImageSize, Seed, technique
-from convscope.types import Grid, ImageFrame, Target
+from convscope.runs import ImageSize, Seed, Targets, as_targets, technique
+from convscope.types import Grid, ImageFrame, Target, TargetLike
 from convscope.vocabulary.objectives import Objective, l2, logit, tv
 from convscope.vocabulary.optimizers import adam, sgd
 from convscope.vocabulary.priors import (
@@ -130,7 +130,7 @@ def class_image(
     net: Network,
     *,
     target: Annotated[
-        str | int | tuple[str | int, ...],
+        Targets,
         Field(description="a class by name or number (volcano, 980), or several classes"),
     ],
     preset: Annotated[
@@ -161,7 +161,7 @@ def class_image(
     colors and shows the network rotated, scaled and shifted views. maco climbs only the phases of
     the Fourier coefficients.
     """
-    goals = [_goal(net, one) for one in (target if isinstance(target, tuple) else (target,))]
+    goals = [_goal(net, one) for one in as_targets(target)]
     if not goals:
         raise ConvscopeError("class_image needs at least one class")
     names = [str(goal.target) for goal in goals]
@@ -187,7 +187,7 @@ class LadderSummary(TypedDict):
 def ladder(
     net: Network,
     *,
-    target: Annotated[str | int, Field(description="a class by name or number (volcano, 980)")],
+    target: Annotated[TargetLike, Field(description="a class by name or number (volcano, 980)")],
     steps: Steps = None,
     size: ImageSize = None,
     seed: Seed = 0,
@@ -246,7 +246,7 @@ def _recipe(
     return replace(made, steps=steps or made.steps, rule=rule or made.rule)
 
 
-def _goal(net: Network, name: str | int) -> Goal:
+def _goal(net: Network, name: TargetLike) -> Goal:
     target = net.target(name)
     if target.layer or target.channel is None:
         raise ConvscopeError(

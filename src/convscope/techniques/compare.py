@@ -11,9 +11,10 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.runs import registry, technique
+from convscope.runs import TargetList, as_targets, registry, technique
 from convscope.trust import attribute, over_photo, similarity
 from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet, Target
 
@@ -46,7 +47,7 @@ def compare(
     image: Tensor,
     *,
     methods: Annotated[
-        tuple[str, ...],
+        Names,
         Field(
             min_length=1,
             max_length=24,
@@ -54,7 +55,7 @@ def compare(
         ),
     ] = METHODS,
     targets: Annotated[
-        tuple[str | int, ...],
+        TargetList,
         Field(
             max_length=24,
             description="targets to explain (classes, channels or neurons), one row each; the two"
@@ -68,7 +69,7 @@ def compare(
     different columns they do not. A method with the same map for every target explains none of
     them. Below the maps is how similar those of different rows are, as a rank correlation.
     """
-    rows = [net.target(one) for one in targets]
+    rows = [net.target(one) for one in as_targets(targets)]
     if not rows:
         rows = [net.target(one.index) for one in net.predict(image, 2)]
     columns: dict[str, _Column] = {}

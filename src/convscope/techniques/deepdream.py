@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import Recipe, climb
+from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import PRE, Network, default_layers
@@ -100,7 +101,7 @@ def deepdream(
     image: Tensor,
     *,
     layer: Annotated[
-        str | tuple[str, ...] | None,
+        Names | None,
         Field(
             description="layers or channels to amplify, each with a weight if needed (blocks.2 and"
             " blocks.4*0.5); if not given, a deep layer"
@@ -218,7 +219,7 @@ def _labeled(frame: Ascent, step: int, steps: int, names: Sequence[str], octave:
 
 
 def _objective(
-    net: Network, names: tuple[str, ...], base: Tensor, guide: str | Tensor | None
+    net: Network, names: Sequence[str], base: Tensor, guide: str | Tensor | None
 ) -> tuple[Objective, frozenset[str]]:
     """The objective of the climb, and the layers that it reads."""
     imitated = None if guide is None else _opened(net, guide)

@@ -30,7 +30,7 @@ from convscope.network import (
     receptive_field_crop,
     strongest_units,
 )
-from convscope.runs import Seed, TargetNames, technique
+from convscope.runs import Seed, TargetNames, Targets, technique
 from convscope.types import Ascent, Grid, Picture, Target
 
 CHANNELS = 9  # of a whole layer
@@ -82,7 +82,7 @@ def deconvnet(
     image: Tensor,
     *,
     target: Annotated[
-        str | int | tuple[str | int, ...] | None,
+        Targets | None,
         Field(
             description="what to explain: a layer (blocks.4: its nine strongest channels), a"
             " channel (blocks.4:12), a neuron (blocks.4:12@7,7) or a class (tabby, 281); an early"

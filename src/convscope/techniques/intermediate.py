@@ -22,7 +22,7 @@ from convscope.network import (
     receptive_field_crop,
     strongest_units,
 )
-from convscope.runs import Seed, technique
+from convscope.runs import Seed, TargetName, technique
 from convscope.types import Grid, ImageFrame, Picture, Target
 
 RULES = ("plain", "deconv", "guided")
@@ -46,7 +46,7 @@ def intermediate(
     image: Tensor,
     *,
     target: Annotated[
-        str | int | None,
+        TargetName,
         Field(
             description="what to explain: a layer (blocks.4: its strongest channels), a channel"
             " (blocks.4:12), a neuron (blocks.4:12@7,7) or a class (tabby, 281); a layer in the"

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import Recipe, climb
+from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, token_grid
 from convscope.runs import ImageSize, Seed, technique
@@ -56,7 +57,7 @@ def invert(
     image: Tensor,
     *,
     layer: Annotated[
-        str | tuple[str, ...] | None,
+        Names | None,
         Field(description="a layer or several; if not given, every stage and the last embedding"),
     ] = None,
     goal: Annotated[
@@ -141,7 +142,7 @@ class _Inversion:
 def _begun(
     net: Network,
     image: Tensor,
-    layer: str | tuple[str, ...] | None,
+    layer: str | Sequence[str] | None,
     goal: str,
     options: _Options,
 ) -> tuple[Tensor, list[_Inversion]]:

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from convscope.ascent import BATCH, Goal, Recipe, climb_goals, score
 from convscope.errors import ConvscopeError
 from convscope.network import PRE, Network, default_layers
-from convscope.runs import Seed, technique
+from convscope.runs import Seed, TargetList, as_targets, technique
 from convscope.types import Grid, ImageFrame, Picture, Target
 from convscope.vocabulary import objectives
 from convscope.vocabulary.objectives import Objective, activation, as_layer, tv
@@ -40,7 +40,7 @@ def neuron_image(
     net: Network,
     *,
     target: Annotated[
-        str | tuple[str, ...] | None,
+        TargetList | None,
         Field(
             description="channels (blocks.4:12), neurons (blocks.4:12@7,7), or a layer, which means"
             " its first channels; if not given, a deep layer"
@@ -173,12 +173,12 @@ def _dead(
     return dead
 
 
-def _units(net: Network, target: str | tuple[str, ...] | None, limit: int) -> list[Target]:
+def _units(net: Network, target: TargetList | None, limit: int) -> list[Target]:
     """The channels and neurons to draw, read before their activation function."""
     if target is None:
         target = default_layers.deep(net).name
     units = []
-    for name in target if isinstance(target, tuple) else (target,):
+    for name in as_targets(target):
         found = as_layer(net, name)
         if not found.layer:
             raise ConvscopeError(f"{found} is a class; class_image draws classes")

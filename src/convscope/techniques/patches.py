@@ -26,7 +26,7 @@ from convscope.network import (
     receptive_field_crop,
     to_photograph,
 )
-from convscope.runs import IndexPath, technique
+from convscope.runs import IndexPath, TargetList, as_targets, technique
 from convscope.types import Box, Frame, Grid, Target
 from convscope.vocabulary.objectives import as_layer
 
@@ -79,7 +79,7 @@ def patches(
     *,
     index: IndexPath,
     target: Annotated[
-        str | tuple[str, ...] | None,
+        TargetList | None,
         Field(
             description="channels (blocks.4:12), or layers, each of which means its first channels;"
             " if not given, a layer in the middle"
@@ -255,14 +255,12 @@ def _square_around(mask: Tensor, size: tuple[int, int]) -> Box:
     return Box(edges[0], edges[1], side, side)
 
 
-def _channels(
-    net: Network, index: Index, target: str | Sequence[str] | None, limit: int
-) -> list[Target]:
+def _channels(net: Network, index: Index, target: TargetList | None, limit: int) -> list[Target]:
     """The channels to show, under the layers' names in the index."""
     if target is None:
         target = _default_layer(net, index)
     found = []
-    for name in (target,) if isinstance(target, str) else target:
+    for name in as_targets(target):
         one = as_layer(net, name)
         if not one.layer:
             raise ConvscopeError(f"{one} is a class; patches shows layers and channels")

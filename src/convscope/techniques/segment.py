@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope import tensors
-from convscope.attribution import AttributionSummary, Question, ask, summarize
+from convscope.attribution import AttributionSummary, Names, Question, ask, summarize
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import Seed, TargetName, registry, technique
@@ -48,7 +48,7 @@ def segment(
     *,
     target: TargetName = None,
     methods: Annotated[
-        tuple[str, ...],
+        Names,
         Field(
             min_length=1,
             description="names of the attribution techniques whose maps show where the object is",
@@ -114,7 +114,7 @@ def _steps(question: Question, ranks: Tensor, cutout: Tensor) -> tuple[Panel, ..
     )
 
 
-def _mean_ranks(question: Question, methods: tuple[str, ...], seed: int) -> Tensor:
+def _mean_ranks(question: Question, methods: str | Sequence[str], seed: int) -> Tensor:
     """The rank (H, W) of each pixel, from 0 to 1, on average over the methods' maps."""
     net, target = question.net, question.target.spec
     ranks = torch.zeros_like(question.inputs[0, 0])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError, short
 from convscope.network import Network
-from convscope.types import Target
+from convscope.types import Target, TargetLike
 from convscope.vocabulary.rules import RuleMode
 from convscope.vocabulary.word import Word
 
@@ -207,7 +207,7 @@ def of_class(
     return Bound(frozenset({""}), lambda activations, _: score(activations[""], index))
 
 
-def as_layer(net: Network, name: str | Target) -> Target:
+def as_layer(net: Network, name: TargetLike) -> Target:
     """The target that a name means where it must be a layer, such as "3" of a `Sequential`."""
     known = any(layer.name == name for layer in net.layers)
     return net.target(Target(str(name)) if known else name)
