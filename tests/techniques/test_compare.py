@@ -115,7 +115,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "all": ({"methods": ("predict",)}, r"compare: predict is no attribution"),
     "unknown method": ({"methods": ("saliency", "gradcm")}, r"unknown technique 'gradcm'; did you"),
     "unknown target": ({"targets": ("nothing",)}, r"unknown class or layer 'nothing'"),
-    "no method": ({"methods": ()}, r"methods: tuple should have at least 1 item"),
+    "no method": ({"methods": ()}, r"methods: .* at least 1 item"),
 }
 
 
