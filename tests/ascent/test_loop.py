@@ -459,17 +459,17 @@ def points() -> cs.Network:
     return toys.plain_network(toys.randomized(Points()).double(), 8)
 
 
-@pytest.mark.parametrize("tile", [1, 4, 7, 12, 22])
+@pytest.mark.parametrize("tile", [1, 2, 4, 6, 12])
 @pytest.mark.parametrize("rule", ["plain", "guided"])
 def test_tiles_of_points_are_the_whole(tile: int, rule: str) -> None:
-    photo = torch.rand(2, 3, 12, 23, generator=torch.Generator().manual_seed(1)).double()
+    photo = torch.rand(2, 3, 6, 13, generator=torch.Generator().manual_seed(1)).double()
     words: dict[str, Any] = {
         "objective": logit(1) - 0.5 * energy("act:2") - 3 * l2(),
         "rule": rule,
         "priors": (priors.jitter(5), priors.unit_gradient(), priors.clamp()),
         "optimizer": optimizers.sgd(0.05, momentum=0.9),
     }
-    for start in (starts.photo(photo), starts.fourier(sigma=0.5, size=23)):
+    for start in (starts.photo(photo), starts.fourier(sigma=0.5, size=13)):
         if isinstance(start, starts.fourier):
             words["priors"] = words["priors"][:2]
         whole = climbed(points(), start, **words)
