@@ -169,7 +169,7 @@ def test_a_weight_that_is_none(own: cs.Network, soft: Tensor, word: str) -> None
 def test_a_weight_of_no_layer(own: cs.Network, soft: Tensor, word: str) -> None:
     with pytest.raises(
         cs.ConvscopeError,
-        match="unknown class or layer|layer: string should have at least 1 character",
+        match=r"unknown class or layer|layer: string should have at least 1 character",
     ):
         cs.deepdream(own, soft, layer=("relu", word)).result()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import overload
 
 from convscope.attribution import ask
 from convscope.errors import ConvscopeError
-from convscope.runs import Run, registry
+from convscope.runs import HeatmapResult, Run, registry
 from convscope.trust import methods
 from convscope.trust.questions import (
     CASCADE,
@@ -40,6 +41,10 @@ CHECKS = (
 STEPS = sum(one.steps for one in CHECKS)
 
 
+@overload
+def check(run: Run[HeatmapResult], *, seed: int = 0) -> Run[HeatmapResult]: ...
+@overload
+def check(run: Run, *, seed: int = 0) -> Run: ...
 def check(run: Run, *, seed: int = 0) -> Run:
     """Check how far the map of an attribution can be trusted.
 
