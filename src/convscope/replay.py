@@ -1,4 +1,4 @@
-"""Making a picture again from the recipe that it carries."""
+"""Makes a picture again from the provenance that it carries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Photo(BaseModel):
 
 
 class _Provenance(BaseModel):
-    """What `Run.recipe` holds, as far as it is needed to run again."""
+    """The parts of `Run.provenance` that are needed to run again."""
 
     technique: str
     parameters: dict[str, Any]
@@ -43,15 +43,17 @@ class _Provenance(BaseModel):
 def remake(
     picture: str | os.PathLike[str], *, image: str | None = None, device: str | None = None
 ) -> Run:
-    """The run that a saved picture came from, ready to run again.
+    """The run that a saved picture came from; nothing is computed yet.
 
     Args:
         picture: a file that `Result.save` or the command line wrote.
-        image: the photograph, if it is not where it was.
-        device: another device than then; the same one gives the same picture bit for bit.
+        image: the path of the photograph, if it has moved.
+        device: the device; if not given, the one that made the picture. The same device gives the
+            same picture bit for bit.
 
     Raises:
-        ConvscopeError: no recipe, a network or photograph that it does not know, or another photo.
+        ConvscopeError: the picture carries no provenance, its network or its photograph cannot be
+            found, or the photograph is another one.
     """
     name = Path(picture).name
     try:

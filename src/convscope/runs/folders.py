@@ -1,4 +1,4 @@
-"""A technique for every photograph of a folder: one in memory at a time, and none done twice."""
+"""Runs a technique on every photograph of a folder, one at a time, and none twice."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Outcome:
     """What became of one photograph.
 
     "replaced" is made in the place of a picture that had been made in another way. "kept" was there
-    already, so that its figures are not known. Where it "failed", `error` says why and names it.
+    already, so its summary is not known. Where it "failed", `error` says why and names it.
     """
 
     photograph: Path
