@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -119,33 +124,68 @@ def test_a_progress_bar_only_on_a_terminal_and_after_a_second(
 # ------------------------------------------------------------------------- in a real process
 
 
-TELL_STEPS = """
+# Runs the command of each line that comes in, in the folder that it begins with.
+SERVER = """
+import json, os, sys
+from convscope.cli.main import main
 from convscope.runs.run import Result
 made = Result.__init__
 def tell(self, frame, recipe):
     made(self, frame, recipe)
     print(f"step {frame.step}", flush=True)
 Result.__init__ = tell
+for line in sys.stdin:
+    folder, *words = json.loads(line)
+    os.chdir(folder)
+    try:
+        main(words)
+    except SystemExit as done:
+        for stream in (sys.stdout, sys.stderr):
+            print("ended with", done.code, file=stream, flush=True)
 """
 
 
 STOPPED = "stopped; run the same command with --resume to continue\n"
+Stopped = Callable[..., tuple[str, str]]
 
 
-def stopped(*words: str) -> tuple[str, str]:
-    """What a command tells that meets Ctrl-C in its third step or soon after it."""
-    with start(TELL_STEPS, *words) as process:
-        assert process.stdout is not None
-        while "step 3" not in process.stdout.readline():
-            assert process.poll() is None, process.stderr and process.stderr.read()
-        process.send_signal(signal.SIGINT)
-        told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    return told
+def told(stream: IO[str]) -> str:
+    """What a command wrote that Ctrl-C ended."""
+    lines: list[str] = []
+    while not (line := stream.readline()).startswith("ended with"):
+        assert line, "".join(lines)
+        lines.append(line)
+    assert line == "ended with 130\n"
+    return "".join(lines)
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[Stopped]:
+    """What a command tells that meets Ctrl-C in its third step or soon after it. All of them share
+    a process, which imports torch once."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", SERVER]
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=quiet
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        words_in, out, err = process.stdin, process.stdout, process.stderr
+
+        def run(*words: str) -> tuple[str, str]:
+            print(json.dumps([os.getcwd(), *words]), file=words_in, flush=True)
+            while "step 3" not in (line := out.readline()):
+                assert line.startswith("step"), err.readline()
+            process.send_signal(signal.SIGINT)
+            return told(out), told(err)
+
+        yield run
 
 
 @pytest.mark.parametrize("suffix", ["png", "gif"])
-def test_ctrl_c_saves_the_last_good_frame(here: Path, suffix: str) -> None:
+def test_ctrl_c_saves_the_last_good_frame(here: Path, stopped: Stopped, suffix: str) -> None:
     words = ["--target", "1", "--steps", "100000", "--size", "32", "-o", f"a.{suffix}"]
     out, err = stopped("class_image", *words)
     assert err == STOPPED
@@ -157,7 +197,7 @@ def test_ctrl_c_saves_the_last_good_frame(here: Path, suffix: str) -> None:
     assert files(here) == {*pictures, f"a.{suffix}.resume"}
 
 
-def test_what_was_stopped_goes_on(here: Path, shell: Shell) -> None:
+def test_what_was_stopped_goes_on(here: Path, shell: Shell, stopped: Stopped) -> None:
     words = ["class_image", "--target", "volcano", "--steps", "60", "--size", "32"]
     words += ["--preset", "maco", "-o", "a.png"]
     stopped(*words)
@@ -177,7 +217,7 @@ def test_what_was_stopped_goes_on(here: Path, shell: Shell) -> None:
     assert files(here) == {"a.png"}
 
 
-def test_a_replay_that_was_stopped_goes_on(here: Path, shell: Shell) -> None:
+def test_a_replay_that_was_stopped_goes_on(here: Path, shell: Shell, stopped: Stopped) -> None:
     words = ["--target", "1", "--steps", "60", "--size", "32", "-o", "a.png"]
     shell.works("class_image", *words)
     _, err = stopped("replay", "a.png", "-o", "b.png")
