@@ -47,7 +47,7 @@ def _short(begin: Callable[..., None]) -> Callable[..., None]:
     return short
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(_app: Sphinx) -> dict[str, bool]:
     if os.environ.get("CONVSCOPE_QUICK_DOCS"):
         Technique.validate = _limited(Technique.validate)  # type: ignore[method-assign]
         Recipe.__init__ = _short(Recipe.__init__)  # type: ignore[method-assign]

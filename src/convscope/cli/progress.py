@@ -56,7 +56,7 @@ class Watched:
         """Ctrl-C ends the run after the result that is being made or drawn. A second Ctrl-C, or one
         before the first result, raises KeyboardInterrupt at once."""
 
-        def note(number: int, where: FrameType | None) -> None:
+        def note(_number: int, _where: FrameType | None) -> None:
             if self.last is None or self.interrupted:
                 raise KeyboardInterrupt
             self.interrupted = True

@@ -60,7 +60,7 @@ class guided(Rule):
     name: ClassVar[str] = "guided"
 
     def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        def positive(passed: Tensor, gradient: Tensor) -> None:
+        def positive(passed: Tensor, _gradient: Tensor) -> None:
             passed.clamp_min_(0)
 
         return _changed(x, call, positive, mode)

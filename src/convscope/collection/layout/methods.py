@@ -61,7 +61,7 @@ def tsne(known: Array, perplexity: float, seed: int, steps: tuple[int, int] = (2
     return places, place
 
 
-def isomap(known: Array, _: float, seed: int) -> Placed:
+def isomap(known: Array, _perplexity: float, _seed: int) -> Placed:
     """Isomap of ten neighbors; it takes neither a perplexity nor a seed."""
     from sklearn.manifold import Isomap
 

@@ -225,7 +225,7 @@ def of_unit(net: Network, name: str | int | Target, score: Callable[[Tensor], Te
     """An objective that reads the activations (N, C, ...) of a unit; "" is the network's output."""
     target = Target("") if name == "" else net.target(name)
 
-    def read(activations: Activations, image: Tensor) -> Tensor:
+    def read(activations: Activations, _image: Tensor) -> Tensor:
         values = activations[target.layer]
         if target.channel is not None:
             values = values[:, target.channel : target.channel + 1]
