@@ -50,7 +50,8 @@ class Run(SphinxDirective):
         value = None
         try:
             with contextlib.redirect_stdout(out):
-                exec(compile(tree, self.env.docname, "exec"), names)
+                # Annotations of a page's code are evaluated, unlike those of this file.
+                exec(compile(tree, self.env.docname, "exec", dont_inherit=True), names)
                 if isinstance(last, ast.Expr):
                     expression = ast.Expression(last.value)
                     value = eval(compile(expression, self.env.docname, "eval"), names)
