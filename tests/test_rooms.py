@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,15 +54,24 @@ def room(name: str) -> str:
     return name.split(".")[0]
 
 
-def imports(file: Path) -> Iterator[tuple[str, ...]]:
+@cache
+def nodes(file: Path) -> list[ast.AST]:
+    """All of a file's syntax tree."""
+    return list(ast.walk(ast.parse(file.read_text("utf-8"))))
+
+
+@cache
+def imports(file: Path) -> list[tuple[str, ...]]:
     """Dotted names that a file imports, wherever in it, also under TYPE_CHECKING."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    found: list[tuple[str, ...]] = []
+    for node in nodes(file):
         if isinstance(node, ast.Import):
-            yield from (tuple(alias.name.split(".")) for alias in node.names)
+            found += (tuple(alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file.name}: imports are written out in full"
             assert node.module is not None
-            yield from ((*node.module.split("."), alias.name) for alias in node.names)
+            found += ((*node.module.split("."), alias.name) for alias in node.names)
+    return found
 
 
 def own_imports(file: Path) -> Iterator[tuple[str, ...]]:
@@ -212,7 +222,7 @@ def test_a_package_is_known_to_few(package: str, rooms: set[str]) -> None:
     ids=lambda file: str(file.relative_to(SOURCE)),
 )
 def test_the_library_does_not_print(file: Path) -> None:
-    calls = [n for n in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(n, ast.Call)]
+    calls = [node for node in nodes(file) if isinstance(node, ast.Call)]
     names = {n.func.id for n in calls if isinstance(n.func, ast.Name)}
     assert "print" not in names
     assert "input" not in names
