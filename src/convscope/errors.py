@@ -49,7 +49,7 @@ def invalid(name: str, error: ValidationError) -> ConvscopeError:
     first, *others = error.errors()
     where = str(first["loc"][0]) if first["loc"] else "options"
     got = "" if first["type"] == "missing" else f", not {short(first['input'])}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").partition(" after validation")[0]
     message = message[0].lower() + message[1:]
     for other in others:  # of a union, what else it might have been
         kinds = other["msg"].removeprefix("Input should be ")

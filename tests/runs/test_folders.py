@@ -564,7 +564,7 @@ def test_a_technique_that_refuses_any_photograph_says_so_once(
     else:
         darkroom.before = fail
     message = shell.fails("darken", "photos")
-    expected = "ZeroDivisionError: by zero (--debug shows where)"
+    expected = "ZeroDivisionError: by zero (--debug shows the traceback)"
     assert message == (expected if wrong == "a bug" else "not with me")
     assert [path.name for path in opened] == ["a bad.png", "a thin.png", "a.png"]
     assert not Path("photos-darken").exists()
@@ -788,5 +788,5 @@ def test_lines_of_json_go_out_one_by_one(
 
 def test_help_says_that_a_folder_may_be_given(shell: Shell) -> None:
     text = " ".join(shell("saliency", "--help")[1].replace("│", " ").split())
-    assert "a photograph or a folder of them, or sample:chelsea" in text
+    assert "path of a photograph or of a folder of photographs, or sample:chelsea" in text
     assert "folder of them" not in shell("tour", "--help")[1]

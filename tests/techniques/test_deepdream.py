@@ -263,7 +263,7 @@ def test_a_guide_is_a_file_or_an_image_and_is_in_the_recipe(
         ("nowhere.jpg", "no image at .*nowhere.jpg"),
         ("sample:chelsae", "unknown sample 'chelsae'; did you mean 'chelsea'"),
         (stripes(8, 8).expand(2, -1, -1, -1), "the guide must be one photograph, not 2"),
-        (stripes(8, 8) * 255, "RGB in"),
+        (stripes(8, 8) * 255, "run from 0 to 1, not"),
         (stripes(8, 8)[0], "images must be float tensors"),
         (7, "guide: input should be a valid string"),
     ],
@@ -275,7 +275,7 @@ def test_a_guide_that_is_none(own: cs.Network, soft: Tensor, guide: Any, message
 
 
 def test_a_guide_works_on_whole_layers(own: cs.Network, soft: Tensor) -> None:
-    with pytest.raises(cs.ConvscopeError, match="blocks:3 is no whole layer"):
+    with pytest.raises(cs.ConvscopeError, match="blocks:3 is not a whole layer"):
         cs.deepdream(own, soft, layer="blocks:3", guide=stripes(32, 32)).result()
 
 

@@ -155,7 +155,7 @@ def test_what_the_network_saw_is_inverted(mixed: cs.Network) -> None:
     ("options", "message"),
     [
         ({"layer": ("mix", "mixx")}, r"unknown .*'mixx'.*did you mean 'mix'"),
-        ({"layer": "mix:1"}, "mix:1 is no whole layer"),
+        ({"layer": "mix:1"}, "mix:1 is not a whole layer"),
         ({"layer": ()}, "needs a layer"),
     ],
 )

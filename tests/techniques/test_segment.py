@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"methods": ("deepdream",)},
         r"deepdream is no attribution; use one of cam",
     ),
-    "no method": ({"methods": ()}, r"methods: tuple should have at least 1 item"),
+    "no method": ({"methods": ()}, r"methods: value should have at least 1 item"),
     "upside down": (
         {"foreground": 0.2},
         r"background \(0.3\) must be less than foreground \(0.2\)",

@@ -83,8 +83,7 @@ s: Any = starts
         ),
         (
             lambda: priors.smooth_gradient(()),
-            "smooth_gradient: sigmas: tuple should have at least 1 item after validation, not 0,"
-            " not ()",
+            "smooth_gradient: sigmas: tuple should have at least 1 item, not ()",
         ),
         (
             lambda: rules.redirected(2),
