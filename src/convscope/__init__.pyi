@@ -14,7 +14,7 @@ from .runs.options import Seed as Seed
 from .runs.options import TargetName as TargetName
 from .runs.options import TargetNames as TargetNames
 from .runs.own_recipe import ascend as ascend
-from .runs.recipe_text import open_recipe as open_recipe
+from .runs.recipe_reading import open_recipe as open_recipe
 from .runs.registry import technique as technique
 from .runs.result import AscentResult as AscentResult
 from .runs.result import GradientHeatmapResult as GradientHeatmapResult

@@ -64,7 +64,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def in_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads inside, and as many as before afterwards."""
+    """Let torch use `count` threads inside, and as many as before afterward."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -78,8 +78,8 @@ s: Any = starts
             "project_to_ball: radius: input should be greater than 0, not 0",
         ),
         (
-            lambda: p.project_to_ball(IMAGE, 1, "l1"),
-            "project_to_ball: norm: input should be 'l2' or 'inf', not 'l1'",
+            lambda: p.project_to_ball(IMAGE, 1, "no_norm"),
+            "project_to_ball: norm: input should be 'l2' or 'inf', not 'no_norm'",
         ),
         (
             lambda: priors.smooth_gradient(()),

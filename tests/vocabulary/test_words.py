@@ -16,7 +16,7 @@ import convscope as cs
 from convscope import plugins
 from convscope.files import pictures
 from convscope.plugins import PluginWarning
-from convscope.runs import recipe_text, recipe_writing
+from convscope.runs import recipe_reading, recipe_writing
 from convscope.vocabulary import objectives, optimizers, priors, rules, starts
 from convscope.vocabulary.words import WORDS, as_rule, name_of, package_of
 from tests.helpers import toys
@@ -24,7 +24,7 @@ from tests.helpers.entry_points import entry_point
 
 
 @dataclass(frozen=True)
-class contrast(objectives.Objective):
+class imaginary(objectives.Objective):
     """The standard deviation of the pixels."""
 
     power: Annotated[float, Field(gt=0, le=4, description="exponent")] = 1.0
@@ -79,10 +79,10 @@ class NotADataclass(priors.Prior):
     pass
 
 
-ADDED = (contrast, stripes, flip, momentum, halved)
+ADDED = (imaginary, stripes, flip, momentum, halved)
 TEXTS = {
     "start": "stripes()",
-    "objective": "2 * contrast(2) - tv()",
+    "objective": "2 * imaginary(2) - tv()",
     "rule": "halved",
     "priors": ["flip()", "clamp()"],
     "optimizer": "momentum()",
@@ -113,46 +113,48 @@ def test_words_of_a_package_are_listed_like_ours(added: list[EntryPoint]) -> Non
 
 
 def test_none_is_known_without_its_package() -> None:
-    assert "contrast" not in WORDS
+    assert "imaginary" not in WORDS
     assert set(WORDS) == set(WORDS.own)
     with pytest.raises(KeyError):
-        WORDS["contrast"]
+        WORDS["imaginary"]
 
 
 def test_texts_hold_them(added: list[EntryPoint]) -> None:
-    recipe = recipe_text.compose(TEXTS)
+    recipe = recipe_reading.compose(TEXTS)
     assert recipe == cs.Recipe(
         start=stripes(),
-        objective=2 * contrast(2) - objectives.tv(),
+        objective=2 * imaginary(2) - objectives.tv(),
         rule="halved",
         priors=[flip(), priors.clamp()],
         optimizer=momentum(),
         steps=2,
     )
     texts = recipe_writing.write(recipe)
-    assert texts["objective"] == "2.0 * contrast(power=2.0) - tv(beta=2.0)"
+    assert texts["objective"] == "2.0 * imaginary(power=2.0) - tv(beta=2.0)"
     assert texts["packages"] == dict.fromkeys(
-        ("stripes", "contrast", "flip", "momentum"), "convscope-optics"
+        ("stripes", "imaginary", "flip", "momentum"), "convscope-optics"
     )
-    assert recipe_text.compose(texts) == recipe
+    assert recipe_reading.compose(texts) == recipe
 
 
 def test_their_arguments_are_checked(added: list[EntryPoint]) -> None:
     for objective, message in (
-        ("contrast(5)", r"^objective: contrast: power: .* or equal to 4, not 5$"),
-        ("contrast(powr=2)", r"^objective: unknown argument of contrast 'powr'; .* 'power'\?$"),
-        ("contrst()", r"^objective: unknown word 'contrst'; did you mean 'contrast'\?$"),
-        ("contrast", r"^objective: contrast is only a name: write contrast\(\)$"),
+        ("imaginary(5)", r"^objective: imaginary: power: .* or equal to 4, not 5$"),
+        ("imaginary(powr=2)", r"^objective: unknown argument of imaginary 'powr'; .* 'power'\?$"),
+        ("imaginry()", r"^objective: unknown word 'imaginry'; did you mean 'imaginary'.*\?$"),
+        ("imaginary", r"^objective: imaginary is only a name: write imaginary\(\)$"),
     ):
         with pytest.raises(cs.ConvscopeError, match=message):
-            recipe_text.compose(TEXTS | {"objective": objective})
+            recipe_reading.compose(TEXTS | {"objective": objective})
 
 
 def test_a_name_under_which_a_class_is_known(plugged_in: list[EntryPoint]) -> None:
     """The name is the entry point's, not the class's."""
     plugged_in.append(word("mirror", "one", f"{__name__}:flip"))
     assert name_of(flip) == "mirror"
-    recipe = recipe_text.compose({"start": "noise()", "objective": "tv()", "priors": ["mirror()"]})
+    recipe = recipe_reading.compose(
+        {"start": "noise()", "objective": "tv()", "priors": ["mirror()"]}
+    )
     assert recipe.priors == (flip(),)
     assert recipe_writing.write(recipe)["priors"] == ["mirror()"]
 
@@ -186,15 +188,15 @@ def test_what_is_not_a_word_is_one_line(plugged_in: list[EntryPoint], value: str
         r" Optimizer$"
     )
     with pytest.raises(cs.ConvscopeError, match=message):
-        recipe_text.compose({"start": "noise()", "objective": "tv()", "priors": ["odd()"]})
+        recipe_reading.compose({"start": "noise()", "objective": "tv()", "priors": ["odd()"]})
     # Nobody else is troubled.
-    recipe_text.compose({"start": "noise()", "objective": "tv()"})
+    recipe_reading.compose({"start": "noise()", "objective": "tv()"})
 
 
 def test_a_word_that_cannot_be_imported_is_one_line(plugged_in: list[EntryPoint]) -> None:
     plugged_in.append(word("odd", "one", "nowhere.at_all:odd"))
     with pytest.raises(cs.ConvscopeError, match=r"^start: the package one adds 'odd' .* imported"):
-        recipe_text.compose({"start": "odd()", "objective": "tv()"})
+        recipe_reading.compose({"start": "odd()", "objective": "tv()"})
 
 
 def test_only_the_package_of_a_class_is_imported(plugged_in: list[EntryPoint]) -> None:

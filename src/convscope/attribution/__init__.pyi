@@ -23,7 +23,7 @@ from .options import Samples as Samples
 from .options import Tokens as Tokens
 from .options import Upsampling as Upsampling
 from .panels import AttributionSummary as AttributionSummary
-from .panels import draw_map as draw_map
+from .panels import draw_maps as draw_maps
 from .panels import gradient_panels as gradient_panels
 from .panels import map_frame as map_frame
 from .panels import summarize as summarize

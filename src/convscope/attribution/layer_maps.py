@@ -1,4 +1,4 @@
-"""A layer's feature maps and gradients, and the frame of the heat map made of them."""
+"""A layer's feature maps and gradients, and the frame of the heatmap made of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convscope import tensors
-from convscope.attribution.panels import AttributionSummary, draw_map, map_frame
+from convscope.attribution.panels import AttributionSummary, draw_maps, map_frame
 from convscope.attribution.question import Question
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
@@ -143,6 +143,10 @@ def _strip(
     caption: str,
 ) -> Sheet:
     """The maps of all layers over image i."""
-    image, box = question.image[i], question.net.box(question.image)
-    tiles = [draw_map(one[i], styles[layer], image, box, layer) for layer, one in maps.items()]
+    here, box = slice(i, i + 1), question.net.box(question.image)
+    tiles = [
+        tile
+        for layer, one in maps.items()
+        for tile in draw_maps(one[here], styles[layer], question.image[here], box, [layer])
+    ]
     return Sheet(tuple(tiles), caption, columns=len(tiles))

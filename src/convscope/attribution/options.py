@@ -65,7 +65,7 @@ else:
 Layers = Annotated[
     Names,
     Field(
-        description="layers whose feature maps are used, one heat map each; the last layer with"
+        description="layers whose feature maps are used, one heatmap each; the last layer with"
         " maps if none is given"
     ),
 ]

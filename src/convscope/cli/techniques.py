@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 Check = Annotated[
     bool,
-    Parameter(help="test also how far the heatmap can be trusted, and draw the answers"),
+    Parameter(
+        help="also test how far the heatmap can be trusted, and add the results to the picture"
+    ),
 ]
 
 

@@ -27,8 +27,8 @@ class Settings:
         threads: number of threads the network runs in. The last bits of its answers depend on it.
         top: number of images kept at either end of each channel.
         batch_size: number of images the network takes at once. The last bits of its answers depend
-            on it, so the last image fills up batches that are too small. If memory does not suffice
-            for so many, the last bits may differ from one index to the next.
+            on it, so the last image fills up batches that are too small. If there is not enough
+            memory for so many, the last bits may differ from one index to the next.
         shard: largest number of files in a shard; a crash loses at most one shard.
         thumbnail: longer side of the thumbnails, in pixels.
 

@@ -1,4 +1,4 @@
-"""Writing pictures, animations and films that carry their provenance: how they were made."""
+"""Writing pictures, animations and videos that carry their provenance: how they were made."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _format(target: Path) -> str:
         )
     if kind == "MP4" and find_spec("av") is None:
         raise ConvscopeError(
-            f"{target.name}: films need PyAV; pip install 'convscope[video]', or write a .gif"
+            f"{target.name}: videos need PyAV; pip install 'convscope[video]', or write a .gif"
         )
     return kind
 

@@ -1,4 +1,4 @@
-"""Folding: a convolution and the BatchNorm behind it become one convolution."""
+"""Folding: a convolution and the BatchNorm after it become one convolution."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def propagate(
 
 
 def through_dense(field: ReceptiveField | None) -> ReceptiveField | None:
-    """The receptive field behind a dense layer, which mixes the last dimension."""
+    """The receptive field after a dense layer, which mixes the last dimension."""
     return field if field and -1 not in field.dims else None
 
 

@@ -16,7 +16,7 @@ from .options import check_image as check_image
 from .own_recipe import ASCEND as ASCEND
 from .own_recipe import Options as Options
 from .own_recipe import ascend as ascend
-from .recipe_text import check_recipe as check_recipe
+from .recipe_reading import check_recipe as check_recipe
 from .registry import Technique as Technique
 from .registry import technique as technique
 from .result import AscentResult as AscentResult

@@ -83,7 +83,7 @@ def as_targets(target: Targets) -> Sequence[TargetLike]:
     return (target,) if isinstance(target, TargetLike) else target
 
 
-Seed = Annotated[int, Field(ge=0, lt=2**63, description="chooses the random numbers")]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="random seed")]
 
 
 def validated(

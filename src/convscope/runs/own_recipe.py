@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from convscope.ascent import Recipe, climb
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.runs import recipe_text, recipe_writing
+from convscope.runs import recipe_reading, recipe_writing
 from convscope.runs.options import Seed, check_image, check_network, validated
 from convscope.runs.result import AscentResult
 from convscope.runs.run import Run
@@ -64,9 +64,9 @@ def ascend(
         check_image(ASCEND, net, image)
         pixels = net.as_input(image).detach()
     if isinstance(recipe, Mapping):
-        recipe = recipe_text.compose(recipe, image=pixels, preprocess=net.preprocess)
+        recipe = recipe_reading.compose(recipe, image=pixels, preprocess=net.preprocess)
     elif not isinstance(recipe, Recipe):
-        recipe = recipe_text.open_recipe(recipe, net=net, image=pixels)
+        recipe = recipe_reading.open_recipe(recipe, net=net, image=pixels)
     texts = recipe_writing.write(recipe, image=pixels, preprocess=net.preprocess)
     if image is not None and not recipe_writing.needs_image(texts):
         raise ConvscopeError("the recipe does not use a photograph: `image` does not occur in it")

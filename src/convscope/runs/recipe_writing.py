@@ -15,7 +15,7 @@ from torch import Tensor
 
 from convscope.ascent import Recipe
 from convscope.files import images
-from convscope.runs.recipe_text import (
+from convscope.runs.recipe_reading import (
     FILES,
     IMAGE,
     PACKAGES,

@@ -37,7 +37,7 @@ def cam(
     upsampling: Upsampling = "bicubic",
     batch_size: BatchSize = 16,
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
-    """Where in the image the evidence for a class is, read off the weights of the classifier.
+    """Where in the image the evidence for a class is, computed from the weights of the classifier.
 
     In a network that averages its last feature maps over the image and multiplies the means by one
     matrix, the score is a sum over places. Red places add to it and blue ones subtract; the mean

@@ -1,4 +1,4 @@
-"""Images of classes, climbed from noise by five published methods."""
+"""Images of classes, optimized from noise by five published methods."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Steps = Annotated[
 
 
 def _simonyan(objective: Objective, count: int, size: int | None) -> Recipe:
-    """Pixels with an L2 penalty, which pulls them towards gray (Simonyan et al. 2014)."""
+    """Pixels with an L2 penalty, which pulls them toward gray (Simonyan et al. 2014)."""
     return Recipe(
         start=zeros(count, size),
         objective=objective - 20 * l2(),
@@ -64,7 +64,7 @@ def _cs231n(objective: Objective, count: int, size: int | None) -> Recipe:
 
 
 def _yosinski(objective: Objective, count: int, size: int | None) -> Recipe:
-    """Decay towards gray, and a strong blur every fourth step (Yosinski et al. 2015)."""
+    """Decay toward gray, and a strong blur every fourth step (Yosinski et al. 2015)."""
     return Recipe(
         start=noise(0.05, count, size),
         objective=objective,
@@ -134,32 +134,32 @@ def class_image(
         Field(description="a class by name or number (volcano, 980), or several classes"),
     ],
     preset: Annotated[
-        Preset, Field(description="published method to draw the image with, oldest first")
+        Preset, Field(description="published method that generates the image, oldest first")
     ] = "lucid",
     tries: Annotated[
-        int, Field(ge=1, le=64, description="images drawn for each class; the best is kept")
+        int, Field(ge=1, le=64, description="images generated for each class; the best is kept")
     ] = 1,
     steps: Steps = None,
     size: ImageSize = None,
     rule: Annotated[
         Literal["redirected", "plain"] | None,
         Field(
-            description="how gradients pass silent units: redirected lets a fraction through, plain"
-            " lets none through; if not given, the preset's own rule"
+            description="how much gradient passes through inactive units: redirected passes"
+            " a fraction, plain passes none; if not given, the preset's own rule"
         ),
     ] = None,
     seed: Seed = 0,
 ) -> Iterator[ImageFrame[ClassImageSummary]]:
-    """An image that the network scores as high as possible for a class, climbed from noise.
+    """An image that the network scores as high as possible for a class, optimized from noise.
 
-    Several classes are climbed side by side in batches of 16. If there are several tries, the one
+    Several classes are optimized together in batches of 16. If there are several tries, the one
     with the highest mean score over its last 16 steps is kept. The last frame's `score` is the
     score of the image itself, without a random view.
 
-    Presets: simonyan climbs pixels with an L2 penalty. cs231n adds jitter and a faint blur.
-    yosinski uses a stronger blur. lucid (the default) climbs Fourier coefficients of decorrelated
-    colors and shows the network rotated, scaled and shifted views. maco climbs only the phases of
-    the Fourier coefficients.
+    Presets: simonyan optimizes pixels with an L2 penalty. cs231n adds jitter and a faint blur.
+    yosinski uses a stronger blur. lucid (the default) optimizes Fourier coefficients of
+    decorrelated colors and shows the network rotated, scaled and shifted views. maco optimizes only
+    the phases of the Fourier coefficients.
     """
     goals = [_goal(net, one) for one in as_targets(target)]
     if not goals:

@@ -77,7 +77,7 @@ def confusions(
         int, Field(ge=1, le=20, description="number of images on each side of a pair")
     ] = 4,
 ) -> Iterator[Frame[ConfusionsSummary]]:
-    """The classes of a labeled collection that are confused with one another, with images.
+    """The classes of a labeled collection that the network confuses, with example images.
 
     An image's label is the name of its folder. A row is a pair of classes: on the left, images of
     the first class that were classified as the second, the most confident first; on the right,

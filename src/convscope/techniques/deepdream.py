@@ -1,4 +1,4 @@
-"""DeepDream: a photograph changed towards what a layer finds in it."""
+"""DeepDream: a photograph changed toward what a layer finds in it."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def deepdream(
     rule: Annotated[
         Literal["redirected", "plain"],
         Field(
-            description="how gradients pass silent units: redirected lets a tenth through, plain"
-            " lets none through"
+            description="how much gradient passes through inactive units: redirected passes"
+            " a tenth, plain passes none"
         ),
     ] = "redirected",
     frames: Frames = 1,
@@ -143,7 +143,7 @@ def deepdream(
     The climb starts on a small version of the photograph and continues on larger ones up to its own
     size; each adds to the detail of the last. Several layers add up: each counts by its energy
     relative to its energy for the original photograph, times its weight. With a guide, each
-    position of the layer is driven towards the most similar position of the guide.
+    position of the layer is driven toward the most similar position of the guide.
     """
     names = (layer,) if isinstance(layer, str) else layer or (default_layers.deep(net).name + PRE,)
     base = net.as_input(image)

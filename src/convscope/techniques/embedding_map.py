@@ -52,7 +52,7 @@ def embedding_map(
     index: IndexPath,
     method: Annotated[
         Literal["tsne", "pca", "isomap", "umap"],
-        Field(description="algorithm that lays the embeddings out in the plane"),
+        Field(description="algorithm that projects the embeddings to two dimensions"),
     ] = "tsne",
     show: Annotated[
         Literal["places", "grid", "nearest"],

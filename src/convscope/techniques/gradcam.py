@@ -1,4 +1,4 @@
-"""Grad-CAM and its kin: a layer's maps, weighted by the score's gradients there."""
+"""Grad-CAM and related methods: a layer's maps, weighted by the score's gradients there."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def gradcam(
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
     """Where in the image the last layer finds evidence for the target.
 
-    Each channel of the layer is weighted by the mean of its gradient over all places. The map is
-    the weighted sum of the channels; what lowers the score is cut off. It is as coarse as the
-    layer. For several layers the maps are shown side by side: deep layers tell classes apart best.
+    Each channel of the layer is weighted by the mean of its gradient over all positions. The map is
+    the weighted sum of the channels; negative values are set to zero. It is as coarse as the
+    layer. For several layers the maps are shown side by side: deep layers separate classes best.
     """
 
     def combine(maps: Tensor, gradients: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ def gradcam_plus_plus(
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
     """Where a layer finds the target, also when it appears several times in the image.
 
-    Grad-CAM averages gradients over all places, which weakens a class that appears several times.
-    Here each place has a weight of its own, from the second and third derivatives of the
+    Grad-CAM averages gradients over all positions, which weakens a class that appears several
+    times. Here each place has a weight of its own, from the second and third derivatives of the
     exponential of the score, and only positive gradients count.
     """
 
@@ -116,7 +116,7 @@ def layercam(
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
 ) -> Iterator[HeatmapFrame[LayerMapSummary]]:
-    """Where a layer finds the target, unit by unit, with fine maps from early layers too.
+    """Where a layer finds the target, weighted at each position: fine maps from early layers too.
 
     Each unit is weighted by its own gradient where that is positive, in place of the mean gradient
     of its channel. Maps of early layers are fine and stay on the object, while those of Grad-CAM

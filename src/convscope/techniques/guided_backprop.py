@@ -61,7 +61,7 @@ def guided_backprop(
     seed: Seed = 0,
     batch_size: BatchSize = 16,
 ) -> Iterator[Ascent[RuleSummary]]:
-    """What in the image activates the target, in sharp detail, by positive gradients alone.
+    """What in the image activates the target, in fine detail, using only positive gradients.
 
     On the way back, every ReLU passes a gradient only where it is positive and the unit was active.
     The result is shown around gray, in the colors that would raise the score. With `samples`
@@ -94,7 +94,7 @@ def deconvnet(
     seed: Seed = 0,
     batch_size: BatchSize = 16,
 ) -> Iterator[Ascent[RuleSummary]]:
-    """What in the image activates a unit, shown by a network that runs in reverse.
+    """What in the image activates a unit, shown by running the network backward.
 
     On the way back, every ReLU acts on the gradient itself: positive values pass, whether or not
     the unit was active. The image only contributes the positions of the strongest units and of the

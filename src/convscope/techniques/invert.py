@@ -87,7 +87,7 @@ def invert(
     ] = 1.0,
     seed: Seed = 0,
 ) -> Iterator[ImageFrame[InvertSummary]]:
-    """An image climbed from noise until its embedding matches that of a photograph.
+    """An image optimized from noise until its embedding matches that of a photograph.
 
     The error is |e - p|^2 / |p|^2, where e is the layer's embedding of the drawn image and p that
     of the photograph; the root error is its square root. The correlation compares all pixels and
@@ -96,7 +96,7 @@ def invert(
 
     L-BFGS matches layers whose stride is at most 24 pixels, with up to four times as many
     evaluations where the stride is below 16. All else is climbed by Adam on randomly rotated,
-    scaled and shifted views, and silent units pass a twentieth of the gradient. The weights of
+    scaled and shifted views, and inactive units pass a twentieth of the gradient. The weights of
     total variation and L6 norm grow with the fourth power of the stride.
     """
     options = _Options(prior, count, steps, size, smoothness)

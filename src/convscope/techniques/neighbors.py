@@ -96,10 +96,10 @@ def neighbors(
     """The images of a collection that are nearest to a photograph, by embedding and by pixels.
 
     The embedding is the input of the network's classifier. Pixels are compared on the network's
-    input, shrunk to 32 x 32, by the root mean square difference. Below each image stand its
-    label, or else the network's prediction, and its distance. The photograph itself is left out
-    where the collection has it, and only the first of several copies is shown. Several photographs
-    of one size have a pair of rows each.
+    input, resized to 32 x 32, by the root mean square difference. Below each image are its label,
+    or else the predicted class, and its distance. If the collection contains the photograph, it is
+    left out, and only the first of several copies is shown. Each photograph of a batch gets a pair
+    of rows.
     """
     if where is not None and search != "lance":
         raise ConvscopeError("where needs search='lance'")

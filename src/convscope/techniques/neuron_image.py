@@ -72,11 +72,11 @@ def neuron_image(
     ] = 4.0,
     seed: Seed = 0,
 ) -> Iterator[ImageFrame[NeuronImageSummary]]:
-    """An image that excites a channel or a neuron as much as possible, climbed from noise.
+    """An image that excites a channel or a neuron as much as possible, optimized from noise.
 
     The objective is the mean of a channel's feature map, or the value of one neuron, before the
-    activation function. Images are climbed side by side in batches of 16. If `count` is above 1,
-    the images of one channel are pushed apart in the features of its layer, so that they show
+    activation function. Images are optimized together in batches of 16. If `count` is above 1,
+    the images of one channel are made different in the features of its layer, so that they show
     different things that excite it. The number below an image is its mean activation; `score` is
     the same number, with its sign changed for the negative extreme. A crossed-out channel is dead:
     it gives every image the same value.

@@ -115,9 +115,10 @@ def patches(
 
     A row is a channel, with its strongest photographs first, each at its strongest position and
     only once. A patch is the receptive field of the neuron there, cut out of the photograph; gray
-    lies outside of what the network sees. If the receptive field is the whole image, `show="mask"`
-    tells which part counts. A crossed-out channel is dead: it is never above zero before a ReLU,
-    or has the same value everywhere. `summary` lists each patch's file, activation and box.
+    marks pixels outside the network's input. If the receptive field is the whole image,
+    `show="mask"` marks the part that activates the channel. A crossed-out channel is dead: it is
+    never above zero before a ReLU, or has the same value everywhere. `summary` lists each patch's
+    file, activation and box.
     """
     opened = index_of(net, index)
     channels = _channels(net, opened, target, limit)

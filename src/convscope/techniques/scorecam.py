@@ -57,7 +57,7 @@ def scorecam(
     tokens: Tokens = None,
     batch_size: BatchSize = 16,
 ) -> Iterator[HeatmapFrame[ScoreCamSummary]]:
-    """Which places keep the score up, with each channel of a layer as a mask over the image.
+    """Which positions keep the score high, with each channel of a layer as a mask over the image.
 
     Each channel's map hides the image where it is dark. The weight of a channel is how much higher
     the score then is than for the baseline alone, as a softmax over channels. It needs no

@@ -73,7 +73,7 @@ def segment(
     ] = "all",
     seed: Seed = 0,
 ) -> Iterator[HeatmapFrame[SegmentSummary]]:
-    """The object cut out of the image, by a network that never learned what an outline is.
+    """The object cut out of the image, by a network that was never trained on outlines.
 
     Attribution maps show where the object is: the top twentieth of pixels by mean rank surely
     belong to it, the lowest third surely do not. From their colors GrabCut (Rother 2004) finds the

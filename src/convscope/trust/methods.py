@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from convscope.attribution import draw_map
+from convscope.attribution import draw_maps
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import registry
@@ -75,7 +75,8 @@ def similarity(a: Tensor, b: Tensor, cells: int = 28) -> float:
 def over_photo(frame: Frame, image: Tensor, box: Box, caption: str = "") -> HeatMap:
     """The map of a frame for one image, drawn over it (3, h, w) in the technique's own style."""
     assert frame.heatmap is not None
-    return draw_map(frame.heatmap[0], frame.map_style, image, box, caption)
+    (drawn,) = draw_maps(frame.heatmap[:1], frame.map_style, image[None], box, [caption])
+    return drawn
 
 
 def with_map(frame: Frame) -> Frame:

@@ -53,7 +53,7 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class MapStyle:
-    """How the heat map of an attribution is drawn.
+    """How the heatmap of an attribution is drawn.
 
     `label` names its unit. A signed map has a diverging color map centered on zero. A `pixelwise`
     map varies from pixel to pixel, and few pixels tower above the rest: over a photograph it is

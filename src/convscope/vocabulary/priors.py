@@ -210,7 +210,7 @@ class natural_colors(Prior):
 
 @dataclass(frozen=True)
 class decay(Prior):
-    """Moves every pixel towards mid-gray after each step, by a fraction of its distance (L2
+    """Moves every pixel toward mid-gray after each step, by a fraction of its distance (L2
     decay)."""
 
     fraction: Annotated[

@@ -7,7 +7,7 @@ from convscope.cli.terminal import print_json
 
 
 def doctor(*, model: Model = DEFAULT_MODEL, json: Json = False) -> int:
-    """Report what is installed, what is missing, and which command fixes it."""
+    """Check the installation: what is missing, and the command that installs it."""
     from convscope.cli.doctor import examine
     from convscope.cli.tables import print_checks
 

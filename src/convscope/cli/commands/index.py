@@ -27,7 +27,7 @@ class IndexOptions:
 
     update: Annotated[
         bool,
-        Parameter(help="add images that are new in the folder, and drop those that are gone"),
+        Parameter(help="add images that are new in the folder, and remove those that were deleted"),
     ] = False
     layers: Annotated[
         tuple[str, ...],

@@ -18,7 +18,7 @@ def spectrum(
         Path, Parameter(["--output", "-o"], help="file to write, an .npz file")
     ] = Path("spectrum.npz"),
 ) -> int:
-    """Measure the mean frequency spectrum of photographs, for recipes that start with maco."""
+    """Measure the mean frequency spectrum of photographs, for recipes with the start maco."""
     from convscope.files import check_writable, open_image, photographs
     from convscope.vocabulary import spectra
 

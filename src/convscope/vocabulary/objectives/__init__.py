@@ -1,7 +1,7 @@
 """Objectives: the score to climb. Each gives a score for each image of a batch.
 
 Objectives add to and subtract from objectives, and numbers multiply and divide them. Every
-operation gives a new objective: `logit("tabby") - 0.1 * tv()`. Scores are always climbed, so
+operation gives a new objective: `logit("tabby") - 0.1 * tv()`. Scores are always maximized, so
 subtract a quantity that should be small.
 """
 

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 import convscope as cs
-from convscope.runs import recipe_text, recipe_writing
+from convscope.runs import recipe_reading, recipe_writing
 from convscope.types.targets import Target
 from convscope.vocabulary import objectives, optimizers, priors, rules, spectra, starts
 from convscope.vocabulary.objectives import (
@@ -66,7 +66,7 @@ ALL = [word for kind in KINDS for word in public(kind)]
 
 
 def of_hint(hint: Any, bounds: dict[str, Any] | None = None) -> st.SearchStrategy[Any]:
-    """Values of an annotation. An unknown one needs support here and in `recipe_text`."""
+    """Values of an annotation. An unknown one needs support here and in `recipe_reading`."""
     bounds = bounds or {}
     if get_origin(hint) is Annotated:
         hint, *notes = get_args(hint)
@@ -111,7 +111,7 @@ def of_hint(hint: Any, bounds: dict[str, Any] | None = None) -> st.SearchStrateg
         Tensor: st.just(IMAGE)
         | st.lists(st.floats(width=32, allow_nan=False), min_size=1).map(torch.tensor),
     }
-    assert hint in known, f"no text for {hint}: recipe_text.py has to learn it"
+    assert hint in known, f"no text for {hint}: recipe_reading.py has to learn it"
     return known[hint]
 
 
@@ -143,7 +143,7 @@ def same(one: object, other: object) -> bool:
 
 def again(recipe: cs.Recipe, image: Tensor | None = IMAGE) -> cs.Recipe:
     """Through text, and through JSON, in which pictures carry it."""
-    return recipe_text.compose(
+    return recipe_reading.compose(
         json.loads(json.dumps(recipe_writing.write(recipe, image=image))), image=image
     )
 
@@ -228,7 +228,9 @@ def test_every_part_of_a_recipe_is_written() -> None:
 
 def read(**texts: Any) -> cs.Recipe:
     image = texts.pop("image", None)
-    return recipe_text.compose({"start": "noise()", "objective": "logit(1)"} | texts, image=image)
+    return recipe_reading.compose(
+        {"start": "noise()", "objective": "logit(1)"} | texts, image=image
+    )
 
 
 OBJECTIVES: list[tuple[str, Objective]] = [
@@ -275,7 +277,7 @@ def test_an_objective_is_written_as_a_person_would(value: Objective, text: str) 
 def test_only_start_and_objective_are_required() -> None:
     assert read() == cs.Recipe(start=noise(), objective=logit(1))
     with pytest.raises(cs.ConvscopeError, match=r"^recipe: objective is missing$"):
-        recipe_text.compose({"start": "noise()"})
+        recipe_reading.compose({"start": "noise()"})
 
 
 def test_all_parts() -> None:
@@ -377,7 +379,7 @@ def test_what_the_network_sees_of_it(own: cs.Network, here: Path) -> None:
         "objective": "match('blocks', net.preprocess('mine.png'))",
         "priors": ["project_to_ball(net.preprocess(image), 2)"],
     }
-    recipe = recipe_text.compose(texts, image=IMAGE, preprocess=own.preprocess, folder=here)
+    recipe = recipe_reading.compose(texts, image=IMAGE, preprocess=own.preprocess, folder=here)
     assert isinstance(recipe.start, photo)
     assert isinstance(recipe.objective, match)
     assert torch.equal(recipe.start.image, own.preprocess(IMAGE))
@@ -386,14 +388,14 @@ def test_what_the_network_sees_of_it(own: cs.Network, here: Path) -> None:
     assert written["objective"] == (
         f"match(layer='blocks', image=net.preprocess({str(here / 'mine.png')!r}), by='l2')"
     )
-    assert same(recipe_text.compose(written, image=IMAGE, preprocess=own.preprocess), recipe)
+    assert same(recipe_reading.compose(written, image=IMAGE, preprocess=own.preprocess), recipe)
     for argument in ("", "3", "image, image", "direction"):
         with pytest.raises(cs.ConvscopeError, match=r"net\.preprocess takes|write direction\("):
-            recipe_text.compose(
+            recipe_reading.compose(
                 texts | {"start": f"photo(net.preprocess({argument}))"}, image=IMAGE
             )
     with pytest.raises(cs.ConvscopeError, match=r"net\.preprocess needs a network: open_recipe"):
-        recipe_text.compose(texts, image=IMAGE)
+        recipe_reading.compose(texts, image=IMAGE)
 
 
 def test_a_path_is_opened_and_its_file_is_known_again(
@@ -410,15 +412,15 @@ def test_a_path_is_opened_and_its_file_is_known_again(
     assert "image='sample:coffee'" in texts["objective"]
     assert texts["files"].keys() == {str((here / "mine.png").resolve()), "sample:coffee"}
     monkeypatch.chdir("/")
-    assert same(recipe_text.compose(texts), recipe)
+    assert same(recipe_reading.compose(texts), recipe)
     Image.new("RGB", (60, 50)).save(here / "mine.png")
     with pytest.raises(cs.ConvscopeError, match=r"^start: .*mine\.png has changed: it is not this"):
-        recipe_text.compose(texts)
+        recipe_reading.compose(texts)
     (here / "mine.png").unlink()
     with pytest.raises(cs.ConvscopeError, match=r"^start: no image at .*mine\.png$"):
-        recipe_text.compose(texts)
+        recipe_reading.compose(texts)
     with pytest.raises(cs.ConvscopeError, match=r"^files: .*, not 3$"):
-        recipe_text.compose(texts | {"files": 3})
+        recipe_reading.compose(texts | {"files": 3})
 
 
 def test_a_spectrum_lies_beside_its_recipe_and_is_known_again(
@@ -432,10 +434,10 @@ def test_a_spectrum_lies_beside_its_recipe_and_is_known_again(
     assert recipe.start.spectrum == str(file)
     texts = recipe_writing.write(recipe)
     monkeypatch.chdir("/")
-    assert same(recipe_text.compose(texts), recipe)
+    assert same(recipe_reading.compose(texts), recipe)
     spectra.save(file, torch.rand(3, 4, 3))
     with pytest.raises(cs.ConvscopeError, match=r"^start: .*own\.npz has changed: it is not this"):
-        recipe_text.compose(texts)
+        recipe_reading.compose(texts)
 
 
 def test_what_has_no_text_is_refused() -> None:
@@ -451,7 +453,7 @@ def test_what_has_no_text_is_refused() -> None:
         r" cannot hold; run it again in Python$"
     )
     with pytest.raises(cs.ConvscopeError, match=message):
-        recipe_text.compose(texts)
+        recipe_reading.compose(texts)
 
     @dataclass(frozen=True)
     class tv(Objective):  # is not the word of that name
@@ -534,7 +536,7 @@ def test_bounds_are_those_of_the_words_annotations(monkeypatch: pytest.MonkeyPat
     class shiver(Prior):
         shift: Annotated[int, Field(ge=1)] = 1
 
-    monkeypatch.setattr(recipe_text, "WORDS", {**WORDS, "shiver": shiver})
+    monkeypatch.setattr(recipe_reading, "WORDS", {**WORDS, "shiver": shiver})
     assert read(priors=["shiver(2)"]).priors == (shiver(2),)
     with pytest.raises(cs.ConvscopeError, match=r"shiver: shift: .* equal to 1, not 0$"):
         read(priors=["shiver(0)"])
