@@ -1,4 +1,4 @@
-"""The README's picture: some steps of the tour's page, photographed in Chromium, in two columns.
+"""The README's picture: some chapters of the tour's page, photographed in Chromium, in two columns.
 
 python docs/poster.py report.html docs/tour.webp
 """
@@ -13,13 +13,13 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-STEPS = (1, 9, 10, 20, 21, 23)
+CHAPTERS = (1, 9, 10, 20, 21, 23)
 WIDTH, MARGIN, SHOWN, GROUND = 1180, 44, 1700, "#fbfaf8"
 PLAIN = "section { border: 0 } pre, table, .paper, figure + table { display: none }"
 
 
 def photograph(page: Path) -> list[Image.Image]:
-    """The chosen steps, one picture each: title, words and figure."""
+    """The chosen chapters, one picture each: title, words and figure."""
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
@@ -27,7 +27,7 @@ def photograph(page: Path) -> list[Image.Image]:
         tab.goto(page.resolve().as_uri())
         tab.add_style_tag(content=PLAIN)
         sections = tab.query_selector_all("section")
-        shots = [sections[step - 1].screenshot() for step in STEPS]
+        shots = [sections[chapter - 1].screenshot() for chapter in CHAPTERS]
     return [Image.open(io.BytesIO(shot)).convert("RGB") for shot in shots]
 
 
