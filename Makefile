@@ -24,7 +24,7 @@ test-all: .venv/developing check
 check: .venv/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell
+	$(BIN)/codespell src tests docs benchmarks examples *.md *.cff
 	$(BIN)/mypy
 	$(BIN)/python docs/_ext/typecheck.py
 
