@@ -79,7 +79,7 @@ def _gradcam(name: str) -> Chapter:
     return chapter(
         "Where is the evidence?",
         "gradcam",
-        f"The map shows where the last feature maps of the network speak for {name}. It is coarse,"
+        f"The map shows where the last feature maps of the network support {name}. It is coarse,"
         " because these feature maps have few positions. Check whether the evidence is on the"
         " object itself or on something that usually appears with it.",
         {"target": name},

@@ -41,7 +41,7 @@ def _intermediate(layer: str, full: bool, seed: int) -> Chapter:
         "intermediate",
         f"Each unit of {layer} is shown with the patch that it sees and three kinds of gradient."
         " The plain gradient is correct but hard to read. Guided backpropagation keeps only what"
-        " speaks for the unit, and so shows the details that the unit responds to. The deconvnet"
+        " supports the unit, and so shows the details that the unit responds to. The deconvnet"
         " keeps all that is positive on the way back, whether the network saw it or not; without"
         " max pooling, this gives mostly squares.",
         {"samples": 32 if full else 8, "seed": seed},
