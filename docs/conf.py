@@ -7,7 +7,13 @@ from pathlib import Path
 # Threads that wait by spinning slow each other down manyfold where another program is at work.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from importlib.metadata import EntryPoints
+
 import convscope
+from convscope import plugins
+
+# The pages are about convscope alone, whatever plug-ins are installed.
+plugins.entry_points = lambda **_: EntryPoints()
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))

@@ -90,7 +90,10 @@ def pictures() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[dict[str, str]]:
     """Every technique's picture, made by another process in another order."""
-    script = "import json, tests.techniques.test_common as c; print(json.dumps(c.pictures()))"
+    script = (
+        "import json, tests.conftest, tests.techniques.test_common as c;"
+        "print(json.dumps(c.pictures()))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parents[2],
