@@ -118,14 +118,19 @@ def _slowly(photos: Path, output: Path, workers: int, ready: Any) -> None:
         ready.set()
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_killed_at_any_time(make: Make, photos: Path, tmp_path: Path, workers: int) -> None:
+# With decoding processes a round takes seconds, most of them for these to start.
+@pytest.mark.parametrize(
+    ("workers", "rounds"), [(0, 12), (1, 3), pytest.param(1, 12, marks=pytest.mark.slow)]
+)
+def test_killed_at_any_time(
+    make: Make, photos: Path, tmp_path: Path, workers: int, rounds: int
+) -> None:
     make("whole")
     begun = time.monotonic()
     _index(photos, tmp_path / "timed", workers)
     took = time.monotonic() - begun
     chance = random.Random(workers)
-    for n in range(12):
+    for n in range(rounds):
         broken = tmp_path / f"broken {n}"
         for _ in range(2):  # killed again while it goes on
             killed(_slowly, photos, broken, workers, after=chance.uniform(0, took))

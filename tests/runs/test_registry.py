@@ -255,7 +255,7 @@ def test_the_docstring_lists_every_option(toy: Toy) -> None:
         "mix: how much of it (above 0; at most 1; default: 1.0)",
         "by: which shade ('round' or 'floor'; default: 'round')",
         "tag: has no default (required)",
-        "seed: chooses the random numbers (at least 0; default: 0)",
+        "seed: random seed (at least 0; default: 0)",
     ):
         assert f"    {line}\n" in text
     assert "Nobody 2024, https://example.org/posterize" in text
