@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -113,3 +115,15 @@ def plugged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
     yield points
     for cache in caches:
         cache.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, for tests of pages; they skip where there is none."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking"
+    with playwright.sync_playwright() as driver:
+        yield driver.chromium.launch(executable_path=program, args=flags.split())

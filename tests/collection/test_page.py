@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import convscope as cs
 from convscope.collection.export import page
 from convscope.collection.layout.grids import EMPTY, unique_grid
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = [
     "</script><script>globalThis.caught = 1</script>",
     '"><img src=x onerror="globalThis.caught = 2">.jpg',
@@ -133,16 +131,6 @@ def test_columns_of_other_lengths_are_refused() -> None:
 
 
 # ------------------------------------------------------------------------------- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking"
-    with playwright.sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=CHROMIUM, args=flags.split())
 
 
 @pytest.fixture

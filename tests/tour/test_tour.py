@@ -7,8 +7,6 @@ import io
 import math
 import re
 import shlex
-import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,6 @@ from convscope.network import zoo
 from convscope.runs import registry
 from convscope.tour.tour import Tour
 from tests.helpers.rows import indexed
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def walk(
@@ -210,16 +206,6 @@ def test_full_takes_more_steps(net: cs.Network, photo: Tensor) -> None:
     # Without a number it is the technique's own, which is meant for good pictures.
     most = {title: full[title].get("steps", math.inf) for title in climbs}
     assert all(most[title] > quick[title]["steps"] for title in climbs)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking"
-    with playwright.sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=CHROMIUM, args=flags.split())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -19,7 +19,6 @@ from .own_recipe import ascend as ascend
 from .recipe_reading import check_recipe as check_recipe
 from .registry import Technique as Technique
 from .registry import technique as technique
-from .result import AscentResult as AscentResult
 from .result import HeatmapResult as HeatmapResult
 from .result import Result as Result
 from .run import Run as Run
