@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
@@ -240,7 +241,7 @@ def test_what_must_not_be_folded(make: Callable[[], nn.Module]) -> None:
     net = toys.network(module)
     assert not net._prepared.pairs
     assert any("not folded" in note for note in net.notes)
-    images = toys.images()
+    images = toys.images(1 if make is batch_statistics else 2)
     with toys.recording(module) as own, torch.no_grad():
         module(toys.normalized(images))
     values = net.read(images, {name for name in own if name})
@@ -385,8 +386,22 @@ class Several(nn.Module):
         return self.pack(maps.mean((2, 3)), maps)
 
 
+class Plain:
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    logits: Tensor
+    maps: Tensor
+    loss: Tensor | None = None
+
+
 class Answer:
     """An output that nothing can look into."""
+
+    __slots__ = ("logits",)
 
     def __init__(self, logits: Tensor) -> None:
         self.logits = logits
@@ -399,6 +414,8 @@ class Answer:
         (lambda a, b: [a, [b]], True),
         (lambda a, b: {"logits": a, "maps": b, "extra": None, "n": 3}, True),
         (Named, True),
+        (Data, True),
+        (lambda a, b: Plain(a), True),
         (lambda a, b: Answer(a), False),
     ],
 )

@@ -89,8 +89,9 @@ class Network:
         self.device = _device(device, module)
 
         generator = torch.Generator().manual_seed(0)
-        example = torch.rand(1, len(mean), *self.input_size, generator=generator)
-        self._prepared = prepare(module, normalization(example.double()), self.device)
+        examples = torch.rand(2, len(mean), *self.input_size, generator=generator)
+        examples[1] **= 3  # much darker than the first
+        self._prepared = prepare(module, normalization(examples.double()), self.device)
         self.dtype = self._prepared.dtype
         self._normalization = normalization.to(self.device, self.dtype)
         traced = self._prepared.trace

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from convscope.errors import ConvscopeError, first_line
 from convscope.network.folding import foldable, folded_copy, fused
+from convscope.network.nested import difference, mixing
 from convscope.network.tracing import Pair, Trace, trace
 
 # The output of a prepared copy may differ by this fraction of the module's largest output.
@@ -35,6 +36,7 @@ class Prepared:
         notes: optimizations that were skipped, each with its reason.
         pairs: what may be folded, with the weight and bias of the folded convolution.
         inplace: the names of the activations that work in place in the user's module.
+        alone: whether images must run one at a time, as they change each other's output in a batch.
     """
 
     plain: nn.Module
@@ -44,6 +46,7 @@ class Prepared:
     notes: list[str]
     pairs: dict[Pair, tuple[nn.Parameter, nn.Parameter]] = field(default_factory=dict)
     inplace: tuple[str, ...] = ()
+    alone: bool = False
     _variants: dict[tuple[frozenset[Pair], bool], nn.Module] = field(default_factory=dict)
 
     def variant(self, names: Collection[str] = (), overwriting: bool = False) -> nn.Module:
@@ -65,31 +68,28 @@ class Prepared:
         return self._variants[key]
 
 
-def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepared:
+def prepare(module: nn.Module, examples: Tensor, device: torch.device) -> Prepared:
     """Copy a module, make the copy fast and harmless, and check that it computes the same.
 
     Args:
         module: it is not changed.
-        example: a normalized input (1, C, H, W).
+        examples: two normalized inputs (2, C, H, W) that differ much.
         device: where the copy is to run.
 
     Raises:
-        ConvscopeError: the module cannot be copied, does not run on the example, or has weights
+        ConvscopeError: the module cannot be copied, does not run on the examples, or has weights
             that are not finite.
     """
     plain, dtype = _frozen_copy(module, device)
-    example = example.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
-    check = _Check(example, _run(plain, example))
+    examples = examples.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
     notes: list[str] = []
-    if not check(plain):
-        notes.append(
-            "not optimized at all: two runs of the module do not give the same finite tensors"
-        )
-        return Prepared(plain, dtype, trace(plain, example), torch.contiguous_format, notes)
-    inplace = _without_inplace(plain, check, notes)
-    memory_format = _laid_out(plain, check, notes)
-    traced = trace(plain, check.example)
-    prepared = Prepared(plain, dtype, traced, memory_format, notes)
+    check = _Check(examples, _run(plain, examples[:1]))
+    inplace, memory_format = _made_fast(plain, check, notes)
+    if memory_format is None:
+        notes.append(f"not optimized at all: {_unsteady(plain, check)}")
+        return Prepared(plain, dtype, check.traced(plain), torch.contiguous_format, notes)
+    traced, alone = _traced(plain, check, notes)
+    prepared = Prepared(plain, dtype, traced, memory_format, notes, alone=alone)
     _fold(prepared, check)
     prepared.inplace = inplace
     if inplace and not check(prepared.variant(overwriting=True)):
@@ -98,17 +98,51 @@ def prepare(module: nn.Module, example: Tensor, device: torch.device) -> Prepare
 
 
 class _Check:
-    """Whether a module still runs on the example, and computes the reference."""
+    """Whether a module still runs on the first example, and computes the reference."""
 
-    def __init__(self, example: Tensor, reference: object) -> None:
-        self.example, self.reference = example, reference
+    def __init__(self, examples: Tensor, reference: object) -> None:
+        self.examples, self.reference = examples, reference
 
     def __call__(self, module: nn.Module) -> bool:
         try:
-            with torch.no_grad():
-                return _difference(module(self.example), self.reference) <= TOLERANCE
+            return difference(self.run(module, slice(1)), self.reference) <= TOLERANCE
         except Exception:  # the module is the user's and may raise anything; the change caused it
             return False
+
+    def run(self, module: nn.Module, which: slice) -> object:
+        """The output for some of the examples. A module may change its input, so it gets a copy."""
+        with torch.no_grad():
+            return module(self.examples[which].clone())
+
+    def lay_out(self, module: nn.Module, memory_format: torch.memory_format) -> None:
+        """Lay out the examples and the weights of the convolutions."""
+        self.examples = self.examples.contiguous(memory_format=memory_format)
+        for part in module.modules():
+            if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+                part.to(memory_format=memory_format)  # type: ignore[call-overload]
+
+    def traced(self, module: nn.Module) -> Trace:
+        """The trace of both examples; that of the first where two do not run together."""
+        try:
+            return trace(module, self.examples.clone())
+        except Exception:  # the module is the user's
+            return trace(module, self.examples[:1].clone())
+
+
+def _traced(plain: nn.Module, check: _Check, notes: list[str]) -> tuple[Trace, bool]:
+    """The trace, and whether images must run one at a time."""
+    try:
+        second = check.run(plain, slice(1, 2))
+        traced = trace(plain, check.examples.clone())
+        apart = mixing(traced.output, check.reference, second)
+        reason = "" if apart <= TOLERANCE else "in a batch they change each other's output"
+    except Exception:  # the module is the user's
+        apart, reason = math.inf, "a batch of two does not run"
+    if reason:
+        notes.append(f"images run one at a time: {reason}")
+    if math.isinf(apart):
+        traced = trace(plain, check.examples[:1].clone())
+    return traced, bool(reason)
 
 
 def _frozen_copy(module: nn.Module, device: torch.device) -> tuple[nn.Module, torch.dtype]:
@@ -123,14 +157,35 @@ def _frozen_copy(module: nn.Module, device: torch.device) -> tuple[nn.Module, to
     return plain, dtype
 
 
-def _without_inplace(plain: nn.Module, check: _Check, notes: list[str]) -> tuple[str, ...]:
-    """Let no activation work in place, so that every value can be read.
+def _made_fast(
+    plain: nn.Module, check: _Check, notes: list[str]
+) -> tuple[tuple[str, ...], torch.memory_format | None]:
+    """Let no activation work in place, so that every value can be read; lay out as channels_last.
 
     Returns:
-        The names of the activations that worked in place; none if the module relies on them.
+        The names of the activations that worked in place, none if the module relies on them, and
+        the memory format, None if the module does not give the same output twice.
     """
     names = tuple(n for n, m in plain.named_modules() if getattr(m, "inplace", None) is True)
     modules = [plain.get_submodule(name) for name in names]
+    _set_inplace(modules, False)
+    check.lay_out(plain, torch.channels_last)
+    if check(plain):  # nearly always
+        return names, torch.channels_last
+    _set_inplace(modules, True)
+    check.lay_out(plain, torch.contiguous_format)
+    if not check(plain):
+        return (), None
+    return _without_inplace(modules, names, plain, check, notes), _laid_out(plain, check, notes)
+
+
+def _without_inplace(
+    modules: list[nn.Module],
+    names: tuple[str, ...],
+    plain: nn.Module,
+    check: _Check,
+    notes: list[str],
+) -> tuple[str, ...]:
     _set_inplace(modules, False)
     if not names or check(plain):
         return names
@@ -140,17 +195,31 @@ def _without_inplace(plain: nn.Module, check: _Check, notes: list[str]) -> tuple
 
 
 def _laid_out(plain: nn.Module, check: _Check, notes: list[str]) -> torch.memory_format:
-    """Lay out the weights and the example as channels_last, where the module runs on that."""
-    example = check.example
-    check.example = example.contiguous(memory_format=torch.channels_last)
-    _lay_out(plain, torch.channels_last)
+    check.lay_out(plain, torch.channels_last)
     if check(plain):
         return torch.channels_last
     # `x.view(len(x), -1)`, for instance, needs the usual order.
-    check.example = example.contiguous()
-    _lay_out(plain, torch.contiguous_format)
+    check.lay_out(plain, torch.contiguous_format)
     notes.append("not channels_last: the module relies on the order of values in memory")
     return torch.contiguous_format
+
+
+def _unsteady(plain: nn.Module, check: _Check) -> str:
+    """Why two runs of a module do not give the same output."""
+    outputs = []
+    for _ in range(2):
+        with torch.random.fork_rng(devices=_gpus(check.examples.device)):
+            torch.manual_seed(0)
+            outputs.append(check.run(plain, slice(1)))
+    if difference(outputs[0], outputs[1]) <= TOLERANCE:
+        return "its output is random at evaluation (dropout that is always on, for instance)"
+    if math.isinf(difference(outputs[0], outputs[0])):
+        return "its output is not finite, or of a kind that cannot be compared"
+    return "two runs of the module do not give the same output"
+
+
+def _gpus(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
 
 
 def _fold(prepared: Prepared, check: _Check) -> None:
@@ -195,12 +264,6 @@ def _run(module: nn.Module, example: Tensor) -> object:
         ) from error
 
 
-def _lay_out(module: nn.Module, memory_format: torch.memory_format) -> None:
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            part.to(memory_format=memory_format)  # type: ignore[call-overload]
-
-
 def _check_finite(module: nn.Module) -> None:
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
         if value.is_floating_point() and not value.isfinite().all():
@@ -210,28 +273,3 @@ def _check_finite(module: nn.Module) -> None:
 def _set_inplace(modules: list[nn.Module], value: bool) -> None:
     for module in modules:
         module.inplace = value  # type: ignore[assignment]
-
-
-def _difference(output: object, reference: object) -> float:
-    """The largest difference of two outputs, as a fraction of the reference's largest value.
-
-    It is infinite where the outputs cannot be compared.
-    """
-    if isinstance(output, Tensor) and isinstance(reference, Tensor):
-        if output.shape != reference.shape:
-            return math.inf
-        if not reference.numel():
-            return 0.0
-        if not output.isfinite().all():
-            return math.inf
-        largest = reference.abs().max().clamp_min(1e-30)
-        return float((output - reference).abs().max() / largest)
-    if isinstance(output, dict) and isinstance(reference, dict):
-        return _difference(list(output.values()), list(reference.values()))
-    if (
-        isinstance(output, list | tuple)
-        and isinstance(reference, list | tuple)
-        and len(output) == len(reference)
-    ):
-        return max(map(_difference, output, reference), default=0.0)
-    return 0.0 if output == reference else math.inf

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
 from convscope.network.activation_calls import ActivationCall, ActivationMode
+from convscope.network.alone import Values, read_alone
 from convscope.network.names import Names
 from convscope.network.preparing import Prepared
 from convscope.network.preprocessing import Preprocessing
@@ -80,22 +81,32 @@ class Reader:
             names: layers, NAME.pre, or "" for the output.
             leaves: whether gradients begin at the first of the layers.
         """
+        names = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+        with self._lock, deterministic(x.device):
+            if self.prepared.alone and len(x) > 1:
+                values = read_alone(self._read, x, names, leaves)
+            else:
+                values = self._read(x, names, leaves, {})
+        return {name: values[name] for name in names}
+
+    def _read(
+        self, x: Tensor, names: Collection[str], leaves: bool, given: Mapping[str, Tensor]
+    ) -> Values:
+        """The values in the order in which the network computes them."""
         request = self._resolve(names)
         x = x.contiguous(memory_format=self.prepared.memory_format)
-        with self._lock, deterministic(x.device):
-            reading = Reading(self, request, leaves)
+        reading = Reading(self, request, leaves, given)
+        reading.run(x)
+        while not reading.overwritten <= self.overwritten:
+            self.overwritten |= reading.overwritten
+            reading = Reading(self, request, leaves, given)
             reading.run(x)
-            while not reading.overwritten <= self.overwritten:
-                self.overwritten |= reading.overwritten
-                reading = Reading(self, request, leaves)
-                reading.run(x)
         for name in request.names:
             if name not in reading.values:
                 raise ConvscopeError(f"{name!r} is not reached by an image of {_pixels(x)} pixels")
-        return {name: reading.values[name] for name in request.names}
+        return reading.values
 
-    def _resolve(self, names: Collection[str]) -> _Request:
-        wanted = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+    def _resolve(self, wanted: Collection[str]) -> _Request:
         layers: set[str] = set()
         activations: dict[int, list[str]] = {}
         for name in wanted:
@@ -105,15 +116,20 @@ class Reader:
                 layers.add(self.names.layer(name).name)
             else:
                 self.names.need_output()
-        return _Request(wanted, layers, activations)
+        return _Request(list(wanted), layers, activations)
 
 
 class Reading:
-    """One forward pass that keeps the values asked for, and ends when it has them all."""
+    """One forward pass that keeps the values asked for, and ends when it has them all.
 
-    def __init__(self, reader: Reader, request: _Request, leaves: bool) -> None:
-        self.reader, self.request, self.leaves = reader, request, leaves
-        self.values: dict[str, Tensor] = {}
+    Where a value is `given`, the pass goes on from that value instead of its own.
+    """
+
+    def __init__(
+        self, reader: Reader, request: _Request, leaves: bool, given: Mapping[str, Tensor]
+    ) -> None:
+        self.reader, self.request, self.leaves, self.given = reader, request, leaves, given
+        self.values: Values = {}
         self._versions: dict[str, int] = {}
         # In-place activations save memory and time where no gradient needs their input.
         self.overwriting = not torch.is_grad_enabled()
@@ -153,12 +169,14 @@ class Reading:
             f"{name} takes images of {height}x{width} pixels and not of {_pixels(x)}"
         )
 
-    def _keep(self, name: str, value: Tensor) -> None:
+    def _keep(self, name: str, value: Tensor) -> Tensor:
+        value = self.given.get(name, value)
         leaf = self.leaves and not value.requires_grad
         self.values[name] = value.requires_grad_() if leaf else value
         self._versions[name] = value._version
         if not self.request.output and len(self.values) == len(self.request.names):
             raise _Complete
+        return value
 
     def _hook(self, name: str) -> Callable[..., Tensor | None]:
         """A forward hook that keeps the layer's output at its last call."""
@@ -173,8 +191,10 @@ class Reading:
             left -= 1
             if left:
                 return None
-            self._keep(name, output)
-            return output.clone() if changed else None  # what follows changes a copy
+            value = self._keep(name, output)
+            if changed:
+                return value.clone()  # what follows changes a copy
+            return None if value is output else value
 
         return hook
 
@@ -187,7 +207,7 @@ class _BeforeActivations(ActivationMode):
     """Keeps what goes into the activations of the given numbers."""
 
     def __init__(
-        self, wanted: Mapping[int, list[str]], keep: Callable[[str, Tensor], None]
+        self, wanted: Mapping[int, list[str]], keep: Callable[[str, Tensor], Tensor]
     ) -> None:
         super().__init__()
         self.wanted, self.keep, self.count = wanted, keep, 0
@@ -201,7 +221,7 @@ class _BeforeActivations(ActivationMode):
         # copy, so that nothing overwrites it.
         before = call.input.clone()
         for name in names:
-            self.keep(name, before)
+            before = self.keep(name, before)
         if not torch.is_grad_enabled():
             return call.run()
         result = call.apply(before)
