@@ -107,6 +107,7 @@ def test_occlusion_does_not_depend_on_the_batch(make: Callable[[], nn.Module]) -
     assert toys.relative(torch.as_tensor(many.heatmap), torch.as_tensor(one.heatmap)) < 1e-5
 
 
+@torch.no_grad()
 def test_one_number_for_the_batch() -> None:
     module = toys.randomized(Body(same, lambda y: y.sum())).eval()
     net = toys.network(module)
