@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from convscope.errors import ConvscopeError, first_line
 from convscope.network.folding import foldable, folded_copy, fused
 from convscope.network.nested import difference, mixing
+from convscope.network.normalizing import ScaleAndShift, has_fixed_statistics
 from convscope.network.tracing import Pair, Trace, trace
 
 # The output of a prepared copy may differ by this fraction of the module's largest output.
@@ -36,6 +37,7 @@ class Prepared:
         notes: optimizations that were skipped, each with its reason.
         pairs: what may be folded, with the weight and bias of the folded convolution.
         inplace: the names of the activations that work in place in the user's module.
+        normalizations: the calls, in a forward pass, that normalize by fixed statistics.
         alone: whether images must run one at a time, as they change each other's output in a batch.
     """
 
@@ -46,8 +48,10 @@ class Prepared:
     notes: list[str]
     pairs: dict[Pair, tuple[nn.Parameter, nn.Parameter]] = field(default_factory=dict)
     inplace: tuple[str, ...] = ()
+    normalizations: int = 0
     alone: bool = False
     _variants: dict[tuple[frozenset[Pair], bool], nn.Module] = field(default_factory=dict)
+    _normalizing: dict[int, bool] = field(default_factory=dict)
 
     def variant(self, names: Collection[str] = (), overwriting: bool = False) -> nn.Module:
         """The module with everything folded that leaves the output of the named layers unchanged.
@@ -67,6 +71,13 @@ class Prepared:
                 _set_inplace([made.get_submodule(name) for name in self.inplace], True)
         return self._variants[key]
 
+    def normalizes(self, variant: nn.Module) -> bool:
+        """Whether a variant may normalize by fixed statistics; what is folded does so no more."""
+        if id(variant) not in self._normalizing:
+            functional = self.normalizations > len(self.pairs)
+            self._normalizing[id(variant)] = functional or has_fixed_statistics(variant)
+        return self._normalizing[id(variant)]
+
 
 def prepare(module: nn.Module, examples: Tensor, device: torch.device) -> Prepared:
     """Copy a module, make the copy fast and harmless, and check that it computes the same.
@@ -83,13 +94,17 @@ def prepare(module: nn.Module, examples: Tensor, device: torch.device) -> Prepar
     plain, dtype = _frozen_copy(module, device)
     examples = examples.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
     notes: list[str] = []
-    check = _Check(examples, _run(plain, examples[:1]))
+    with ScaleAndShift() as norms:
+        check = _Check(examples, _run(plain, examples[:1].clone()))
     inplace, memory_format = _made_fast(plain, check, notes)
     if memory_format is None:
         notes.append(f"not optimized at all: {_unsteady(plain, check)}")
-        return Prepared(plain, dtype, check.traced(plain), torch.contiguous_format, notes)
+        traced, memory_format = check.traced(plain), torch.contiguous_format
+        return Prepared(plain, dtype, traced, memory_format, notes, normalizations=norms.count)
     traced, alone = _traced(plain, check, notes)
-    prepared = Prepared(plain, dtype, traced, memory_format, notes, alone=alone)
+    prepared = Prepared(
+        plain, dtype, traced, memory_format, notes, normalizations=norms.count, alone=alone
+    )
     _fold(prepared, check)
     prepared.inplace = inplace
     if inplace and not check(prepared.variant(overwriting=True)):

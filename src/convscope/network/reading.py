@@ -15,6 +15,7 @@ from convscope.errors import ConvscopeError
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.alone import Values, read_alone
 from convscope.network.names import Names
+from convscope.network.normalizing import ScaleAndShift
 from convscope.network.preparing import Prepared
 from convscope.network.preprocessing import Preprocessing
 
@@ -142,6 +143,8 @@ class Reading:
                 hook = self._hook(name)
                 handle = module.get_submodule(name).register_forward_hook(hook)
                 stack.callback(handle.remove)
+            if torch.is_grad_enabled() and self.reader.prepared.normalizes(module):
+                stack.enter_context(ScaleAndShift())
             if self.request.activations:
                 stack.enter_context(_BeforeActivations(self.request.activations, self._keep))
             self._run(module, x)
