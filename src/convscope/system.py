@@ -43,7 +43,7 @@ def batched(
             try:
                 done.append((part, work(part)))
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if part.stop - part.start == 1:
                     raise ConvscopeError(
@@ -56,7 +56,7 @@ def batched(
         yield done
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
     # On the CPU torch raises a plain RuntimeError.
     kinds = (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or "can't allocate memory" in str(error)

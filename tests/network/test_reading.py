@@ -397,5 +397,8 @@ def test_a_size_that_the_module_refuses() -> None:
             return super().forward(x)
 
     net = toys.network(nn.Sequential(Strict(3, 2, 3)), 8)
-    with pytest.raises(cs.ConvscopeError, match=r"8x8 pixels and not of 6x7$"):
+    with pytest.raises(
+        cs.ConvscopeError,
+        match=r"does not take images of 6x7 pixels; the nearest size that it takes is 6x8$",
+    ):
         net.activations(torch.rand(1, 3, 6, 7), {"0"})

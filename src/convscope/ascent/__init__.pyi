@@ -2,6 +2,8 @@
 from . import resume_files as resume_files
 from .loop import climb as climb
 from .recipe import Recipe as Recipe
+from .tiles import Tiling as Tiling
+from .tiles import tiling as tiling
 from .unit_images import BATCH as BATCH
 from .unit_images import Goal as Goal
 from .unit_images import climb_goals as climb_goals

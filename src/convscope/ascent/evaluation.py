@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor
 
 from convscope.ascent.recipe import Recipe
+from convscope.ascent.tiles import Tiling, reflected, tiling
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.tensors import all_finite
@@ -22,20 +21,24 @@ class Evaluator:
         self.net, self.generator = net, generator
         self.objective, self.rule = recipe.objective.bind(net), as_rule(recipe.rule)
         self.priors, self.tile = recipe.priors, recipe.tile
+        self._tilings: dict[tuple[int, int], Tiling] = {}
 
     def evaluate(self, image: Tensor) -> Ascent:
         """The score (N,) of an image (N, C, H, W) and its gradient by that image.
 
-        The priors choose the view that the network gets. A view larger than the recipe's `tile` is
-        scored tile by tile, and the frame then holds no activations.
+        The priors choose the view that the network gets. With a recipe's `tile`, a view that is
+        larger, or that the network does not take, is scored tile by tile. The frame then holds no
+        activations.
         """
         with torch.enable_grad():
             leaf = image.detach().requires_grad_()
             view = leaf
             for prior in self.priors:
                 view = prior.view(view, self.generator)
-            if self.tile and max(view.shape[-2:]) > self.tile:
-                score, gradient = self._evaluate_tiles(view.detach(), self.tile)
+            tiling = self._tiling(view)
+            if tiling:
+                view = reflected(view, tiling.size)
+                score, gradient = self._evaluate_tiles(view.detach(), tiling)
                 if view is not leaf:
                     (gradient,) = torch.autograd.grad(view, leaf, gradient)
                 return Ascent(image=image, gradient=gradient, score=score)
@@ -65,24 +68,26 @@ class Evaluator:
             gradient = _gradient(score, leaf)
         return activations, score.detach(), gradient
 
-    def _evaluate_tiles(self, view: Tensor, tile: int) -> tuple[Tensor, Tensor]:
+    def _tiling(self, view: Tensor) -> Tiling | None:
+        """The tiles of a view; None if the network gets it as a whole."""
+        size = view.shape[-2], view.shape[-1]
+        if self.tile is None:
+            return None
+        if size not in self._tilings:
+            self._tilings[size] = tiling(self.net, self.objective.layers, size, self.tile)
+        found = self._tilings[size]
+        return None if found.whole else found
+
+    def _evaluate_tiles(self, view: Tensor, tiling: Tiling) -> tuple[Tensor, Tensor]:
         """The mean score of a view's tiles, weighted by area, and its gradient by the view."""
-        gradient, score = torch.empty_like(view), view.new_zeros(len(view))
-        for rows in _slices(view.shape[-2], tile):
-            for columns in _slices(view.shape[-1], tile):
-                leaf = view[..., rows, columns].clone().requires_grad_()
-                fraction = leaf.numel() / view.numel()
-                _, tile_score, tile_gradient = self._differentiate(leaf, leaf)
-                score += fraction * tile_score
-                torch.mul(tile_gradient, fraction, out=gradient[..., rows, columns])
+        gradient, score = torch.zeros_like(view), view.new_zeros(len(view))
+        for rows, columns in tiling.tiles:
+            leaf = view[..., rows, columns].clone().requires_grad_()
+            fraction = leaf[0, 0].numel() / tiling.pixels
+            _, tile_score, tile_gradient = self._differentiate(leaf, leaf)
+            score += fraction * tile_score
+            gradient[..., rows, columns].add_(tile_gradient, alpha=fraction)
         return score, gradient
-
-
-def _slices(length: int, longest: int) -> list[slice]:
-    """Slices of nearly equal lengths that cover `length`, none above `longest`."""
-    count = -(-length // longest)
-    edges = [round(length * i / count) for i in range(count + 1)]
-    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def _gradient(score: Tensor, image: Tensor) -> Tensor:

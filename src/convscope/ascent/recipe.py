@@ -27,7 +27,9 @@ class Recipe:
 
     Without an optimizer the image stays as it is, and the gradient is the result. With `tile`, the
     network gets large images in tiles of at most this many pixels a side, which limits memory; the
-    score is then the mean of the tiles' scores, weighted by area.
+    score is then the mean of the tiles' scores, weighted by area. An image of a size that the
+    network does not take then becomes tiles of a size that it takes: they overlap, or the image
+    is padded by its reflection.
 
     Args:
         start: where the climb begins.

@@ -21,6 +21,7 @@ from convscope.network.preparing import prepare
 from convscope.network.preprocessing import Normalization, Preprocessing
 from convscope.network.randomizing import randomized_copy
 from convscope.network.reading import Reader, deterministic
+from convscope.network.sizes import Sizes
 from convscope.types import Box, Layer, Prediction, Target, TargetLike
 
 
@@ -52,6 +53,7 @@ class Network:
         num_classes: number of classes; None if the output is not a matrix of class scores.
         labels: the first name of each class; empty if there are none.
         preprocessing: how images are resized and cropped, as a value that can be pickled.
+        sizes: which other image sizes the network takes.
         device: where the network runs.
         dtype: the precision that it runs in.
         source: how `load` made the network; None for a module of your own.
@@ -97,6 +99,7 @@ class Network:
         traced = self._prepared.trace
         self._names = Names(self.name, traced, describe(self._prepared.plain, traced), labels)
         self._reader = Reader(self._prepared, self._names, self.preprocessing)
+        self.sizes = Sizes(self._reader, self.device)
         self.num_classes, self.labels = self._names.num_classes, self._names.labels
         self.layers: tuple[Layer, ...] = tuple(
             layer
@@ -286,7 +289,7 @@ class Network:
             leaves: whether gradients begin at the first of the layers. The layers before it then
                 keep nothing in memory for a backward pass.
         """
-        return self._reader.read(self._normalization(self.as_input(image)), layers, leaves)
+        return self.sizes.read(self._normalization(self.as_input(image)), layers, leaves)
 
     def numerics(self) -> AbstractContextManager[None]:
         """A context with full float32 and the same result every time, on a GPU too."""

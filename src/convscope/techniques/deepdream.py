@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 import torch
 from pydantic import BeforeValidator, Field
@@ -16,7 +16,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.ascent import Recipe, climb
+from convscope.ascent import Recipe, Tiling, climb, tiling
 from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.files import images
@@ -84,11 +84,15 @@ Tile = Annotated[
 
 
 class DeepDreamSummary(TypedDict):
-    """The layers, the octave, and the score of each image."""
+    """The layers, the octave, and the score of each image.
+
+    `tile` is the height and width of the tiles, where the network gets the octave in tiles.
+    """
 
     layer: str
     octave: int
     score: list[float]
+    tile: NotRequired[list[int]]
 
 
 @technique(
@@ -144,18 +148,22 @@ def deepdream(
     size; each adds to the detail of the last. Several layers add up: each counts by its energy
     relative to its energy for the original photograph, times its weight. With a guide, each
     position of the layer is driven toward the most similar position of the guide.
+
+    Some networks take only some image sizes. They get an image of another size in overlapping
+    tiles, or padded by its reflection. The dream has the photograph's own size all the same.
     """
     names = (layer,) if isinstance(layer, str) else layer or (default_layers.deep(net).name + PRE,)
     base = net.as_input(image)
     objective, layers = _objective(net, names, base, guide)
-    dream = _Dream(net, objective, rule, lr, tile or _tile(net, layers, len(base)), seed)
+    tile = tile or _tile(net, layers, len(base))
+    dream = _Dream(net, objective, layers, rule, lr, tile, seed)
     for octave, frame in _octaves(dream, base, _sizes(base, octaves, zoom), steps):
         if frames == 1:
-            yield _labeled(frame, octave * steps + frame.step, octaves * steps, names, octave)
+            yield dream.labeled(frame, octave * steps + frame.step, octaves * steps, names, octave)
     if frames > 1:
         few = max(1, round(steps * math.log(ENLARGE) / math.log(zoom)))  # as many as per octave
         for number, picture in enumerate(_zoom(dream, frame, octave, few, frames), 1):
-            yield _labeled(picture, number, frames, names, octave)
+            yield dream.labeled(picture, number, frames, names, octave)
 
 
 @dataclass(frozen=True)
@@ -164,6 +172,7 @@ class _Dream:
 
     net: Network
     objective: Objective
+    layers: frozenset[str]
     rule: str
     lr: float
     tile: int
@@ -171,7 +180,8 @@ class _Dream:
 
     def climb(self, start: Tensor, steps: int, number: int) -> Iterator[Ascent]:
         # With half a tile of jitter, the edges of the tiles lie elsewhere at each step.
-        shift = self.tile // 2 if max(start.shape[-2:]) > self.tile else SHIFT
+        tiles = self._tiling(start)
+        shift = tiles.longest // 2 if len(tiles.tiles) > 1 else SHIFT
         colors, smooth, unit = natural_colors(fraction=0.85), smooth_gradient(), unit_gradient()
         recipe = Recipe(
             start=photo(start),
@@ -183,6 +193,20 @@ class _Dream:
             tile=self.tile,
         )
         return climb(self.net, recipe, self.seed + number)
+
+    def labeled(
+        self, frame: Ascent, step: int, steps: int, names: Sequence[str], octave: int
+    ) -> Ascent:
+        name, tiles = ", ".join(names), self._tiling(frame.image)
+        summary = {"layer": name, "octave": octave + 1, "score": frame.score.tolist()}
+        if not tiles.whole:
+            summary["tile"] = list(tiles.tile)
+        panels = tuple(Picture(one, name) for one in frame.image)
+        return replace(frame, step=step, steps=steps, panels=panels, summary=summary)
+
+    def _tiling(self, image: Tensor) -> Tiling:
+        height, width = image.shape[-2:]
+        return tiling(self.net, self.layers, (height, width), self.tile)
 
 
 def _octaves(
@@ -205,17 +229,6 @@ def _zoom(dream: _Dream, frame: Ascent, octave: int, steps: int, count: int) -> 
         climbed = dream.climb(_enlarged_middle(frame.image), steps, octave + number)
         frame = deque(climbed, maxlen=1).pop()
         yield frame
-
-
-def _labeled(frame: Ascent, step: int, steps: int, names: Sequence[str], octave: int) -> Ascent:
-    name = ", ".join(names)
-    return replace(
-        frame,
-        step=step,
-        steps=steps,
-        panels=tuple(Picture(one, name) for one in frame.image),
-        summary={"layer": name, "octave": octave + 1, "score": frame.score.tolist()},
-    )
 
 
 def _objective(
@@ -266,7 +279,7 @@ def _tile(net: Network, layers: frozenset[str], batch_size: int) -> int:
     """Pixels a side of a tile whose activations, down to these layers, fill `TILE_MEMORY`.
 
     A tile is never smaller than the receptive field of these layers, or than the network's input
-    where a unit sees the whole image.
+    where a unit sees the whole image, or than the smallest image that the network takes.
     """
     names = {name.removesuffix(PRE) for name in layers}
     last = len(net.layers)
@@ -276,7 +289,10 @@ def _tile(net: Network, layers: frozenset[str], batch_size: int) -> int:
     values = batch_size * sum(math.prod(layer.shape) for layer in down if layer.leaf)
     bytes_per_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
     least = max(down[-1].receptive_field or net.input_size)
-    return int(max(math.sqrt(TILE_MEMORY / bytes_per_pixel), least))
+    side = int(max(math.sqrt(TILE_MEMORY / bytes_per_pixel), least))
+    if side >= max(net.input_size):
+        return side
+    return max(side, *net.sizes.near((side, side), layers)[0])
 
 
 def _enlarged_dream(dreamed: Tensor, base: Tensor, size: tuple[int, int]) -> Tensor:

@@ -63,7 +63,8 @@ def neuron_image(
             ge=16,
             le=4096,
             description="width and height of the image in pixels; if not given, half the size of"
-            " the network's input for channels, and its full size for neurons",
+            " the network's input for channels, and its full size for neurons and where the network"
+            " does not take half",
         ),
     ] = None,
     diversity: Annotated[
@@ -104,7 +105,10 @@ def _size(net: Network, units: Sequence[Target], size: int | None) -> tuple[int 
                 "the position of a neuron holds only at the network's input size; leave size out"
             )
         return None, 3
-    return size or max(16, min(net.input_size) // 2), 8
+    half = max(16, min(net.input_size) // 2)
+    if size is None and not net.sizes.takes((half, half), {unit.layer for unit in units}):
+        return None, 8
+    return size or half, 8
 
 
 def _recipe(

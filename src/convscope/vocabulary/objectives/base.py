@@ -84,6 +84,7 @@ class Bound:
             with mode or nullcontext():
                 seen = image if view is None else view
                 activations = net.activations(seen, layers, leaves=leaves)
+            net.sizes.check_units(activations, seen)
             if mode:
                 mode.check()
         return activations, self.score(activations, image)
@@ -232,6 +233,8 @@ def of_unit(net: Network, name: str | int | Target, score: Callable[[Tensor], Te
         if target.position is not None:
             row, column = target.position
             values = values[:, :, row : row + 1, column : column + 1]
+            if not values.numel():
+                raise ConvscopeError(f"images of this size have no {target}; leave the size out")
         return score(values)
 
     return Bound(frozenset({target.layer}), read)
