@@ -399,6 +399,6 @@ def test_a_size_that_the_module_refuses() -> None:
     net = toys.network(nn.Sequential(Strict(3, 2, 3)), 8)
     with pytest.raises(
         cs.ConvscopeError,
-        match=r"does not take images of 6x7 pixels; the nearest size that it takes is 6x8$",
+        match=r"takes images of 6x8 pixels, but not of 6x7$",
     ):
         net.activations(torch.rand(1, 3, 6, 7), {"0"})

@@ -52,22 +52,23 @@ class Sizes:
         return self._known[key]
 
     def near(self, size: Size, names: Collection[str]) -> list[Size]:
-        """The nearest sizes that are taken, smaller and larger both ways; its own if none is found.
+        """A smaller and a larger size near this one that are taken; this one, if it is taken.
 
-        This is the size itself where it is taken.
+        They differ from the network's own by whole strides or windows. Its own is the last resort.
         """
         if self.takes(size, names):
             return [size]
-        found = {self._nearest(size, names, sign) for sign in (-1, 1)}
-        return sorted(one for one in found if one) or [self.own]
+        found = []
+        for sign in (-1, 1):
+            found += [one for one in self._candidates(size, sign) if self.takes(one, names)][:1]
+        return found or [self.own]
 
     def refusal(self, size: Size, names: Collection[str]) -> ConvscopeError:
-        """An error that names the nearest sizes that the network takes."""
-        near = [f"{rows}x{columns}" for rows, columns in self.near(size, names)]
-        sizes = "sizes that it takes are" if len(near) > 1 else "size that it takes is"
+        """An error that names sizes near this one that the network takes."""
+        near = " and ".join(f"{rows}x{columns}" for rows, columns in self.near(size, names))
         return ConvscopeError(
-            f"{self.reader.preprocessing.name} does not take images of {size[0]}x{size[1]} pixels;"
-            f" the nearest {sizes} {' and '.join(near)}"
+            f"{self.reader.preprocessing.name} takes images of {near} pixels, but not of"
+            f" {size[0]}x{size[1]}"
         )
 
     def check_units(self, values: Mapping[str, Tensor], image: Tensor) -> None:
@@ -102,22 +103,8 @@ class Sizes:
             return False
         return all(self._same_units(name, value) for name, value in values.items())
 
-    def _nearest(self, size: Size, names: Collection[str], sign: int) -> Size | None:
-        """The nearest size that is taken and nowhere below this one (1) or above it (-1)."""
-        far = next((one for one in self._candidates(size, sign) if self.takes(one, names)), None)
-        if far is None:
-            return None
-        # Between the two may lie the smallest size, or the largest, that is taken.
-        steps = max(abs(a - b) for a, b in zip(size, far, strict=True))
-        low, high = 0, steps
-        while high - low > 1:
-            middle = (low + high) // 2
-            taken = self.takes(_between(size, far, middle / steps), names)
-            low, high = (low, middle) if taken else (middle, high)
-        return _between(size, far, high / steps)
-
     def _candidates(self, size: Size, sign: int) -> list[Size]:
-        """Sizes that differ from the network's own by whole strides or windows, nearest first."""
+        """Sizes to try, nearest first: nowhere below this one (1), or nowhere above it (-1)."""
         away = [sign * (a - b) for a, b in zip(size, self.own, strict=True)]
         found = {self.own} if max(away) <= 0 else set()
         common = math.gcd(*self.own)
@@ -133,8 +120,3 @@ class Sizes:
 
 def _size(x: Tensor) -> Size:
     return x.shape[-2], x.shape[-1]
-
-
-def _between(start: Size, end: Size, fraction: float) -> Size:
-    rows, columns = (round(a + fraction * (b - a)) for a, b in zip(start, end, strict=True))
-    return rows, columns
