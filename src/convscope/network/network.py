@@ -22,6 +22,7 @@ from convscope.network.preprocessing import Normalization, Preprocessing
 from convscope.network.randomizing import randomized_copy
 from convscope.network.reading import Reader, deterministic
 from convscope.network.sizes import Sizes
+from convscope.network.unwrapping import need_readable, unwrapped
 from convscope.types import Box, Layer, Prediction, Target, TargetLike
 
 
@@ -75,8 +76,7 @@ class Network:
         name: str | None = None,
         device: str | torch.device | None = None,
     ) -> None:
-        if not isinstance(module, nn.Module):
-            raise ConvscopeError(f"a Network wraps a torch.nn.Module, not {type(module).__name__}")
+        module = unwrapped(need_readable(module))
         normalization = Normalization(mean, std)
         size: Any = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
         self.name = name or type(module).__name__

@@ -1,0 +1,140 @@
+"""A frozen copy of a user's module, which shares nothing with it that a forward pass may change."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convscope.errors import ConvscopeError, first_line
+from convscope.network.unwrapping import unwrap_parts
+from convscope.network.users_hooks import act_on_copies
+
+_LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+# What deepcopy leaves as it is, or what knows how to copy itself.
+_OPAQUE = (
+    *(nn.Module, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType),
+    *(str, bytes, int, float),
+)
+# Attributes of a module that training uses only; copies of them may be huge.
+_OF_TRAINING = ("_trainer", "_fabric")
+
+
+def frozen_copy(
+    module: nn.Module, device: torch.device, notes: list[str]
+) -> tuple[nn.Module, torch.dtype]:
+    """A copy in eval mode, at least in float32, and the precision of its first weight."""
+    plain = _copied(module, notes)
+    unwrap_parts(plain)
+    _evaluating(plain)
+    dtype = next((p.dtype for p in plain.parameters() if p.is_floating_point()), torch.float32)
+    if dtype in (torch.float16, torch.bfloat16):
+        plain.float()
+        dtype = torch.float32
+    plain.to(device)
+    _check_finite(plain)
+    return plain, dtype
+
+
+def _evaluating(plain: nn.Module) -> None:
+    """In evaluation mode, frozen, and without what other tools added to calls of a module."""
+    with contextlib.suppress(NotImplementedError):  # an exported program keeps its mode
+        plain.eval()
+    plain.requires_grad_(False)
+    for part in plain.modules():
+        part._backward_hooks.clear()
+        part._backward_pre_hooks.clear()
+        part._compiled_call_impl = None  # made by `module.compile()`: it would be slow to make
+
+
+def _copied(module: nn.Module, notes: list[str]) -> nn.Module:
+    by_hand: dict[int, Any] = {}
+    for part in module.modules():
+        for name in _OF_TRAINING:
+            if (value := vars(part).get(name)) is not None:
+                by_hand[id(value)] = value
+    for value in _attributes(module):
+        _copy_by_hand(value, by_hand, set())
+    shared: list[str] = []
+    memo = dict(by_hand)
+    try:
+        made = copy.deepcopy(module, memo)
+    except Exception:  # some value cannot be copied
+        for name, value in _uncopied(module, by_hand):
+            shared.append(name)
+            by_hand[id(value)] = value
+        memo = by_hand
+        try:
+            made = copy.deepcopy(module, memo)
+        except Exception as error:  # the module's own code may raise anything
+            raise ConvscopeError(f"this module cannot be copied ({first_line(error)})") from error
+    if shared:
+        names = ", ".join(dict.fromkeys(shared))
+        notes.append(f"shared with your module, as it cannot be copied: {names}")
+    act_on_copies(made, memo)
+    return made
+
+
+def _attributes(module: nn.Module) -> Iterator[object]:
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if name not in ("_parameters", "_modules", *_OF_TRAINING):
+                yield value
+
+
+def _copy_by_hand(value: object, memo: dict[int, Any], seen: set[int]) -> None:
+    """Copy what deepcopy cannot: tensors computed earlier, torch's random numbers, locks."""
+    if id(value) in seen or isinstance(value, _OPAQUE):
+        return
+    seen.add(id(value))
+    if isinstance(value, Tensor):
+        if not value.is_leaf or value.is_inference():
+            memo[id(value)] = value.detach().clone()
+    elif isinstance(value, torch.Generator):
+        memo[id(value)] = value.clone_state()
+    elif type(value) in _LOCKS:
+        memo[id(value)] = _LOCKS[type(value)]()
+    else:
+        for inside in _inside(value):
+            _copy_by_hand(inside, memo, seen)
+
+
+def _inside(value: object) -> list[object]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    return list(vars(value).values()) if hasattr(value, "__dict__") else []
+
+
+def _uncopied(module: nn.Module, memo: Mapping[int, Any]) -> Iterator[tuple[str, object]]:
+    """The values that cannot be copied, in attributes and in dicts and lists of these."""
+    for prefix, part in module.named_modules():
+        for name, value in vars(part).items():
+            if name in ("_parameters", "_modules", "_buffers"):
+                continue
+            full = f"{prefix}.{name}".removeprefix(".")
+            yield from ((full, found) for found in _uncopied_inside(value, memo))
+
+
+def _uncopied_inside(value: object, memo: Mapping[int, Any]) -> Iterator[object]:
+    try:
+        copy.deepcopy(value, dict(memo))
+    except Exception:  # a value's own code may raise anything
+        if isinstance(value, dict | list):
+            for inside in _inside(value):
+                yield from _uncopied_inside(inside, memo)
+        else:
+            yield value
+
+
+def _check_finite(module: nn.Module) -> None:
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ConvscopeError(f"the weights contain NaN or infinity, first in {name!r}")
