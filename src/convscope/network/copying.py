@@ -30,8 +30,11 @@ def frozen_copy(
     module: nn.Module, device: torch.device, notes: list[str]
 ) -> tuple[nn.Module, torch.dtype]:
     """A copy in eval mode, at least in float32, and the precision of its first weight."""
-    plain = _copied(module, notes)
+    plain = copied(module, {}, notes)
     unwrap_parts(plain)
+    scripts = [n for n, part in plain.named_modules() if isinstance(part, torch.jit.ScriptModule)]
+    if scripts:
+        notes.append(f"{scripts[0]!r} is TorchScript: its layers cannot be read")
     _evaluating(plain)
     dtype = next((p.dtype for p in plain.parameters() if p.is_floating_point()), torch.float32)
     if dtype in (torch.float16, torch.bfloat16):
@@ -53,44 +56,50 @@ def _evaluating(plain: nn.Module) -> None:
         part._compiled_call_impl = None  # made by `module.compile()`: it would be slow to make
 
 
-def _copied(module: nn.Module, notes: list[str]) -> nn.Module:
-    by_hand: dict[int, Any] = {}
-    for part in module.modules():
-        for name in _OF_TRAINING:
-            if (value := vars(part).get(name)) is not None:
-                by_hand[id(value)] = value
-    for value in _attributes(module):
-        _copy_by_hand(value, by_hand, set())
+@torch.no_grad()  # TorchScript parts clone their weights
+def copied(module: nn.Module, memo: dict[int, Any], notes: list[str]) -> nn.Module:
+    """A deep copy of a module, also where some of its values cannot be copied.
+
+    Args:
+        module: it is not changed.
+        memo: what the copy shares with it, by its id.
+        notes: says which values are shared because they cannot be copied.
+    """
+    for value in _attributes(module, memo):
+        _copy_by_hand(value, memo, set())
     shared: list[str] = []
-    memo = dict(by_hand)
+    everything = dict(memo)
     try:
-        made = copy.deepcopy(module, memo)
+        made = copy.deepcopy(module, everything)
     except Exception:  # some value cannot be copied
-        for name, value in _uncopied(module, by_hand):
+        for name, value in _uncopied(module, memo):
             shared.append(name)
-            by_hand[id(value)] = value
-        memo = by_hand
+            memo[id(value)] = value
+        everything = memo
         try:
-            made = copy.deepcopy(module, memo)
+            made = copy.deepcopy(module, everything)
         except Exception as error:  # the module's own code may raise anything
             raise ConvscopeError(f"this module cannot be copied ({first_line(error)})") from error
     if shared:
         names = ", ".join(dict.fromkeys(shared))
         notes.append(f"shared with your module, as it cannot be copied: {names}")
-    act_on_copies(made, memo)
+    act_on_copies(made, everything)
     return made
 
 
-def _attributes(module: nn.Module) -> Iterator[object]:
+def _attributes(module: nn.Module, memo: dict[int, Any]) -> Iterator[object]:
+    """The values of a module's attributes; those that only training uses are shared."""
     for part in module.modules():
         for name, value in vars(part).items():
-            if name not in ("_parameters", "_modules", *_OF_TRAINING):
+            if name in _OF_TRAINING and value is not None:
+                memo[id(value)] = value
+            elif name not in ("_parameters", "_modules"):
                 yield value
 
 
 def _copy_by_hand(value: object, memo: dict[int, Any], seen: set[int]) -> None:
     """Copy what deepcopy cannot: tensors computed earlier, torch's random numbers, locks."""
-    if id(value) in seen or isinstance(value, _OPAQUE):
+    if id(value) in seen or id(value) in memo or isinstance(value, _OPAQUE):
         return
     seen.add(id(value))
     if isinstance(value, Tensor):

@@ -94,13 +94,25 @@ def _run(module: nn.Module, image: Tensor) -> object:
     try:
         with torch.no_grad():
             return module(image)
-    except TypeError as error:
-        raise ConvscopeError(
-            f"{type(module).__name__}.forward needs other inputs than one batch of images"
-            f" ({first_line(error)}); wrap it in a module whose forward takes (N, C, H, W)"
-        ) from error
     except Exception as error:  # the module is the user's: it may raise anything
-        raise ConvscopeError(
-            f"{type(module).__name__} does not run on images of shape {tuple(image.shape)}"
-            f" ({first_line(error)}); is input_size right?"
-        ) from error
+        raise ConvscopeError(_why_not(module, image, error)) from error
+
+
+def _why_not(module: nn.Module, image: Tensor, error: Exception) -> str:
+    """Why a module does not run on an image, and what to do."""
+    name, reason = type(module).__name__, first_line(error)
+    kinds = {type(part) for part in module.modules()}
+    if nn.Conv3d in kinds and nn.Conv2d not in kinds:
+        return (
+            f"{name} takes clips or volumes, not images ({reason}); wrap it in a module that makes"
+            " one of an image: x.unsqueeze(2).expand(-1, -1, FRAMES, -1, -1)"
+        )
+    if isinstance(error, TypeError):
+        return (
+            f"{name}.forward needs other inputs than one batch of images ({reason}); wrap it in a"
+            " module whose forward takes (N, C, H, W)"
+        )
+    return (
+        f"{name} does not run on images of shape {tuple(image.shape)} ({reason}); is input_size"
+        " right, and is there one mean for each channel?"
+    )

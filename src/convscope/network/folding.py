@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from convscope.network.copying import copied
 from convscope.network.tracing import Pair
 
 
@@ -54,7 +54,7 @@ def folded_copy(
 ) -> nn.Module:
     """A copy with the pairs folded. It shares all other tensors with `plain`."""
     tensors = [*plain.parameters(), *plain.buffers()]
-    module = copy.deepcopy(plain, {id(t): t for t in tensors})
+    module = copied(plain, {id(t): t for t in tensors}, [])
     for pair, (weight, bias) in pairs.items():
         conv = module.get_submodule(pair.conv)
         conv.weight, conv.bias = weight, bias

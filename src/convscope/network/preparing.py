@@ -19,7 +19,7 @@ from convscope.network.examples import TOLERANCE, Examples
 from convscope.network.folding import foldable, folded_copy, fused
 from convscope.network.normalizing import has_fixed_statistics
 from convscope.network.tracing import Pair, Trace
-from convscope.network.users_hooks import keep_those_that_matter
+from convscope.network.users_hooks import HooksWatch
 
 _SEEING = "in a batch they change each other's output"
 
@@ -95,9 +95,14 @@ def prepare(module: nn.Module, images: Tensor, device: torch.device) -> Prepared
     notes: list[str] = []
     plain, dtype = frozen_copy(module, device, notes)
     images = images.to(device, torch.float64 if dtype == torch.float64 else torch.float32)
+    hooks = HooksWatch(plain)
     examples = Examples(plain, images)
-    keep_those_that_matter(plain, examples.same, notes)
-    names = tuple(n for n, m in plain.named_modules() if getattr(m, "inplace", None) is True)
+    hooks.keep_those_that_matter(examples.same, notes)
+    names = tuple(
+        name
+        for name, part in plain.named_modules()
+        if getattr(part, "inplace", None) is True and not isinstance(part, torch.jit.ScriptModule)
+    )
     inplace = _Inplace(plain, names)
     inplace.set(False)
     examples.lay_out(plain, torch.channels_last)

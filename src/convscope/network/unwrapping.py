@@ -31,14 +31,14 @@ def unwrapped(module: nn.Module) -> nn.Module:
 def unwrap_parts(module: nn.Module) -> None:
     """Replace every wrapper inside a module by what it wraps."""
     for part in list(module.modules()):
-        for name, child in list(part._modules.items()):
+        for name, child in part._modules.items():
             if child is not None and (inner := unwrapped(child)) is not child:
                 part._modules[name] = inner
 
 
 def _inside(module: nn.Module) -> nn.Module | None:
-    attribute = _WRAPPERS.get(type(module).__name__, "")
-    inner = module._modules.get(attribute)
+    attribute = _WRAPPERS.get(type(module).__name__)
+    inner = attribute and module._modules.get(attribute)
     return inner if isinstance(inner, nn.Module) else None
 
 

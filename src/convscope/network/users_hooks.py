@@ -12,7 +12,7 @@ import copy
 import functools
 import io
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from convscope.network.nested import children
 
 Hook = Callable[..., Any]
+_Place = tuple[nn.Module, str, int]  # a module, the name of its hooks, the number of one
 _KINDS = ("_forward_pre_hooks", "_forward_hooks")
 
 
@@ -34,38 +35,48 @@ def act_on_copies(plain: nn.Module, memo: dict[int, Any]) -> None:
         getattr(part, kind)[key] = _on_copies(hook, memo)
 
 
-def keep_those_that_matter(
-    plain: nn.Module, same: Callable[[nn.Module], bool], notes: list[str]
-) -> None:
-    """Remove the hooks of a copy that change no value.
+class HooksWatch:
+    """Finds out, in the first forward passes of a copy, which hooks change values."""
 
-    Args:
-        plain: the copy. Its hooks are changed.
-        same: runs the copy on an example, and says whether its output is what it was.
-        notes: says what was kept.
-    """
-    found = dict(_hooks(plain))
-    watched = {place: _Watched(hook) for place, hook in found.items()}
-    if not found:
-        return
-    for (part, kind, key), hook in watched.items():
-        getattr(part, kind)[key] = hook
-    same(plain)
-    idle = [place for place in found if not watched[place].matters]
-    for part, kind, key in idle:
-        del getattr(part, kind)[key]
-    kept = set(found) - set(idle) if same(plain) else set(found)
-    for part, kind, key in found:  # in their order, which hooks may rely on
-        getattr(part, kind).pop(key, None)
-        if (part, kind, key) in kept:
-            getattr(part, kind)[key] = found[part, kind, key]
-    if kept:
-        names = {part: name for name, part in plain.named_modules()}
-        layers = ", ".join(sorted({repr(names[part]) for part, _, _ in kept}))
-        notes.append(f"your hooks that change values run here too: on {layers}")
+    def __init__(self, plain: nn.Module) -> None:
+        self.plain, self.found = plain, dict(_hooks(plain))
+        self.all = {(part, kind): dict(getattr(part, kind)) for part, kind, _ in self.found}
+        self.watched = {place: _Watched(hook) for place, hook in self.found.items()}
+        for (part, kind, key), hook in self.watched.items():
+            getattr(part, kind)[key] = hook
+
+    def keep_those_that_matter(self, same: Callable[[nn.Module], bool], notes: list[str]) -> None:
+        """Remove the hooks that change no value.
+
+        Args:
+            same: runs the copy, and says whether its output is what it was with all the hooks.
+            notes: says which hooks stay.
+        """
+        if not self.found:
+            return
+        self._set({p for p in self.found if self.watched[p].matters})
+        if not same(self.plain):  # the module reads what a hook wrote down, for instance
+            self._set(set(self.found))
+
+        kept = [place for place in self.found if place[2] in getattr(place[0], place[1])]
+        if kept:
+            names = {part: name for name, part in self.plain.named_modules()}
+            layers = ", ".join(sorted({repr(names[part]) for part, _, _ in kept}))
+            notes.append(f"your hooks that change values run here too: on {layers}")
+
+    def _set(self, kept: Set[_Place]) -> None:
+        """Leave only these hooks and torch's own, in the order in which they were registered."""
+        for (part, kind), hooks in self.all.items():
+            getattr(part, kind).clear()
+            for key, hook in hooks.items():
+                watched = self.watched.get((part, kind, key))
+                if watched is None:
+                    getattr(part, kind)[key] = hook
+                elif (part, kind, key) in kept:
+                    getattr(part, kind)[key] = watched.unwatched()
 
 
-def _hooks(plain: nn.Module) -> Iterator[tuple[tuple[nn.Module, str, int], Hook]]:
+def _hooks(plain: nn.Module) -> Iterator[tuple[_Place, Hook]]:
     """Every hook that is not torch's own, with its place."""
     for part in plain.modules():
         for kind in _KINDS:
@@ -79,20 +90,40 @@ class _Watched:
     """A hook that is watched: does it change what its module works with?"""
 
     def __init__(self, hook: Hook) -> None:
-        self.hook, self.matters = hook, False
+        self.hook, self.matters, self.overwrites = hook, False, False
 
     def __call__(self, module: nn.Module, *args: Any) -> Any:
-        before = _state(module, args)
+        own, given = _versions(_own(module)), _versions(_leaves(args))
         with contextlib.redirect_stdout(io.StringIO()):
             result = self.hook(module, *args)
-        self.matters |= result is not None or _state(module, args) != before
+        self.overwrites |= _versions(_leaves(args)) != given
+        self.matters |= self.overwrites or result is not None or _versions(_own(module)) != own
         return result
 
+    def unwatched(self) -> Hook:
+        return _OnCopies(self.hook) if self.overwrites else self.hook
 
-def _state(module: nn.Module, args: Any) -> list[tuple[int, int]]:
-    """Which tensors a module has and is given, and how often each was changed in place."""
-    own = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]
-    return [(id(t), t._version) for t in [*own, *_leaves(args)] if isinstance(t, Tensor)]
+
+class _OnCopies:
+    """A hook that changes its output in place, which would disturb a gradient: it gets a copy."""
+
+    def __init__(self, hook: Hook) -> None:
+        self.hook = hook
+
+    def __call__(self, module: nn.Module, *args: Any) -> Any:
+        *before, last = args
+        mine = last.clone() if isinstance(last, Tensor) else last
+        result = self.hook(module, *before, mine)
+        return mine if result is None and isinstance(last, Tensor) else result
+
+
+def _own(module: nn.Module) -> list[object]:
+    return [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]
+
+
+def _versions(values: Iterable[object]) -> list[tuple[int, int]]:
+    """Which tensors there are, and how often each was changed in place."""
+    return [(id(value), value._version) for value in values if isinstance(value, Tensor)]
 
 
 def _leaves(value: object) -> list[object]:
