@@ -3,34 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 
+import torch
 from torch import nn
 
+from convscope.network.layouts import arranged, problem
 from convscope.network.tracing import Call, Trace
 from convscope.types import Layer
 
 
-def describe(module: nn.Module, trace: Trace) -> dict[str, Layer]:
-    """A `Layer` for every module with a name that ran, in the order in which they ended."""
-    return {
-        name: _layer(module.get_submodule(name), call, trace.activations)
-        for name, call in trace.last().items()
-        if name
-    }
+@dataclass(frozen=True)
+class Table:
+    """The layers of a network, by name.
+
+    A module that is called several times on the image has the name of its last call if each call
+    depends on the one before; NAME#2 is its second call. Where two calls work side by side, on two
+    views of the image for instance, only NAME#1 and NAME#2 are layers.
+
+    Attributes:
+        listed: a layer for every module that ran.
+        named: these, and each single call of modules that are called several times.
+        calls: the call of each of them.
+        ambiguous: the names of the calls of modules that have no layer of their own.
+    """
+
+    listed: Mapping[str, Layer]
+    named: Mapping[str, Layer]
+    calls: Mapping[str, Call]
+    ambiguous: Mapping[str, list[str]]
 
 
-def _layer(module: nn.Module, call: Call, activations: list[str]) -> Layer:
-    field = call.field if call.field and call.field.of_maps else None
+def describe(module: nn.Module, trace: Trace) -> Table:
+    """The layers of a module, in the order in which their calls ended."""
+    calls, extra, ambiguous = dict[str, Call](), dict[str, Call](), dict[str, list[str]]()
+    for name, found in trace.depending().items():
+        each = {f"{name}#{call.number}": call for call in found} if len(found) > 1 else {}
+        chain = all(trace.follows(b, a) for a, b in pairwise(found))
+        if name and (chain or found[0].layout is None):
+            calls[name] = found[-1]
+            extra |= each
+        elif name:
+            calls |= each
+            ambiguous[name] = list(each)
+    order = {id(call): i for i, call in enumerate(trace.calls)}
+    calls = dict(sorted(calls.items(), key=lambda pair: order[id(pair[1])]))
+    extra = {name: call for name, call in extra.items() if name not in calls}
+    listed = {name: _layer(name, module, call, trace) for name, call in calls.items()}
+    others = {name: _layer(name, module, call, trace) for name, call in extra.items()}
+    return Table(listed, {**listed, **others}, {**extra, **calls}, ambiguous)
+
+
+def _layer(name: str, module: nn.Module, call: Call, trace: Trace) -> Layer:
+    own = module.get_submodule(call.name)
+    shape = channel_shape(call)
+    placed = call.layout is not None and shape is not None and len(shape) > 2
+    fields = call.layout.fields() if call.layout and placed else None
     return Layer(
-        name=call.name,
+        name=name,
         type=call.type,
         shape=call.shape[1:],
-        num_parameters=sum(p.numel() for p in module.parameters()),
-        rows=field.rows if field else None,
-        columns=field.columns if field else None,
-        activation=None if call.activation is None else activations[call.activation],
-        leaf=not any(True for _ in module.children()),
+        num_parameters=sum(p.numel() for p in own.parameters()),
+        rows=fields[0] if fields else None,
+        columns=fields[1] if fields else None,
+        activation=None if call.activation is None else trace.activations[call.activation],
+        leaf=not any(True for _ in own.children()),
+        channel_shape=shape,
     )
+
+
+def channel_shape(call: Call) -> tuple[int, ...] | None:
+    """The shape of one image's values, channels first; None where their order is not known."""
+    if call.layout is None or problem(call.layout):
+        return None
+    return tuple(arranged(torch.empty(call.shape, device="meta"), call.layout).shape[1:])
 
 
 def stages(layers: Iterable[Layer], by_name: Mapping[str, Layer]) -> tuple[Layer, ...]:
@@ -38,14 +85,15 @@ def stages(layers: Iterable[Layer], by_name: Mapping[str, Layer]) -> tuple[Layer
 
     A layer does not end a stage if it is inside a block that goes on to a smaller map.
     """
-    last: dict[tuple[int, ...], Layer] = {}
+    last: dict[tuple[int, int], Layer] = {}
     for layer in layers:
-        if not layer.spatial or min(layer.shape[1:]) < 2:
+        if not layer.maps or min(layer.maps[1:]) < 2:
             continue
         blocks = [by_name[name] for name in ancestors(layer.name) if name in by_name]
-        if all(b.shape[1:] == layer.shape[1:] for b in blocks if b.type != "Sequential"):
-            last.pop(layer.shape[1:], None)
-            last[layer.shape[1:]] = layer
+        sizes = {block.maps and block.maps[1:] for block in blocks if block.type != "Sequential"}
+        if sizes <= {layer.maps[1:]}:
+            last.pop(layer.maps[1:], None)
+            last[layer.maps[1:]] = layer
     return tuple(last.values())
 
 

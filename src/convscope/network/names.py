@@ -15,6 +15,7 @@ from typing import SupportsIndex
 from torch import Tensor
 
 from convscope.errors import ConvscopeError, unknown
+from convscope.network.layers import Table, channel_shape
 from convscope.network.tracing import Trace
 from convscope.types import Layer, Target, TargetLike
 
@@ -26,7 +27,9 @@ class Names:
     """The names in a network.
 
     Attributes:
-        layers: by name.
+        layers: by name; single calls of a layer that is called several times are NAME#2.
+        listed: those that a table shows.
+        calls: the traced call of each layer; "" is the whole network.
         num_classes: None if the output is no matrix of class scores (N, classes).
         labels: one name a class; empty if none were given.
         synonyms: all names of each class.
@@ -36,12 +39,13 @@ class Names:
         self,
         network: str,
         trace: Trace,
-        layers: Mapping[str, Layer],
+        table: Table,
         labels: Sequence[str] | None,
     ) -> None:
         output = trace.output
-        self._network, self._output, self._calls = network, output, trace.last()
-        self.layers = layers
+        self._network, self._output, self._ambiguous = network, output, table.ambiguous
+        self.layers, self.listed = table.named, table.listed
+        self.calls = {**table.calls, "": trace.last()[""]} if "" in trace.last() else table.calls
         self.num_classes = (
             output.shape[1] if isinstance(output, Tensor) and output.dim() == 2 else None
         )
@@ -61,6 +65,12 @@ class Names:
 
     def layer(self, name: str) -> Layer:
         """The layer of that name, or an error that gives similar names."""
+        if name in self._ambiguous:
+            calls = " or ".join(self._ambiguous[name])
+            raise ConvscopeError(
+                f"layer {name!r} is called {len(self._ambiguous[name])} times on the image: name"
+                f" {calls}"
+            )
         if name not in self.layers:
             raise unknown("layer", name, self.layers, "'convscope layers' lists them")
         return self.layers[name]
@@ -72,7 +82,7 @@ class Names:
     def activation(self, name: str) -> int:
         """The number of the activation that NAME.pre goes into."""
         layer = self.layer(name.removesuffix(PRE))
-        number = self._calls[layer.name].activation
+        number = self.calls[layer.name].activation
         if number is None:
             raise ConvscopeError(
                 f"{name!r}: layer {layer.name!r} ({layer.type}) does not end in an activation"
@@ -87,6 +97,22 @@ class Names:
         if name:
             return self.layer(name).shape
         return tuple(self._output.shape[1:]) if isinstance(self._output, Tensor) else ()
+
+    def channel_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of one image's values, channels first: (C, rows, columns) or (C,).
+
+        Raises:
+            ConvscopeError: there is no such layer, or the order of its values is not known.
+        """
+        self.shape(name)
+        layer = name.removesuffix(PRE) if self.is_pre(name) else name
+        found = channel_shape(self.calls[layer]) if layer in self.calls else None
+        if found is None:
+            raise ConvscopeError(
+                f"{name or 'the output'!r} cannot be read channel by channel: the order of its"
+                " values is not known; name another layer (convscope layers)"
+            )
+        return found
 
     def need_output(self) -> None:
         """Raise an error if the output is no tensor."""
@@ -160,9 +186,12 @@ class Names:
     def _checked(self, target: Target) -> Target:
         """The target, if its layer exists and has such a channel and position."""
         name, channel, position = target.layer, target.channel, target.position
-        shape = self.shape(name)
-        if channel is not None and not (shape and 0 <= channel < shape[0]):
-            has = f"has channels 0 to {shape[0] - 1}" if shape else "has none"
+        if channel is None and position is None:
+            self.shape(name)
+            return target
+        shape = self.channel_shape(name)
+        if channel is not None and not 0 <= channel < shape[0]:
+            has = f"has channels 0 to {shape[0] - 1}"
             raise ConvscopeError(f"no channel {channel}: {name or 'the output'!r} {has}")
         if position is None:
             return target

@@ -103,7 +103,7 @@ class Network:
         self.num_classes, self.labels = self._names.num_classes, self._names.labels
         self.layers: tuple[Layer, ...] = tuple(
             layer
-            for layer in self._names.layers.values()
+            for layer in self._names.listed.values()
             if layer.type not in ("Identity", "Dropout")
         )
 
@@ -291,6 +291,24 @@ class Network:
         """
         return self.sizes.read(self._normalization(self.as_input(image)), layers, leaves)
 
+    def by_channel(self, name: str, values: Tensor) -> Tensor:
+        """Values or gradients of a layer in the usual order of dimensions, whatever their own.
+
+        Channels may come last, tokens lie in their grid, windows are put back in their places.
+
+        Args:
+            name: a layer, NAME.pre, or "" for the output.
+            values: as `read` and `activations` give them.
+
+        Returns:
+            (N, C, rows, columns), or (N, C) where the values have no positions. Slices of volumes,
+            and positions in an order that is not known, are a dimension before the rows.
+
+        Raises:
+            ConvscopeError: the order of the values is not known.
+        """
+        return self._reader.arranger.by_channel(name, values)
+
     def numerics(self) -> AbstractContextManager[None]:
         """A context with full float32 and the same result every time, on a GPU too."""
         return deterministic(self.device)
@@ -319,6 +337,14 @@ class Network:
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a layer's output, NAME.pre or "" (the output), without the batch."""
         return self._names.shape(name)
+
+    def channel_shape(self, name: str) -> tuple[int, ...]:
+        """The shape of one image's values as `by_channel` gives them: (C, rows, columns) or (C,).
+
+        Raises:
+            ConvscopeError: there is no such layer, or the order of its values is not known.
+        """
+        return self._names.channel_shape(name)
 
     def label(self, index: int) -> str:
         """The label of a class; "class 281" where the network has no labels."""

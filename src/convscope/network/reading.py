@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from convscope.errors import ConvscopeError
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.alone import Values, read_alone
+from convscope.network.arranging import Arranger
 from convscope.network.names import Names
 from convscope.network.normalizing import ScaleAndShift
 from convscope.network.preparing import Prepared
 from convscope.network.preprocessing import Preprocessing
+from convscope.network.tracing import Call
 
 
 @contextmanager
@@ -60,19 +62,14 @@ class Reader:
 
     def __init__(self, prepared: Prepared, names: Names, preprocessing: Preprocessing) -> None:
         self.prepared, self.names, self.preprocessing = prepared, names, preprocessing
-        self.calls = prepared.trace.last()
-        self.counts = prepared.trace.counts()
+        self.arranger = Arranger(prepared, names)
         self.overwritten: set[str] = set()
         self._lock = threading.RLock()
 
     @property
     def order(self) -> list[str]:
-        """The names of the layers, in the order in which their last calls end."""
-        return [
-            call.name
-            for call in self.prepared.trace.calls
-            if call.name and call is self.calls[call.name]
-        ]
+        """The names of the layers, in the order in which their calls end."""
+        return list(self.names.listed)
 
     def read(self, x: Tensor, names: Collection[str], leaves: bool) -> dict[str, Tensor]:
         """The values of the named layers for a normalized batch `x`.
@@ -96,6 +93,7 @@ class Reader:
         """The values in the order in which the network computes them."""
         request = self._resolve(names)
         x = x.contiguous(memory_format=self.prepared.memory_format)
+        self.arranger.follow(x, request.names)
         reading = Reading(self, request, leaves, given)
         reading.run(x)
         while not reading.overwritten <= self.overwritten:
@@ -137,11 +135,13 @@ class Reading:
 
     def run(self, x: Tensor) -> None:
         """Run the variant of the module in which the layers have their values, and keep these."""
-        module = self.reader.prepared.variant(self.request.layers, self.overwriting)
+        calls = {name: self.reader.names.calls[name] for name in self.request.layers}
+        modules = {call.name for call in calls.values()}
+        module = self.reader.prepared.variant(modules, self.overwriting)
         with ExitStack() as stack:
-            for name in self.request.layers:
-                hook = self._hook(name)
-                handle = module.get_submodule(name).register_forward_hook(hook)
+            for name, call in calls.items():
+                hook = self._hook(name, call)
+                handle = module.get_submodule(call.name).register_forward_hook(hook)
                 stack.callback(handle.remove)
             if torch.is_grad_enabled() and self.reader.prepared.normalizes(module):
                 stack.enter_context(ScaleAndShift())
@@ -171,11 +171,10 @@ class Reading:
             raise _Complete
         return value
 
-    def _hook(self, name: str) -> Callable[..., Tensor | None]:
-        """A forward hook that keeps the layer's output at its last call."""
-        changed = self.reader.calls[name].mutated
-        changed = changed or (self.overwriting and name in self.reader.overwritten)
-        left = self.reader.counts[name]
+    def _hook(self, name: str, call: Call) -> Callable[..., Tensor | None]:
+        """A forward hook that keeps the layer's output at one of its calls."""
+        changed = call.mutated or (self.overwriting and name in self.reader.overwritten)
+        left = call.number
 
         def hook(_module: nn.Module, _args: Any, output: object) -> Tensor | None:
             nonlocal left

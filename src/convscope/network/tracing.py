@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convscope.network.activation_calls import ActivationCall, ActivationMode
-from convscope.network.propagation import propagate, through_dense
-from convscope.network.receptive_fields import ReceptiveField, of_pixels
+from convscope.network.layouts import Layout, of_images, unknown
+from convscope.network.operations import AXES, mixed
+from convscope.network.propagation import propagate
+from convscope.network.rules_of_mixing import dense
 
 
 @dataclass
@@ -31,17 +33,21 @@ class Call:
         name: the module's name.
         type: the name of its class.
         shape: of the output, with the batch.
-        field: the receptive field of the output; None: the whole image, or not known.
+        number: which call of the module it is, from 1.
+        layout: how the output lies; None if it does not depend on the image.
         activation: the number of the activation that made the output; None: no activation did.
         mutated: whether the output is changed in place later.
+        behind: a bit for each call whose output this one depends on.
     """
 
     name: str
     type: str
     shape: tuple[int, ...]
-    field: ReceptiveField | None
+    number: int
+    layout: Layout | None
     activation: int | None
     mutated: bool = False
+    behind: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,29 +68,41 @@ class Trace:
     """What happened in a forward pass.
 
     Attributes:
+        shape: of the images, (N, C, H, W).
         calls: in the order in which they ended; the root module has the name "".
         activations: the names of the activations, in the order in which they were called.
         pairs: convolutions and normalizations that may be folded.
         output: what the module returned.
     """
 
+    shape: torch.Size
     calls: list[Call] = field(default_factory=list)
     activations: list[str] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     output: object = None
 
-    def counts(self) -> Counter[str]:
-        """How often each name was called."""
-        return Counter(call.name for call in self.calls)
-
     def last(self) -> dict[str, Call]:
         """The last call of each name."""
         return {call.name: call for call in self.calls}
 
+    def depending(self) -> dict[str, list[Call]]:
+        """The calls of each name whose output depends on the image; all if none does."""
+        found: defaultdict[str, list[Call]] = defaultdict(list)
+        for call in self.calls:
+            found[call.name].append(call)
+        return {
+            name: [call for call in calls if call.layout is not None] or calls
+            for name, calls in found.items()
+        }
+
+    def follows(self, call: Call, other: Call) -> bool:
+        """Whether a call depends on the output of another."""
+        return bool(call.behind >> self.calls.index(other) & 1)
+
 
 def trace(module: nn.Module, x: Tensor) -> Trace:
     """Run `module` on `x` (1, C, H, W) once and record what happened."""
-    result = Trace()
+    result = Trace(x.shape)
     operations = _Operations(x)
     functions = _Functions(operations, result)
     hooks = _module_hooks(module, operations, result)
@@ -97,6 +115,7 @@ def trace(module: nn.Module, x: Tensor) -> Trace:
 @contextmanager
 def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> Iterator[None]:
     handles = []
+    counts: Counter[str] = Counter()
 
     def watch(name: str, child: nn.Module) -> None:
         def before(*_: Any) -> None:
@@ -105,13 +124,17 @@ def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> 
         def after(_module: nn.Module, _args: Any, output: Any) -> None:
             operations.stack.pop()
             if isinstance(output, Tensor):
+                counts[name] += 1
                 call = Call(
                     name,
                     type(child).__name__,
                     tuple(output.shape),
-                    operations.fields.get(id(output)),
+                    counts[name],
+                    operations.layouts.get(id(output)),
                     operations.activations.get(id(output)),
+                    behind=operations.behind[id(output)],
                 )
+                operations.behind[id(output)] |= 1 << len(result.calls)
                 result.calls.append(call)
                 operations.returned[id(output)].append(call)
 
@@ -156,10 +179,12 @@ class _Operations(TorchDispatchMode):
     All tensors are kept alive, so that no id is used twice.
 
     Attributes:
-        fields: from a tensor's id to its receptive field; tensors that do not depend on the image
-            are absent.
+        layouts: from a tensor's id to how it lies; tensors that do not depend on the image are
+            absent.
+        behind: from a tensor's id to a bit for each call that it depends on.
         activations: from the id of a tensor that an activation made to the activation's number.
         returned: from a tensor's id to the calls that returned it.
+        shapes: from a tensor's id to its shape.
         sharing: from the address of memory to the ids of the tensors in it.
         stack: the names of the modules that are running.
         consumers: from a tensor's id to the number of its readers.
@@ -169,11 +194,13 @@ class _Operations(TorchDispatchMode):
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
-        self.fields: dict[int, ReceptiveField | None] = {id(x): of_pixels()}
+        self.layouts: dict[int, Layout] = {id(x): of_images(x.shape)}
+        self.behind: defaultdict[int, int] = defaultdict(int)
         self.activations: dict[int, int] = {}
         self.returned: defaultdict[int, list[Call]] = defaultdict(list)
         self.alive: list[Any] = [x]
         self.sharing: defaultdict[int, set[int]] = defaultdict(set)
+        self.shapes: dict[int, torch.Size] = {}
         self.stack: list[str] = []
         self.consumers: Counter[int] = Counter()
         self.convolved: dict[int, tuple[str, Tensor]] = {}
@@ -196,7 +223,10 @@ class _Operations(TorchDispatchMode):
         source = args[0] if args else kwargs["input"]
         self.consumers[id(source)] += 1
         self.alive.append((source, output))
-        self.fields[id(output)] = through_dense(self.fields.get(id(source)))
+        layout = dense(self.layouts.get(id(source)), output.shape[-1])
+        if layout is not None:
+            self.layouts[id(output)] = layout
+        self.behind[id(output)] |= self.behind[id(source)]
         return output
 
     def pairs(self, module: nn.Module, output: object) -> list[Pair]:
@@ -225,15 +255,28 @@ class _Operations(TorchDispatchMode):
         self.alive.append((inputs, outputs))
         self.consumers.update(id(t) for t in inputs)
         for tensor in inputs + outputs:
+            self.shapes[id(tensor)] = tensor.shape
             self.sharing[tensor.untyped_storage().data_ptr()].add(id(tensor))
         self._note_pair(func.overloadpacket.__name__, args, inputs, outputs)
-        known = [(t, self.fields[id(t)]) for t in inputs if id(t) in self.fields]
-        if known:
-            for tensor in outputs:
-                self.fields[id(tensor)] = propagate(func, args, kwargs, known, tensor)
         if func._schema.is_mutable:
             for tensor in outputs:
-                self._changed(tensor)
+                self._changed(tensor, any(id(t) in self.layouts for t in inputs))
+        self._pass_on(func, args, kwargs, inputs, outputs)
+
+    def _pass_on(
+        self, func: Any, args: Any, kwargs: Any, inputs: list[Tensor], outputs: list[Tensor]
+    ) -> None:
+        """Find out how the outputs lie, and which calls they depend on."""
+        behind = 0
+        for tensor in inputs:
+            behind |= self.behind[id(tensor)]
+        known = [(tensor, self.layouts.get(id(tensor))) for tensor in inputs]
+        depends = any(layout is not None for _, layout in known)
+        for number, tensor in enumerate(outputs):
+            self.behind[id(tensor)] |= behind
+            if depends:
+                layout = propagate(func, args, kwargs, known, tensor, number)
+                self.layouts[id(tensor)] = layout
 
     def _note_pair(self, name: str, args: Any, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         """Remember the two kinds of operation that may be folded together."""
@@ -243,14 +286,22 @@ class _Operations(TorchDispatchMode):
         elif "batch_norm" in name:
             self.normalized.append((id(inputs[0]), here))
 
-    def _changed(self, tensor: Tensor) -> None:
+    def _changed(self, tensor: Tensor, depends: bool) -> None:
         """A tensor was changed in place, and with it all that share its memory."""
         for one in self.sharing[tensor.untyped_storage().data_ptr()]:
             self.activations.pop(one, None)
             for call in self.returned[one]:
                 call.mutated = True
-            if one != id(tensor):
-                self.fields[one] = None
+            if one != id(tensor) and depends:
+                self._lose_fields(one)
+
+    def _lose_fields(self, one: int) -> None:
+        """Values of a tensor came from somewhere else: which pixels it sees is not known."""
+        layout = self.layouts.get(one)
+        if layout is not None:
+            self.layouts[one] = mixed(layout, AXES)
+        elif one in self.shapes:
+            self.layouts[one] = unknown(self.shapes[one], "a change in place")
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -75,10 +75,13 @@ class Axis:
 class Layer:
     """One row of `net.layers`.
 
-    `shape` is the shape of the output, without the batch. `rows` and `columns` give the input
-    pixels that a unit can see; None means that it sees the whole image (behind a global pooling or
-    a dense layer) or that its receptive field is not known. `activation` is the name of the
-    activation that the layer ends in; `NAME.pre` is then what goes into it.
+    `shape` is the shape of the output, without its first dimension. `channel_shape` is the shape of
+    one image's values in the usual order, whatever the order of the output's dimensions: channels,
+    rows and columns, or channels alone where the values have no positions; None where the order is
+    not known. `rows` and `columns` give the input pixels that a unit can see; None means that it
+    sees the whole image (behind a global pooling, attention or a dense layer) or that its receptive
+    field is not known. `activation` is the name of the activation that the layer ends in;
+    `NAME.pre` is then what goes into it.
     """
 
     name: str
@@ -89,15 +92,22 @@ class Layer:
     columns: Axis | None
     activation: str | None = None
     leaf: bool = True
+    channel_shape: tuple[int, ...] | None = None
+
+    @property
+    def maps(self) -> tuple[int, int, int] | None:
+        """Channels, rows and columns of the feature maps; None where there are none."""
+        shape = self.channel_shape
+        return (shape[0], shape[-2], shape[-1]) if shape and len(shape) > 2 else None
 
     @property
     def spatial(self) -> bool:
-        """Whether the output is a stack of maps (channels, rows, columns)."""
-        return len(self.shape) == 3
+        """Whether the output is a stack of maps in the order of channels, rows, columns."""
+        return self.maps == self.shape
 
     @property
     def channels(self) -> int:
-        return self.shape[0] if self.shape else 1
+        return self.channel_shape[0] if self.channel_shape else 1
 
     @property
     def stride(self) -> tuple[float, float] | None:

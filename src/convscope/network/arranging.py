@@ -1,0 +1,79 @@
+"""Values of layers in the usual order of dimensions: images, channels, rows, columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from torch import Tensor
+
+from convscope.errors import ConvscopeError
+from convscope.network.layers import describe
+from convscope.network.layouts import Layout, arranged, is_free, problem
+from convscope.network.names import PRE, Names
+from convscope.network.preparing import Prepared
+from convscope.network.tracing import Call, trace
+
+
+class Arranger:
+    """Knows how the output of each layer lies, for images of any size that the network was given.
+
+    A layout in which no dimension holds two axes is the same for all sizes. Others (tokens, windows)
+    are traced once for each size.
+    """
+
+    def __init__(self, prepared: Prepared, names: Names) -> None:
+        self._prepared, self._names = prepared, names
+        self._sizes = {prepared.trace.shape[-2:]}
+        self._layouts: dict[str, dict[tuple[int, ...], Layout | None]] = {}
+        self._add(names.calls)
+
+    def by_channel(self, name: str, values: Tensor) -> Tensor:
+        """Values of a layer as (N, C, rows, columns), or (N, C) where they have no positions.
+
+        Raises:
+            ConvscopeError: the order of the layer's values is not known.
+        """
+        layout = self._layout(name, values)
+        try:
+            return arranged(values, layout)
+        except RuntimeError as error:
+            raise ConvscopeError(
+                f"layer {name!r} gives no values of shape {tuple(values.shape)}"
+            ) from error
+
+    def follow(self, x: Tensor, names: Collection[str]) -> None:
+        """Find out how layers lie for normalized images of this size, if that depends on it."""
+        if x.shape[-2:] in self._sizes:
+            return
+        layouts = [self._names.calls[_layer(name)].layout for name in names if name]
+        if all(layout is None or is_free(layout) for layout in layouts):
+            return
+        self._sizes.add(x.shape[-2:])
+        images = x.new_zeros((self._prepared.trace.shape[0], *x.shape[1:]))
+        traced = trace(self._prepared.plain, images)
+        self._add(describe(self._prepared.plain, traced).calls)
+
+    def _add(self, calls: Mapping[str, Call]) -> None:
+        for name, call in calls.items():
+            known = self._layouts.setdefault(name, {})
+            shape = call.shape[1:]
+            same = shape not in known or known[shape] == call.layout
+            known[shape] = call.layout if same else None
+
+    def _layout(self, name: str, values: Tensor) -> Layout:
+        known = self._layouts[_layer(name)]
+        layout = known.get(tuple(values.shape[1:]), next(iter(known.values())))
+        if layout is None:
+            reason = "its output does not depend on the image"
+        else:
+            reason = problem(layout)
+        if layout is None or reason:
+            raise ConvscopeError(
+                f"{name or 'the output'!r} cannot be read channel by channel: {reason}; name"
+                " another layer (convscope layers)"
+            )
+        return layout
+
+
+def _layer(name: str) -> str:
+    return name.removesuffix(PRE)

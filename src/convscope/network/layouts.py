@@ -1,0 +1,318 @@
+"""How a tensor lies: which of its dimensions hold images, rows, columns and channels.
+
+A dimension is a tuple of parts, the slowest first, because views merge and split dimensions: the
+tokens of a ViT are rows and columns in one dimension, and behind the window partition of a Swin
+the first dimension holds images, and rows and columns of windows. `Layout.arranged` puts the values
+of a layer in the usual order again. What is not known is never guessed from sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor
+
+from convscope.types import Axis
+
+# "slice" is depth, or one of several parts of an image in a batch. Everything else is "other": the
+# channels. "lost" is a dimension that holds positions in an order that is not known.
+AxisName = Literal["batch", "slice", "row", "column", "other", "lost"]
+_PLACED = ("batch", "row", "column")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Steps along an axis: `size` of them, `step` units apart (negative where it is mirrored)."""
+
+    axis: AxisName
+    size: int
+    step: int = 1
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Values between others that have no position: patch tokens behind a class token."""
+
+    core: tuple[Factor, ...]
+    before: int = 0
+    after: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.before + math.prod(part.size for part in self.core) + self.after
+
+
+Part = Factor | Padded
+Dim = tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """The units along the rows or the columns of the image.
+
+    Attributes:
+        size: how many units there are from the first to the last.
+        axis: the input pixels that each unit sees; None for the whole image, or if not known.
+        start, stop: the fraction of the image that the units cover.
+        roll: by how many units they are shifted, as by `torch.roll`.
+    """
+
+    size: int
+    axis: Axis | None
+    start: float = 0.0
+    stop: float = 1.0
+    roll: int = 0
+
+    def whole(self) -> bool:
+        """Whether the units cover the image, up to padding at its border."""
+        return abs(self.start) < 0.2 and abs(self.stop - 1) < 0.2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a tensor that depends on the image lies.
+
+    Attributes:
+        dims: the parts of each dimension.
+        rows, columns: the units along the two axes of the image.
+        lost_in: the operation behind which something is not known; empty if all is known.
+    """
+
+    dims: tuple[Dim, ...]
+    rows: Span
+    columns: Span
+    lost_in: str = ""
+
+    def span(self, axis: AxisName) -> Span:
+        return self.rows if axis == "row" else self.columns
+
+    def with_span(self, axis: AxisName, span: Span) -> Layout:
+        return replace(self, rows=span) if axis == "row" else replace(self, columns=span)
+
+    def has(self, axis: AxisName) -> bool:
+        """Whether a dimension holds an axis."""
+        return any(part.axis == axis for part in self.factors())
+
+    def factors(self) -> list[Factor]:
+        """The factors of all dimensions, in order."""
+        return [factor for dim in self.dims for factor in factors(dim)]
+
+    def fields(self) -> tuple[Axis, Axis] | None:
+        """The input pixels that a unit sees, down and across, where both are known."""
+        if self.rows.axis is None or self.columns.axis is None:
+            return None
+        return self.rows.axis, self.columns.axis
+
+
+def of_images(shape: Sequence[int]) -> Layout:
+    """The layout of the network's input (N, C, H, W)."""
+    n, c, h, w = shape
+    dims = (Factor("batch", n),), other(c), (Factor("row", h),), (Factor("column", w),)
+    pixel = Axis(1, 0, 0)
+    return Layout(dims, Span(h, pixel), Span(w, pixel))
+
+
+def unknown(shape: Sequence[int], operation: str) -> Layout:
+    """A layout of which nothing is known since an operation."""
+    dims = tuple(lost(size) for size in shape)
+    return Layout(dims, Span(0, None), Span(0, None), operation)
+
+
+def other(size: int) -> Dim:
+    """A dimension of channels."""
+    return (Factor("other", size),) if size > 1 else ()
+
+
+def lost(size: int) -> Dim:
+    """A dimension of which nothing is known."""
+    return (Factor("lost", size),) if size > 1 else ()
+
+
+def factors(dim: Dim) -> list[Factor]:
+    return [f for part in dim for f in (part.core if isinstance(part, Padded) else (part,))]
+
+
+def size_of(dim: Dim) -> int:
+    return math.prod(part.size for part in dim)
+
+
+def axes_of(dim: Dim) -> set[AxisName]:
+    return {factor.axis for factor in factors(dim)}
+
+
+def is_other(dim: Dim) -> bool:
+    """Whether a dimension holds channels only, or nothing."""
+    return axes_of(dim) <= {"other"}
+
+
+def joined(parts: Iterable[Part]) -> Dim:
+    """Parts in one dimension. Factors that continue each other become one."""
+    found: list[Part] = []
+    for part in parts:
+        if found and (both := _continued(found[-1], part)):
+            found[-1] = both
+        elif part.size > 1 or (isinstance(part, Factor) and part.axis == "batch"):
+            found.append(part)
+    return tuple(found)
+
+
+def _continued(outer: Part, inner: Part) -> Factor | None:
+    if isinstance(outer, Padded) or isinstance(inner, Padded) or outer.axis != inner.axis:
+        return None
+    if outer.axis not in _PLACED:
+        return Factor(outer.axis, outer.size * inner.size)
+    if outer.step != inner.step * inner.size:
+        return None
+    return Factor(outer.axis, outer.size * inner.size, inner.step)
+
+
+def regrouped(dims: Sequence[Dim], sizes: Sequence[int]) -> tuple[Dim, ...]:
+    """The dimensions of a view with other sizes; lost from where they do not fit."""
+    left = [part for dim in dims for part in dim][::-1]
+    found: list[Dim] = []
+    for size in sizes:
+        dim = _taken(left, size)
+        if dim is None:
+            return (*found, *(lost(n) for n in sizes[len(found) :]))
+        found.append(dim)
+    return tuple(found)
+
+
+def _taken(left: list[Part], size: int) -> Dim | None:
+    """The next dimension, of this size, off a stack of parts; None where no parts make it."""
+    parts: list[Part] = []
+    while size > 1:
+        if not left:
+            return None
+        part = left.pop()
+        if part.size > size and isinstance(part, Factor) and part.size % size == 0:
+            inner = part.size // size
+            left.append(replace(part, size=inner))
+            part = replace(part, size=size, step=part.step * inner)
+        if size % part.size:
+            return None
+        parts.append(part)
+        size //= part.size
+    if not parts and left and left[-1].size == 1:
+        parts.append(left.pop())  # a batch of one image
+    return joined(parts)
+
+
+def merged(dims: Sequence[Dim]) -> Dim | None:
+    """What a dimension holds where tensors meet element by element; None where they contradict.
+
+    What has positions wins over what has none: a branch that mixes tokens is added to the tokens.
+    """
+    placed = {dim for dim in dims if axes_of(dim) & {"batch", "slice", "row", "column"}}
+    placed = {dim for dim in placed if "lost" not in axes_of(dim)} or placed
+    if len(placed) > 1:
+        return None
+    if placed:
+        return placed.pop()
+    longest = [dim for dim in dims if not is_other(dim)] or list(dims)
+    return longest[0] if longest else ()
+
+
+def without(dims: Iterable[Dim], axis: AxisName) -> tuple[Dim, ...]:
+    """The dimensions, with those that hold an axis lost."""
+    return tuple(lost(size_of(dim)) if axis in axes_of(dim) else dim for dim in dims)
+
+
+def tiled(parts: Sequence[Factor]) -> bool:
+    """Whether factors, the outermost first, count through an axis without gaps."""
+    return all(abs(a.step) == abs(b.step) * b.size for a, b in pairwise(parts))
+
+
+def in_order(layout: Layout, axis: AxisName) -> list[int] | None:
+    """The numbers of the factors of an axis, outermost first; None if they do not make it up."""
+    found = [(abs(f.step), i) for i, f in enumerate(layout.factors()) if f.axis == axis]
+    order = [i for _, i in sorted(found, reverse=True)]
+    parts = [layout.factors()[i] for i in order]
+    if axis == "batch":
+        return order if len(order) == 1 else None
+    if not parts:
+        return []
+    complete = parts[0].size * abs(parts[0].step) == layout.span(axis).size
+    return order if tiled(parts) and complete else None
+
+
+def flat(values: Tensor, layout: Layout) -> Tensor:
+    """Values with a dimension for each factor, without those that have no position."""
+    sizes: list[int] = []
+    for dim, size in zip(layout.dims, values.shape, strict=True):
+        known = [1 if f.axis == "batch" else f.size for f in dim if isinstance(f, Factor)]
+        alone = len(dim) == 1 and isinstance(dim[0], Factor)
+        rest = size // max(1, math.prod(known) * math.prod(_padding(dim)))
+        for part in dim:
+            if isinstance(part, Padded):
+                sizes.append(part.size)
+            else:
+                sizes.append(size if alone else rest if part.axis == "batch" else part.size)
+    values = values.reshape(sizes)
+    return _cored(values, [part for dim in layout.dims for part in dim])
+
+
+def _padding(dim: Dim) -> list[int]:
+    return [part.size for part in dim if isinstance(part, Padded)]
+
+
+def _cored(values: Tensor, parts: Sequence[Part]) -> Tensor:
+    """Values with a dimension for each part, with padded parts narrowed to their factors."""
+    for i in reversed(range(len(parts))):
+        part = parts[i]
+        if isinstance(part, Padded):
+            count = part.size - part.before - part.after
+            values = values.narrow(i, part.before, count)
+            values = values.unflatten(i, [f.size for f in part.core])
+    return values
+
+
+def problem(layout: Layout) -> str:
+    """Why values with this layout cannot be read channel by channel; empty if they can."""
+    if in_order(layout, "batch") is None or "batch" in {
+        f.axis for dim in layout.dims for p in dim if isinstance(p, Padded) for f in p.core
+    }:
+        behind = f" behind {layout.lost_in}" if layout.lost_in else ""
+        return f"it is not known which of its values belong to which image{behind}"
+    if layout.has("lost") and not layout.has("other"):
+        return f"the order of its values is not known behind {layout.lost_in}"
+    if in_order(layout, "row") is None or in_order(layout, "column") is None:
+        return "its values do not belong to single positions in the image"
+    return ""
+
+
+def arranged(values: Tensor, layout: Layout) -> Tensor:
+    """Values of that layout as (N, C, rows, columns), or (N, C) where they have no positions.
+
+    Slices, and positions in an order that is not known, come before the rows: (N, C, S, h, w).
+
+    Raises:
+        RuntimeError: the values have another shape.
+    """
+    orders = {axis: in_order(layout, axis) or [] for axis in ("batch", "row", "column")}
+    number = list(enumerate(layout.factors()))
+    channels = [i for i, factor in number if factor.axis == "other"]
+    slices = [i for i, factor in number if factor.axis in ("slice", "lost")]
+    groups = [orders["batch"], channels, slices, orders["row"], orders["column"]]
+    values = flat(values, layout)
+    values = values.flip([i for i, factor in number if factor.step < 0])
+    values = values.permute([i for group in groups for i in group])
+    sizes, first = [], 0
+    for group in groups:
+        sizes.append(math.prod(values.shape[first : first + len(group)]))
+        first += len(group)
+    if not (orders["row"] or orders["column"]):
+        return values.reshape(sizes[:3] if slices else sizes[:2])
+    values = values.reshape(sizes if slices else [*sizes[:2], *sizes[3:]])
+    rolls = layout.rows.roll, layout.columns.roll
+    return values.roll([-n for n in rolls], (-2, -1)) if any(rolls) else values
+
+
+def is_free(layout: Layout) -> bool:
+    """Whether the layout holds for images of any size: each dimension is one axis."""
+    alone = all(len(dim) <= 1 and not _padding(dim) for dim in layout.dims)
+    return alone and not (layout.rows.roll or layout.columns.roll)
