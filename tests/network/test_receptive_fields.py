@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope.network import zoo
 from convscope.network._torchvision import torchvision
-from convscope.network.tracing import Trace, trace
+from convscope.network.tracing import Call, Trace, trace
 from convscope.types.targets import Axis
 from tests.helpers import toys
 
@@ -75,20 +75,24 @@ def support(module: nn.Module, size: tuple[int, int], unit: tuple[int, int]) -> 
     return [(int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1]))]
 
 
+def fields(call: Call) -> tuple[Axis, Axis] | None:
+    """The input pixels that a unit of a call's output sees, down and across."""
+    return call.layout.fields() if call.layout else None
+
+
 def check(module: nn.Module, size: tuple[int, int], exact: bool) -> None:
     module = module.double().eval()
     traced = trace(module, torch.rand(1, 1, *size, dtype=torch.float64))
     call = traced.last()[""]
-    assert call.field is not None
+    field = fields(call)
+    assert field is not None
     height, width = call.shape[-2:]
     units = {(r, c) for r in (0, height // 2, height - 1) for c in (0, width // 2, width - 1)}
     for unit in units:
         found = support(module, size, unit)
         if not found:
             continue
-        for axis, index, pixels, (first, last) in zip(
-            (call.field.rows, call.field.columns), unit, size, found, strict=True
-        ):
+        for axis, index, pixels, (first, last) in zip(field, unit, size, found, strict=True):
             start, stop = axis.span(index)
             assert start - 1e-6 <= first <= last <= stop + 1e-6
             if exact and start >= 0 and stop <= pixels - 1:
@@ -167,11 +171,11 @@ def test_resizing_to_any_size(before: int, after: int, mode: str) -> None:
         options = {"mode": "bilinear", "align_corners": True}
     module = toys.Lambda(lambda x: F.interpolate(x, (after, after + 1), **options))
     module = module.double()
-    field = trace(module, torch.rand(1, 1, before, before).double()).last()[""].field
+    field = fields(trace(module, torch.rand(1, 1, before, before).double()).last()[""])
     assert field is not None
     for unit in range(after):
         found = support(module, (before, before), (unit, unit))
-        for axis, (first, last) in zip((field.rows, field.columns), found, strict=True):
+        for axis, (first, last) in zip(field, found, strict=True):
             start, stop = axis.span(unit)
             assert start - 1e-6 <= first <= last <= stop + 1e-6
             assert stop - start <= 5  # nor does it claim the whole image
@@ -179,12 +183,11 @@ def test_resizing_to_any_size(before: int, after: int, mode: str) -> None:
 
 def field_of(traced: Trace, name: str) -> tuple[float, float] | None:
     """Size and jump of a layer that is the same down and across."""
-    field = traced.last()[name].field
+    field = fields(traced.last()[name])
     if field is None:
         return None
-    assert field.dims == (-2, -1)
-    assert field.rows == field.columns
-    return field.rows.size, field.rows.jump
+    assert field[0] == field[1]
+    return field[0].size, field[0].jump
 
 
 def test_default_network_by_hand(net: cs.Network) -> None:
@@ -285,7 +288,7 @@ class Broadcast(nn.Module):
     ],
 )
 def test_whole_image_or_unknown(module: nn.Module) -> None:
-    assert trace(module.eval(), torch.rand(1, 3, 16, 16)).last()[""].field is None
+    assert fields(trace(module.eval(), torch.rand(1, 3, 16, 16)).last()[""]) is None
 
 
 class WrittenInto(nn.Module):
@@ -303,11 +306,12 @@ class WrittenInto(nn.Module):
 
 @pytest.mark.parametrize("fresh", [True, False])
 def test_a_tensor_written_in_pieces_is_not_misjudged(fresh: bool) -> None:
-    assert trace(WrittenInto(fresh).eval(), torch.rand(1, 3, 16, 16)).last()[""].field is None
+    traced = trace(WrittenInto(fresh).eval(), torch.rand(1, 3, 16, 16))
+    assert fields(traced.last()[""]) is None
 
 
 def test_adaptive_pool_to_a_divisor() -> None:
     module = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.AdaptiveAvgPool2d(4))
-    field = trace(module.eval(), torch.rand(1, 1, 16, 16)).last()[""].field
+    field = fields(trace(module.eval(), torch.rand(1, 1, 16, 16)).last()[""])
     assert field is not None
-    assert field.rows == Axis(4, -1, 4)
+    assert field[0] == Axis(4, -1, 4)

@@ -17,8 +17,8 @@ from convscope.network.tracing import Call, trace
 class Arranger:
     """Knows how the output of each layer lies, for images of any size that the network was given.
 
-    A layout in which no dimension holds two axes is the same for all sizes. Others (tokens, windows)
-    are traced once for each size.
+    A layout in which no dimension holds two axes is the same for all sizes. Others (tokens,
+    windows) are traced once for each size.
     """
 
     def __init__(self, prepared: Prepared, names: Names) -> None:
@@ -63,10 +63,7 @@ class Arranger:
     def _layout(self, name: str, values: Tensor) -> Layout:
         known = self._layouts[_layer(name)]
         layout = known.get(tuple(values.shape[1:]), next(iter(known.values())))
-        if layout is None:
-            reason = "its output does not depend on the image"
-        else:
-            reason = problem(layout)
+        reason = problem(layout) if layout else "its output does not depend on the image"
         if layout is None or reason:
             raise ConvscopeError(
                 f"{name or 'the output'!r} cannot be read channel by channel: {reason}; name"

@@ -9,7 +9,7 @@ of a layer in the usual order again. What is not known is never guessed from siz
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -50,6 +50,11 @@ Part = Factor | Padded
 Dim = tuple[Part, ...]
 
 
+# Changes the receptive field of one axis, as a function of `receptive_fields` does; None where the
+# result sees the whole image, or is not known.
+Change = Callable[[Axis], Axis | None]
+
+
 @dataclass(frozen=True)
 class Span:
     """The units along the rows or the columns of the image.
@@ -57,19 +62,36 @@ class Span:
     Attributes:
         size: how many units there are from the first to the last.
         axis: the input pixels that each unit sees; None for the whole image, or if not known.
-        start, stop: the fraction of the image that the units cover.
+        grid: where the units lie, in input pixels: it has the middle and the distance of what they
+            would see if no unit saw the whole image.
         roll: by how many units they are shifted, as by `torch.roll`.
     """
 
     size: int
     axis: Axis | None
-    start: float = 0.0
-    stop: float = 1.0
+    grid: Axis
     roll: int = 0
 
-    def whole(self) -> bool:
-        """Whether the units cover the image, up to padding at its border."""
-        return abs(self.start) < 0.2 and abs(self.stop - 1) < 0.2
+    @property
+    def edges(self) -> tuple[float, float]:
+        """Where the first unit begins and the last one ends, in input pixels."""
+        start = (self.grid.start + self.grid.stop + 1 - self.grid.jump) / 2
+        return start, start + self.grid.jump * self.size
+
+    def changed(self, size: int, change: Change) -> Span:
+        """The units behind an operation, with the `size` that they then have."""
+        grid = change(self.grid)
+        if grid is None:
+            ratio = self.size / max(1, size)
+            shift = self.grid.jump * (ratio - 1) / 2
+            grid = Axis(self.grid.jump * ratio, self.grid.start + shift, self.grid.stop + shift)
+        return replace(self, size=size, axis=self.axis and change(self.axis), grid=grid)
+
+    def alike(self, other: Span) -> bool:
+        """Whether units lie in the same places, up to what padding and strides shift them."""
+        ours, theirs = self.edges, other.edges
+        apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+        return self.roll == other.roll and apart < 0.2 * max(1.0, ours[1] - ours[0])
 
 
 @dataclass(frozen=True)
@@ -113,13 +135,14 @@ def of_images(shape: Sequence[int]) -> Layout:
     n, c, h, w = shape
     dims = (Factor("batch", n),), other(c), (Factor("row", h),), (Factor("column", w),)
     pixel = Axis(1, 0, 0)
-    return Layout(dims, Span(h, pixel), Span(w, pixel))
+    return Layout(dims, Span(h, pixel, pixel), Span(w, pixel, pixel))
 
 
 def unknown(shape: Sequence[int], operation: str) -> Layout:
     """A layout of which nothing is known since an operation."""
     dims = tuple(lost(size) for size in shape)
-    return Layout(dims, Span(0, None), Span(0, None), operation)
+    nowhere = Span(0, None, Axis(1, 0, 0))
+    return Layout(dims, nowhere, nowhere, operation)
 
 
 def other(size: int) -> Dim:
@@ -147,6 +170,15 @@ def axes_of(dim: Dim) -> set[AxisName]:
 def is_other(dim: Dim) -> bool:
     """Whether a dimension holds channels only, or nothing."""
     return axes_of(dim) <= {"other"}
+
+
+def padded(dim: Dim) -> Padded | None:
+    """A dimension of positions as one part, to which others can be added; None for others."""
+    if len(dim) == 1 and isinstance(dim[0], Padded):
+        return dim[0]
+    core = tuple(part for part in dim if isinstance(part, Factor))
+    placed = axes_of(dim) & {"batch", "row", "column"} and "lost" not in axes_of(dim)
+    return Padded(core) if placed and len(core) == len(dim) else None
 
 
 def joined(parts: Iterable[Part]) -> Dim:
@@ -192,7 +224,8 @@ def _taken(left: list[Part], size: int) -> Dim | None:
         if part.size > size and isinstance(part, Factor) and part.size % size == 0:
             inner = part.size // size
             left.append(replace(part, size=inner))
-            part = replace(part, size=size, step=part.step * inner)
+            step = part.step * inner if part.axis in _PLACED else 1
+            part = replace(part, size=size, step=step)
         if size % part.size:
             return None
         parts.append(part)

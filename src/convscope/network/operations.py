@@ -11,11 +11,13 @@ from torch import Tensor
 from convscope.network import receptive_fields
 from convscope.network.layouts import (
     AxisName,
+    Change,
     Dim,
     Factor,
     Layout,
     Padded,
     Part,
+    Span,
     axes_of,
     factors,
     lost,
@@ -116,9 +118,14 @@ def coarsened(layout: Layout) -> Layout:
         steps = [abs(factor.step) for factor in layout.factors() if factor.axis == axis]
         window, span = min(steps, default=1), layout.span(axis)
         if window > 1 and all(step % window == 0 for step in steps):
-            seen = span.axis and receptive_fields.windowed(span.axis, window, window, 0, 1)
             layout = _scaled(layout, axis, window, multiply=False)
-            layout = layout.with_span(axis, replace(layout.span(axis), axis=seen))
+            roll = span.roll // window
+
+            def windowed(one: Axis, window: int = window) -> Axis:
+                return receptive_fields.windowed(one, window, window, 0, 1)
+
+            span = replace(span, roll=roll).changed(span.size // window, windowed)
+            layout = layout.with_span(axis, span)
     return layout
 
 
@@ -127,7 +134,11 @@ def refined(layout: Layout, axis: AxisName, size: int) -> Layout:
     before = layout.span(axis).size
     if not before or size % before or size == before or not layout.has(axis):
         return layout
-    return _scaled(layout, axis, size // before, multiply=True)
+    span, times = layout.span(axis), size // before
+    grid = span.grid
+    finer = Axis(grid.jump / times, span.edges[0], span.edges[0] + grid.jump / times - 1)
+    layout = _scaled(layout, axis, times, multiply=True)
+    return layout.with_span(axis, Span(size, span.axis, finer, span.roll * times))
 
 
 def _scaled(layout: Layout, axis: AxisName, times: int, multiply: bool) -> Layout:
@@ -144,10 +155,7 @@ def _scaled(layout: Layout, axis: AxisName, times: int, multiply: bool) -> Layou
         return replace(factor, step=sign * size)
 
     dims = tuple(tuple(map(scaled, dim)) for dim in layout.dims)
-    span = layout.span(axis)
-    size = span.size * times if multiply else span.size // times
-    roll = span.roll * times if multiply else span.roll // times
-    return replace(layout, dims=dims).with_span(axis, replace(span, size=size, roll=roll))
+    return replace(layout, dims=dims)
 
 
 def losing(op: Operation, layout: Layout, axis: AxisName) -> Layout:
@@ -164,7 +172,6 @@ def lone(layout: Layout, dim: Dim) -> Factor | None:
     return dim[0] if alone and dim[0].step == 1 and not span.roll else None
 
 
-def resized(layout: Layout, factor: Factor, size: int, axis: Axis | None) -> Layout:
-    """The layout where an axis, held by one factor, has another size and receptive field."""
-    span = layout.span(factor.axis)
-    return layout.with_span(factor.axis, replace(span, size=size, axis=axis))
+def resized(layout: Layout, factor: Factor, size: int, change: Change) -> Layout:
+    """The layout where an axis, held by one factor, has another size, and units see more."""
+    return layout.with_span(factor.axis, layout.span(factor.axis).changed(size, change))

@@ -20,7 +20,7 @@ from convscope.network.rules_of_windows import WINDOWS
 
 _RULES: dict[str, Rule] = {**VIEWS, **WINDOWS, **MIXING}
 # They are not tagged as pointwise.
-_POINTWISE = {"native_dropout", "copy_", "_prelu_kernel", "where", "masked_fill", "add_relu"}
+_POINTWISE = {"native_dropout", "copy_", "_prelu_kernel", "where", "masked_fill", "hardswish"}
 
 
 def propagate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from convscope.network.layouts import Dim, Layout, axes_of, is_other, lost, merged, other, size_of
@@ -26,7 +25,7 @@ def dense(layout: Layout | None, size: int) -> Layout | None:
 
 def _product(op: Operation) -> Layout:
     """The product of matrices (..., i, k) and (..., k, j)."""
-    (left, a), (right, b) = op.inputs[-2:]
+    (_, a), (_, b) = op.inputs[-2:]
     batch = [
         merged([one.dims[d] for one in (a, b) if one is not None]) or ()
         for d in range(op.output.dim() - 2)
@@ -34,7 +33,8 @@ def _product(op: Operation) -> Layout:
     rows = a.dims[-2] if a else other(op.output.shape[-2])
     columns = b.dims[-1] if b else other(op.output.shape[-1])
     summed: list[Dim] = ([a.dims[-1]] if a else []) + ([b.dims[-2]] if b else [])
-    layout = mixed(op.layout, AXES) if a and b else mixed_over(a or b or op.layout, summed, gone=True)
+    layout = mixed_over(a or b or op.layout, summed, gone=True)
+    layout = mixed(layout, AXES) if a and b else layout
     return op.with_dims((*batch, rows, columns), layout)
 
 
@@ -109,8 +109,6 @@ def _gated(op: Operation) -> Layout:
     return op.with_dims((*layout.dims[:number], half, *layout.dims[number + 1 :]), layout)
 
 
-
-
 def _chosen(op: Operation) -> Layout:
     """Some values along a dimension, in an order that depends on the values (topk, gather)."""
     number = op.dim(2 if op.name == "topk" else 1, default=-1)
@@ -163,5 +161,7 @@ MIXING: dict[str, Rule] = {
     "_batch_norm_with_update": _normalize_groups,
     "glu": _gated,
     **dict.fromkeys(("native_channel_shuffle", "channel_shuffle"), _shuffled),
-    **dict.fromkeys(("_native_multi_head_attention", "_transformer_encoder_layer_fwd"), _self_attention),
+    **dict.fromkeys(
+        ("_native_multi_head_attention", "_transformer_encoder_layer_fwd"), _self_attention
+    ),
 }

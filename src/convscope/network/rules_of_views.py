@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from torch import Tensor
 
 from convscope.network import receptive_fields
 from convscope.network.layouts import (
+    AxisName,
     Dim,
     Factor,
     Layout,
@@ -19,6 +21,7 @@ from convscope.network.layouts import (
     lost,
     merged,
     other,
+    padded,
     regrouped,
     size_of,
 )
@@ -33,6 +36,7 @@ from convscope.network.operations import (
     refined,
     resized,
 )
+from convscope.types import Axis
 
 
 def _same(op: Operation) -> Layout:
@@ -139,13 +143,11 @@ def _cut(op: Operation, layout: Layout, number: int, begin: int, end: int, step:
         return _with_dim(op, layout, number, other(count))
     factor = lone(layout, dim)
     if factor:
-        span = layout.span(factor.axis)
-        axis = span.axis and receptive_fields.shifted(span.axis, begin)
-        axis = axis and receptive_fields.subsampled(axis, step)
-        length = span.stop - span.start
-        start, stop = (span.start + length * n / size for n in (begin, end))
-        layout = layout.with_span(factor.axis, replace(span, start=start, stop=stop))
-        layout = resized(layout, factor, count, axis)
+
+        def change(axis: Axis) -> Axis:
+            return receptive_fields.subsampled(receptive_fields.shifted(axis, begin), step)
+
+        layout = resized(layout, factor, count, change)
         kept: Dim = (Factor(factor.axis, count),) if count > 1 else ()
         return _with_dim(op, layout, number, kept)
     if len(dim) == 1 and isinstance(dim[0], Padded) and step == 1:
@@ -184,7 +186,9 @@ def _flip(op: Operation) -> Layout:
 
 
 def _roll(op: Operation) -> Layout:
-    shifts, dims = ([v] if isinstance(v, int) else list(v) for v in (op.args[1], op.arg(2, "dims", [])))
+    shifts, dims = (
+        [v] if isinstance(v, int) else list(v) for v in (op.args[1], op.arg(2, "dims", []))
+    )
     layout = op.layout
     if not dims:
         return op.lost()
@@ -208,8 +212,9 @@ def _unfold(op: Operation) -> Layout:
     factor = lone(op.layout, dim)
     count = op.output.shape[number]
     if factor and size == step and count * size == factor.size:
-        windows: tuple[Dim, Dim] = joined([Factor(factor.axis, count, size)]), joined(
-            [Factor(factor.axis, size)]
+        windows: tuple[Dim, Dim] = (
+            joined([Factor(factor.axis, count, size)]),
+            joined([Factor(factor.axis, size)]),
         )
     elif is_other(dim):
         windows = other(count), other(size)
@@ -221,20 +226,19 @@ def _unfold(op: Operation) -> Layout:
 
 def _index(op: Operation) -> Layout:
     """Values chosen by constant numbers along one dimension; everything else is lost."""
-    if op.name == "index_select":
-        chosen = [None] * op.dim(1) + [op.args[2]]
-    else:
-        chosen = list(op.args[1])
+    selecting = op.name == "index_select"
+    chosen = [None] * op.dim(1) + [op.args[2]] if selecting else list(op.args[1])
     places = [i for i, one in enumerate(chosen) if one is not None]
     dependent = any(layout is not None for _, layout in op.inputs[1:])
     if len(places) != 1 or dependent or not isinstance(chosen[places[0]], Tensor):
         return op.lost()
     number, count = places[0], chosen[places[0]].dim()
-    before = op.layout.dims[number]
-    sizes = op.output.shape[number : number + count]
-    new = [other(size) if is_other(before) else lost(size) for size in sizes]
     dims = op.layout.dims
-    return op.with_dims((*dims[:number], *new, *dims[number + 1 :]), mixed_over(op.layout, [before]))
+    simple = is_other(dims[number])
+    sizes = op.output.shape[number : number + count]
+    new = [other(size) if simple else lost(size) for size in sizes]
+    layout = mixed_over(op.layout, [dims[number]])
+    return op.with_dims((*dims[:number], *new, *dims[number + 1 :]), layout)
 
 
 def _stack(op: Operation) -> Layout:
@@ -250,15 +254,16 @@ def _cat(op: Operation) -> Layout:
     number = int(op.arg(1, "dim", 0)) % op.output.dim()
     rest = list(op.output.shape)
     rest[number] = 1
-    others = [
-        (t, layout and replace(layout, dims=(*layout.dims[:number], (), *layout.dims[number + 1 :])))
-        for t, layout in inputs
-    ]
+    others = [(t, one and _without_dim(one, number)) for t, one in inputs]
     layout = meeting(replace(op, inputs=others), [tuple(rest)], joining=number)
-    dim = _cat_dim([(t.shape[number], one and one.dims[number]) for t, one in inputs])
+    dim = _cat_dim([(t.shape[number], one.dims[number] if one else None) for t, one in inputs])
     if dim is None:
         return _cat_of_positions(op, layout, number, inputs)
     return _with_dim(op, layout, number, dim)
+
+
+def _without_dim(layout: Layout, number: int) -> Layout:
+    return replace(layout, dims=(*layout.dims[:number], (), *layout.dims[number + 1 :]))
 
 
 def _cat_dim(parts: Sequence[tuple[int, Dim | None]]) -> Dim | None:
@@ -272,12 +277,8 @@ def _cat_dim(parts: Sequence[tuple[int, Dim | None]]) -> Dim | None:
     if len(placed) == 1:
         before = sum(size for size, _ in parts[: placed[0]])
         after = sum(size for size, _ in parts[placed[0] + 1 :])
-        if len(dim) == 1 and isinstance(dim[0], Padded):
-            part = dim[0]
+        if part := padded(dim):
             return (Padded(part.core, part.before + before, part.after + after),)
-        if "lost" not in axes_of(dim) and not any(isinstance(p, Padded) for p in dim):
-            core = tuple(part for part in dim if isinstance(part, Factor))
-            return (Padded(core, before, after),)
     if not dims and len(placed) == len(parts) and axes_of(dim) == {"batch"}:
         return joined([Factor("slice", len(parts)), *dim])
     return None
@@ -296,15 +297,16 @@ def _cat_of_positions(
     if len(axes) == 1 and len(found) == len(inputs) and all(cores):
         (axis,) = axes
         spans = [one.span(axis) for one in found]
-        ends = zip(spans, spans[1:], strict=False)
-        if all(abs(a.stop - b.start) < 1e-6 for a, b in ends):
-            whole = replace(spans[0], size=size, axis=None, stop=spans[-1].stop)
+        if all(abs(a.edges[1] - b.edges[0]) < 1e-6 for a, b in pairwise(spans)):
+            whole = replace(spans[0], size=size, axis=None)
             return _with_dim(op, layout.with_span(axis, whole), number, (Factor(axis, size),))
     dims = [one.dims[number] for one in found]
     return _with_dim(op, mixed_over(layout, dims), number, lost(size))
 
 
-def meeting(op: Operation, shapes: Sequence[Sequence[int]] = (), joining: int | None = None) -> Layout:
+def meeting(
+    op: Operation, shapes: Sequence[Sequence[int]] = (), joining: int | None = None
+) -> Layout:
     """The layout where the inputs meet element by element, with broadcasting.
 
     Args:
@@ -349,19 +351,15 @@ def _in_same_units(
     return found
 
 
-def _meeting_along(op: Operation, layout: Layout, axis: str) -> Layout:
+def _meeting_along(op: Operation, layout: Layout, axis: AxisName) -> Layout:
     """The units along an axis, where several layouts meet."""
-    assert axis in ("row", "column")
     held = [one for one in op.layouts if one.has(axis)]
     spans = [one.span(axis) for one in held]
     seen = receptive_fields.union(
         [one.span(axis).axis if one in held or not held else None for one in op.layouts]
     )
     first = spans[0] if spans else op.layout.span(axis)
-    alike = all(
-        one.roll == first.roll and abs(one.start - first.start) + abs(one.stop - first.stop) < 0.1
-        for one in spans
-    )
+    alike = all(one.alike(first) for one in spans)
     layout = layout.with_span(axis, replace(first, axis=seen))
     return layout if alike else losing(op, layout, axis)
 

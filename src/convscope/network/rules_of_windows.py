@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from convscope.network import receptive_fields
 from convscope.network.layouts import (
+    Change,
     Dim,
     Factor,
     Layout,
@@ -17,6 +19,7 @@ from convscope.network.layouts import (
     joined,
     lost,
     other,
+    padded,
     regrouped,
 )
 from convscope.network.operations import (
@@ -98,16 +101,13 @@ def _with_slices(dims: Sequence[Dim], number: int) -> tuple[Dim, ...]:
     return (*dims[:number], here, *dims[number + 1 :])
 
 
-def _along(
-    op: Operation, layout: Layout, number: int, change: Callable[[Axis], Axis | None]
-) -> Layout:
+def _along(op: Operation, layout: Layout, number: int, change: Change) -> Layout:
     """The layout where the dimension has the output's size, and another receptive field."""
     dim, size = layout.dims[number], op.output.shape[number]
     before = op.source.shape[number]
     factor = lone(layout, dim)
     if factor:
-        axis = layout.span(factor.axis).axis
-        layout = resized(layout, factor, size, axis and change(axis))
+        layout = resized(layout, factor, size, change)
         new: Dim = (Factor(factor.axis, size),) if size > 1 else ()
     elif _inner(dim):
         layout, new = _along_tiles(op, mixed_over(layout, [dim]), number)
@@ -138,10 +138,8 @@ def _along_tiles(op: Operation, layout: Layout, number: int) -> tuple[Layout, Di
         tuple(scaled(part) if isinstance(part, Factor) else part for part in dim)
         for dim in layout.dims
     )
-    whole = span.size // factor.size * size
-    layout = replace(layout, dims=dims).with_span(
-        factor.axis, replace(span, size=whole, axis=None)
-    )
+    whole = replace(span, axis=None).changed(span.size // factor.size * size, lambda _: None)
+    layout = replace(layout, dims=dims).with_span(factor.axis, whole)
     return layout, ((Factor(factor.axis, size),) if size > 1 else ())
 
 
@@ -167,17 +165,17 @@ def _pad(op: Operation) -> Layout:
         number = op.source.dim() - 1 - j
         if not (before or after):
             continue
-        factor, size = lone(layout, layout.dims[number]), op.source.shape[number]
+        simple = lone(layout, layout.dims[number])
+        if not simple and min(before, after) >= 0 and (around := padded(layout.dims[number])):
+            dim = (replace(around, before=around.before + before, after=around.after + after),)
+            dims = (*layout.dims[:number], dim, *layout.dims[number + 1 :])
+            layout = op.with_dims(dims, layout)
+            continue
 
         def change(axis: Axis, by: int = before) -> Axis:
             return receptive_fields.shifted(axis, -by)
 
         layout = _along(op, layout, number, change)
-        if factor:
-            span = layout.span(factor.axis)
-            unit = (span.stop - span.start) / size
-            span = replace(span, start=span.start - before * unit, stop=span.stop + after * unit)
-            layout = layout.with_span(factor.axis, span)
     return layout
 
 
@@ -246,9 +244,8 @@ def _patches(op: Operation) -> Layout:
     ):
         counts.append((n + 2 * p - d * (k - 1) - 1) // s + 1)
         if factor:
-            axis = layout.span(factor.axis).axis
-            seen = axis and receptive_fields.windowed(axis, k, s, p, d)
-            layout = resized(layout, factor, counts[-1], seen)
+            change = partial(receptive_fields.windowed, kernel=k, stride=s, padding=p, dilation=d)
+            layout = resized(layout, factor, counts[-1], change)
     names = [factor.axis if factor else "lost" for factor in spans]
     places = joined(Factor(name, n) for name, n in zip(names, counts, strict=True))
     return op.with_dims((layout.dims[0], other(op.output.shape[1]), places), layout)
@@ -268,9 +265,8 @@ def _unpatched(op: Operation) -> Layout:
     ):
         factor = lone(replace(layout, dims=(dim,)), dim)
         if factor:
-            axis = layout.span(factor.axis).axis
-            seen = axis and receptive_fields.spread(axis, k, s, p, d)
-            layout = resized(layout, factor, n, seen)
+            change = partial(receptive_fields.spread, kernel=k, stride=s, padding=p, dilation=d)
+            layout = resized(layout, factor, n, change)
         dims.append((Factor(factor.axis, n),) if factor else lost(n))
     return op.with_dims(dims, layout)
 
