@@ -125,8 +125,13 @@ def gram(values: Tensor) -> Tensor:
     Returns:
         (N, C, C).
     """
-    flat = values.flatten(2)
+    flat = by_position(values)
     return flat @ flat.transpose(1, 2) / flat.shape[2]
+
+
+def by_position(values: Tensor) -> Tensor:
+    """(N, C, ...) as (N, C, positions); one position for (N, C)."""
+    return values.reshape(*values.shape[:2], -1)
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,7 +13,7 @@ from convscope import tensors
 from convscope.attribution.panels import AttributionSummary, draw_maps, map_frame
 from convscope.attribution.question import Question
 from convscope.errors import ConvscopeError
-from convscope.network import Network, default_layers
+from convscope.network import Network
 from convscope.types import HeatmapFrame, ImageFrame, MapStyle, Sheet
 
 
@@ -24,38 +24,24 @@ class LayerMapSummary(AttributionSummary):
 
 
 def as_maps(net: Network, values: Tensor, name: str, grid: tuple[int, int] | None = None) -> Tensor:
-    """A layer's output as feature maps (N, C, h, w).
+    """A layer's output, or a gradient of that shape, as feature maps (N, C, h, w).
 
     Args:
         net: the network.
-        values: (N, C, h, w), (N, h, w, C) or tokens (N, T, C).
-        name: the layer's name, for the error.
-        grid: rows and columns of the tokens; found from the input's shape if None.
+        values: as the network gives them.
+        name: the layer's name.
+        grid: rows and columns of tokens (N, T, C), in place of those that the network shows.
 
     Raises:
         ConvscopeError: the layer has no maps, or the tokens make no such grid.
     """
-    height, width = net.input_size
-    if values.dim() == 4:
-        *_, h, w = values.shape
-        last = abs(h / w - height / width) <= abs(values.shape[1] / h - height / width)
-        maps = values if last else values.permute(0, 3, 1, 2)
-        if maps.shape[2] * maps.shape[3] > 1:
-            return maps
-    if values.dim() == 3:
-        count = values.shape[1]
-        rows, columns = grid or default_layers.token_grid(count, net.input_size) or (0, 0)
-        if 0 < rows * columns <= count:
-            patches = values[:, count - rows * columns :].transpose(1, 2)
-            return patches.reshape(len(values), -1, rows, columns)
-        raise ConvscopeError(
-            f"the {count} tokens of {name!r} make no grid of the input's shape: set tokens to the"
-            " number of rows and columns"
-        )
-    raise ConvscopeError(
-        f"layer {name!r} has an output of shape {tuple(values.shape[1:])} and no feature maps; name"
-        " a layer that has some (convscope layers lists them)"
-    )
+    if grid is None or values.dim() != 3:
+        return net.feature_maps(name, values)
+    (rows, columns), count = grid, values.shape[1]
+    if rows * columns > count:
+        raise ConvscopeError(f"the {count} tokens of {name!r} make no grid of {rows} x {columns}")
+    patches = values[:, count - rows * columns :].transpose(1, 2)
+    return patches.reshape(len(values), -1, rows, columns)
 
 
 def upsampled(maps: Tensor, size: tuple[int, int], mode: str) -> Tensor:

@@ -84,7 +84,7 @@ Tokens = Annotated[
     tuple[Side, Side] | None,
     Field(
         description="rows and columns of the grid of tokens, for a layer that has tokens instead of"
-        " feature maps (ViT); found from the shape of the image if not given; tokens that come"
+        " feature maps (ViT); the network shows it if not given; tokens that come"
         " before the grid are ignored"
     ),
 ]

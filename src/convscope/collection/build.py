@@ -18,7 +18,7 @@ from convscope.collection.reading import Index
 from convscope.collection.settings import Settings
 from convscope.collection.store import Store
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network, default_layers
+from convscope.network import Network, default_layers
 
 
 class Progress(NamedTuple):
@@ -191,8 +191,7 @@ def _settings(net: Network, output: Path) -> Settings:
 def _with_channels(net: Network, layers: Sequence[str]) -> tuple[str, ...]:
     """The layers, each once, if all of them have maps or an embedding."""
     for name in layers:
-        if len(net.shape(name)) not in (1, 3):
-            raise ConvscopeError(f"layer {name!r} has neither maps nor an embedding")
+        net.channel_shape(name)  # refuses what cannot be read channel by channel
     return tuple(dict.fromkeys(layers))
 
 
@@ -202,12 +201,10 @@ def layers_to_index(net: Network) -> tuple[str, ...]:
     After an activation, many images may tie for the first or the last place.
     """
     embedding = default_layers.embedding(net)
-    stages = [layer.name + (PRE if layer.activation else "") for layer in net.stages]
-    flat = [embedding] if len(net.shape(embedding)) in (1, 3) else []
-    return tuple(dict.fromkeys([*stages, *flat]))
+    stages = [default_layers.before_activation(layer) for layer in net.stages]
+    return tuple(dict.fromkeys([*stages, embedding]))
 
 
 def _embedding_width(net: Network, layer: str) -> int:
     """How many numbers an embedding has: as many as the layer has channels."""
-    shape = net.shape(layer)
-    return shape[-1] if len(shape) == 2 else shape[0]
+    return net.channel_shape(layer)[0]

@@ -86,7 +86,8 @@ class Extract:
             full = _padded(images, part.stop - part.start)
             with torch.no_grad(), in_threads(self.settings.threads):
                 answers = self.net.activations(full, self._names)
-            return {name: answer[: len(images)] for name, answer in answers.items()}
+            found = {name: answer[: len(images)] for name, answer in answers.items()}
+            return {n: self.net.by_channel(n, one) if n else one for n, one in found.items()}
 
         limit = min(self.settings.batch_size, self.settings.shard)  # a batch ends with its shard
         parts = batched(len(batch.inputs), limit, read, full=True)
@@ -136,7 +137,8 @@ class _Shard:
             values = {name: value[finite] for name, value in values.items()}
             extremes = {n: tuple(e[finite] for e in found) for n, found in extremes.items()}
         for name, layer in self.layers.items():
-            layer.add(values[name], extremes[name], answers[name].shape[-1])
+            width = answers[name].shape[-1] if answers[name].dim() > 2 else 1
+            layer.add(values[name], extremes[name], width)
         limit = torch.finfo(torch.float16).max
         self.embeddings.append(embedding[finite].clamp(-limit, limit).half().cpu().numpy())
         if logits is not None:
@@ -165,7 +167,5 @@ def content(sha256: str) -> int:
 
 
 def by_place(values: Tensor) -> Tensor:
-    """Maps (N, C, H, W), tokens (N, P, C) or embeddings (N, C) as (N, P, C)."""
-    if values.dim() == 4:
-        return values.permute(0, 2, 3, 1).flatten(1, 2)
-    return values if values.dim() == 3 else values[:, None]
+    """Values by channel (N, C, ...) as (N, positions, C)."""
+    return values.movedim(1, -1).reshape(len(values), -1, values.shape[1])

@@ -4,7 +4,6 @@ from . import default_layers as default_layers
 from . import zoo as zoo
 from .activation_calls import ActivationCall as ActivationCall
 from .activation_calls import ActivationMode as ActivationMode
-from .default_layers import token_grid as token_grid
 from .names import PRE as PRE
 from .network import Network as Network
 from .preprocessing import Preprocessing as Preprocessing

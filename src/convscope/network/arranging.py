@@ -8,7 +8,7 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.network.layers import describe
-from convscope.network.layouts import Layout, arranged, is_free, problem
+from convscope.network.layouts import Layout, arranged, covers, is_free, problem
 from convscope.network.names import PRE, Names
 from convscope.network.preparing import Prepared
 from convscope.network.tracing import Call, trace
@@ -40,6 +40,21 @@ class Arranger:
             raise ConvscopeError(
                 f"layer {name!r} gives no values of shape {tuple(values.shape)}"
             ) from error
+
+    def feature_maps(self, name: str, values: Tensor) -> Tensor:
+        """Values (N, C, rows, columns) of a layer that covers the image."""
+        maps = self.by_channel(name, values)
+        if maps.dim() < 4 or maps.shape[-2:].numel() == 1:
+            shape = tuple(values.shape[1:])
+            raise ConvscopeError(
+                f"layer {name!r} has an output of shape {shape} and no feature maps; name a layer"
+                " that has some (convscope layers lists them)"
+            )
+        if not covers(self._layout(name, values), self._prepared.trace.shape[-2:]):
+            raise ConvscopeError(
+                f"the maps of layer {name!r} cover only a part of the image; name another layer"
+            )
+        return maps.mean(2) if maps.dim() == 5 else maps
 
     def follow(self, x: Tensor, names: Collection[str]) -> None:
         """Find out how layers lie for normalized images of this size, if that depends on it."""

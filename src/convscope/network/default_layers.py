@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 from convscope.errors import ConvscopeError
+from convscope.network.names import PRE
 from convscope.network.network import Network
-from convscope.types import Layer
+from convscope.types import Layer, Target
+
+
+def before_activation(layer: Layer) -> str:
+    """The name of what goes into a layer's activation; the layer's own name if it has none."""
+    return layer.name + PRE if layer.activation else layer.name
 
 
 def with_activation(net: Network) -> list[Layer]:
-    """The layers with feature maps that end in an activation, each under its outermost name."""
+    """The layers with feature maps that end in an activation, each under its outermost name.
+
+    In a network whose activations belong to no layer, as in `pool(F.relu(conv(x)))`, they are all
+    layers with feature maps.
+    """
+    maps = [layer for layer in net.layers if layer.maps and min(layer.maps[1:]) > 1]
     found: dict[str, Layer] = {}
-    for layer in net.layers:
-        if layer.activation and layer.spatial and min(layer.shape[1:]) > 1:
-            # A parent comes after its children. It replaces a child that has the same output.
-            last = next(reversed(found), "")
-            if last.startswith(f"{layer.name}.") and found[last].shape == layer.shape:
-                del found[last]
-            found[layer.name] = layer
+    for layer in [layer for layer in maps if layer.activation] or maps:
+        # A parent comes after its children. It replaces a child that has the same output.
+        last = next(reversed(found), "")
+        if last.startswith(f"{layer.name}.") and found[last].shape == layer.shape:
+            del found[last]
+        found[layer.name] = layer
     return list(found.values())
 
 
 def first(net: Network) -> Layer:
-    """The first layer that ends in an activation; the first layer if none does."""
+    """The first layer with feature maps that ends in an activation; the first layer if none does."""
     return next(iter(with_activation(net)), net.layers[0])
 
 
 def receptive_field_within(net: Network, fraction: float) -> Layer:
     """The deepest layer with an activation whose receptive field is small enough.
+
+    It is a layer without an activation where no other one sees so little.
 
     Args:
         net: the network.
@@ -38,11 +50,12 @@ def receptive_field_within(net: Network, fraction: float) -> Layer:
         ConvscopeError: the network has no such layer.
     """
     limit = fraction * min(net.input_size)
-    for layer in reversed(with_activation(net)):
+    maps = [layer for layer in net.layers if layer.maps and min(layer.maps[1:]) > 1]
+    for layer in [*reversed(with_activation(net)), *reversed(maps)]:
         if layer.receptive_field and max(layer.receptive_field) <= limit:
             return layer
     raise ConvscopeError(
-        f"{net.name} has no activation whose units see only part of the image; name a layer"
+        f"{net.name} has no layer whose units see only part of the image; name a layer"
     )
 
 
@@ -59,32 +72,42 @@ def deep(net: Network) -> Layer:
     Its units see whole objects, and there are still many of them.
 
     Raises:
-        ConvscopeError: no layer with feature maps ends in an activation.
+        ConvscopeError: no layer has feature maps.
     """
-    layers = with_activation(net)
-    if not layers:
-        raise ConvscopeError(f"{net.name} has no activation with feature maps; name a layer")
-    sizes = sorted({layer.shape[1:] for layer in layers})
-    size = sizes[min(1, len(sizes) - 1)]
-    return next(layer for layer in reversed(layers) if layer.shape[1:] == size)
+    sizes = {layer.name: layer.maps[1:] for layer in with_activation(net) if layer.maps}
+    if not sizes:
+        raise ConvscopeError(f"no layer of {net.name} has feature maps; name a layer")
+    smallest = sorted(set(sizes.values()))
+    size = smallest[min(1, len(smallest) - 1)]
+    return net.layer(next(name for name in reversed(sizes) if sizes[name] == size))
 
 
-def last_maps(net: Network) -> list[str]:
-    """The last layer with feature maps; in a network of tokens, all layers of that shape, in order.
+def last_maps(net: Network, targets: Sequence[Target | None] = ()) -> list[str]:
+    """The last layer with feature maps that the targets depend on.
+
+    In a network of tokens, these are all layers of that shape, in order: of the last ones, perhaps
+    only the class token counts.
+
+    Args:
+        net: the network.
+        targets: what is explained; the output, where there are none.
 
     Raises:
-        ConvscopeError: the network has neither feature maps nor tokens.
+        ConvscopeError: the targets depend on no layer with feature maps.
     """
+    names = {target.layer for target in targets if target} or {""}
+    below = [{layer.name for layer in net.layers_below(name)} for name in names]
     placed = [
         layer
         for layer in net.layers
-        if (layer.spatial and math.prod(layer.shape[1:]) > 1)
-        or (len(layer.shape) == 2 and token_grid(layer.shape[0], net.input_size))
+        if layer.maps and layer.maps[1] * layer.maps[2] > 1
+        if all(layer.name in some for some in below)
     ]
     if not placed:
-        raise ConvscopeError(f"no layer of {net.name} has feature maps")
+        where = f"before {' and '.join(names)} " if names != {""} else ""
+        raise ConvscopeError(f"no layer of {net.name} {where}has feature maps")
     last = placed[-1]
-    if last.spatial:
+    if len(last.shape) != 2:
         return [last.name]
     return [layer.name for layer in placed if layer.shape == last.shape]
 
@@ -98,36 +121,14 @@ def embedding(net: Network) -> str:
     Raises:
         ConvscopeError: no layer comes before the output.
     """
-    flat = [layer for layer in net.layers if math.prod(layer.shape[1:]) == 1 and layer.shape]
+    known = [layer for layer in net.layers if layer.channel_shape]
+    flat = [layer for layer in known if not layer.maps]
     # The class scores are no embedding. They may come from a layer, or a head and its last layer.
-    if flat and net.num_classes and math.prod(flat[-1].shape) == net.num_classes:
+    if flat and net.num_classes and flat[-1].channels == net.num_classes:
         scores = flat.pop()
         while not scores.leaf and flat and flat[-1].name.startswith(f"{scores.name}."):
             scores = flat.pop()
-    maps = [layer for layer in net.layers if math.prod(layer.shape[1:]) > 1]
+    maps = [layer for layer in known if layer.maps]
     if not flat and not maps:
         raise ConvscopeError(f"{net.name} has no layer before its output")
-    order = [layer.name for layer in net.layers]
-    last = max((*flat[-1:], *maps[-1:]), key=lambda layer: order.index(layer.name))
-    return last.name
-
-
-def token_grid(count: int, size: tuple[int, int]) -> tuple[int, int] | None:
-    """Rows and columns of the largest grid in the image's proportions that `count` tokens can make.
-
-    Up to eight tokens before the grid (class, distillation, register tokens) have no position.
-
-    Args:
-        count: the number of tokens.
-        size: rows and columns of the image.
-
-    Returns:
-        Rows and columns, or None if no grid fits.
-    """
-    for extra in range(9):
-        rows = round(math.sqrt((count - extra) * size[0] / size[1])) if count > extra else 0
-        if rows > 1 and (count - extra) % rows == 0:
-            columns = (count - extra) // rows
-            if columns * size[0] == rows * size[1]:
-                return rows, columns
-    return None
+    return max((*flat[-1:], *maps[-1:]), key=known.index).name

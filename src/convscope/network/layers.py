@@ -40,7 +40,7 @@ def describe(module: nn.Module, trace: Trace) -> Table:
     calls, extra, ambiguous = dict[str, Call](), dict[str, Call](), dict[str, list[str]]()
     for name, found in trace.depending().items():
         each = {f"{name}#{call.number}": call for call in found} if len(found) > 1 else {}
-        chain = all(trace.follows(b, a) for a, b in pairwise(found))
+        chain = all(b.follows(a) for a, b in pairwise(found))
         if name and (chain or found[0].layout is None):
             calls[name] = found[-1]
             extra |= each

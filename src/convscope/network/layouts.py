@@ -349,3 +349,16 @@ def is_free(layout: Layout) -> bool:
     """Whether the layout holds for images of any size: each dimension is one axis."""
     alone = all(len(dim) <= 1 and not _padding(dim) for dim in layout.dims)
     return alone and not (layout.rows.roll or layout.columns.roll)
+
+
+def covers(layout: Layout, size: Sequence[int]) -> bool:
+    """Whether the units see all of an image of that size, up to a fifth at its borders."""
+    return all(_along(*pair) for pair in zip((layout.rows, layout.columns), size, strict=True))
+
+
+def _along(span: Span, pixels: int) -> bool:
+    start, stop = span.edges
+    if span.axis:
+        start = min(start, span.axis.span(0)[0])
+        stop = max(stop, span.axis.span(span.size - 1)[1] + 1)
+    return start < 0.2 * pixels and stop > 0.8 * pixels

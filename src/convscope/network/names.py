@@ -44,6 +44,7 @@ class Names:
     ) -> None:
         output = trace.output
         self._network, self._output, self._ambiguous = network, output, table.ambiguous
+        self._inputs = trace.inputs
         self.layers, self.listed = table.named, table.listed
         self.calls = {**table.calls, "": trace.last()[""]} if "" in trace.last() else table.calls
         self.num_classes = (
@@ -113,6 +114,18 @@ class Names:
                 " values is not known; name another layer (convscope layers)"
             )
         return found
+
+    def below(self, name: str) -> list[Layer]:
+        """The layers whose output a layer, NAME.pre or the output "" is computed from, in order."""
+        layer = name.removesuffix(PRE) if self.is_pre(name) else name
+        if layer not in self.calls:  # an output that is no tensor
+            return list(self.listed.values())
+        call = self.calls[layer]
+        same = {call.tensor}
+        if self.is_pre(name):
+            same.add(self._inputs[self.activation(name)])
+        calls = [(one, self.calls[one.name]) for one in self.listed.values()]
+        return [one for one, c in calls if call.follows(c) and c.tensor not in same]
 
     def need_output(self) -> None:
         """Raise an error if the output is no tensor."""

@@ -309,6 +309,16 @@ class Network:
         """
         return self._reader.arranger.by_channel(name, values)
 
+    def feature_maps(self, name: str, values: Tensor) -> Tensor:
+        """Like `by_channel`, for maps that can be laid over the image: (N, C, rows, columns).
+
+        Slices of volumes are averaged.
+
+        Raises:
+            ConvscopeError: the layer has no feature maps, or they cover only a part of the image.
+        """
+        return self._reader.arranger.feature_maps(name, values)
+
     def numerics(self) -> AbstractContextManager[None]:
         """A context with full float32 and the same result every time, on a GPU too."""
         return deterministic(self.device)
@@ -345,6 +355,10 @@ class Network:
             ConvscopeError: there is no such layer, or the order of its values is not known.
         """
         return self._names.channel_shape(name)
+
+    def layers_below(self, name: str) -> list[Layer]:
+        """The layers that a layer, NAME.pre or "" (the output) is computed from, in order."""
+        return self._names.below(name)
 
     def label(self, index: int) -> str:
         """The label of a class; "class 281" where the network has no labels."""

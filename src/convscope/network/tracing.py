@@ -34,6 +34,8 @@ class Call:
         type: the name of its class.
         shape: of the output, with the batch.
         number: which call of the module it is, from 1.
+        index: which of all calls it is, in the order in which they end, from 0.
+        tensor: a number that stands for the output.
         layout: how the output lies; None if it does not depend on the image.
         activation: the number of the activation that made the output; None: no activation did.
         mutated: whether the output is changed in place later.
@@ -44,10 +46,16 @@ class Call:
     type: str
     shape: tuple[int, ...]
     number: int
+    index: int
+    tensor: int
     layout: Layout | None
     activation: int | None
     mutated: bool = False
     behind: int = 0
+
+    def follows(self, other: Call) -> bool:
+        """Whether this call depends on the output of another."""
+        return bool(self.behind >> other.index & 1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class Trace:
         shape: of the images, (N, C, H, W).
         calls: in the order in which they ended; the root module has the name "".
         activations: the names of the activations, in the order in which they were called.
+        inputs: for each activation, the number that stands for the tensor that went into it.
         pairs: convolutions and normalizations that may be folded.
         output: what the module returned.
     """
@@ -78,6 +87,7 @@ class Trace:
     shape: torch.Size
     calls: list[Call] = field(default_factory=list)
     activations: list[str] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     output: object = None
 
@@ -94,10 +104,6 @@ class Trace:
             name: [call for call in calls if call.layout is not None] or calls
             for name, calls in found.items()
         }
-
-    def follows(self, call: Call, other: Call) -> bool:
-        """Whether a call depends on the output of another."""
-        return bool(call.behind >> self.calls.index(other) & 1)
 
 
 def trace(module: nn.Module, x: Tensor) -> Trace:
@@ -130,6 +136,8 @@ def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> 
                     type(child).__name__,
                     tuple(output.shape),
                     counts[name],
+                    len(result.calls),
+                    id(output),
                     operations.layouts.get(id(output)),
                     operations.activations.get(id(output)),
                     behind=operations.behind[id(output)],
@@ -167,6 +175,7 @@ class _Functions(ActivationMode):
         return super().__torch_function__(func, types, args, kwargs)
 
     def activation(self, call: ActivationCall) -> Tensor:
+        self.result.inputs.append(id(call.input))
         output = call.run()
         self.operations.activations[id(output)] = len(self.result.activations)
         self.result.activations.append(call.name)

@@ -63,7 +63,7 @@ def activations(
     """
     if layer is None:
         layer = default_layers.first(net).name
-    values = net.read(image, {layer})[layer][0]
+    values = net.by_channel(layer, net.read(image, {layer})[layer])[0]
     if values.dim() not in (1, 3):
         shape = tuple(values.shape)
         raise ConvscopeError(f"the output {shape} of {layer!r} is neither maps nor a vector")

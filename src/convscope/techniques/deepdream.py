@@ -152,7 +152,11 @@ def deepdream(
     Some networks take only some image sizes. They get an image of another size in overlapping
     tiles, or padded by its reflection. The dream has the photograph's own size all the same.
     """
-    names = (layer,) if isinstance(layer, str) else layer or (default_layers.deep(net).name + PRE,)
+    names = (
+        (layer,)
+        if isinstance(layer, str)
+        else layer or (default_layers.before_activation(default_layers.deep(net)),)
+    )
     base = net.as_input(image)
     objective, layers = _objective(net, names, base, guide)
     tile = tile or _tile(net, layers, len(base))

@@ -143,7 +143,7 @@ def _gradient_cam(
     `combine` makes it of the layer's feature maps and the score's gradients there, (N, C, h, w).
     """
     net = question.net
-    names = list(layers) or default_layers.last_maps(net)
+    names = list(layers) or default_layers.last_maps(net, question.targets)
 
     def work(part: slice) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         some = question[part]

@@ -23,7 +23,6 @@ from convscope.attribution import (
 )
 from convscope.errors import ConvscopeError
 from convscope.network import (
-    PRE,
     Network,
     as_tiles,
     default_layers,
@@ -102,7 +101,8 @@ def deconvnet(
     layers show what their units respond to, its deep layers a checkerboard.
     """
     if target is None:
-        target = default_layers.receptive_field_within(net, 1 / 5).name + PRE
+        early = default_layers.receptive_field_within(net, 1 / 5)
+        target = default_layers.before_activation(early)
     yield from _rule_frames(ask(net, image, target), "deconv", samples, noise, seed, batch_size)
 
 
@@ -134,7 +134,7 @@ def _strongest_channels(question: Question, target: Target) -> Question:
     net, inputs = question.net, question.inputs
     if len(inputs) != 1:
         raise ConvscopeError("a whole layer needs a single image; name one of its channels")
-    values = net.read(inputs, {target.layer})[target.layer]
+    values = net.by_channel(target.layer, net.read(inputs, {target.layer})[target.layer])
     if values.dim() != 4:
         raise ConvscopeError(f"{target.layer} has no maps; name one of its channels")
     return question.about(strongest_units(net, target.layer, values[0], CHANNELS))

@@ -61,7 +61,7 @@ def guided_gradcam(
     question = ask(net, image, target)
     if samples > 1:
         question = question.resolved()
-    name = layer or default_layers.last_maps(net)[-1]
+    name = layer or default_layers.last_maps(net, question.targets)[-1]
     found, frame = _both(question, name, tokens, batch_size)
     details: Iterable[Ascent] = [frame]
     if samples > 1:

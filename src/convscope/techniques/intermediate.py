@@ -15,7 +15,6 @@ from convscope import tensors
 from convscope.attribution import BatchSize, Noise, Question, Samples, ask, smoothed_gradient
 from convscope.errors import ConvscopeError
 from convscope.network import (
-    PRE,
     Network,
     as_tiles,
     default_layers,
@@ -71,7 +70,8 @@ def intermediate(
     image.
     """
     if target is None:
-        target = default_layers.receptive_field_within(net, 2 / 5).name + PRE
+        layer = default_layers.receptive_field_within(net, 2 / 5)
+        target = default_layers.before_activation(layer)
     question = ask(net, image, target)
     units = _units(net, question.inputs, question.target, limit)
     gradients: dict[str, Tensor] = {}
@@ -118,7 +118,7 @@ def _units(net: Network, inputs: Tensor, target: Target, limit: int) -> tuple[Ta
     """The units that a target stands for on this image, each at its maximum if it has maps."""
     if target.is_class or target.position is not None:
         return (target,)
-    values = net.read(inputs, {target.layer})[target.layer][0]
+    values = net.by_channel(target.layer, net.read(inputs, {target.layer})[target.layer])[0]
     if values.dim() == 3:
         if target.channel is None:
             return strongest_units(net, target.layer, values, limit)

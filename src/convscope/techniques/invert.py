@@ -17,7 +17,7 @@ from convscope import tensors
 from convscope.ascent import Recipe, climb
 from convscope.attribution import Names
 from convscope.errors import ConvscopeError
-from convscope.network import PRE, Network, token_grid
+from convscope.network import Network, default_layers
 from convscope.runs import ImageSize, Seed, technique
 from convscope.types import Curves, Grid, ImageFrame, Panel
 from convscope.vocabulary.objectives import Bound, Objective, caricature, match, power, tv
@@ -191,18 +191,18 @@ def _recipe(net: Network, layer: str, goal: Objective, options: _Options) -> Rec
 
 def _stride(net: Network, layer: str) -> float:
     """Input pixels between positions of an embedding; the whole input where it has only one."""
-    shape, side = net.shape(layer), min(net.input_size)
-    grid = token_grid(shape[0], net.input_size) if len(shape) == 2 else shape[1:]
-    return side / min(grid or (1,))
+    shape, side = net.channel_shape(layer), min(net.input_size)
+    return side / (min(shape[-2:]) if len(shape) > 2 else 1)
 
 
 def _stages(net: Network) -> tuple[str, ...]:
     """Every stage and the last embedding before the output, each before its activation."""
     stages = net.stages
     after = net.layers[net.layers.index(stages[-1]) + 1 :] if stages else net.layers
-    embeddings = [one for one in after if math.prod(one.shape) == one.channels != net.num_classes]
+    flat = [one for one in after if one.channel_shape and not one.maps]
+    embeddings = [one for one in flat if one.channels != net.num_classes]
     chosen = (*stages, *embeddings[-1:])
-    return tuple(one.name + PRE if one.activation else one.name for one in chosen)
+    return tuple(map(default_layers.before_activation, chosen))
 
 
 def _check_not_silent(net: Network, layers: Sequence[str], original: Tensor) -> None:

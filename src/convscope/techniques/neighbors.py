@@ -142,7 +142,7 @@ def _queries(net: Network, index: Index, image: Tensor) -> _Queries:
     source = images.source(image)
     return _Queries(
         shown,
-        by_place(activations[layer]).float().mean(1).cpu().numpy(),
+        by_place(net.by_channel(layer, activations[layer])).float().mean(1).cpu().numpy(),
         np.stack([shrunk(one[None], (PIXELS, PIXELS)).reshape(-1) for one in shown]),
         [net.name_classes(row, 1)[0].label for row in logits],
         source["sha256"] if source else "",

@@ -189,7 +189,7 @@ def _units(net: Network, target: TargetList | None, limit: int) -> list[Target]:
         if found.channel is not None:
             units.append(_before(net, found))
             continue
-        channels = net.shape(found.layer)[0]
+        channels = net.channel_shape(found.layer)[0]
         units += [_before(net, replace(found, channel=c)) for c in range(min(limit, channels))]
     return units
 

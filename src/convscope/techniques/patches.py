@@ -174,7 +174,7 @@ def _row(net: Network, index: Index, channel: Target, end: str, count: int, show
     layer, number = index.channels[channel.layer], channel.channel
     assert number is not None
     top, sign = (layer.top, 1) if end == "highest" else (layer.bottom, -1)
-    shape = net.shape(channel.layer)
+    shape = net.channel_shape(channel.layer)
     patches: list[_Patch] = []
     inputs: list[Tensor] = []
     for rank in range(count):
@@ -223,7 +223,8 @@ def _masked(
         raise ConvscopeError(
             f"layer {neuron.layer} has no feature maps, so it has no masks; use show='field'"
         )
-    values = sign * net.read(original, {neuron.layer})[neuron.layer][0, neuron.channel]
+    values = net.by_channel(neuron.layer, net.read(original, {neuron.layer})[neuron.layer])
+    values = sign * values[0, neuron.channel]
     level = values.mean() + THRESHOLD * (values[neuron.position] - values.mean())
     mask = _connected((values >= level).cpu(), neuron.position)
     size, seen = net.input_size, net.box(photo)
@@ -270,7 +271,7 @@ def _channels(net: Network, index: Index, target: TargetList | None, limit: int)
         one = replace(one, layer=index.collected(one.layer))
         numbers = [one.channel]
         if one.channel is None:
-            numbers = list(range(min(limit, net.shape(one.layer)[0])))
+            numbers = list(range(min(limit, net.channel_shape(one.layer)[0])))
         found += [replace(one, channel=number) for number in numbers]
     return found
 

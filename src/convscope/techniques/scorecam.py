@@ -64,7 +64,7 @@ def scorecam(
     gradient, but one pass through the network for each channel.
     """
     question = ask(net, image, target).resolved()
-    name = layer or default_layers.last_maps(net)[-1]
+    name = layer or default_layers.last_maps(net, question.targets)[-1]
     read = [net.read(one[None], {name})[name] for one in question.inputs]
     maps = as_maps(net, torch.cat(read), name, tokens)
     empty = baseline_images(net, question.inputs, baseline)

@@ -63,7 +63,9 @@ class Case:
         net, target = self.question.net, self.question.target
         assert target.channel is not None
         if not target.is_class:
-            return replace(target, channel=(target.channel + 1) % net.shape(target.layer)[0])
+            return replace(
+                target, channel=(target.channel + 1) % net.channel_shape(target.layer)[0]
+            )
         logits = net.logits(self.question.inputs)[0].clone()
         logits[target.channel] = -torch.inf
         return net.target(int(logits.argmax()))

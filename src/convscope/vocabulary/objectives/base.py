@@ -222,12 +222,29 @@ def whole_layer(net: Network, name: str | Target) -> Target:
     return target
 
 
-def of_unit(net: Network, name: str | int | Target, score: Callable[[Tensor], Tensor]) -> Bound:
-    """An objective that reads the activations (N, C, ...) of a unit; "" is the network's output."""
+def of_unit(
+    net: Network,
+    name: str | int | Target,
+    score: Callable[[Tensor], Tensor],
+    by_channel: bool = False,
+) -> Bound:
+    """An objective that reads the activations (N, ...) of a unit; "" is the network's output.
+
+    Args:
+        net: the network.
+        name: the unit.
+        score: makes a score (N,) of the activations.
+        by_channel: whether it needs those of a whole layer as (N, C, ...); those of a channel have
+            this order always.
+    """
     target = Target("") if name == "" else net.target(name)
+    whole = target.channel is None and not by_channel
 
     def read(activations: Activations, _image: Tensor) -> Tensor:
         values = activations[target.layer]
+        if whole:
+            return score(values)
+        values = net.by_channel(target.layer, values)
         if target.channel is not None:
             values = values[:, target.channel : target.channel + 1]
         if target.position is not None:

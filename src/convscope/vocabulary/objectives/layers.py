@@ -79,7 +79,7 @@ class direction(Objective):
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
-        channels = net.shape(unit.layer)[0]
+        channels = net.channel_shape(unit.layer)[0]
         if self.vector.shape != (channels,):
             raise ConvscopeError(
                 f"{unit.layer!r} has {channels} channels, and the vector has shape"
@@ -87,14 +87,14 @@ class direction(Objective):
             )
 
         def score(values: Tensor) -> Tensor:
-            mean, vector = values.flatten(2).mean(2), self.vector.to(values)
+            mean, vector = tensors.by_position(values).mean(2), self.vector.to(values)
             along = mean @ vector
             if self.cosine:
                 alike = F.cosine_similarity(mean, vector[None])
                 along = along * alike.clamp_min(0.1) ** self.cosine
             return along
 
-        return of_unit(net, unit, score)
+        return of_unit(net, unit, score, by_channel=True)
 
 
 @dataclass(frozen=True)
@@ -111,4 +111,4 @@ class diversity(Objective):
             alike = grams @ grams.T
             return (alike.diagonal() - alike.sum(1)) / max(1, len(values) - 1)
 
-        return of_unit(net, whole_layer(net, self.layer), score)
+        return of_unit(net, whole_layer(net, self.layer), score, by_channel=True)

@@ -48,9 +48,10 @@ class match(Objective):
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
-        summary = _SUMMARIES[self.by]
+        summary, by_channel = _SUMMARIES[self.by], self.by in ("gram", "moments")
         with torch.no_grad():
-            wanted = summary(net.activations(self.image, {unit.layer})[unit.layer])
+            wanted = net.activations(self.image, {unit.layer})[unit.layer]
+            wanted = summary(net.by_channel(unit.layer, wanted) if by_channel else wanted)
 
         def score(values: Tensor) -> Tensor:
             found = summary(values)
@@ -64,7 +65,7 @@ class match(Objective):
                 return F.cosine_similarity(found, wanted) - 1
             return -(found - wanted).square().sum(1) / wanted.square().sum(1).clamp_min(1e-12)
 
-        return of_unit(net, unit, score)
+        return of_unit(net, unit, score, by_channel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +117,11 @@ class resemble(Objective):
             found = net.activations(self.image, {unit.layer})[unit.layer]
         if len(found) != 1:
             raise ConvscopeError(f"resemble takes one other image, not {len(found)}")
-        there = F.normalize(_positions(found)[0], dim=0)
+        found = net.by_channel(unit.layer, found)
+        there = F.normalize(tensors.by_position(found)[0], dim=0)
 
         def score(values: Tensor) -> Tensor:
-            here = _positions(values)
+            here = tensors.by_position(values)
             with torch.no_grad():
                 few = max(1, _PRODUCTS // there.shape[1])
                 nearest = [(part.transpose(1, 2) @ there).argmax(2) for part in here.split(few, 2)]
@@ -130,20 +132,15 @@ class resemble(Objective):
                 along = along * alike.clamp_min(0.1) ** self.cosine
             return along.mean(1)
 
-        return of_unit(net, unit, score)
+        return of_unit(net, unit, score, by_channel=True)
 
 
 # How many products of positions are held at once: an early layer of two photographs has billions.
 _PRODUCTS = 2**24
 
 
-def _positions(values: Tensor) -> Tensor:
-    """(N, C, ...) as (N, C, positions)."""
-    return values.reshape(*values.shape[:2], -1)
-
-
 def _moments(values: Tensor) -> Tensor:
-    flat = values.flatten(2)
+    flat = tensors.by_position(values)
     return torch.cat([flat.mean(2), (flat.var(2, unbiased=False) + 1e-8).sqrt()], 1)
 
 
