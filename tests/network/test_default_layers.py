@@ -1,4 +1,4 @@
-"""Layers for when the user names none: the last that has places, and grids of tokens."""
+"""Layers for when the user names none: the last that has places."""
 
 from __future__ import annotations
 
@@ -10,34 +10,9 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope.network import default_layers
-from convscope.network.default_layers import token_grid
 from tests.helpers import toys
 from tests.helpers.networks import Own
 from tests.helpers.toys import Last, Tokens
-
-GRIDS: list[tuple[int, tuple[int, int], tuple[int, int] | None]] = [
-    (196, (224, 224), (14, 14)),
-    (197, (224, 224), (14, 14)),  # a class token
-    (198, (224, 224), (14, 14)),  # and one of distillation
-    (201, (224, 224), (14, 14)),  # four registers
-    (50, (224, 224), (7, 7)),
-    (577, (384, 384), (24, 24)),
-    (281, (224, 320), (14, 20)),
-    (25, (16, 24), (4, 6)),
-    (25, (24, 16), (6, 4)),
-    (4, (8, 8), (2, 2)),
-    (3, (8, 8), None),
-    (1, (8, 8), None),
-    (206, (224, 224), None),  # nine too many
-    (1280, (224, 224), None),
-]
-
-
-@pytest.mark.parametrize(("count", "size", "grid"), GRIDS)
-def test_the_grid_that_tokens_make(
-    count: int, size: tuple[int, int], grid: tuple[int, int] | None
-) -> None:
-    assert token_grid(count, size) == grid
 
 
 class Pooled(nn.Module):
@@ -86,5 +61,7 @@ def test_the_layer_that_sees_about_so_many_pixels(pixels: int, name: str) -> Non
     assert found.name == name
 
 
-def test_no_layer_sees_a_known_part_before_an_activation() -> None:
-    assert default_layers.receptive_field_near(toys.network(Pooled()), 11) is None
+def test_where_no_layer_ends_in_an_activation_all_layers_count() -> None:
+    found = default_layers.receptive_field_near(toys.network(Pooled()), 11)
+    assert found is not None
+    assert found.name == "conv"

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.network.layers import describe
-from convscope.network.layouts import Layout, arranged, covers, is_free, problem
+from convscope.network.layouts import Layout
 from convscope.network.names import PRE, Names
+from convscope.network.ordering import arranged, covers, is_free, problem
 from convscope.network.preparing import Prepared
 from convscope.network.tracing import Call, trace
 
@@ -24,7 +25,7 @@ class Arranger:
     def __init__(self, prepared: Prepared, names: Names) -> None:
         self._prepared, self._names = prepared, names
         self._sizes = {prepared.trace.shape[-2:]}
-        self._layouts: dict[str, dict[tuple[int, ...], Layout | None]] = {}
+        self._layouts: dict[str, dict[tuple[int, ...], list[Layout]]] = {}
         self._add(names.calls)
 
     def by_channel(self, name: str, values: Tensor) -> Tensor:
@@ -50,7 +51,13 @@ class Arranger:
                 f"layer {name!r} has an output of shape {shape} and no feature maps; name a layer"
                 " that has some (convscope layers lists them)"
             )
-        if not covers(self._layout(name, values), self._prepared.trace.shape[-2:]):
+        layout = self._layout(name, values)
+        if layout.has("lost"):
+            raise ConvscopeError(
+                f"the maps of layer {name!r} cannot be laid over the image: their positions are not"
+                f" known behind {layout.lost_in}; name another layer"
+            )
+        if not covers(layout, self._prepared.trace.shape[-2:]):
             raise ConvscopeError(
                 f"the maps of layer {name!r} cover only a part of the image; name another layer"
             )
@@ -70,21 +77,29 @@ class Arranger:
 
     def _add(self, calls: Mapping[str, Call]) -> None:
         for name, call in calls.items():
-            known = self._layouts.setdefault(name, {})
-            shape = call.shape[1:]
-            same = shape not in known or known[shape] == call.layout
-            known[shape] = call.layout if same else None
+            found = self._layouts.setdefault(name, {}).setdefault(call.shape[1:], [])
+            if call.layout is not None and call.layout not in found:
+                found.append(call.layout)
 
     def _layout(self, name: str, values: Tensor) -> Layout:
+        """The layout of the values, which `follow` has met before.
+
+        Raises:
+            ConvscopeError: there is none, or not only one.
+        """
         known = self._layouts[_layer(name)]
-        layout = known.get(tuple(values.shape[1:]), next(iter(known.values())))
-        reason = problem(layout) if layout else "its output does not depend on the image"
-        if layout is None or reason:
+        layouts = known.get(tuple(values.shape[1:])) or next(iter(known.values()))
+        reason = "its output does not depend on the image"
+        if len(layouts) > 1:
+            reason = "images of several sizes give it values of one shape"
+        elif layouts:
+            reason = problem(layouts[0])
+        if reason:
             raise ConvscopeError(
                 f"{name or 'the output'!r} cannot be read channel by channel: {reason}; name"
                 " another layer (convscope layers)"
             )
-        return layout
+        return layouts[0]
 
 
 def _layer(name: str) -> str:

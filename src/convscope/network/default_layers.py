@@ -33,7 +33,7 @@ def with_activation(net: Network) -> list[Layer]:
 
 
 def first(net: Network) -> Layer:
-    """The first layer with feature maps that ends in an activation; the first layer if none does."""
+    """The first layer with feature maps and an activation; the first layer if there is none."""
     return next(iter(with_activation(net)), net.layers[0])
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from convscope.network.layouts import arranged, problem
+from convscope.network.ordering import arranged, problem
 from convscope.network.tracing import Call, Trace
 from convscope.types import Layer
 

@@ -19,6 +19,10 @@ from convscope.network.rules_of_views import VIEWS, meeting
 from convscope.network.rules_of_windows import WINDOWS
 
 _RULES: dict[str, Rule] = {**VIEWS, **WINDOWS, **MIXING}
+# Their results have the shape or the type of a tensor, and do not depend on its values.
+FRESH = frozenset(
+    f"{kind}_like" for kind in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")
+) | frozenset(f"new_{kind}" for kind in ("zeros", "ones", "empty", "full", "empty_strided"))
 # They are not tagged as pointwise.
 _POINTWISE = {"native_dropout", "copy_", "_prelu_kernel", "where", "masked_fill", "hardswish"}
 

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.layouts import Layout, of_images, unknown
 from convscope.network.operations import AXES, mixed
-from convscope.network.propagation import propagate
+from convscope.network.propagation import FRESH, propagate
 from convscope.network.rules_of_mixing import dense
 
 
@@ -276,6 +276,8 @@ class _Operations(TorchDispatchMode):
         self, func: Any, args: Any, kwargs: Any, inputs: list[Tensor], outputs: list[Tensor]
     ) -> None:
         """Find out how the outputs lie, and which calls they depend on."""
+        if func.overloadpacket.__name__ in FRESH:
+            return
         behind = 0
         for tensor in inputs:
             behind |= self.behind[id(tensor)]

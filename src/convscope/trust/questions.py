@@ -63,9 +63,8 @@ class Case:
         net, target = self.question.net, self.question.target
         assert target.channel is not None
         if not target.is_class:
-            return replace(
-                target, channel=(target.channel + 1) % net.channel_shape(target.layer)[0]
-            )
+            channels = net.channel_shape(target.layer)[0]
+            return replace(target, channel=(target.channel + 1) % channels)
         logits = net.logits(self.question.inputs)[0].clone()
         logits[target.channel] = -torch.inf
         return net.target(int(logits.argmax()))
