@@ -419,7 +419,7 @@ BAD_LAYERS: dict[str, tuple[dict[str, Any], str]] = {
         r"layer 'head' has an output of shape \(3,\) and no feature maps",
     ),
     "above": ({"target": "stem:0", "layer": "blocks"}, r"does not depend on layer 'blocks'"),
-    "above, by default": ({"target": "stem:0"}, r"does not depend on layer 'doubled'"),
+    "above, by default": ({"target": "stem:0"}, r"no layer of Own before stem has feature maps"),
     "empty": ({"layer": ""}, r"layer.*: string should have at least 1 character, not ''"),
     "no grid": ({"tokens": (0, 4)}, r"tokens: input should be greater than or equal to 1, not 0"),
     "no activation": ({"layer": "head.pre"}, r"layer 'head' \(Linear\) does not end in an act"),
