@@ -1,12 +1,15 @@
-"""Limits of the machine: memory for a batch, threads, and memory that glibc gives back."""
+"""The process around us: memory, threads, forks, and the caller's settings of torch."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
+import threading
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import torch
@@ -71,6 +74,75 @@ def in_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def usual_torch(
+    gradients: bool | None = None, dtype: torch.dtype = torch.float32
+) -> Iterator[None]:
+    """Inside, torch works as it does at first, whatever the caller has set.
+
+    It is without inference mode and autocast; new tensors are on the CPU.
+
+    Args:
+        gradients: whether gradients are recorded; None: as the caller has it.
+        dtype: the precision of new tensors.
+    """
+    recorded = torch.is_grad_enabled() if gradients is None else gradients
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_dtype() != dtype:
+            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_default_dtype(dtype)
+        if torch.empty(0).device.type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if torch.is_grad_enabled() != recorded:
+            stack.enter_context(torch.set_grad_enabled(recorded))
+        yield
+
+
+class ForkSafeLock:
+    """A reentrant lock. A process that forks waits until no other thread holds it.
+
+    So a child process finds nothing half done, and the lock free.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        _fork_safe.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def acquire(self, seconds: float) -> bool:
+        return self._lock.acquire(timeout=seconds)
+
+
+_fork_safe: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
+_held: list[ForkSafeLock] = []
+PATIENCE = 60.0  # in seconds, for one forward pass of another thread
+
+
+def _before_fork() -> None:
+    _held.extend(lock for lock in list(_fork_safe) if lock.acquire(PATIENCE))
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().__exit__()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt

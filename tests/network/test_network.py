@@ -22,7 +22,21 @@ from tests.helpers import toys
         ({"mean": (), "std": ()}, "one number for each channel"),
         ({"std": (1.0, 0.0, 1.0)}, "std must be positive"),
         ({"std": (1.0, float("nan"), 1.0)}, "std must be positive"),
+        ({"mean": (0.5, float("nan"), 0.5)}, "must be finite"),
+        ({"mean": 0.5, "std": 0.5}, "one number for each channel: mean="),
+        ({"mean": "imagenet"}, "one number for each channel"),
+        ({"mean": (123.7, 116.3, 103.5)}, "pixels from 0 to 255.*divide both by 255"),
+        ({"std": np.full(3, 58.0)}, "pixels from 0 to 255.*divide both by 255"),
         ({"input_size": 0}, "input_size must be"),
+        ({"input_size": 16.5}, "input_size must be"),
+        ({"input_size": "16"}, "input_size must be"),
+        ({"input_size": None}, "input_size must be"),
+        ({"labels": "labels.txt"}, "a list of names, not 'labels.txt'.*splitlines"),
+        ({"labels": Path("labels.txt")}, "a list of names"),
+        ({"labels": {0: "a", 2: "b"}}, "no name for class 1"),
+        ({"labels": {"a": "b"}}, "from class numbers to names"),
+        ({"labels": 5}, "a list of names, not int"),
+        ({"labels": [1, 2, 3, 4, 5]}, "must be names"),
         ({"input_size": (8, 8, 8)}, "input_size must be"),
         ({"crop": 0.0}, "crop must be above 0"),
         ({"crop": 1.2}, "crop must be above 0"),
@@ -37,6 +51,41 @@ def test_what_a_network_refuses(changed: dict[str, Any], message: str) -> None:
     settings: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "input_size": 16}
     with pytest.raises(ConvscopeError, match=message):
         cs.Network(**{"module": toys.Residual(), **settings, **changed})
+
+
+@pytest.mark.parametrize(
+    "kind", [list, torch.tensor, np.array, lambda v: [np.float32(n) for n in v]]
+)
+def test_statistics_of_any_kind(kind: Any) -> None:
+    module = toys.randomized(toys.Residual())
+    net = cs.Network(module, mean=kind(toys.MEAN), std=kind(toys.STD), input_size=16)
+    right = toys.network(module).logits(toys.images())
+    assert toys.relative(net.logits(toys.images()), right) < 1e-6
+    assert net.mean == pytest.approx(toys.MEAN)
+    one = cs.Network(module, mean=toys.MEAN, std=0.25, input_size=16)  # type: ignore[arg-type]
+    assert one.std == (0.25, 0.25, 0.25)
+
+
+@pytest.mark.parametrize("size", [16, 16.0, [16, 16], torch.Size((16, 16)), np.array([16, 16])])
+def test_input_sizes_of_any_kind(size: Any) -> None:
+    net = cs.Network(toys.Residual(), mean=toys.MEAN, std=toys.STD, input_size=size)
+    assert net.input_size == net.preprocessing.size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        tuple("abcde"),
+        np.array(list("abcde")),
+        {4: "e", 3: "d", 2: "c", 1: "b", 0: "a"},
+        {"e": 4, "d": 3, "c": 2, "b": 1, "a": 0},
+        {str(n): letter for n, letter in enumerate("abcde")},
+        (letter for letter in "abcde"),
+    ],
+)
+def test_labels_of_any_kind(labels: Any) -> None:
+    net = cs.Network(toys.Residual(), mean=toys.MEAN, std=toys.STD, input_size=16, labels=labels)
+    assert net.labels == tuple("abcde")
 
 
 def test_predict_is_the_softmax() -> None:

@@ -59,6 +59,24 @@ def _tensor_difference(output: Tensor, reference: Tensor) -> float:
     return float((output - reference).abs().max() / largest)
 
 
+def in_full(value: Tensor) -> Tensor:
+    """A tensor of numbers in at least float32: not in half precision, not quantized."""
+    if value.is_quantized:
+        return value.dequantize()
+    return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+
+
+def all_in_full(output: Any) -> Any:
+    """An output, with every tensor in at least float32."""
+    if isinstance(output, Tensor):
+        return in_full(output)
+    inside = children(output)
+    if not inside:
+        return output
+    full = {key: all_in_full(value) for key, value in inside.items()}
+    return output if all(full[key] is inside[key] for key in full) else _like(output, full)
+
+
 def joined(outputs: Sequence[Any]) -> Any:
     """One output for a batch, from the outputs of its images, each of which ran alone.
 

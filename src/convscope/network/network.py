@@ -15,14 +15,16 @@ from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
 from convscope.network._torchvision import torchvision
+from convscope.network.labels import as_labels
 from convscope.network.layers import describe, stages
 from convscope.network.names import Names
-from convscope.network.preparing import prepare
-from convscope.network.preprocessing import Normalization, Preprocessing
+from convscope.network.preparing import prepare, usual_default
+from convscope.network.preprocessing import Normalization, Preprocessing, as_size
 from convscope.network.randomizing import randomized_copy
 from convscope.network.reading import Reader, deterministic
 from convscope.network.sizes import Sizes
 from convscope.network.unwrapping import need_readable, unwrapped
+from convscope.system import usual_torch
 from convscope.types import Box, Layer, Prediction, Target, TargetLike
 
 
@@ -39,10 +41,11 @@ class Network:
     Args:
         module: takes a normalized batch (N, C, H, W), where C is the length of `mean` (3, or 1 for
             a gray network).
-        mean, std: mean and standard deviation of each channel, for images in [0, 1].
+        mean, std: mean and standard deviation of each channel, for images in [0, 1]; a sequence, a
+            tensor or an array.
         input_size: rows and columns that the network was trained on; one number for a square.
-        labels: one for each class, in order. A class with the label "tabby, tabby cat" is shown as
-            "tabby" and can be found by either name.
+        labels: one for each class, in order, or a dict from class numbers to labels. A class with
+            the label "tabby, tabby cat" is shown as "tabby" and can be found by either name.
         crop: fraction of the photograph's shorter side that is kept (0.875 is usual for ImageNet).
         interpolation: "bicubic" or "bilinear", both antialiased.
         name: the network's name in pictures and messages; the name of the module's class if not
@@ -67,45 +70,45 @@ class Network:
         self,
         module: nn.Module,
         *,
-        mean: Sequence[float],
-        std: Sequence[float],
+        mean: Sequence[float] | Tensor,
+        std: Sequence[float] | Tensor,
         input_size: int | tuple[int, int],
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str] | Mapping[int, str] | Mapping[str, int] | None = None,
         crop: float = 1.0,
         interpolation: str = "bicubic",
         name: str | None = None,
         device: str | torch.device | None = None,
     ) -> None:
         module = unwrapped(need_readable(module))
-        normalization = Normalization(mean, std)
-        size: Any = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-        self.name = name or type(module).__name__
-        self.preprocessing = Preprocessing(self.name, len(mean), size, crop, interpolation)
-        self.mean, self.std = normalization.mean, normalization.std
-        self.input_size, self.crop, self.interpolation = (
-            self.preprocessing.size,
-            crop,
-            interpolation,
-        )
-        self.source: Mapping[str, object] | None = None
-        self.device = _device(device, module)
+        with usual_torch(gradients=True, dtype=usual_default(module)):
+            normalization = Normalization(mean, std)
+            self.name = name or type(module).__name__
+            self.mean, self.std = normalization.mean, normalization.std
+            self.input_size, self.crop = as_size(input_size), crop
+            self.interpolation = interpolation
+            self.preprocessing = Preprocessing(
+                self.name, len(self.mean), self.input_size, crop, interpolation
+            )
+            self.source: Mapping[str, object] | None = None
+            self.device = _device(device, module)
 
-        generator = torch.Generator().manual_seed(0)
-        examples = torch.rand(2, len(mean), *self.input_size, generator=generator)
-        examples[1] **= 3  # much darker than the first
-        self._prepared = prepare(module, normalization(examples.double()), self.device)
-        self.dtype = self._prepared.dtype
-        self._normalization = normalization.to(self.device, self.dtype)
-        traced = self._prepared.trace
-        self._names = Names(self.name, traced, describe(self._prepared.plain, traced), labels)
-        self._reader = Reader(self._prepared, self._names, self.preprocessing)
-        self.sizes = Sizes(self._reader, self.device)
-        self.num_classes, self.labels = self._names.num_classes, self._names.labels
-        self.layers: tuple[Layer, ...] = tuple(
-            layer
-            for layer in self._names.listed.values()
-            if layer.type not in ("Identity", "Dropout")
-        )
+            generator = torch.Generator().manual_seed(0)
+            examples = torch.rand(2, len(self.mean), *self.input_size, generator=generator)
+            examples[1] **= 3  # much darker than the first
+            self._prepared = prepare(module, normalization(examples.double()), self.device)
+            self.dtype = self._prepared.dtype
+            self._normalization = normalization.to(self.device, self.dtype)
+            traced = self._prepared.trace
+            layers = describe(self._prepared.plain, traced)
+            self._names = Names(self.name, traced, layers, as_labels(labels))
+            self._reader = Reader(self._prepared, self._names, self.preprocessing)
+            self.sizes = Sizes(self._reader, self.device)
+            self.num_classes, self.labels = self._names.num_classes, self._names.labels
+            self.layers: tuple[Layer, ...] = tuple(
+                layer
+                for layer in self._names.listed.values()
+                if layer.type not in ("Identity", "Dropout")
+            )
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.input_size))
@@ -204,6 +207,7 @@ class Network:
 
     # ------------------------------------------------------------------ images
 
+    @usual_torch()
     def preprocess(self, image: Tensor) -> Tensor:
         """Turn an image into the network's input: resized, center-cropped, still RGB in [0, 1].
 
@@ -225,7 +229,8 @@ class Network:
         Raises:
             ConvscopeError: the image is no float tensor (N, 3, H, W), or has other channels.
         """
-        return self.preprocessing.in_channels(image).to(self.device, self.dtype)
+        image = self.preprocessing.in_channels(image).to(self.device, self.dtype)
+        return image.clone() if image.is_inference() else image
 
     # ----------------------------------------------------------------- reading
 
@@ -278,6 +283,7 @@ class Network:
                 )
         return values
 
+    @usual_torch()
     def activations(
         self, image: Tensor, layers: Collection[str], *, leaves: bool = False
     ) -> dict[str, Tensor]:

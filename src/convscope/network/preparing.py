@@ -39,6 +39,7 @@ class Prepared:
         normalizations: the calls, in a forward pass, that normalize by fixed statistics.
         alone: whether images must run one at a time, as they change each other's output in a batch.
         steady: whether two runs give the same output.
+        default: the precision of tensors that the module makes in its forward pass.
     """
 
     plain: nn.Module
@@ -51,6 +52,7 @@ class Prepared:
     normalizations: int = 0
     alone: bool = False
     steady: bool = True
+    default: torch.dtype = torch.float32
     _variants: dict[tuple[frozenset[Pair], bool], nn.Module] = field(default_factory=dict)
     _normalizing: dict[int, bool] = field(default_factory=dict)
 
@@ -78,6 +80,13 @@ class Prepared:
             functional = self.normalizations > len(self.pairs)
             self._normalizing[id(variant)] = functional or has_fixed_statistics(variant)
         return self._normalizing[id(variant)]
+
+
+def usual_default(module: nn.Module) -> torch.dtype:
+    """The precision of new tensors in a module: float64 if the caller has that and so has it."""
+    weight = next((p for p in module.parameters() if p.is_floating_point()), None)
+    own = torch.float32 if weight is None else weight.dtype
+    return own if own == torch.get_default_dtype() == torch.float64 else torch.float32
 
 
 def prepare(module: nn.Module, images: Tensor, device: torch.device) -> Prepared:
@@ -111,7 +120,7 @@ def prepare(module: nn.Module, images: Tensor, device: torch.device) -> Prepared
         prepared = Prepared(plain, dtype, traced, torch.channels_last, notes, inplace=names)
     else:
         prepared = _step_by_step(plain, dtype, examples, inplace, notes)
-    prepared.normalizations = examples.normalizations
+    prepared.normalizations, prepared.default = examples.normalizations, torch.get_default_dtype()
     if prepared.steady:
         _fold(prepared, examples)
     if prepared.inplace and not examples.same(prepared.variant(overwriting=True)):

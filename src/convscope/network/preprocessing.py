@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,22 +107,69 @@ class Preprocessing:
         return image
 
 
+def as_size(size: Any) -> tuple[int, int]:
+    """Rows and columns, from one number for a square or from two, of any type.
+
+    Raises:
+        ConvscopeError: it is neither, or no whole number of pixels.
+    """
+    values = _numbers(size)
+    sides = values if len(values) == 2 else values * 2
+    if len(sides) != 2 or not all(side >= 1 and side == int(side) for side in sides):
+        raise ConvscopeError(
+            f"input_size must be (rows, columns) in pixels, or one number for a square, not {size}"
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def _numbers(values: Any) -> list[float]:
+    """Numbers in a list, a tensor or an array, or a single number; none if they are something else.
+
+    NaN and infinity are none.
+    """
+    try:
+        found = torch.as_tensor(values, dtype=torch.float64).flatten().tolist()
+    except (TypeError, ValueError, RuntimeError):
+        return []
+    return found if all(map(math.isfinite, found)) else []
+
+
+# Above these, mean and std are those of pixels from 0 to 255. Those of pixels in [-1, 1] are below.
+LARGEST_MEAN, LARGEST_STD = 2.0, 10.0
+
+
 class Normalization:
     """(image - mean) / std, in one pass over the pixels.
 
     Args:
-        mean, std: mean and standard deviation of each channel, for images in [0, 1].
+        mean, std: mean and standard deviation of each channel, for images in [0, 1]: a sequence, a
+            tensor or an array of numbers; a single number is that of all the other's channels.
 
     Raises:
-        ConvscopeError: not one number a channel, or a standard deviation that is not positive.
+        ConvscopeError: not one number a channel, a standard deviation that is not positive, or
+            numbers for pixels from 0 to 255.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        if not mean or len(mean) != len(std) or not all(s > 0 for s in std):
+    def __init__(self, mean: Any, std: Any) -> None:
+        centers, spreads = _numbers(mean), _numbers(std)
+        channels = max(len(centers), len(spreads))
+        centers, spreads = (v * channels if len(v) == 1 else v for v in (centers, spreads))
+        if channels == 1 and all(isinstance(v, int | float) for v in (mean, std)):
             raise ConvscopeError(
-                "mean and std must have one number for each channel, and std must be positive"
+                f"mean and std must have one number for each channel: mean=({centers[0]:g},) * 3"
+                " for RGB"
             )
-        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
+        if not centers or len(centers) != len(spreads) or min(spreads) <= 0:
+            raise ConvscopeError(
+                "mean and std must be finite, with one number for each channel, and std must be"
+                " positive"
+            )
+        if max(map(abs, centers)) > LARGEST_MEAN or max(spreads) > LARGEST_STD:
+            raise ConvscopeError(
+                f"mean {centers[0]:g} and std {spreads[0]:g} are for pixels from 0 to 255; here"
+                " pixels run from 0 to 1: divide both by 255"
+            )
+        self.mean, self.std = tuple(centers), tuple(spreads)
         center, spread = (
             torch.tensor(v, dtype=torch.float64).view(1, -1, 1, 1) for v in (self.mean, self.std)
         )

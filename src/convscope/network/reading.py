@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.alone import Values, read_alone
 from convscope.network.arranging import Arranger
 from convscope.network.names import Names
+from convscope.network.nested import all_in_full, in_full
 from convscope.network.normalizing import ScaleAndShift
 from convscope.network.preparing import Prepared
 from convscope.network.preprocessing import Preprocessing
 from convscope.network.tracing import Call
+from convscope.system import ForkSafeLock, usual_torch
 
 
 @contextmanager
@@ -64,7 +65,7 @@ class Reader:
         self.prepared, self.names, self.preprocessing = prepared, names, preprocessing
         self.arranger = Arranger(prepared, names)
         self.overwritten: set[str] = set()
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
 
     @property
     def order(self) -> list[str]:
@@ -80,7 +81,9 @@ class Reader:
             leaves: whether gradients begin at the first of the layers.
         """
         names = [names] if isinstance(names, str) else list(dict.fromkeys(names))
-        with self._lock, deterministic(x.device):
+        usual = usual_torch(dtype=self.prepared.default)
+        with self._lock, usual, deterministic(x.device):
+            x = x.clone() if x.is_inference() else x
             if self.prepared.alone and len(x) > 1:
                 values = read_alone(self._read, x, names, leaves)
             else:
@@ -160,11 +163,11 @@ class Reading:
         except _Complete:
             return
         if self.request.output:
-            self.values[""] = output
+            self.values[""] = all_in_full(output)
 
     def _keep(self, name: str, value: Tensor) -> Tensor:
         value = self.given.get(name, value)
-        leaf = self.leaves and not value.requires_grad
+        leaf = self.leaves and value.is_floating_point() and not value.requires_grad
         self.values[name] = value.requires_grad_() if leaf else value
         self._versions[name] = value._version
         if not self.request.output and len(self.values) == len(self.request.names):
@@ -183,10 +186,12 @@ class Reading:
             left -= 1
             if left:
                 return None
-            value = self._keep(name, output)
-            if changed:
-                return value.clone()  # what follows changes a copy
-            return None if value is output else value
+            value = self._keep(name, in_full(output))
+            if output.is_quantized:
+                return None
+            going_on = value.to(output.dtype)
+            # Where what follows changes the output, it changes a copy.
+            return going_on.clone() if changed and going_on is value else going_on
 
         return hook
 
@@ -212,8 +217,12 @@ class _BeforeActivations(ActivationMode):
         # The output is computed from the copy, so that gradients flow to it. Nothing else reads the
         # copy, so that nothing overwrites it.
         before = call.input.clone()
+        if before.is_quantized:
+            for name in names:
+                self.keep(name, in_full(before))
+            return call.run()
         for name in names:
-            before = self.keep(name, before)
+            before = self.keep(name, in_full(before)).to(before.dtype)
         if not torch.is_grad_enabled():
             return call.run()
         result = call.apply(before)

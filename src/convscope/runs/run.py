@@ -19,6 +19,7 @@ from convscope.files import images
 from convscope.network import Network
 from convscope.runs.result import Result, as_array, result_of
 from convscope.runs.saving import ANIMATIONS, save_run
+from convscope.system import usual_torch
 from convscope.types import Frame
 
 # The kind of result that a run gives.
@@ -70,9 +71,13 @@ class Run(Generic[R]):
         return f"<Run of {self.technique}: iterate for live frames, or .result()>"
 
     def __iter__(self) -> Iterator[R]:
-        result = None
-        for frame in self.frames():
-            result = cast(R, result_of(frame, self.provenance))
+        result, frames = None, self.frames()
+        while True:
+            with usual_torch(gradients=True):
+                frame = next(frames, None)
+                if frame is None:
+                    break
+                result = cast(R, result_of(frame, self.provenance))
             yield result
         self._result = result
 
