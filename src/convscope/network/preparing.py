@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from convscope.network.checkpointing import without_checkpoints
 from convscope.network.copying import frozen_copy
 from convscope.network.examples import TOLERANCE, Examples
 from convscope.network.folding import foldable, folded_copy, fused
@@ -38,6 +39,7 @@ class Prepared:
         inplace: the names of the activations that work in place in the user's module.
         normalizations: the calls, in a forward pass, that normalize by fixed statistics.
         alone: whether images must run one at a time, as they change each other's output in a batch.
+        checkpointed: whether parts of it are checkpointed (torch.utils.checkpoint).
         steady: whether two runs give the same output.
         default: the precision of tensors that the module makes in its forward pass.
     """
@@ -51,6 +53,7 @@ class Prepared:
     inplace: tuple[str, ...] = ()
     normalizations: int = 0
     alone: bool = False
+    checkpointed: bool = False
     steady: bool = True
     default: torch.dtype = torch.float32
     _variants: dict[tuple[frozenset[Pair], bool], nn.Module] = field(default_factory=dict)
@@ -101,6 +104,13 @@ def prepare(module: nn.Module, images: Tensor, device: torch.device) -> Prepared
         ConvscopeError: the module cannot be copied, does not run on the images, or has weights
             that are not finite.
     """
+    with without_checkpoints() as checkpointed:
+        prepared = _prepared(module, images, device)
+        prepared.checkpointed = checkpointed()
+    return prepared
+
+
+def _prepared(module: nn.Module, images: Tensor, device: torch.device) -> Prepared:
     notes: list[str] = []
     plain, dtype = frozen_copy(module, device, notes)
     images = images.to(device, torch.float64 if dtype == torch.float64 else torch.float32)

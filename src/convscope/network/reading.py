@@ -14,6 +14,7 @@ from convscope.errors import ConvscopeError
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.alone import Values, read_alone
 from convscope.network.arranging import Arranger
+from convscope.network.checkpointing import without_checkpoints
 from convscope.network.names import Names
 from convscope.network.nested import all_in_full, in_full
 from convscope.network.normalizing import ScaleAndShift
@@ -146,6 +147,8 @@ class Reading:
                 hook = self._hook(name, call)
                 handle = module.get_submodule(call.name).register_forward_hook(hook)
                 stack.callback(handle.remove)
+            if self.reader.prepared.checkpointed:
+                stack.enter_context(without_checkpoints())
             if torch.is_grad_enabled() and self.reader.prepared.normalizes(module):
                 stack.enter_context(ScaleAndShift())
             if self.request.activations:
