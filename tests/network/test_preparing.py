@@ -428,11 +428,14 @@ def test_outputs_that_are_no_tensor(pack: Callable[..., Any], folds: bool) -> No
     with toys.recording(module) as own, torch.no_grad():
         module(toys.normalized(toys.images()))
     assert toys.relative(net.read(toys.images(), {"bn"})["bn"], own["bn"]) < 1e-6
+    if folds:
+        assert toys.relative(net.logits(toys.images()), own["bn"].mean((2, 3))) < 1e-6
+        return
     assert net.num_classes is None
     for fails in (lambda: net.predict(toys.images(1)), lambda: net.target(3)):
-        with pytest.raises(ConvscopeError, match="gives no class scores"):
+        with pytest.raises(ConvscopeError, match=r"gives no class scores; name a layer"):
             fails()
-    with pytest.raises(ConvscopeError, match="is no tensor; name a layer"):
+    with pytest.raises(ConvscopeError, match="is no tensor with a row for each image"):
         net.read(toys.images(), {""})
 
 

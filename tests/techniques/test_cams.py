@@ -319,7 +319,7 @@ HEADLESS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "dense": (toys.Toy, r"between 'first' and the classifier of Toy there is more than a mean"),
     "hidden": (Hidden, r"Hidden does not classify by the mean of 'layer2' alone"),
     "stretched": (Stretched, r"Stretched does not classify by the mean of 'layer2' alone"),
-    "no classes": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3)), r"gives no class scores"),
+    "no classes": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3)), r"gives class scores at each place"),
 }
 
 

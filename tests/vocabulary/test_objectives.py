@@ -33,6 +33,7 @@ from convscope.vocabulary.objectives import (
     matching,
     peak,
     power,
+    probability,
     resemble,
     tv,
     weighted,
@@ -104,6 +105,7 @@ def test_what_each_is() -> None:
     close(score(l2()), 0.5 * (image() - 0.5).square().mean((1, 2, 3)))
     close(score(tv()), tv_by_hand())
     close(score(power(6)), (image() - 0.5).pow(6).mean((1, 2, 3)))
+    close(score(probability("bee")), logits.softmax(1)[:, 1])
     close(score(log_probability("bee")), logits.softmax(1)[:, 1].log())
     close(score(margin("bee")), logits[:, 1] - (logits[:, 0] + logits[:, 2]) / 2)
     close(score(margin("bee", 1)), logits[:, 1] - torch.maximum(logits[:, 0], logits[:, 2]))
@@ -256,6 +258,7 @@ ALL: list[Objective] = [
     tv(1.5),
     tv(2),
     tv(3),
+    probability("bee"),
     log_probability("bee"),
     margin("bee", strongest=1),
     margin("bee"),

@@ -14,6 +14,7 @@ from convscope.network import Network
 from convscope.system import batched
 from convscope.types import Target, TargetLike
 from convscope.vocabulary.objectives import Objective, each, energy, logit, peak
+from convscope.vocabulary.objectives import probability as likelihood
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Question:
             return self
 
         def work(part: slice) -> list[int]:
-            return self.net.logits(self.inputs[part]).argmax(1).tolist()
+            return self.net.output.top(self.net.logits(self.inputs[part])).tolist()
 
         tops = [t for done in batched(len(self.inputs), 16, work) for _, some in done for t in some]
         targets = (t or self.net.target(top) for t, top in zip(self.targets, tops, strict=True))
@@ -80,7 +81,8 @@ class Question:
 
         Args:
             images: what the network gets.
-            probability: read the softmax probability of a class in place of its logit.
+            probability: read the probability of a class in place of its logit; of a class of a
+                map, its mean over the target.
 
         Raises:
             ConvscopeError: a score that is not finite, or the probability of what is no class.
@@ -89,11 +91,8 @@ class Question:
         if probability and (target is None or not target.is_class):
             raise ConvscopeError(f"only classes have a probability: for {target} use score='logit'")
         with torch.no_grad():
-            if target and probability:
-                logits = self.net.activations(images, {""})[""]
-                score = logits.softmax(1)[:, target.channel]
-            else:
-                _, score = self.objective.bind(self.net).read(self.net, images)
+            objective = likelihood(target) if target and probability else self.objective
+            _, score = objective.bind(self.net).read(self.net, images)
         return self.check_finite(score, images)
 
     def scores(self, images: Tensor, probability: bool = False) -> Tensor:
@@ -124,8 +123,10 @@ def ask(net: Network, image: Tensor, target: TargetLike | Sequence[TargetLike] |
     Raises:
         ConvscopeError: an unknown target, or another number of targets than of images.
     """
-    if target is None or isinstance(target, TargetLike):
-        targets = (None if target is None else net.target(target),) * len(image)
+    if target is None:
+        targets: tuple[Target | None, ...] = (_top_of(net),) * len(image)
+    elif isinstance(target, TargetLike):
+        targets = (net.target(target),) * len(image)
     else:
         targets = tuple(map(net.target, target))
         if len(targets) != len(image):
@@ -133,7 +134,17 @@ def ask(net: Network, image: Tensor, target: TargetLike | Sequence[TargetLike] |
                 f"{len(targets)} targets for {len(image)} images: one each, or one"
             )
     image = image.detach()
-    return Question(net, image, net.preprocess(image), targets)
+    question = Question(net, image, net.preprocess(image), targets)
+    # The largest score of a map is not that of its top class.
+    return question.resolved() if None in targets and net.output.is_map else question
+
+
+def _top_of(net: Network) -> Target | None:
+    """What is explained where no target is named: the top class, or the only number there is."""
+    output = net.output
+    if output.num_classes is None and output.shape != (1,):
+        net.outputs.classes()
+    return net.target(0) if output.kind == "values" and output.shape == (1,) else None
 
 
 def _score_of(target: Target | None) -> Objective:

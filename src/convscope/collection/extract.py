@@ -18,7 +18,7 @@ from convscope.collection.accumulator import Accumulator
 from convscope.collection.channels import Channels
 from convscope.collection.decoding import Batch, Decoded, Decoder
 from convscope.collection.settings import Settings
-from convscope.network import Network
+from convscope.network import Network, Output
 from convscope.system import batched, in_threads
 from convscope.types import Array
 
@@ -48,7 +48,8 @@ class Extract:
 
     def __init__(self, net: Network, settings: Settings) -> None:
         self.net, self.settings = net, settings
-        output = [""] if net.num_classes else []
+        self._output = net.output if net.num_classes else None
+        output = [self._output.name] if self._output else []
         self._names = list(dict.fromkeys([*settings.layers, settings.embedding, *output]))
 
     def decoder(self, folder: Path) -> Decoder:
@@ -61,7 +62,7 @@ class Extract:
         While the network reads one batch, another thread adds up its answers to the one before.
         """
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as aside:
-            shard, adding = _Shard(self.settings), None
+            shard, adding = _Shard(self.settings, self._output), None
             for batch in batches:
                 read = self._read(batch)
                 if adding:
@@ -71,7 +72,7 @@ class Extract:
                 if batch.last:
                     adding.result()
                     answers = shard.answers()
-                    shard, adding = _Shard(self.settings), None
+                    shard, adding = _Shard(self.settings, self._output), None
                 yield Step(batch.shard, len(batch.images), answers)
 
     def _read(self, batch: Batch) -> list[dict[str, Tensor]]:
@@ -104,8 +105,8 @@ def _padded(images: Tensor, count: int) -> Tensor:
 class _Shard:
     """What is known so far of the images of a shard."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, output: Output | None) -> None:
+        self.settings, self.output = settings, output
         self.images: list[Decoded] = []
         self.embeddings: list[Array] = []
         self.classes: list[Array] = []
@@ -125,12 +126,12 @@ class _Shard:
         values = {name: by_place(answer) for name, answer in answers.items()}
         extremes = {name: layer.extremes(values[name]) for name, layer in self.layers.items()}
         embedding = values[self.settings.embedding].float().mean(1)
-        logits = answers.get("")
+        scores = answers[self.output.name] if self.output else None
         finite = embedding.isfinite().all(1)
         for high, _, low, _ in extremes.values():
             finite &= high.isfinite().all(1) & low.isfinite().all(1)
-        if logits is not None:
-            finite &= logits.isfinite().all(1)
+        if scores is not None:
+            finite &= scores.flatten(1).isfinite().all(1)
         if not finite.any():
             return finite.tolist()
         if not finite.all():
@@ -141,8 +142,9 @@ class _Shard:
             layer.add(values[name], extremes[name], width)
         limit = torch.finfo(torch.float16).max
         self.embeddings.append(embedding[finite].clamp(-limit, limit).half().cpu().numpy())
-        if logits is not None:
-            best = logits[finite].float().softmax(1).topk(min(CLASSES, logits.shape[1]))
+        if self.output and scores is not None:
+            ranking = self.output.ranking(scores[finite].float())
+            best = ranking.topk(min(CLASSES, ranking.shape[1]))
             self.classes.append(best.indices.int().cpu().numpy())
             self.probabilities.append(best.values.cpu().numpy())
         return finite.tolist()

@@ -6,6 +6,7 @@ from .activation_calls import ActivationCall as ActivationCall
 from .activation_calls import ActivationMode as ActivationMode
 from .names import PRE as PRE
 from .network import Network as Network
+from .outputs import Output as Output
 from .preprocessing import Preprocessing as Preprocessing
 from .units import as_tiles as as_tiles
 from .units import crop_box as crop_box

@@ -118,6 +118,8 @@ def _tensor_mixing(together: Tensor, first: Tensor, second: Tensor) -> float:
         and torch.equal(first, second)
     ):
         return 0.0
+    if first.shape == second.shape == together.shape[1:]:  # `squeeze` drops a batch of one
+        return difference(together, torch.stack([first, second]))
     if not first.dim() or not second.dim():
         return math.inf
     return difference(together, torch.cat([first, second]))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
-import pickle
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -14,15 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
-from convscope.network._torchvision import torchvision
-from convscope.network.labels import as_labels
+from convscope.network.devices import as_device
+from convscope.network.digests import digest
 from convscope.network.layers import describe, stages
 from convscope.network.names import Names
+from convscope.network.output_kinds import Declared, Labels, OutputKind, outputs_of
+from convscope.network.outputs import Output
+from convscope.network.pickling import pickled, unpickled
 from convscope.network.preparing import prepare, usual_default
 from convscope.network.preprocessing import Normalization, Preprocessing, as_size
 from convscope.network.randomizing import randomized_copy
 from convscope.network.reading import Reader, deterministic
 from convscope.network.sizes import Sizes
+from convscope.network.targets import as_target
 from convscope.network.unwrapping import need_readable, unwrapped
 from convscope.system import usual_torch
 from convscope.types import Box, Layer, Prediction, Target, TargetLike
@@ -35,8 +36,10 @@ class Network:
     channels_last). The module itself is never changed.
 
     Images are RGB float tensors (N, 3, H, W) in [0, 1], of any size. The network does its own
-    resizing, cropping and normalization. Layers have their names from `module.named_modules()`; ""
-    is the output, and `NAME.pre` is what goes into the activation at the end of layer NAME.
+    resizing, cropping and normalization. Layers have their names from `module.named_modules()`, and
+    `NAME.pre` is what goes into the activation at the end of layer NAME. "" is the output: of a
+    module that ends in a softmax or a sigmoid, the scores before it. Where a module returns several
+    tensors, "HEAD=" is the one called HEAD.
 
     Args:
         module: takes a normalized batch (N, C, H, W), where C is the length of `mean` (3, or 1 for
@@ -44,17 +47,22 @@ class Network:
         mean, std: mean and standard deviation of each channel, for images in [0, 1]; a sequence, a
             tensor or an array.
         input_size: rows and columns that the network was trained on; one number for a square.
-        labels: one for each class, in order, or a dict from class numbers to labels. A class with
-            the label "tabby, tabby cat" is shown as "tabby" and can be found by either name.
+        labels: one for each class, in order, or a dict from class numbers to labels; for several
+            outputs, a dict of these. A class with the label "tabby, tabby cat" is shown as "tabby"
+            and can be found by either name.
         crop: fraction of the photograph's shorter side that is kept (0.875 is usual for ImageNet).
         interpolation: "bicubic" or "bilinear", both antialiased.
         name: the network's name in pictures and messages; the name of the module's class if not
             given.
         device: where the network runs; the module's own device if not given.
+        head: the main output, by its name or number, of a module that returns several tensors.
+        output: what the output is, where nothing tells it: "classes" (one of them is right),
+            "multilabel" (each is right or wrong by itself), "embedding" or "values".
 
     Attributes:
         layers: a `Layer` for every named module that runs, except identities and dropout.
-        num_classes: number of classes; None if the output is not a matrix of class scores.
+        outputs: an `Output` for every tensor of the output, by name; "" is the main one.
+        num_classes: number of classes; None if the main output holds no class scores.
         labels: the first name of each class; empty if there are none.
         preprocessing: how images are resized and cropped, as a value that can be pickled.
         sizes: which other image sizes the network takes.
@@ -73,11 +81,13 @@ class Network:
         mean: Sequence[float] | Tensor,
         std: Sequence[float] | Tensor,
         input_size: int | tuple[int, int],
-        labels: Sequence[str] | Mapping[int, str] | Mapping[str, int] | None = None,
+        labels: Labels | None = None,
         crop: float = 1.0,
         interpolation: str = "bicubic",
         name: str | None = None,
         device: str | torch.device | None = None,
+        head: str | int | None = None,
+        output: OutputKind | None = None,
     ) -> None:
         module = unwrapped(need_readable(module))
         with usual_torch(gradients=True, dtype=usual_default(module)):
@@ -90,7 +100,7 @@ class Network:
                 self.name, len(self.mean), self.input_size, crop, interpolation
             )
             self.source: Mapping[str, object] | None = None
-            self.device = _device(device, module)
+            self.device = as_device(device, module)
 
             generator = torch.Generator().manual_seed(0)
             examples = torch.rand(2, len(self.mean), *self.input_size, generator=generator)
@@ -100,10 +110,12 @@ class Network:
             self._normalization = normalization.to(self.device, self.dtype)
             traced = self._prepared.trace
             layers = describe(self._prepared.plain, traced)
-            self._names = Names(self.name, traced, layers, as_labels(labels))
+            self._declared = Declared(labels, head, output)
+            self.outputs = outputs_of(self.name, traced, self._declared)
+            self._names = Names(traced, layers, self.outputs)
             self._reader = Reader(self._prepared, self._names, self.preprocessing)
             self.sizes = Sizes(self._reader, self.device)
-            self.num_classes, self.labels = self._names.num_classes, self._names.labels
+            self.num_classes, self.labels = self.outputs.num_classes, self.outputs.labels
             self.layers: tuple[Layer, ...] = tuple(
                 layer
                 for layer in self._names.listed.values()
@@ -118,8 +130,8 @@ class Network:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Optimizations that were skipped, each with its reason."""
-        return tuple(self._prepared.notes)
+        """Optimizations that were skipped, each with its reason, and what was assumed."""
+        return (*self._prepared.notes, *self.outputs.assumed)
 
     @property
     def activation_names(self) -> tuple[str, ...]:
@@ -164,13 +176,8 @@ class Network:
     @property
     def digest(self) -> str:
         """SHA-256 of all that the output depends on (modules, weights and preprocessing)."""
-        plain = self._prepared.plain
         preprocessing = replace(self.preprocessing, name="")
-        found = hashlib.sha256(f"{plain} {self.mean} {self.std} {preprocessing}".encode())
-        for name, value in plain.state_dict().items():
-            found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            found.update(value.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return found.hexdigest()
+        return digest(self._prepared.plain, f"{self.mean} {self.std} {preprocessing}")
 
     def to(self, device: str | torch.device) -> Network:
         """The same network on another device; this network itself if it runs there already."""
@@ -190,20 +197,19 @@ class Network:
             "mean": self.mean,
             "std": self.std,
             "input_size": self.input_size,
-            "labels": [", ".join(names) for names in self._names.synonyms] or None,
+            "labels": self._declared.labels,
             "crop": self.crop,
             "interpolation": self.interpolation,
             "name": self.name,
             "device": self.device,
+            "head": self._declared.head,
+            "output": self._declared.kind,
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle holds the module, on the CPU. It is prepared again when it is loaded."""
-        plain = copy.deepcopy(self._prepared.plain).cpu()
-        packages = {type(module).__module__.partition(".")[0] for module in plain.modules()}
-        needed = not packages.isdisjoint({"timm", "torchvision"})
         settings = {**self._settings, "device": "cpu"}
-        return _unpickled, (pickle.dumps(plain), needed, settings, self.source)
+        return unpickled, (Network, *pickled(self._prepared.plain), settings, self.source)
 
     # ------------------------------------------------------------------ images
 
@@ -245,18 +251,20 @@ class Network:
         return self.name_classes(self.logits(image)[0], top)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Class scores before the softmax, (N, classes)."""
-        self._names.need_classes()
+        """Class scores before the softmax or sigmoid, (N, classes); a map has rows and columns."""
+        self.outputs.classes()
         return self.read(images, {""})[""]
 
+    def probabilities(self, images: Tensor) -> Tensor:
+        """The probability of each class, in the shape of `logits`."""
+        return self.outputs.classes().probabilities(self.logits(images))
+
     def name_classes(self, logits: Tensor, top: int = 5) -> list[Prediction]:
-        """The `top` classes in one image's logits (classes,), with their probabilities."""
-        self._names.need_classes()
-        probabilities, indices = logits.detach().softmax(0).topk(min(top, len(logits)))
-        return [
-            Prediction(self.label(i), p, i)
-            for p, i in zip(probabilities.tolist(), indices.tolist(), strict=True)
-        ]
+        """The `top` classes in one image's logits, with their probabilities.
+
+        For a map of class scores the probability of a class is its fraction of the map.
+        """
+        return self.outputs.classes().predictions(logits.detach(), top)
 
     def read(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
         """The outputs of layers for images of any size, equal to those in the user's module.
@@ -313,7 +321,7 @@ class Network:
         Raises:
             ConvscopeError: the order of the values is not known.
         """
-        return self._reader.arranger.by_channel(name, values)
+        return values if name in self.outputs else self._reader.arranger.by_channel(name, values)
 
     def feature_maps(self, name: str, values: Tensor) -> Tensor:
         """Like `by_channel`, for maps that can be laid over the image: (N, C, rows, columns).
@@ -323,6 +331,8 @@ class Network:
         Raises:
             ConvscopeError: the layer has no feature maps, or they cover only a part of the image.
         """
+        if name in self.outputs and self.outputs[name].is_map:
+            return values
         return self._reader.arranger.feature_maps(name, values)
 
     def numerics(self) -> AbstractContextManager[None]:
@@ -366,39 +376,22 @@ class Network:
         """The layers that a layer, NAME.pre or "" (the output) is computed from, in order."""
         return self._names.below(name)
 
+    @property
+    def output(self) -> Output:
+        """What the main output is; a ConvscopeError if there is none."""
+        return self.outputs.named()
+
     def label(self, index: int) -> str:
         """The label of a class; "class 281" where the network has no labels."""
-        return self._names.label(index)
+        return self.outputs.classes().label(index)
 
     def target(self, target: TargetLike) -> Target:
         """What a name stands for: "tabby" or 281, "blocks.4", "blocks.4:12", "blocks.4:12@7,7".
 
+        A place of a map of class scores is "tabby@7,7", a region of it "tabby@2,3,5,6" (top, left,
+        bottom, right), and a class of one of several outputs "HEAD=tabby".
+
         Raises:
             ConvscopeError: nothing has that name; the message gives similar names.
         """
-        return self._names.target(target)
-
-
-def _unpickled(
-    module: bytes,
-    torchvision_needed: bool,
-    settings: Mapping[str, Any],
-    source: Mapping[str, object] | None,
-) -> Network:
-    if torchvision_needed:
-        torchvision()
-    net = Network(pickle.loads(module), **settings)
-    net.source = source
-    return net
-
-
-def _device(device: str | torch.device | None, module: nn.Module) -> torch.device:
-    if device is None:
-        first = next(module.parameters(), None)
-        return torch.device("cpu") if first is None else first.device
-    try:
-        wanted = torch.device(device)
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError) as error:
-        raise ConvscopeError(f"device {str(device)!r} cannot be used here; try cpu") from error
-    return wanted
+        return as_target(self._names, target)

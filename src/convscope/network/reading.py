@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,12 @@ from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.alone import Values, read_alone
 from convscope.network.arranging import Arranger
 from convscope.network.checkpointing import without_checkpoints
+from convscope.network.endings import Endings
+from convscope.network.heads import tensors_in
 from convscope.network.names import Names
-from convscope.network.nested import all_in_full, in_full
+from convscope.network.nested import in_full
 from convscope.network.normalizing import ScaleAndShift
+from convscope.network.outputs import Output
 from convscope.network.preparing import Prepared
 from convscope.network.preprocessing import Preprocessing
 from convscope.network.tracing import Call
@@ -44,15 +47,18 @@ class _Request:
         names: as the user gave them, each once.
         layers: the layers whose output is read.
         activations: from the number of an activation to the names of what goes into it.
+        outputs: the outputs that are read.
     """
 
     names: list[str]
     layers: Set[str]
     activations: Mapping[int, list[str]]
+    outputs: Sequence[Output]
 
     @property
-    def output(self) -> bool:
-        return "" in self.names
+    def calls(self) -> set[int]:
+        """The activations at the end of the module whose input is read in place of the output."""
+        return {output.call for output in self.outputs if output.call is not None}
 
 
 class Reader:
@@ -97,7 +103,7 @@ class Reader:
         """The values in the order in which the network computes them."""
         request = self._resolve(names)
         x = x.contiguous(memory_format=self.prepared.memory_format)
-        self.arranger.follow(x, request.names)
+        self.arranger.follow(x, [n for n in request.names if n not in self.names.outputs])
         reading = Reading(self, request, leaves, given)
         reading.run(x)
         while not reading.overwritten <= self.overwritten:
@@ -115,11 +121,10 @@ class Reader:
         for name in wanted:
             if self.names.is_pre(name):
                 activations.setdefault(self.names.activation(name), []).append(name)
-            elif name:
+            elif name and name not in self.names.outputs:
                 layers.add(self.names.layer(name).name)
-            else:
-                self.names.need_output()
-        return _Request(list(wanted), layers, activations)
+        outputs = [self.names.outputs.named(n) for n in wanted if not n or n in self.names.outputs]
+        return _Request(list(wanted), layers, activations, outputs)
 
 
 class Reading:
@@ -151,29 +156,38 @@ class Reading:
                 stack.enter_context(without_checkpoints())
             if torch.is_grad_enabled() and self.reader.prepared.normalizes(module):
                 stack.enter_context(ScaleAndShift())
+            endings = Endings(self.request.calls)
+            if endings.numbers:
+                stack.enter_context(endings)
             if self.request.activations:
                 stack.enter_context(_BeforeActivations(self.request.activations, self._keep))
-            self._run(module, x)
+            self._run(module, x, endings)
 
     @property
     def overwritten(self) -> Set[str]:
         """The names whose value was overwritten after it was kept."""
         return {n for n, version in self._versions.items() if self.values[n]._version != version}
 
-    def _run(self, module: nn.Module, x: Tensor) -> None:
+    def _run(self, module: nn.Module, x: Tensor, endings: Endings) -> None:
         try:
             output = module(x)
         except _Complete:
             return
-        if self.request.output:
-            self.values[""] = all_in_full(output)
+        found = tensors_in(output) if self.request.outputs else {}
+        for one in self.request.outputs:
+            values = found.get(one.source)
+            if values is None:
+                raise ConvscopeError(f"the module gives no output {one.source!r} for these images")
+            ending = endings.of(values)
+            values = ending.before if one.call is not None and ending else values
+            self.values[one.name] = one.form.scores(in_full(values), len(x))
 
     def _keep(self, name: str, value: Tensor) -> Tensor:
         value = self.given.get(name, value)
         leaf = self.leaves and value.is_floating_point() and not value.requires_grad
         self.values[name] = value.requires_grad_() if leaf else value
         self._versions[name] = value._version
-        if not self.request.output and len(self.values) == len(self.request.names):
+        if not self.request.outputs and len(self.values) == len(self.request.names):
             raise _Complete
         return value
 

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convscope.network.activation_calls import ActivationCall, ActivationMode
+from convscope.network.endings import Ending, Endings
+from convscope.network.heads import tensors_in
 from convscope.network.layouts import Layout, of_images, unknown
 from convscope.network.operations import AXES, mixed
 from convscope.network.propagation import FRESH, propagate
@@ -82,6 +84,7 @@ class Trace:
         inputs: for each activation, the number that stands for the tensor that went into it.
         pairs: convolutions and normalizations that may be folded.
         output: what the module returned.
+        endings: the activations that tensors of the output come from, by the tensors' names.
     """
 
     shape: torch.Size
@@ -90,6 +93,7 @@ class Trace:
     inputs: list[int] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     output: object = None
+    endings: dict[str, Ending] = field(default_factory=dict)
 
     def last(self) -> dict[str, Call]:
         """The last call of each name."""
@@ -108,12 +112,13 @@ class Trace:
 
 def trace(module: nn.Module, x: Tensor) -> Trace:
     """Run `module` on `x` (1, C, H, W) once and record what happened."""
-    result = Trace(x.shape)
+    result, endings = Trace(x.shape), Endings()
     operations = _Operations(x)
     functions = _Functions(operations, result)
     hooks = _module_hooks(module, operations, result)
-    with torch.no_grad(), hooks, operations, functions:
+    with torch.no_grad(), hooks, operations, functions, endings:
         result.output = module(x)
+    result.endings = endings.all_of(tensors_in(result.output))
     result.pairs = operations.pairs(module, result.output)
     return result
 

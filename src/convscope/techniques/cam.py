@@ -44,6 +44,8 @@ def cam(
     of the map plus the bias of the class is the score. Networks with another head are refused; use
     Grad-CAM for them.
     """
+    if net.num_classes and net.output.is_map:
+        raise ConvscopeError(f"{net.name} gives class scores at each place; use gradcam")
     question = ask(net, image, target).resolved()
     classes = [_class_index(one) for one in question.targets]
     layer, (weight, bias) = default_layers.last_maps(net)[-1], _head(net)
@@ -74,8 +76,10 @@ def cam(
 
 
 def _class_index(target: Target | None) -> int:
-    if target is None or not target.is_class or target.channel is None:
-        raise ConvscopeError(f"cam explains classes, and {target} is none; use gradcam")
+    if target is None or target.layer or not target.is_class or target.channel is None:
+        raise ConvscopeError(
+            f"cam explains classes, and {target} is none of the main output; use gradcam"
+        )
     return target.channel
 
 

@@ -248,7 +248,7 @@ def _recipe(
 
 def _goal(net: Network, name: TargetLike) -> Goal:
     target = net.target(name)
-    if target.layer or target.channel is None:
+    if not target.is_class:
         raise ConvscopeError(
             f"{target} is not a class; neuron_image draws layers, channels and neurons"
         )

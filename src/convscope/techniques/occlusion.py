@@ -70,7 +70,7 @@ def occlusion(
         Literal["drop", "logit", "probability"],
         Field(
             description="what the map shows: how far the score falls, the score itself, or the"
-            " probability (softmax)"
+            " probability"
         ),
     ] = "drop",
     seed: Seed = 0,

@@ -23,9 +23,10 @@ class PredictedClass(TypedDict):
 
 
 class PredictSummary(TypedDict):
-    """The most probable classes; for several images, a list for each."""
+    """The most probable classes (for several images, a list for each), and what makes them so."""
 
     predictions: list[PredictedClass]
+    probability: str
 
 
 @technique(
@@ -42,9 +43,11 @@ def predict(
     """The classes that the network predicts for the image, with their probabilities.
 
     Probabilities are the softmax of the logits over all classes of the network, so they add up to
-    1: an image of something else is assigned to one of these classes all the same.
+    1: an image of something else is assigned to one of these classes all the same. They are
+    sigmoids if each class is right or wrong by itself, and the network's own numbers if it gives
+    probabilities. For a map of class scores, the number of a class is its fraction of the map.
     """
-    logits = net.logits(image)
+    logits, output = net.logits(image), net.output
     panels: list[Panel] = []
     summary = []
     for one, row in zip(image, logits, strict=True):
@@ -52,10 +55,14 @@ def predict(
         summary.append([prediction._asdict() for prediction in found])
         panels.append(Picture(one, "what the network saw", net.box(image)))
         names, values = tuple(p.label for p in found), tuple(p.probability for p in found)
-        panels.append(Bars(names, values, "probability", "prediction", ".1%"))
+        label = "fraction of the map" if output.is_map else "probability"
+        panels.append(Bars(names, values, label, "prediction", ".1%"))
     yield Frame(
         panels=tuple(panels),
-        score=logits.amax(1),
+        score=logits.flatten(1).amax(1),
         arrays={"logits": logits},
-        summary={"predictions": summary[0] if len(summary) == 1 else summary},
+        summary={
+            "predictions": summary[0] if len(summary) == 1 else summary,
+            "probability": output.description,
+        },
     )

@@ -26,7 +26,8 @@ from convscope.attribution import (
 from convscope.network import Network
 from convscope.runs import Seed, TargetNames, technique
 from convscope.system import batched
-from convscope.types import Grid, HeatmapFrame, ImageFrame, MapStyle, Target
+from convscope.types import Grid, HeatmapFrame, ImageFrame, MapStyle
+from convscope.vocabulary import objectives
 
 Box = tuple[int, ...]  # top, left, height and width, in pixels of the network's input
 
@@ -34,7 +35,8 @@ Box = tuple[int, ...]  # top, left, height and width, in pixels of the network's
 class RandomOcclusionSummary(AttributionSummary):
     """The target, its score, the number of masks, and how often the class is on top.
 
-    `fraction_on_top` is a fraction of the masks; None for a target that is not a class.
+    `fraction_on_top` is a fraction of the masks; None for a target that is not one of several
+    classes.
     """
 
     masks: int
@@ -101,7 +103,7 @@ def random_occlusion(
             sums += added
             scores[part], tops[part] = values, top.cpu()
         ended = min(step * batch_size, count)
-        arrays = _arrays(question.target, scores[:ended], tops[:ended], visible.boxes[:ended])
+        arrays = _arrays(question, scores[:ended], tops[:ended], visible.boxes[:ended])
         start = replace(whole, arrays=arrays, step=step, steps=steps)
         frame = _masked(question, start, _difference(sums), score)
         if step == steps:
@@ -147,13 +149,14 @@ class _Masks:
 
 def _read(question: Question, images: Tensor, probability: bool) -> tuple[Tensor, Tensor]:
     """The score of each image and, if the target is a class, the top class."""
-    target = question.target
+    net, target = question.net, question.target
     if not target.is_class:
         return question.score(images, probability), torch.zeros(len(images), dtype=torch.long)
+    objective = objectives.probability(target) if probability else objectives.logit(target)
     with torch.no_grad():
-        logits = question.net.activations(images, {""})[""]
-    values = (logits.softmax(1) if probability else logits)[:, target.channel]
-    return question.check_finite(values, images), logits.argmax(1)
+        read, values = objective.bind(net).read(net, images)
+        tops = net.outputs.of(target).top(read[target.layer])
+    return question.check_finite(values, images), tops
 
 
 def _sums(values: Tensor, shown: Tensor) -> Tensor:
@@ -169,12 +172,15 @@ def _difference(sums: Tensor) -> Tensor:
     return torch.where(sums[1].amin(0) > 1e-6, means[0] - means[1], 0)[None]
 
 
-def _arrays(target: Target, scores: Tensor, tops: Tensor, boxes: list[Box]) -> dict[str, Tensor]:
+def _arrays(
+    question: Question, scores: Tensor, tops: Tensor, boxes: list[Box]
+) -> dict[str, Tensor]:
+    target = question.target
     arrays = {"scores": scores.clone()}
     if boxes:
         arrays["boxes"] = torch.tensor(boxes)
-    if target.is_class and target.channel is not None:
-        arrays["on_top"] = tops.eq(target.channel)
+    if target.is_class and question.net.shape(target.layer)[0] > 1:
+        arrays["on_top"] = tops.eq(target.channel or 0)
     return arrays
 
 
@@ -198,7 +204,8 @@ def _extremes(
     visible = torch.stack([masks.mask(k) for k in chosen])
     (name,), captions = question.names(), [f"{scores[k]:.3g}" for k in chosen]
     if question.target.is_class:
-        labels = [question.net.label(int(tops[k])) for k in chosen]
+        output = question.net.outputs.of(question.target)
+        labels = [output.label(int(tops[k])) for k in chosen]
         captions = [f"{one}: {label}" for one, label in zip(captions, labels, strict=True)]
     return Grid(
         torch.lerp(empty, question.inputs, visible[:, None]),

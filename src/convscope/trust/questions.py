@@ -58,21 +58,31 @@ class Case:
         return name
 
     @cached_property
-    def rival(self) -> Target:
-        """Another target to explain: the runner-up class, or the next channel of the layer."""
+    def rival(self) -> Target | None:
+        """Another target to explain: the runner-up class, or the next channel of the layer.
+
+        None if no other class or channel says something else.
+        """
         net, target = self.question.net, self.question.target
         assert target.channel is not None
         if not target.is_class:
-            channels = net.channel_shape(target.layer)[0]
-            return replace(target, channel=(target.channel + 1) % channels)
-        logits = net.logits(self.question.inputs)[0].clone()
-        logits[target.channel] = -torch.inf
-        return net.target(int(logits.argmax()))
+            count = net.channel_shape(target.layer)[0]
+            return replace(target, channel=(target.channel + 1) % count) if count > 1 else None
+        output = net.outputs.of(target)
+        if not output.has_rivals:
+            return None
+        scores = net.read(self.question.inputs, {target.layer})[target.layer]
+        ranking = output.ranking(scores)[0] if output.is_map else scores[0].clone()
+        ranking[target.channel] = -torch.inf
+        other = int(ranking.argmax())
+        return replace(target, channel=other, label=output.label(other))
 
     @cached_property
-    def rival_similarity(self) -> float:
-        """How similar the map for the rival is."""
-        return self.similarity(self.again(self.question.net, self.rival))
+    def rival_similarity(self) -> dict[str, float]:
+        """How similar the map for the rival is, by the rival's name; empty if there is none."""
+        if self.rival is None:
+            return {}
+        return {str(self.rival): self.similarity(self.again(self.question.net, self.rival))}
 
     def again(self, net: Network, target: Target) -> Frame:
         """The last frame of the run's technique, with its options, for a network and a target."""
@@ -168,12 +178,15 @@ def random_weights(case: Case) -> Iterator[Answer]:
 
 def other_target(case: Case) -> Iterator[Answer]:
     """Does the map change with the target?"""
-    similarity, rival = case.rival_similarity, str(case.rival)
-    how = "is different"
-    if similarity > SIMILAR:
-        how = f"is much the same, so it does not show what sets {case.name} apart"
-    finding = f"for {rival} the map {how} ({similarity:.2f})"
-    yield Answer({"other_target": {rival: similarity}}, (), {"another target": finding})
+    finding = (
+        f"there is no other target: the network gives one number, and {case.name} is read off it"
+    )
+    for rival, similarity in case.rival_similarity.items():
+        how = "is different"
+        if similarity > SIMILAR:
+            how = f"is much the same, so it does not show what sets {case.name} apart"
+        finding = f"for {rival} the map {how} ({similarity:.2f})"
+    yield Answer({"other_target": case.rival_similarity}, (), {"another target": finding})
 
 
 def other_methods(case: Case) -> Iterator[Answer]:
@@ -186,7 +199,7 @@ def other_methods(case: Case) -> Iterator[Answer]:
                 found[method] = case.similarity(methods.attribute(net, image, method, target.spec))
             except ConvscopeError:  # this method has no map on this network
                 continue
-    bars = {f"the same for {case.rival}": case.rival_similarity}
+    bars = {f"the same for {name}": value for name, value in case.rival_similarity.items()}
     bars |= {registry.get(method).title: value for method, value in found.items()}
     agree = sum(value > SIMILAR for value in found.values())
     caption = "similarity of other maps"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, SupportsIndex
 
+# Before the number of a class, where a number alone might be a label.
+CLASS_NUMBER = "class:"
+
 
 class Prediction(NamedTuple):
     """One class that a classifier predicts, with its probability."""
@@ -18,20 +21,28 @@ class Prediction(NamedTuple):
 class Target:
     """The part of a network whose score is asked for: a class, a layer, a channel or one neuron.
 
-    `layer` is "" for the network's own output, as in `nn.Module.named_modules`.
+    `layer` is "" for the network's own output, as in `nn.Module.named_modules`, and "HEAD=" for one
+    of several outputs. `position` is a row and a column of its maps, `region` a rectangle of them:
+    top, left, bottom and right, where bottom and right are the first row and column outside.
     """
 
     layer: str
     channel: int | None = None
     position: tuple[int, int] | None = None
     label: str | None = None
+    region: tuple[int, int, int, int] | None = None
 
     def __str__(self) -> str:
         if self.label is not None:
-            return self.label
+            return self.label + self.place
         channel = "" if self.channel is None else f":{self.channel}"
-        position = "" if self.position is None else f"@{self.position[0]},{self.position[1]}"
-        return (self.layer or "output") + channel + position
+        return (self.layer or "output") + channel + self.place
+
+    @property
+    def place(self) -> str:
+        """The end of its name, such as "@7,7"; "" if it is about no place of its own."""
+        numbers = self.position or self.region
+        return "" if numbers is None else f"@{','.join(map(str, numbers))}"
 
     @property
     def is_class(self) -> bool:
@@ -44,7 +55,13 @@ class Target:
 
         A class is given by its number, because two classes may have the same label.
         """
-        return str(self) if self.label is None or self.channel is None else self.channel
+        output = not self.layer or self.layer.endswith("=")
+        if not output or self.channel is None:
+            return str(self)
+        if not self.layer and not self.place:
+            return self.channel
+        # A number alone might be the label of another class.
+        return f"{self.layer}{CLASS_NUMBER}{self.channel}{self.place}"
 
 
 # What names a target: "tabby", "blocks.4:12", 281, or a `Target`.

@@ -13,7 +13,7 @@ from convscope.vocabulary.objectives.base import (
     each,
     weighted,
 )
-from convscope.vocabulary.objectives.classes import log_probability, logit, margin
+from convscope.vocabulary.objectives.classes import log_probability, logit, margin, probability
 from convscope.vocabulary.objectives.layers import (
     activation,
     direction,
@@ -42,6 +42,7 @@ __all__ = [
     "match",
     "peak",
     "power",
+    "probability",
     "resemble",
     "tv",
     "weighted",

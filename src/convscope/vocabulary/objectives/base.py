@@ -200,12 +200,31 @@ class each(Objective):
 def of_class(
     net: Network, name: str | int | Target, score: Callable[[Tensor, int], Tensor]
 ) -> Bound:
-    """An objective that reads the logits (N, classes) and the number of a class."""
+    """An objective that reads the scores (N, classes, ...) of an output and the number of a class.
+
+    The score at places of a map, (N, rows, columns), is averaged over the target's own.
+    """
     target = net.target(name)
-    if target.layer or target.channel is None:
+    if not target.is_class or target.channel is None:
         raise ConvscopeError(f"{target} is not a class; climb its activation")
     index = target.channel
-    return Bound(frozenset({""}), lambda activations, _: score(activations[""], index))
+
+    def read(activations: Activations, _image: Tensor) -> Tensor:
+        found = score(activations[target.layer], index)
+        return found if found.dim() == 1 else placed(found, target).flatten(1).mean(1)
+
+    return Bound(frozenset({target.layer}), read)
+
+
+def placed(maps: Tensor, target: Target) -> Tensor:
+    """The part of maps (..., rows, columns) that a target is about."""
+    if target.position is not None:
+        row, column = target.position
+        return maps[..., row : row + 1, column : column + 1]
+    if target.region is not None:
+        top, left, bottom, right = target.region
+        return maps[..., top:bottom, left:right]
+    return maps
 
 
 def as_layer(net: Network, name: TargetLike) -> Target:
@@ -247,11 +266,9 @@ def of_unit(
         values = net.by_channel(target.layer, values)
         if target.channel is not None:
             values = values[:, target.channel : target.channel + 1]
-        if target.position is not None:
-            row, column = target.position
-            values = values[:, :, row : row + 1, column : column + 1]
-            if not values.numel():
-                raise ConvscopeError(f"images of this size have no {target}; leave the size out")
+        values = placed(values, target)
+        if not values.numel():
+            raise ConvscopeError(f"images of this size have no {target}; leave the size out")
         return score(values)
 
     return Bound(frozenset({target.layer}), read)

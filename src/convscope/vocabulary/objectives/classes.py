@@ -17,13 +17,13 @@ from convscope.vocabulary.objectives.layers import activation
 
 @dataclass(frozen=True)
 class logit(Objective):
-    """The score of a class before the softmax."""
+    """The score of a class before the softmax or sigmoid; of a map, its mean over the target."""
 
     target: ClassName
 
     def bind(self, net: Network) -> Bound:
         target = net.target(self.target)
-        if target.layer or target.channel is None:
+        if not target.is_class:
             raise ConvscopeError(
                 f"logit takes a class, and {target} is not one; climb its activation"
             )
@@ -31,14 +31,26 @@ class logit(Objective):
 
 
 @dataclass(frozen=True)
+class probability(Objective):
+    """The probability of a class; of a map, its mean over the target."""
+
+    target: ClassName
+
+    def bind(self, net: Network) -> Bound:
+        output = net.outputs.of(net.target(self.target))
+        return of_class(net, self.target, lambda scores, i: output.probabilities(scores)[:, i])
+
+
+@dataclass(frozen=True)
 class log_probability(Objective):
-    """The logarithm of the softmax probability of a class, which also rises when other
+    """The logarithm of the probability of a class, which under a softmax also rises when other
     classes fall."""
 
     target: ClassName
 
     def bind(self, net: Network) -> Bound:
-        return of_class(net, self.target, lambda logits, i: logits.log_softmax(1)[:, i])
+        output = net.outputs.of(net.target(self.target))
+        return of_class(net, self.target, lambda scores, i: output.log_probabilities(scores)[:, i])
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,11 @@ class margin(Objective):
     ] = 20
 
     def bind(self, net: Network) -> Bound:
+        if not net.outputs.of(net.target(self.target)).has_rivals:
+            raise ConvscopeError(
+                f"margin compares a class with others, and {net.name} has none; climb the logit"
+            )
+
         def score(logits: Tensor, index: int) -> Tensor:
             others = torch.cat([logits[:, :index], logits[:, index + 1 :]], 1)
             rivals = others.topk(min(self.strongest, others.shape[1]), 1).values

@@ -1,0 +1,251 @@
+"""What the numbers of an output mean: how they lie, and how they become probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from convscope.errors import ConvscopeError
+from convscope.network.endings import APPLY
+from convscope.types import Prediction, Target
+
+_LOGARITHM = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an output lies in what the module gives, without the batch.
+
+    Attributes:
+        raw: its shape.
+        tokens: whether it is (tokens, classes), which counts as a map of one column.
+        opposite: the sum of two classes' scores, where one number stands for both and is the
+            score of the second; None for all other outputs.
+    """
+
+    raw: tuple[int, ...]
+    tokens: bool = False
+    opposite: float | None = None
+
+    def scores(self, values: Tensor, count: int) -> Tensor:
+        """The scores of `count` images: (N, classes), (N, classes, rows, columns) or as they are.
+
+        Raises:
+            ConvscopeError: there is no row for each image.
+        """
+        values = self._rows(values, count)
+        if self.tokens:
+            return values.transpose(1, 2)[..., None]
+        if not self.raw:
+            values = values[:, None]
+        elif all(side == 1 for side in self.raw[1:]):
+            # At another size of the image, a network without a dense layer has several positions.
+            values = values.flatten(2).mean(2) if values.dim() > 2 else values
+        if self.opposite is None:
+            return values
+        return torch.cat([self.opposite - values, values], 1)
+
+    def _rows(self, values: Tensor, count: int) -> Tensor:
+        if values.dim() == len(self.raw) + 1 and len(values) == count:
+            return values
+        if values.numel() == count * math.prod(self.raw):  # `squeeze` drops a batch of one
+            return values.reshape(count, *self.raw)
+        raise ConvscopeError(
+            f"the output has the shape {tuple(values.shape)} for {count} images: the module should"
+            " give a row for each image"
+        )
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of a network, and what its numbers mean.
+
+    Its scores are what lies before the softmax or sigmoid that the module ends in, if it does.
+
+    Attributes:
+        name: "" for the main output, "HEAD=" for another one.
+        source: its name in what the module returns.
+        form: how it lies there.
+        shape: of the scores of an image.
+        kind: "classes" (one of them is right), "multilabel" (each by itself), "binary" (one number
+            tells two classes apart), "embedding" or "values".
+        probability: the function that turns scores into probabilities, "softmax" or "sigmoid"; ""
+            where scores are probabilities; None where there are no classes.
+        ending: the activation at the end of the module, which scores do not contain; "" for none.
+        call: its number among the calls of such activations.
+        assumed: what is assumed about the output because nothing tells it; "" for nothing.
+        synonyms: all names of each class; empty if none were given.
+    """
+
+    name: str
+    source: str
+    form: Form
+    shape: tuple[int, ...]
+    kind: str = "values"
+    probability: str | None = None
+    ending: str = ""
+    call: int | None = None
+    assumed: str = ""
+    synonyms: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes; None if there are no class scores."""
+        return None if self.probability is None else self.shape[0]
+
+    @property
+    def is_map(self) -> bool:
+        """Whether there are class scores at each place of a map (classes, rows, columns)."""
+        return self.probability is not None and len(self.shape) == 3
+
+    @property
+    def has_rivals(self) -> bool:
+        """Whether the scores of other classes say something else than the score of a class."""
+        return self.kind in ("classes", "multilabel") and self.shape[0] > 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The first name of each class; empty if none were given."""
+        return tuple(names[0] for names in self.synonyms)
+
+    @property
+    def description(self) -> str:
+        """What the output is, in a few words."""
+        count = f"{self.shape[0]} score{'s' * (self.shape[0] != 1)}" if self.shape else "no scores"
+        scores = f"{count} for {'each place of a map' if self.is_map else 'each image'}"
+        if self.probability is None:
+            return f"{'an ' * (self.kind == 'embedding')}{self.kind} of shape {self.shape}"
+        return f"{self.probability} of {scores}" if self.probability else f"{scores}, as they are"
+
+    def label(self, index: int) -> str:
+        """The name of a class; "class 281" where there are no labels."""
+        plain = str(index) if self.name else f"class {index}"
+        return self.name + (self.synonyms[index][0] if self.synonyms else plain)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """The probability of each class, in the shape of the scores.
+
+        Raises:
+            ConvscopeError: the output has no classes.
+        """
+        if self.probability is None:
+            raise ConvscopeError(f"only classes have a probability; the output is {self.kind}")
+        return APPLY[self.probability](scores) if self.probability else scores
+
+    def log_probabilities(self, scores: Tensor) -> Tensor:
+        """The logarithm of the probability of each class, in the shape of the scores."""
+        if self.probability:
+            return APPLY[_LOGARITHM[self.probability]](scores)
+        return self.probabilities(scores).clamp_min(torch.finfo(scores.dtype).tiny).log()
+
+    def ranking(self, scores: Tensor) -> Tensor:
+        """What orders the classes (N, classes): probabilities; of a map, fractions of its places.
+
+        A class counts at a place where it is the top class or, if classes exclude one another not,
+        where it is more probable than not.
+        """
+        found = self.probabilities(scores)
+        if not self.is_map:
+            return found
+        if self.kind == "classes":
+            counts = torch.zeros_like(found).scatter(1, scores.argmax(1, keepdim=True), 1.0)
+        else:
+            counts = (found > 0.5).to(found)
+        return counts.flatten(2).mean(2)
+
+    def predictions(self, scores: Tensor, top: int) -> list[Prediction]:
+        """The `top` classes of one image, from its scores."""
+        found = self.ranking(scores[None])[0]
+        # Of a sure network, rounding makes several probabilities equal.
+        order = found if self.is_map else scores
+        indices = order.argsort(descending=True, stable=True)[:top].tolist()
+        return [Prediction(self.label(i), float(found[i]), i) for i in indices]
+
+    def top(self, scores: Tensor) -> Tensor:
+        """The number of the top class of each image (N,)."""
+        return (self.ranking(scores) if self.is_map else scores).argmax(1)
+
+
+class Outputs(Mapping[str, Output]):
+    """The outputs of a network by name: "" is the main one, "HEAD=" one of several.
+
+    Attributes:
+        network: the network's name, for messages.
+    """
+
+    def __init__(self, network: str, outputs: Mapping[str, Output]) -> None:
+        self.network, self._outputs = network, dict(outputs)
+
+    def __getitem__(self, name: str) -> Output:
+        return self._outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outputs)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes of the main output; None if there are no class scores."""
+        return self[""].num_classes if "" in self else None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The first name of each class of the main output."""
+        return self[""].labels if "" in self else ()
+
+    @property
+    def assumed(self) -> list[str]:
+        """What is assumed about the main output or, where there is none, about all."""
+        found = [self[""]] if "" in self else self.values()
+        return [output.assumed for output in found if output.assumed]
+
+    def named(self, name: str = "") -> Output:
+        """The output of that name.
+
+        Raises:
+            ConvscopeError: there is none; the message says what there is.
+        """
+        if name in self:
+            return self[name]
+        heads = [one.removesuffix("=") for one in self]
+        if not heads:
+            raise ConvscopeError(
+                f"the output of {self.network} is no tensor with a row for each image, so it gives"
+                " no class scores; name a layer (convscope layers)"
+            )
+        raise ConvscopeError(
+            f"{self.network} gives no class scores alone but several outputs ({', '.join(heads)}):"
+            f" choose one as in Network(..., head={heads[0]!r}), name a class of one as in"
+            f" {heads[0]}=0, or name a layer"
+        )
+
+    def classes(self, name: str = "") -> Output:
+        """The output of that name, which has class scores.
+
+        Raises:
+            ConvscopeError: it has none; the message says what it is instead.
+        """
+        output = self.named(name)
+        if output.num_classes is None:
+            why = output.assumed or f"the output is {output.description}"
+            raise ConvscopeError(
+                f"{self.network} gives no class scores (N, classes); name a layer or a channel"
+                f" instead ({why})"
+            )
+        return output
+
+    def of(self, target: Target) -> Output:
+        """The output that a class is of.
+
+        Raises:
+            ConvscopeError: the target is no class.
+        """
+        if not target.is_class:
+            raise ConvscopeError(f"{target} is not a class; climb its activation")
+        return self[target.layer]

@@ -1,0 +1,37 @@
+"""How a network is pickled: as its module, on the CPU."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from torch import nn
+
+from convscope.network._torchvision import torchvision
+
+N = TypeVar("N")
+
+
+def pickled(module: nn.Module) -> tuple[bytes, bool]:
+    """The module as bytes, and whether torchvision must be imported before they are read."""
+    plain = copy.deepcopy(module).cpu()
+    packages = {type(part).__module__.partition(".")[0] for part in plain.modules()}
+    return pickle.dumps(plain), not packages.isdisjoint({"timm", "torchvision"})
+
+
+def unpickled(
+    make: Callable[..., N],
+    module: bytes,
+    torchvision_needed: bool,
+    settings: Mapping[str, Any],
+    source: Mapping[str, object] | None,
+) -> N:
+    """The network that `make` makes of the module, which is prepared again."""
+    if torchvision_needed:
+        torchvision()
+    net: Any = make(pickle.loads(module), **settings)
+    net.source = source
+    result: N = net
+    return result
