@@ -380,7 +380,7 @@ def test_an_image_that_takes_another_path() -> None:
 
     net = toys.network(Forks())
     assert [layer.name for layer in net.layers] == ["small"]
-    with pytest.raises(ConvscopeError, match="'small' is not reached by an image of 32x32 pixels"):
+    with pytest.raises(ConvscopeError, match="did not run 'small' on this image of 32x32 pixels"):
         net.activations(toys.images(1, 32), {"small"})
 
 

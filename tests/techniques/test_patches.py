@@ -278,7 +278,7 @@ class Embed(nn.Module):
 
 
 class Tokens(nn.Module):
-    """As a transformer has it: no maps but within the embedding."""
+    """As a transformer has it: its maps are tokens."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -289,15 +289,23 @@ class Tokens(nn.Module):
         return result
 
 
-def test_a_network_without_stages(make: Make) -> None:
-    """Its tokens give embeddings; of channels only those that are named."""
+def test_patches_of_tokens(make: Make) -> None:
+    """Tokens have channels and places, and their mean is the embedding."""
     net = cs.Network(Tokens(), mean=[0.5] * 3, std=[0.5] * 3, input_size=32)
     index = make(net=net)
     assert index.embeddings.shape == (23, 6)
     answer = net.read(index.photo(3), {"norm"})["norm"]
     np.testing.assert_allclose(index.embeddings[3], answer[0].mean(0), atol=2e-3)
-    with pytest.raises(cs.ConvscopeError, match=r"has no channels, .*--layers"):
-        of(net, index)
+    assert list(index.channels) == ["norm"]
+    tokens = np.concatenate([net.read(index.photo(i), {"norm"})["norm"] for i in range(23)])
+    for channel in range(6):  # token t of 16 is in row t // 4, column t % 4
+        image, token = divmod(int(tokens[:, :, channel].argmax()), 16)
+        (best,) = of(net, index, target=f"norm:{channel}", count=1).summary["patches"].values()
+        (best,) = best
+        assert (best["image"], best["unit"]) == (
+            image,
+            f"norm:{channel}@{token // 4},{token % 4}",
+        )
     index = make("named", net=net, layers=["embed.proj"])
     assert len(told(of(net, index, limit=2))["patches"]) == 2
 

@@ -44,18 +44,18 @@ class Arranger:
 
     def feature_maps(self, name: str, values: Tensor) -> Tensor:
         """Values (N, C, rows, columns) of a layer that covers the image."""
+        layout = self._layout(name, values)
+        if layout.has("lost"):
+            raise ConvscopeError(
+                f"the maps of layer {name!r} cannot be laid over the image: their positions are not"
+                f" known behind {layout.lost_in}; name another layer"
+            )
         maps = self.by_channel(name, values)
         if maps.dim() < 4 or maps.shape[-2:].numel() == 1:
             shape = tuple(values.shape[1:])
             raise ConvscopeError(
                 f"layer {name!r} has an output of shape {shape} and no feature maps; name a layer"
                 " that has some (convscope layers lists them)"
-            )
-        layout = self._layout(name, values)
-        if layout.has("lost"):
-            raise ConvscopeError(
-                f"the maps of layer {name!r} cannot be laid over the image: their positions are not"
-                f" known behind {layout.lost_in}; name another layer"
             )
         if not covers(layout, self._prepared.trace.shape[-2:]):
             raise ConvscopeError(

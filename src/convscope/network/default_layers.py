@@ -37,6 +37,18 @@ def first(net: Network) -> Layer:
     return next(iter(with_activation(net)), net.layers[0])
 
 
+def early(net: Network) -> Layer:
+    """A layer with an activation whose units see about a fifth of the image.
+
+    In a network whose activations belong to no layer it is a deep one, behind some of them.
+
+    Raises:
+        ConvscopeError: the network has no such layer.
+    """
+    found = receptive_field_within(net, 1 / 5)
+    return found if found.activation or not net.activation_names else deep(net)
+
+
 def receptive_field_within(net: Network, fraction: float) -> Layer:
     """The deepest layer with an activation whose receptive field is small enough.
 

@@ -141,6 +141,18 @@ def refined(layout: Layout, axis: AxisName, size: int) -> Layout:
     return layout.with_span(axis, Span(size, span.axis, finer, span.roll * times))
 
 
+def in_same_units(
+    inputs: Sequence[tuple[Tensor, Layout | None]],
+) -> list[tuple[Tensor, Layout | None]]:
+    """The inputs, with each axis counted in the smallest units that one of them has."""
+    found = list(inputs)
+    for axis in AXES:
+        sizes = {layout.span(axis).size for _, layout in found if layout and layout.has(axis)}
+        if len(sizes) > 1:
+            found = [(t, layout and refined(layout, axis, max(sizes))) for t, layout in found]
+    return found
+
+
 def _scaled(layout: Layout, axis: AxisName, times: int, multiply: bool) -> Layout:
     def scaled(part: Part) -> Part:
         if isinstance(part, Padded):
@@ -163,13 +175,17 @@ def losing(op: Operation, layout: Layout, axis: AxisName) -> Layout:
     return mixed(op.with_dims(without(layout.dims, axis), layout), [axis])
 
 
-def lone(layout: Layout, dim: Dim) -> Factor | None:
-    """The one factor of a dimension that holds a whole axis of the image, in order."""
+def lone(layout: Layout, dim: Dim, mirrored: bool = False) -> Factor | None:
+    """The one factor of a dimension that holds a whole axis of the image, in order.
+
+    With `mirrored`, it may also run backward.
+    """
     if len(dim) != 1 or not isinstance(dim[0], Factor) or dim[0].axis not in AXES:
         return None
     span = layout.span(dim[0].axis)
     alone = sum(factor.axis == dim[0].axis for factor in layout.factors()) == 1
-    return dim[0] if alone and dim[0].step == 1 and not span.roll else None
+    straight = dim[0].step == 1 or (mirrored and dim[0].step == -1)
+    return dim[0] if alone and straight and not span.roll else None
 
 
 def resized(layout: Layout, factor: Factor, size: int, change: Change) -> Layout:

@@ -44,7 +44,7 @@ def propagate(
         output: one of its results.
         number: which of the results it is.
     """
-    name = func.overloadpacket.__name__
+    name = func.overloadpacket.__name__.rstrip("_")  # in place or not
     op = Operation(name, args, kwargs, inputs, output, number)
     if torch.Tag.pointwise in func.tags or name in _POINTWISE:
         found: Layout | None = meeting(op)

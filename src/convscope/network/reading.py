@@ -112,7 +112,10 @@ class Reader:
             reading.run(x)
         for name in request.names:
             if name not in reading.values:
-                raise ConvscopeError(f"{name!r} is not reached by an image of {_pixels(x)} pixels")
+                raise ConvscopeError(
+                    f"the network did not run {name!r} on this image of {_pixels(x)} pixels: its"
+                    " path depends on the image"
+                )
         return reading.values
 
     def _resolve(self, wanted: Collection[str]) -> _Request:

@@ -10,6 +10,7 @@ from convscope.network.operations import (
     Operation,
     Rule,
     coarsened,
+    in_same_units,
     mixed,
     mixed_over,
 )
@@ -25,6 +26,7 @@ def dense(layout: Layout | None, size: int) -> Layout | None:
 
 def _product(op: Operation) -> Layout:
     """The product of matrices (..., i, k) and (..., k, j)."""
+    op = replace(op, inputs=in_same_units(op.inputs))
     (_, a), (_, b) = op.inputs[-2:]
     batch = [
         merged([one.dims[d] for one in (a, b) if one is not None]) or ()
@@ -127,6 +129,14 @@ def _shuffled(op: Operation) -> Layout:
     return op.layout
 
 
+def _recurrent(op: Operation) -> Layout | None:
+    """A recurrent layer over a sequence (T, N, C)."""
+    if op.number or op.inputs[0][1] is None:
+        return None
+    layout = mixed(op.inputs[0][1], AXES)
+    return op.with_dims((*layout.dims[:2], other(op.output.shape[2])), layout)
+
+
 def _self_attention(op: Operation) -> Layout | None:
     return None if op.number else mixed(op.layout, AXES)
 
@@ -159,6 +169,7 @@ MIXING: dict[str, Rule] = {
         _batch_norm,
     ),
     "_batch_norm_with_update": _normalize_groups,
+    "mkldnn_rnn_layer": _recurrent,
     "glu": _gated,
     **dict.fromkeys(("native_channel_shuffle", "channel_shuffle"), _shuffled),
     **dict.fromkeys(

@@ -29,11 +29,11 @@ from convscope.network.operations import (
     AXES,
     Operation,
     Rule,
+    in_same_units,
     lone,
     losing,
     mixed,
     mixed_over,
-    refined,
     resized,
 )
 from convscope.types import Axis
@@ -259,6 +259,9 @@ def _cat(op: Operation) -> Layout:
     dim = _cat_dim([(t.shape[number], one.dims[number] if one else None) for t, one in inputs])
     if dim is None:
         return _cat_of_positions(op, layout, number, inputs)
+    for axis in axes_of(dim) & set(AXES):
+        held = [one.span(axis) for _, one in inputs if one and axis in axes_of(one.dims[number])]
+        layout = layout.with_span(axis, held[0])
     return _with_dim(op, layout, number, dim)
 
 
@@ -315,7 +318,7 @@ def meeting(
         joining: a dimension along which they do not meet.
     """
     shape = list(shapes[0] if shapes else op.output.shape)
-    op = replace(op, inputs=_in_same_units(op.inputs))
+    op = replace(op, inputs=in_same_units(op.inputs))
     dims: list[Dim] = []
     clashing: set[str] = set()
     for d in range(-len(shape), 0):
@@ -339,18 +342,6 @@ def meeting(
     return layout
 
 
-def _in_same_units(
-    inputs: Sequence[tuple[Tensor, Layout | None]],
-) -> list[tuple[Tensor, Layout | None]]:
-    """The inputs, with each axis counted in the smallest units that one of them has."""
-    found = list(inputs)
-    for axis in AXES:
-        sizes = {layout.span(axis).size for _, layout in found if layout and layout.has(axis)}
-        if len(sizes) > 1:
-            found = [(t, layout and refined(layout, axis, max(sizes))) for t, layout in found]
-    return found
-
-
 def _meeting_along(op: Operation, layout: Layout, axis: AxisName) -> Layout:
     """The units along an axis, where several layouts meet."""
     held = [one for one in op.layouts if one.has(axis)]
@@ -370,7 +361,7 @@ VIEWS: dict[str, Rule] = {
     **dict.fromkeys(("transpose", "t"), _transpose),
     **dict.fromkeys(("split", "split_with_sizes", "split_copy"), _split),
     **dict.fromkeys(("index", "index_select"), _index),
-    "as_strided_": _strided,
+    "as_strided": _strided,
     "unsqueeze": _unsqueeze,
     "squeeze": _squeeze,
     "expand": _expand,

@@ -80,7 +80,8 @@ def _windows(
 ) -> Layout:
     """The layout behind windows that slide over the last dimensions."""
     first = op.source.dim() - len(kernel)
-    if len(kernel) == 3:
+    # Pooling over channels, as a local response norm does it, makes no slices of them.
+    if len(kernel) == 3 and (op.name == "convolution" or layout.dims[first - 1]):
         layout = replace(layout, dims=_with_slices(layout.dims, first))
     for i, (k, s, p, d) in enumerate(zip(kernel, stride, padding, dilation, strict=True), first):
         if (k, s, p) == (1, 1, 0):
@@ -105,10 +106,10 @@ def _along(op: Operation, layout: Layout, number: int, change: Change) -> Layout
     """The layout where the dimension has the output's size, and another receptive field."""
     dim, size = layout.dims[number], op.output.shape[number]
     before = op.source.shape[number]
-    factor = lone(layout, dim)
+    factor = lone(layout, dim, mirrored=True)
     if factor:
         layout = resized(layout, factor, size, change)
-        new: Dim = (Factor(factor.axis, size),) if size > 1 else ()
+        new: Dim = (replace(factor, size=size),) if size > 1 else ()
     elif _inner(dim):
         layout, new = _along_tiles(op, mixed_over(layout, [dim]), number)
     else:

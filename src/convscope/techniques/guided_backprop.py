@@ -101,8 +101,7 @@ def deconvnet(
     layers show what their units respond to, its deep layers a checkerboard.
     """
     if target is None:
-        early = default_layers.receptive_field_within(net, 1 / 5)
-        target = default_layers.before_activation(early)
+        target = default_layers.before_activation(default_layers.early(net))
     yield from _rule_frames(ask(net, image, target), "deconv", samples, noise, seed, batch_size)
 
 
