@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from torch import Tensor
 
@@ -19,14 +19,14 @@ class Arranger:
     """Knows how the output of each layer lies, for images of any size that the network was given.
 
     A layout in which no dimension holds two axes is the same for all sizes. Others (tokens,
-    windows) are traced once for each size.
+    windows) are traced once for each size. Layers whose values have the same shape as at another
+    size, in another order, are read at the first of the two sizes only.
     """
 
     def __init__(self, prepared: Prepared, names: Names) -> None:
         self._prepared, self._names = prepared, names
-        self._sizes = {prepared.trace.shape[-2:]}
-        self._layouts: dict[str, dict[tuple[int, ...], list[Layout]]] = {}
-        self._add(names.calls)
+        self._layouts: dict[str, dict[tuple[int, ...], Layout | None]] = {}
+        self._mixed_up = {prepared.trace.shape[-2:]: self._add(names.calls)}
 
     def by_channel(self, name: str, values: Tensor) -> Tensor:
         """Values of a layer as (N, C, rows, columns), or (N, C) where they have no positions.
@@ -63,43 +63,73 @@ class Arranger:
             )
         return maps.mean(2) if maps.dim() == 5 else maps
 
+    def split(self, name: str, values: Tensor, count: int) -> Sequence[Tensor]:
+        """Values of `count` images as those of one image each.
+
+        Raises:
+            ConvscopeError: the values of an image do not lie together.
+        """
+        if len(values) != count:
+            first = self._layout(name, values).dims[0][0]
+            if len(values) % count or first.axis != "batch":
+                raise ConvscopeError(
+                    f"the values of {name!r} for several images do not lie image by image; ask for"
+                    " one image at a time"
+                )
+        return values.split(len(values) // count)
+
     def follow(self, x: Tensor, names: Collection[str]) -> None:
         """Find out how layers lie for normalized images of this size, if that depends on it."""
-        if x.shape[-2:] in self._sizes:
-            return
-        layouts = [self._names.calls[_layer(name)].layout for name in names if name]
+        size = x.shape[-2:]
+        layers = [_layer(name) for name in names if name]
+        layouts = [self._names.calls[name].layout for name in layers]
         if all(layout is None or is_free(layout) for layout in layouts):
             return
-        self._sizes.add(x.shape[-2:])
-        images = x.new_zeros((self._prepared.trace.shape[0], *x.shape[1:]))
-        traced = trace(self._prepared.plain, images)
-        self._add(describe(self._prepared.plain, traced).calls)
+        if size not in self._mixed_up:
+            images = x.new_zeros((self._prepared.trace.shape[0], *x.shape[1:]))
+            traced = trace(self._prepared.plain, images)
+            self._mixed_up[size] = self._add(describe(self._prepared.plain, traced).calls)
+        for name in layers:
+            if name in self._mixed_up[size]:
+                raise ConvscopeError(
+                    f"{name!r} cannot be read for images of {size[0]}x{size[1]} pixels: its values"
+                    " would be taken for those of another size"
+                )
 
-    def _add(self, calls: Mapping[str, Call]) -> None:
+    def _add(self, calls: Mapping[str, Call]) -> set[str]:
+        """Remember how layers lie.
+
+        Returns:
+            The layers whose values lie in another order than is known for their shape.
+        """
+        mixed_up = set()
         for name, call in calls.items():
-            found = self._layouts.setdefault(name, {}).setdefault(call.shape[1:], [])
-            if call.layout is not None and call.layout not in found:
-                found.append(call.layout)
+            layouts = self._layouts.setdefault(name, {})
+            known = layouts[call.shape[1:]] = layouts.get(call.shape[1:]) or call.layout
+            if known and call.layout and _order(known) != _order(call.layout):
+                mixed_up.add(name)
+        return mixed_up
 
     def _layout(self, name: str, values: Tensor) -> Layout:
         """The layout of the values, which `follow` has met before.
 
         Raises:
-            ConvscopeError: there is none, or not only one.
+            ConvscopeError: there is none, or it says too little.
         """
         known = self._layouts[_layer(name)]
-        layouts = known.get(tuple(values.shape[1:])) or next(iter(known.values()))
-        reason = "its output does not depend on the image"
-        if len(layouts) > 1:
-            reason = "images of several sizes give it values of one shape"
-        elif layouts:
-            reason = problem(layouts[0])
-        if reason:
+        layout = known.get(tuple(values.shape[1:]), next(iter(known.values())))
+        reason = problem(layout) if layout else "its output does not depend on the image"
+        if layout is None or reason:
             raise ConvscopeError(
                 f"{name or 'the output'!r} cannot be read channel by channel: {reason}; name"
                 " another layer (convscope layers)"
             )
-        return layouts[0]
+        return layout
+
+
+def _order(layout: Layout) -> object:
+    """What the place of each value depends on."""
+    return layout.dims, layout.rows.roll, layout.columns.roll
 
 
 def _layer(name: str) -> str:

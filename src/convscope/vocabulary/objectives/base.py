@@ -186,7 +186,9 @@ class each(Objective):
             if len(image) != len(bound):
                 raise ConvscopeError(f"{len(bound)} objectives for {len(image)} images")
             # Split once a layer and not once a row, whose gradients would each be as large as it.
-            rows = {name: value.split(1) for name, value in activations.items()}
+            rows = {
+                name: net.split(name, value, len(image)) for name, value in activations.items()
+            }
             return torch.cat(
                 [
                     one.score({name: rows[name][i] for name in one.layers}, image[i : i + 1])
@@ -259,9 +261,9 @@ def of_unit(
     target = Target("") if name == "" else net.target(name)
     whole = target.channel is None and not by_channel
 
-    def read(activations: Activations, _image: Tensor) -> Tensor:
+    def read(activations: Activations, image: Tensor) -> Tensor:
         values = activations[target.layer]
-        if whole:
+        if whole and len(values) == len(image):
             return score(values)
         values = net.by_channel(target.layer, values)
         if target.channel is not None:
