@@ -108,3 +108,31 @@ class Bounded(nn.Module):
         x = self.act(self.conv(x) + rows[:, :, None] + columns[:, None])
         out: Tensor = self.fc(x.mean((2, 3)))
         return out
+
+
+class Tokens(nn.Module):
+    """Patches of four pixels as tokens, without positions: sides of at least four pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.mlp = nn.Conv2d(3, 4, 4, 4), nn.Linear(4, 5)
+        self.act, self.fc = nn.ReLU(), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patch(x).flatten(2).transpose(1, 2)
+        out: Tensor = self.fc(self.act(self.mlp(tokens)).mean(1))
+        return out
+
+
+class WindowTokens(nn.Module):
+    """Windows of four by four pixels, folded into the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mlp, self.act, self.fc = nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        x = x.view(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, c)
+        out: Tensor = self.fc(self.act(self.mlp(x)).reshape(n, -1, 5).mean(1))
+        return out

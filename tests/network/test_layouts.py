@@ -197,10 +197,26 @@ def test_what_is_not_known_is_refused(name: str) -> None:
 
 def test_windows_of_two_sizes_are_not_mixed_up() -> None:
     """16 windows are one image of 16 x 16, or two of 8 x 16."""
-    net = network(windows)
-    raw = net.activations(coordinates()[:, :, 4:12], {"moved"})["moved"]
-    with pytest.raises(cs.ConvscopeError, match="images of several sizes"):
-        net.by_channel("moved", raw)
+    net, images = network(windows), coordinates()
+    for _ in range(2):
+        with pytest.raises(cs.ConvscopeError, match="'moved' cannot be read for images of 8x16"):
+            net.activations(images[:, :, 4:12], {"moved"})
+        # The own size is read as if the other had never been asked for.
+        raw = net.activations(images, {"moved"})["moved"]
+        assert torch.equal(net.by_channel("moved", raw), images)
+
+
+def test_windows_belong_to_their_own_image() -> None:
+    net, images = network(windows), torch.cat([coordinates(), 1 - coordinates()])
+    raw = net.activations(images, {"moved"})["moved"]
+    parts = net.split("moved", raw, len(images))
+    assert len(parts) == len(images)
+    for part, one in zip(parts, images.split(1), strict=True):
+        assert torch.equal(net.by_channel("moved", part), one)
+    outside = network(lambda x: windows(x).unflatten(0, (len(x), -1)).transpose(0, 1).flatten(0, 1))
+    raw = outside.activations(images, {"moved"})["moved"]
+    with pytest.raises(cs.ConvscopeError, match="do not lie image by image"):
+        outside.split("moved", raw, len(images))
 
 
 def test_a_layer_that_does_not_see_the_image_has_no_maps() -> None:

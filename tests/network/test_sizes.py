@@ -71,14 +71,29 @@ def test_values_at_another_size_are_the_modules() -> None:
 
 
 def test_units_that_are_others_at_another_size() -> None:
-    net = toys.network(sizes.Fixed())
-    images = torch.rand(1, 3, 20, 20)
+    flattened = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.AdaptiveAvgPool1d(6))
+    net, images = toys.network(flattened), torch.rand(1, 3, 20, 20)
     # A unit of the flattened maps is a place: 4 x 16 x 16 of them, or 4 x 20 x 20.
-    assert not net.sizes.takes((20, 20), {"flat"})
-    assert net.activations(images, {"flat"})["flat"].shape == (1, 1600)
-    recipe = cs.Recipe(start=cs.starts.photo(images), objective=cs.objectives.activation("flat:7"))
-    with pytest.raises(cs.ConvscopeError, match=r"'flat' has 1024 values .*16x16.* 1600 for 20x20"):
+    assert not net.sizes.takes((20, 20), {"1"})
+    assert net.sizes.takes((20, 20), {"0", ""})
+    assert net.activations(images, {"1"})["1"].shape == (1, 1600)
+    recipe = cs.Recipe(start=cs.starts.photo(images), objective=cs.objectives.activation("1:7"))
+    with pytest.raises(cs.ConvscopeError, match=r"'1' has 1024 values .*16x16.* 1600 for 20x20"):
         cs.ascend(net, recipe).result()
+
+
+def test_what_is_tried_changes_nothing() -> None:
+    """Tokens are traced at each size; class scores and their own size stay as they were."""
+    net = toys.network(toys.randomized(sizes.Tokens()), 16)
+    images = torch.rand(2, 3, 16, 16)
+    before = net.by_channel("mlp", net.activations(images, {"mlp"})["mlp"])
+    assert net.sizes.takes((8, 12), {"mlp", "fc"})
+    assert not net.sizes.takes((3, 12), {"mlp"})
+    small = net.activations(images[..., :8, :12], {"mlp", "fc"})
+    assert net.by_channel("mlp", small["mlp"]).shape == (2, 5, 2, 3)
+    assert net.by_channel("fc", small["fc"]).shape == (2, 3)
+    after = net.by_channel("mlp", net.activations(images, {"mlp"})["mlp"])
+    assert torch.equal(before, after)
 
 
 def test_an_error_that_the_size_has_not_caused_is_the_modules_own() -> None:

@@ -22,6 +22,8 @@ MAKERS: dict[str, tuple[type[nn.Module], int, str]] = {
     "small": (sizes.Small, 48, "act"),
     "square": (sizes.Square, 32, "fc"),
     "bounded": (sizes.Bounded, 16, "fc"),
+    "tokens": (sizes.Tokens, 16, "mlp"),
+    "windows in the batch": (sizes.WindowTokens, 24, "act"),
 }
 
 
@@ -67,6 +69,17 @@ def test_seams_of_tiles_of_the_only_size_lie_elsewhere_in_each_step(
     photo = own_photograph(42, 55)
     cs.deepdream(net, photo, layer=layer, octaves=1, steps=1).result()
     assert shifts == [8]  # half of 16
+
+
+def test_images_of_units_in_windows_are_of_their_own_unit() -> None:
+    """Windows of several images lie one after the other in the batch."""
+    net, _ = network("windows in the batch")
+    result = cs.neuron_image(net, target="act", limit=3, steps=3).result()
+    assert result.image is not None
+    images = torch.from_numpy(result.image).permute(0, 3, 1, 2)
+    assert images.shape[2:] == net.input_size  # windows of half the size would be mixed up
+    by_hand = net._prepared.plain.mlp(toys.normalized(images).permute(0, 2, 3, 1)).mean((1, 2))  # type: ignore[operator]
+    assert result.summary["activation"] == pytest.approx(by_hand.diagonal().tolist(), abs=1e-5)
 
 
 def test_a_tile_that_the_network_does_not_take() -> None:
@@ -133,7 +146,7 @@ def test_a_size_that_the_user_names_is_refused_with_those_near_it(name: str) -> 
 @pytest.mark.parametrize("name", MAKERS)
 def test_photographs_of_any_size_are_preprocessed(name: str) -> None:
     net, layer = network(name)
-    assert net.read(own_photograph(42, 55), {layer})[layer].shape == (1, *net.shape(layer))
+    assert net.read(own_photograph(42, 55), {layer})[layer].shape[1:] == net.shape(layer)
     assert net.logits(own_photograph(7, 9)).shape == (1, 3)
 
 

@@ -70,17 +70,20 @@ class Arranger:
             ConvscopeError: the values of an image do not lie together.
         """
         if len(values) != count:
-            first = self._layout(name, values).dims[0][0]
+            first = self._layout(name, values).factors()[0]
             if len(values) % count or first.axis != "batch":
                 raise ConvscopeError(
                     f"the values of {name!r} for several images do not lie image by image; ask for"
                     " one image at a time"
                 )
-        return values.split(len(values) // count)
+        parts: Sequence[Tensor] = values.split(len(values) // count)
+        return parts
 
     def follow(self, x: Tensor, names: Collection[str]) -> None:
         """Find out how layers lie for normalized images of this size, if that depends on it."""
         size = x.shape[-2:]
+        if self._mixed_up.get(size) == set():
+            return
         layers = [_layer(name) for name in names if name]
         layouts = [self._names.calls[name].layout for name in layers]
         if all(layout is None or is_free(layout) for layout in layouts):

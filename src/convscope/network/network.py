@@ -324,11 +324,7 @@ class Network:
         return values if name in self.outputs else self._reader.arranger.by_channel(name, values)
 
     def split(self, name: str, values: Tensor, count: int) -> Sequence[Tensor]:
-        """Values of a layer for `count` images as those of one image each.
-
-        Raises:
-            ConvscopeError: the values of an image do not lie together.
-        """
+        """Values of a layer for `count` images as those of one image each."""
         return self._reader.arranger.split(name, values, count)
 
     def feature_maps(self, name: str, values: Tensor) -> Tensor:

@@ -186,9 +186,7 @@ class each(Objective):
             if len(image) != len(bound):
                 raise ConvscopeError(f"{len(bound)} objectives for {len(image)} images")
             # Split once a layer and not once a row, whose gradients would each be as large as it.
-            rows = {
-                name: net.split(name, value, len(image)) for name, value in activations.items()
-            }
+            rows = {name: net.split(name, value, len(image)) for name, value in activations.items()}
             return torch.cat(
                 [
                     one.score({name: rows[name][i] for name in one.layers}, image[i : i + 1])
