@@ -300,8 +300,7 @@ class Network:
         Args:
             image: (N, 3, H, W) in [0, 1], at its own size.
             layers: names of layers, NAME.pre, or "" for the output.
-            leaves: whether gradients begin at the first of the layers. The layers before it then
-                keep nothing in memory for a backward pass.
+            leaves: whether gradients begin at the first of the layers, which saves memory.
         """
         return self.sizes.read(self._normalization(self.as_input(image)), layers, leaves)
 
