@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import matplotlib as mpl
 from PIL import Image
 
 from convscope.errors import ConvscopeError
 from convscope.render import colors, pictures, plots, tiles
+from convscope.render.channels import in_colors
 from convscope.render.page import LINE, STYLE, Page, widest, wrap
 from convscope.tensors import around_gray
 from convscope.types import (
@@ -62,12 +63,17 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
     """
     if not panels:
         raise ConvscopeError("this frame has nothing to show")
-    if len(panels) == 1 and isinstance(panels[0], Picture) and panels[0].box is None:
+    colored = in_colors(panels)
+    if len(panels) == 1 and colored[0] is panels[0] and _stands_alone(panels[0]):
         return Image.fromarray(colors.to_bytes(panels[0].rgb))
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         # Letters that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        return _arranged([_Titled(panel) for panel in panels])
+        return _arranged([_Titled(panel) for panel in colored])
+
+
+def _stands_alone(panel: Panel) -> TypeGuard[Picture]:
+    return isinstance(panel, Picture) and panel.box is None
 
 
 class _Titled:

@@ -89,7 +89,9 @@ def segment(
     photo = question.image[0].cpu().float()
     mask = _grab_cut(photo, _seeds(question, ranks, foreground, background), iterations, seed)
     cutout = torch.cat([photo.expand(3, -1, -1), mask.to(photo)[None]])
-    panels: tuple[Panel, ...] = (Picture(cutout if show == "cutout" else cutout[3:]),)
+    panels: tuple[Panel, ...] = (
+        Picture(cutout, transparent=True) if show == "cutout" else Picture(cutout[3:]),
+    )
     if show == "all":
         panels = _steps(question, ranks, cutout)
     frame = HeatmapFrame(

@@ -14,13 +14,14 @@ from convscope.types.targets import Box
 class Picture:
     """A panel that is a photograph or another RGB image (3, H, W) in [0, 1].
 
-    Where `box` is given, what lies outside it is dimmed: the network did not see it. With a fourth
-    channel, transparency, it stands alone.
+    Where `box` is given, what lies outside it is dimmed: the network did not see it. A fourth
+    channel is a channel like others, unless the picture is `transparent`: it then stands alone.
     """
 
     rgb: Tensor
     caption: str = ""
     box: Box | None = None
+    transparent: bool = False
 
 
 @dataclass(frozen=True)
