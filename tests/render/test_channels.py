@@ -94,3 +94,5 @@ def test_techniques_draw(channels: int) -> None:
     for run in runs:
         picture = run.result().picture
         assert isinstance(picture, Image.Image) and picture.mode == "RGB"
+    with pytest.raises(cs.ConvscopeError, match="needs a photograph in RGB or gray"):
+        cs.segment(net, photo, target=1).result()

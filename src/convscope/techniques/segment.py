@@ -85,6 +85,8 @@ def segment(
             f"background ({background:g}) must be less than foreground ({foreground:g})"
         )
     question = ask(net, image, target).resolved()
+    if (channels := question.image.shape[1]) not in (1, 3):
+        raise ConvscopeError(f"segment needs a photograph in RGB or gray, not {channels} channels")
     ranks = _mean_ranks(question, methods, seed)
     photo = question.image[0].cpu().float()
     mask = _grab_cut(photo, _seeds(question, ranks, foreground, background), iterations, seed)
