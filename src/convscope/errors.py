@@ -14,6 +14,10 @@ class ConvscopeError(Exception):
     """A problem that the user can solve. The message is one line that says what to do."""
 
 
+class RuleError(ConvscopeError):
+    """A backward rule finds nothing, or nearly nothing, that it can change."""
+
+
 def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> ConvscopeError:
     """An error for a name that does not exist, with up to four similar names that do.
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convscope.network import only_pixels
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 
 X = torch.tensor([-9.0, -3.5, -1.5, -0.5, 0.25, 0.75, 1.5, 2.5, 3.5, 5.5, 6.5, 9.0]).double()
@@ -57,6 +58,13 @@ PIECEWISE: list[tuple[Callable[[Tensor], Tensor], str, bool]] = [
     (lambda x: F.leaky_relu(x, 0.3), "LeakyReLU", False),
     (lambda x: F.leaky_relu(x, negative_slope=0.3, inplace=True), "LeakyReLU", True),
     (lambda x: F.leaky_relu_(x, 0.3), "LeakyReLU", True),
+    (nn.RReLU(0.1, 0.3).eval(), "RReLU", False),
+    (nn.RReLU(0.1, 0.3, inplace=True).eval(), "RReLU", True),
+    (lambda x: F.rrelu(x, 0.1, 0.3), "RReLU", False),
+    (nn.Threshold(0, 0), "Threshold", False),
+    (nn.Threshold(1, 0.5, inplace=True), "Threshold", True),
+    (lambda x: F.threshold(x, -2, 0), "Threshold", False),
+    (lambda x: x.clamp(min=torch.tensor(0.0)), "clamp", False),
     (lambda x: x.clamp(min=0), "clamp", False),
     (lambda x: x.clamp(0), "clamp", False),
     (lambda x: x.clamp(0, 3), "clamp", False),
@@ -106,6 +114,11 @@ SMOOTH: list[tuple[Callable[[Tensor], Tensor], str, bool]] = [
     (nn.Sigmoid(), "Sigmoid", False),
     (torch.sigmoid_, "Sigmoid", True),
     (nn.Tanh(), "Tanh", False),
+    (nn.LogSigmoid(), "LogSigmoid", False),
+    (nn.Softsign(), "Softsign", False),
+    (nn.Tanhshrink(), "Tanhshrink", False),
+    (nn.Hardshrink(), "Hardshrink", False),
+    (nn.Softshrink(), "Softshrink", False),
     (lambda x: x.tanh_(), "Tanh", True),
 ]
 
@@ -122,6 +135,7 @@ def test_smooth(function: Callable[[Tensor], Tensor], name: str, inplace: bool) 
     "function",
     [
         lambda x: x.clamp_min(1e-6),  # guards a division
+        lambda x: x.clamp_min(torch.tensor(1e-6)),
         lambda x: x.clamp(min=1e-12),
         lambda x: x.clamp(max=1),
         lambda x: x.clamp(max=0),
@@ -147,3 +161,36 @@ def test_a_mode_decides_what_an_activation_returns() -> None:
         assert torch.equal(X + 1, X.add(1))
         assert torch.equal(X.clamp(max=1), torch.minimum(X, torch.ones_like(X)))
     assert F.relu(X).any()
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda x: (x.clamp(0, 1) - 0.5) / 0.25, []),
+        (lambda x: F.relu(x[:, :1].expand_as(x)), []),
+        (lambda x: (x - torch.zeros(1, 3, 1, 1)).clamp(0, 1).clamp(0.1, 0.9), []),
+        (lambda x: torch.stack([x, x.flip(3)]).flatten(0, 1).clamp(0, 1), []),
+        (lambda x: F.pad(x, (1, 1)).clamp(0, 1).relu_(), []),
+        (lambda x: F.conv2d(x, torch.ones(1, 3, 1, 1)).relu(), ["ReLU"]),
+        (lambda x: x.mul(nn.Parameter(torch.ones(1))).relu(), ["ReLU"]),
+        (lambda x: (x + F.conv2d(x, torch.ones(3, 3, 1, 1))).clamp(0, 1), ["clamp"]),
+        (lambda x: torch.cat([x, F.conv2d(x, torch.ones(3, 3, 1, 1))]).relu(), ["ReLU"]),
+        (lambda x: F.batch_norm(x, torch.zeros(3), torch.ones(3)).relu(), ["ReLU"]),
+        (lambda x: x.sigmoid().relu(), ["Sigmoid", "ReLU"]),
+    ],
+)
+def test_what_acts_on_pixels_is_no_activation(
+    function: Callable[[Tensor], Tensor], names: list[str]
+) -> None:
+    x = torch.rand(2, 3, 4, 4)
+    assert found(function, x)  # without a mark, all of them are activations
+    only_pixels.mark(x)
+    assert [call.name for call in found(function, x)] == names
+
+
+def test_the_end_of_a_photograph_can_be_told() -> None:
+    x = torch.rand(1, 3, 2, 2)
+    only_pixels.mark([x])
+    assert found(torch.relu, x) == []
+    only_pixels.end(x)
+    assert [call.name for call in found(torch.relu, x)] == ["ReLU"]

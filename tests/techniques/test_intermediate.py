@@ -145,5 +145,15 @@ def test_refusals(own: cs.Network, own_photo: Tensor) -> None:
         look(own, torch.cat([own_photo] * 2))
     with pytest.raises(cs.ConvscopeError, match="head has no maps; name one of its channels"):
         look(own, own_photo, target="head")
-    with pytest.raises(cs.ConvscopeError, match="'deconv' would change nothing"):
-        look(own, own_photo, target="stem:1")
+
+
+def test_before_the_first_rectifier_there_is_the_plain_gradient_only(
+    own: cs.Network, own_photo: Tensor
+) -> None:
+    frame, grid = look(own, own_photo, target="stem:1")
+    assert frame.summary["rules"] == ["plain"] == list(frame.arrays)
+    assert len(grid.tiles) == 2
+    assert grid.captions[1] == "plain"
+    assert grid.caption.endswith("deconv and guided would change nothing or nearly nothing")
+    expected = cs.saliency(own, own_photo, target="stem:1").result().gradient
+    assert torch.equal(frame.arrays["plain"][0], torch.as_tensor(expected))

@@ -11,6 +11,7 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.tensors import all_finite
 from convscope.types import Ascent
+from convscope.vocabulary.backward.audit import no_gradient
 from convscope.vocabulary.words import as_rule
 
 
@@ -19,7 +20,7 @@ class Evaluator:
 
     def __init__(self, net: Network, recipe: Recipe, generator: torch.Generator) -> None:
         self.net, self.generator = net, generator
-        self.objective, self.rule = recipe.objective.bind(net), as_rule(recipe.rule)
+        self.objective, self.mode = recipe.objective.bind(net), as_rule(recipe.rule).mode()
         self.priors, self.tile = recipe.priors, recipe.tile
         self._tilings: dict[tuple[int, int], Tiling] = {}
 
@@ -41,12 +42,14 @@ class Evaluator:
                 score, gradient = self._evaluate_tiles(view.detach(), tiling)
                 if view is not leaf:
                     (gradient,) = torch.autograd.grad(view, leaf, gradient)
-                return Ascent(image=image, gradient=gradient, score=score)
-            activations, score, gradient = self._differentiate(view, leaf)
+                activations: dict[str, Tensor] = {}
+            else:
+                activations, score, gradient = self._differentiate(view, leaf)
         return Ascent(
             image=image,
             gradient=gradient,
             score=score,
+            changed=self.mode.changed(),
             activations={name: value.detach() for name, value in activations.items()},
         )
 
@@ -63,7 +66,7 @@ class Evaluator:
         self, view: Tensor, leaf: Tensor
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """The activations of a view, its score, and the gradient by the leaf it was made from."""
-        activations, score = self.objective.read(self.net, leaf, view=view, mode=self.rule.mode())
+        activations, score = self.objective.read(self.net, leaf, view=view, mode=self.mode)
         with self.net.numerics():
             gradient = _gradient(score, leaf)
         return activations, score.detach(), gradient
@@ -95,8 +98,5 @@ def _gradient(score: Tensor, image: Tensor) -> Tensor:
     if score.requires_grad:
         (gradient,) = torch.autograd.grad(score.sum(), image, allow_unused=True)
     if gradient is None:
-        raise ConvscopeError(
-            "no gradient reaches the image: something between it and the target cuts it off"
-            " (detach, no_grad, argmax, rounding)"
-        )
+        raise no_gradient()
     return gradient

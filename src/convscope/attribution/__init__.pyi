@@ -5,7 +5,9 @@ from .baselines import baseline_images as baseline_images
 from .copies import generators as generators
 from .copies import noisy_copies as noisy_copies
 from .gradients import averaged_gradient as averaged_gradient
+from .gradients import changed_note as changed_note
 from .gradients import gradient as gradient
+from .gradients import joined_changes as joined_changes
 from .gradients import over_colors as over_colors
 from .gradients import smoothed_gradient as smoothed_gradient
 from .layer_maps import LayerMapSummary as LayerMapSummary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -35,7 +35,24 @@ def gradient(question: Question, rule: str = "plain", batch_size: int = 16) -> A
             name: torch.cat([frame.activations[name] for frame in frames])
             for name in first.activations
         },
+        changed=joined_changes([(frame.changed, len(frame.score)) for frame in frames]),
     )
+
+
+def joined_changes(parts: Sequence[tuple[Tensor | None, int]]) -> Tensor | None:
+    """What a rule changed (`Ascent.changed`) in several batches, each with its size, as one."""
+    if all(changed is None for changed, _ in parts):
+        return None
+    return torch.cat(
+        [torch.ones(n).double() if changed is None else changed for changed, n in parts]
+    )
+
+
+def changed_note(changed: Tensor | None, i: int) -> str:
+    """The end of the caption of image i, where a rule did not change all activations."""
+    if changed is None:
+        return ""
+    return f"; the rule changed {100 * float(changed[i]):.0f} % of the activations"
 
 
 def averaged_gradient(
@@ -61,14 +78,17 @@ def averaged_gradient(
     mean = torch.zeros_like(question.inputs)
     per_image = -(-count // batch_size)
     scores = question.scores(question.inputs)
+    changed = torch.ones(len(mean), count, dtype=torch.float64)
     for i in range(len(mean)):
         one = question[i : i + 1]
         total, weight = torch.zeros_like(mean[i]), 0.0
 
         def work(part: slice, i: int = i, objective: Objective = one.objective) -> Tensor:
             images = torch.stack([copy(i, k) for k in range(part.start, part.stop)])
-            gradients = _gradient_at(question, images, objective, rule).gradient
-            return torch.einsum("k,kchw->chw", weights[part].to(gradients), gradients)
+            frame = _gradient_at(question, images, objective, rule)
+            if frame.changed is not None:
+                changed[i, part] = frame.changed
+            return torch.einsum("k,kchw->chw", weights[part].to(frame.gradient), frame.gradient)
 
         for step, done in enumerate(batched(count, batch_size, work), 1 + i * per_image):
             for part, value in done:
@@ -82,6 +102,7 @@ def averaged_gradient(
                 score=scores,
                 step=step,
                 steps=per_image * len(mean),
+                changed=None if bool((changed == 1).all()) else changed.mean(1),
             )
 
 

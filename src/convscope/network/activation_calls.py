@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from convscope.network import only_pixels
+
 
 class ActivationCall(NamedTuple):
     """One call of an elementwise activation.
@@ -41,14 +43,30 @@ class ActivationCall(NamedTuple):
 
 
 class ActivationMode(TorchFunctionMode):
-    """Inside it, every activation is handed to `activation`; all other calls run as usual."""
+    """Inside it, every activation is handed to `activation`; all other calls run as usual.
+
+    What acts on the pixels themselves (see `only_pixels`) is no activation: a clamp of the input,
+    say.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        call = find(func, args, kwargs)
-        return func(*args, **kwargs) if call is None else self.activation(call)
+        pixels = only_pixels.reads(func, args)
+        call = None if pixels else self.find(func, args, kwargs)
+        if call is not None:
+            return self.activation(call)
+        output = func(*args, **kwargs)
+        if pixels:
+            only_pixels.mark(output)
+        return output
+
+    def find(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> ActivationCall | None:
+        """The activation that a call computes, or None if it computes none."""
+        return find(func, args, kwargs)
 
     def activation(self, call: ActivationCall) -> Tensor:
         """The value that the call returns, `call.run()` if nothing is to change."""
@@ -59,7 +77,9 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "ReLU": (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
     "ReLU6": (F.relu6,),
     "LeakyReLU": (F.leaky_relu, F.leaky_relu_),
+    "RReLU": (F.rrelu, F.rrelu_, torch.rrelu, torch.rrelu_),
     "Hardtanh": (F.hardtanh, F.hardtanh_),
+    "Threshold": (F.threshold, torch.threshold, torch.threshold_),
     "clamp": (torch.clamp, torch.clamp_, Tensor.clamp, Tensor.clamp_)
     + (torch.clip, torch.clip_, Tensor.clip, Tensor.clip_)
     + (torch.clamp_min, torch.clamp_min_, Tensor.clamp_min, Tensor.clamp_min_),
@@ -75,13 +95,22 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], ...]] = {
     "PReLU": (F.prelu, torch.prelu, Tensor.prelu),
     "Sigmoid": (torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, Tensor.sigmoid_),
     "Tanh": (torch.tanh, torch.tanh_, Tensor.tanh, Tensor.tanh_),
+    "LogSigmoid": (F.logsigmoid,),
+    "Softsign": (F.softsign,),
+    "Tanhshrink": (F.tanhshrink,),
+    "Hardshrink": (F.hardshrink, torch.hardshrink, Tensor.hardshrink),
+    "Softshrink": (F.softshrink,),
 }
 
+
+NAMES = tuple(_FUNCTIONS)
 
 _NAMES = {function: name for name, functions in _FUNCTIONS.items() for function in functions}
 
 
-_INPLACE_ARGUMENT = {"LeakyReLU": 2, "Hardtanh": 3, "ELU": 2, "CELU": 2}
+_INPLACE_ARGUMENT = {
+    "LeakyReLU": 2, "RReLU": 4, "Hardtanh": 3, "Threshold": 3, "ELU": 2, "CELU": 2,
+}  # fmt: skip
 
 
 PIECEWISE_LINEAR = "ReLU, ReLU6, LeakyReLU, Hardtanh or clamp"
@@ -111,6 +140,12 @@ def _leaky(arguments: _Arguments) -> _Pieces:
     return _Pieces(0.0, slope=float(arguments.get(1, "negative_slope", 0.01)))
 
 
+def _randomized(arguments: _Arguments) -> _Pieces | None:
+    """An RReLU has one slope in evaluation mode; in training mode it has one for each value."""
+    lower, upper = arguments.get(1, "lower", 1 / 8), arguments.get(2, "upper", 1 / 3)
+    return None if arguments.get(3, "training", False) else _Pieces(0.0, slope=(lower + upper) / 2)
+
+
 def _hardtanh(arguments: _Arguments) -> _Pieces:
     return _Pieces(
         float(arguments.get(1, "min_val", -1.0)), float(arguments.get(2, "max_val", 1.0))
@@ -122,17 +157,24 @@ def _clamp(arguments: _Arguments) -> _Pieces | None:
 
     A lone `clamp_min(1e-6)` guards a division.
     """
-    low, high = arguments.get(1, "min"), arguments.get(2, "max")
+    low, high = (_number(arguments.get(i, name)) for i, name in ((1, "min"), (2, "max")))
     if not all(bound is None or isinstance(bound, int | float) for bound in (low, high)):
         return None
     return None if low != 0 and None in (low, high) else _Pieces(low, high)
+
+
+def _number(bound: Any) -> Any:
+    """A bound that is a tensor of one value as a number."""
+    return bound.item() if isinstance(bound, Tensor) and bound.numel() == 1 else bound
 
 
 _PIECEWISE: dict[str, Callable[[_Arguments], _Pieces | None]] = {
     "ReLU": lambda _: _Pieces(0.0),
     "ReLU6": lambda _: _Pieces(0.0, 6.0),
     "LeakyReLU": _leaky,
+    "RReLU": _randomized,
     "Hardtanh": _hardtanh,
+    "Threshold": lambda arguments: _Pieces(float(arguments.get(1, "threshold"))),
     "clamp": _clamp,
 }
 

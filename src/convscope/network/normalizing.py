@@ -16,6 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
+from convscope.network import only_pixels
+
 # The names of the arguments in their order, by function. "batch" is whether statistics are the
 # batch's own.
 _FUNCTIONAL = "input mean variance weight bias batch momentum eps"
@@ -68,6 +70,7 @@ class ScaleAndShift(TorchFunctionMode):
         if not torch.is_grad_enabled():
             return func(*args, **kwargs)
         output = _scaled_and_shifted(**given)
+        only_pixels.end(output)
         nothing = output.new_empty(0)
         return (output, nothing, nothing) if func in _TRIPLES else output
 

@@ -24,7 +24,10 @@ FRESH = frozenset(
     f"{kind}_like" for kind in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")
 ) | frozenset(f"new_{kind}" for kind in ("zeros", "ones", "empty", "full", "empty_strided"))
 # They are not tagged as pointwise.
-_POINTWISE = {"native_dropout", "copy_", "_prelu_kernel", "where", "masked_fill", "hardswish"}
+_POINTWISE = {"native_dropout", "copy_", "_prelu_kernel", "where", "masked_fill", "hardswish"} | {
+    "masked_fill_", "masked_scatter", "masked_scatter_", "threshold_", "rrelu_with_noise",
+    "rrelu_with_noise_",
+}  # fmt: skip
 
 
 def propagate(
@@ -46,7 +49,7 @@ def propagate(
     """
     name = func.overloadpacket.__name__.rstrip("_")  # in place or not
     op = Operation(name, args, kwargs, inputs, output, number)
-    if torch.Tag.pointwise in func.tags or name in _POINTWISE:
+    if torch.Tag.pointwise in func.tags or name in _POINTWISE or _puts_by_mask(name, args):
         found: Layout | None = meeting(op)
     else:
         rule = _RULES.get(name)
@@ -54,3 +57,11 @@ def propagate(
     if found is None or [size_of(dim) for dim in found.dims] != list(output.shape):
         return op.lost()
     return found
+
+
+def _puts_by_mask(name: str, args: Sequence[Any]) -> bool:
+    """Whether numbers are put where a mask of the tensor's shape is true: `x[x < 0] = 0`."""
+    if not name.startswith("index_put") or len(args) < 3 or args[2].numel() != 1:
+        return False
+    masks = [index for index in args[1] if index is not None]
+    return len(masks) == 1 and masks[0].dtype == torch.bool and masks[0].shape == args[0].shape

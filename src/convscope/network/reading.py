@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
+from convscope.network import only_pixels
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.alone import Values, read_alone
 from convscope.network.arranging import Arranger
@@ -104,6 +105,7 @@ class Reader:
         request = self._resolve(names)
         x = x.contiguous(memory_format=self.prepared.memory_format)
         self.arranger.follow(x, [n for n in request.names if n not in self.names.outputs])
+        only_pixels.mark(x)
         reading = Reading(self, request, leaves, given)
         reading.run(x)
         while not reading.overwritten <= self.overwritten:
@@ -169,7 +171,7 @@ class Reading:
     @property
     def overwritten(self) -> Set[str]:
         """The names whose value was overwritten after it was kept."""
-        return {n for n, version in self._versions.items() if self.values[n]._version != version}
+        return {n for n, version in self._versions.items() if _version(self.values[n]) != version}
 
     def _run(self, module: nn.Module, x: Tensor, endings: Endings) -> None:
         try:
@@ -247,6 +249,11 @@ class _BeforeActivations(ActivationMode):
             return call.run()
         result = call.apply(before)
         return call.input.copy_(result) if call.inplace else result
+
+
+def _version(value: Tensor) -> int:
+    """How often a tensor was changed in place. One made in inference mode cannot be any more."""
+    return 0 if value.is_inference() else value._version
 
 
 def _pixels(x: Tensor) -> str:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from convscope.network import only_pixels
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.endings import Ending, Endings
 from convscope.network.heads import tensors_in
@@ -113,6 +114,7 @@ class Trace:
 def trace(module: nn.Module, x: Tensor) -> Trace:
     """Run `module` on `x` (1, C, H, W) once and record what happened."""
     result, endings = Trace(x.shape), Endings()
+    only_pixels.mark(x)
     operations = _Operations(x)
     functions = _Functions(operations, result)
     hooks = _module_hooks(module, operations, result)

@@ -17,6 +17,7 @@ from convscope.attribution import (
     Question,
     Samples,
     ask,
+    changed_note,
     gradient_panels,
     smoothed_gradient,
     summarize,
@@ -36,12 +37,17 @@ CHANNELS = 9  # of a whole layer
 
 
 class RuleSummary(TypedDict):
-    """The target, with its score or, for a whole layer, with the channels that are shown."""
+    """The target, with its score or, for a whole layer, with the channels that are shown.
+
+    `changed` is there where the rule changed a part of the activations only. It is their fraction;
+    each activation counts by the gradient that passes it.
+    """
 
     target: str
     score: NotRequired[float]
     largest_gradient: NotRequired[float]
     channels: NotRequired[list[int]]
+    changed: NotRequired[float]
 
 
 @technique(
@@ -119,12 +125,17 @@ def _rule_frames(
         question = question.resolved()
     for frame in smoothed_gradient(question, rule, samples, noise, seed, batch_size):
         names = question.names(frame.activations)
-        captions = [f"{rule} gradient of {name}" for name in names]
-        largest = frame.gradient.abs().flatten(1).amax(1)
+        captions = [
+            f"{rule} gradient of {name}{changed_note(frame.changed, i)}"
+            for i, name in enumerate(names)
+        ]
+        numbers = {"largest_gradient": frame.gradient.abs().flatten(1).amax(1)}
+        if frame.changed is not None:
+            numbers["changed"] = frame.changed
         yield replace(
             frame,
             panels=gradient_panels(question, frame.gradient, captions),
-            summary=summarize(names, frame, largest_gradient=largest),
+            summary=summarize(names, frame, **numbers),
         )
 
 
@@ -144,6 +155,8 @@ def _layer_frame(
 ) -> Ascent:
     """For each channel, the part of the image that its unit sees, and the gradient there."""
     image, net = question.inputs, question.net
+    changed = None if frame.changed is None else frame.changed.mean(0, keepdim=True)
+    note = changed_note(changed, 0)
     units = [unit for unit in channels.targets if unit is not None]
     tiles: list[Tensor] = []
     for unit, values in zip(units, frame.gradient, strict=True):
@@ -151,7 +164,7 @@ def _layer_frame(
         tiles.append(tensors.around_gray(receptive_field_crop(net, unit, values, 0.0)))
     grid = Grid(
         as_tiles(tiles),
-        f"{target.layer}: patches of the photograph, and their {rule} gradient",
+        f"{target.layer}: patches of the photograph, and their {rule} gradient{note}",
         columns=6,
         captions=tuple(caption for unit in units for caption in _captions(unit)),
         low=0.0,
@@ -161,7 +174,11 @@ def _layer_frame(
         frame,
         panels=(Picture(image[0], "what the network saw"), grid),
         image=image,
-        summary={"target": target.layer, "channels": [unit.channel for unit in units]},
+        summary={
+            "target": target.layer,
+            "channels": [unit.channel for unit in units],
+            **({} if changed is None else {"changed": float(changed)}),
+        },
     )
 
 

@@ -19,8 +19,10 @@ from convscope.attribution import (
     Upsampling,
     as_maps,
     ask,
+    changed_note,
     gradient_panels,
     gradients_at,
+    joined_changes,
     smoothed_gradient,
     summarize,
     upsampled,
@@ -67,10 +69,13 @@ def guided_gradcam(
     if samples > 1:
         details = smoothed_gradient(question, "guided", samples, noise, seed, batch_size)
     names = question.names(frame.activations)
-    captions = [f"Guided Grad-CAM of {one} at {name}" for one in names]
     heatmap = upsampled(found, net.input_size, upsampling)
     for detail in details:
         product = detail.gradient * heatmap[:, None]
+        captions = [
+            f"Guided Grad-CAM of {one} at {name}{changed_note(detail.changed, i)}"
+            for i, one in enumerate(names)
+        ]
         yield replace(
             detail,
             gradient=product,
@@ -86,6 +91,8 @@ def _both(
     """Grad-CAM's map (N, h, w) and guided backpropagation's gradient, from one forward pass."""
     net = question.net
 
+    changes: list[tuple[Tensor | None, int]] = []
+
     def work(part: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         some = question[part]
         bound = some.objective.bind(net)
@@ -97,14 +104,19 @@ def _both(
             (by_layer,) = gradients_at(some, score, values, [layer], retain=True)
             mode.enabled = True
             (by_pixel,) = gradients_at(some, score, {"image": leaf}, ["image"])
+        changed = mode.changed()
         maps = as_maps(net, values[layer], layer, tokens)
         weights = as_maps(net, by_layer, layer, tokens).mean((2, 3), keepdim=True)
         found = (weights * maps.detach()).sum(1).relu()
+        changes.append((changed, len(score)))
         return found, by_pixel, score.detach(), values[""].detach() if "" in values else score
 
     done = [parts for some in batched(len(question.inputs), batch_size, work) for _, parts in some]
     found, by_pixel, score, output = (torch.cat(parts) for parts in zip(*done, strict=True))
-    activations = {"": output}
     return found, Ascent(
-        image=question.inputs, gradient=by_pixel, score=score, activations=activations
+        image=question.inputs,
+        gradient=by_pixel,
+        score=score,
+        activations={"": output},
+        changed=joined_changes(changes),
     )

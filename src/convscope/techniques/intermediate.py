@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.attribution import BatchSize, Noise, Question, Samples, ask, smoothed_gradient
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, RuleError
 from convscope.network import (
     Network,
     as_tiles,
@@ -28,10 +28,15 @@ RULES = ("plain", "deconv", "guided")
 
 
 class IntermediateSummary(TypedDict):
-    """The units, and their activations."""
+    """The units, their activations, and the rules that are shown.
+
+    `changed` has the fraction of the activations that a rule changed, where it is not all.
+    """
 
     units: list[str]
     scores: list[float]
+    rules: list[str]
+    changed: NotRequired[dict[str, float]]
 
 
 @technique(
@@ -64,10 +69,10 @@ def intermediate(
 
     Each row is a unit: the patch of the image that it sees, then its gradient in that patch, plain,
     by the deconvnet and by guided backpropagation, in the colors that would raise the unit; gray is
-    zero. For a layer, the channels are shown that are strongest on this image compared with the
-    others, each at its maximum; for a channel, its maximum. A cross marks a gradient that is zero
-    everywhere. With `samples` above 1, all three are averaged over the same noisy copies of the
-    image.
+    zero. Where no ReLU or the like lies before the unit, only the plain gradient is shown. For a
+    layer, the channels are shown that are strongest on this image compared with the others, each at
+    its maximum; for a channel, its maximum. A cross marks a gradient that is zero everywhere. With
+    `samples` above 1, all three are averaged over the same noisy copies of the image.
     """
     if target is None:
         layer = default_layers.receptive_field_within(net, 2 / 5)
@@ -75,16 +80,28 @@ def intermediate(
     question = ask(net, image, target)
     units = _units(net, question.inputs, question.target, limit)
     gradients: dict[str, Tensor] = {}
+    changed: dict[str, float] = {}
     for rule in RULES:
-        *_, frame = smoothed_gradient(question.about(units), rule, samples, noise, seed, batch_size)
+        about = question.about(units)
+        try:
+            *_, frame = smoothed_gradient(about, rule, samples, noise, seed, batch_size)
+        except RuleError:  # there is nothing that it could change
+            continue
         gradients[rule] = frame.gradient
+        if frame.changed is not None:
+            changed[rule] = float(frame.changed.mean())
     grid = _grid(question, units, gradients)
     yield ImageFrame(
         panels=(Picture(question.image[0], "what the network saw", net.box(question.image)), grid),
         image=question.inputs,
         score=frame.score,
         arrays=gradients,
-        summary={"units": list(map(str, units)), "scores": frame.score.tolist()},
+        summary={
+            "units": list(map(str, units)),
+            "scores": frame.score.tolist(),
+            "rules": list(gradients),
+            **({"changed": changed} if changed else {}),
+        },
     )
 
 
@@ -97,15 +114,17 @@ def _grid(question: Question, units: tuple[Target, ...], gradients: dict[str, Te
         for values in gradients.values():
             tiles.append(tensors.around_gray(receptive_field_crop(net, unit, values[i], 0.0)))
     zero = torch.stack([values.flatten(1).any(1).logical_not() for values in gradients.values()], 1)
-    across = 1 + len(RULES)
+    absent = " and ".join(rule for rule in RULES if rule not in gradients)
+    note = f"; {absent} would change nothing or nearly nothing" if absent else ""
+    across = 1 + len(gradients)
     return Grid(
         as_tiles(tiles),
-        f"{question.target}: what a unit sees, and its gradients there",
+        f"{question.target}: what a unit sees, and its gradients there{note}",
         columns=2 * across,
         captions=tuple(
             caption
             for unit in units
-            for caption in (str(unit).removeprefix(f"{unit.layer}:"), *RULES)
+            for caption in (str(unit).removeprefix(f"{unit.layer}:"), *gradients)
         ),
         marked=frozenset(across * i + 1 + k for i, k in zero.nonzero().tolist()),
         low=0.0,

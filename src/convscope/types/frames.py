@@ -67,10 +67,13 @@ class Ascent(ImageFrame[Summary]):
 
     Attributes:
         scores: (step, N), the scores of all steps so far.
+        changed: (N,), the fraction of the activations on the way back to the image that the
+            backward rule changed; None if it changed all, or is the plain rule.
     """
 
     gradient: Tensor
     scores: Tensor | None = None
+    changed: Tensor | None = None
 
     def with_heatmap(self, heatmap: Tensor, **changes: Any) -> GradientHeatmapFrame:
         """The frame with a heatmap (N, H, W), and with other changes of its fields."""

@@ -2,8 +2,8 @@
 
 The forward pass is unchanged. A rule works in a context: inside `with guided().mode():` every
 piecewise linear activation (ReLU, ReLU6, LeakyReLU, hardtanh, clamp) sends its gradient back by
-the rule, whether it is a module or a function, in place or used several times. The network itself
-is not modified.
+the rule, however it is written. The network itself is not modified. What acts on the pixels before
+any learned layer (a clamp of the input) is no activation.
 
 Rules are not odd functions: rule(-g) is not -rule(g). Maximize a score; do not minimize its
 negative.
@@ -11,7 +11,7 @@ negative.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -19,27 +19,31 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convscope.errors import ConvscopeError
-from convscope.network import ActivationCall, ActivationMode, activation_calls
+from convscope.network import ActivationCall, ActivationMode
+from convscope.vocabulary.backward.audit import Audit, ways_back
+from convscope.vocabulary.backward.bending import Bent
+from convscope.vocabulary.backward.rectifiers import by_values
 from convscope.vocabulary.word import Word
 
 
 class Rule(Word):
     """How gradients pass activations.
 
-    A rule with `must_apply` raises an error where it meets no activation that it can change: the
-    result would be the true gradient under another name.
+    A rule with `must_apply` raises an error where it changes nothing, or nearly nothing: the result
+    would be the true gradient under another name. One with `leaky` also changes activations that
+    are flat nowhere (LeakyReLU).
     """
 
     name: ClassVar[str]
     must_apply: ClassVar[bool] = True
+    leaky: ClassVar[bool] = True
 
     def mode(self) -> RuleMode:
         """The context in which to run the forward pass."""
         return RuleMode(self)
 
-    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        """The activation of `x`, whose gradient follows the rule while `mode` is enabled."""
+    def change(self, passed: Tensor, gradient: Tensor) -> None:
+        """Change, in place, what an activation passes on of the gradient that came in."""
         raise NotImplementedError
 
 
@@ -59,11 +63,8 @@ class guided(Rule):
 
     name: ClassVar[str] = "guided"
 
-    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        def positive(passed: Tensor, _gradient: Tensor) -> None:
-            passed.clamp_min_(0)
-
-        return _changed(x, call, positive, mode)
+    def change(self, passed: Tensor, gradient: Tensor) -> None:
+        passed.clamp_min_(0)
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,8 @@ class deconv(Rule):
 
     name: ClassVar[str] = "deconv"
 
-    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        def positive(passed: Tensor, gradient: Tensor) -> None:
-            torch.clamp_min(gradient, 0, out=passed)
-
-        return _changed(x, call, positive, mode)
+    def change(self, passed: Tensor, gradient: Tensor) -> None:
+        torch.clamp_min(gradient, 0, out=passed)
 
 
 @dataclass(frozen=True)
@@ -93,23 +91,20 @@ class redirected(Rule):
     ] = 0.1
     name: ClassVar[str] = "redirected"
     must_apply: ClassVar[bool] = False
+    leaky: ClassVar[bool] = False
 
-    def activate(self, call: ActivationCall, x: Tensor, mode: RuleMode) -> Tensor:
-        if call.slope:
-            return call.apply(x)  # flat nowhere
-
-        def leaking(passed: Tensor, gradient: Tensor) -> None:
-            passed.lerp_(gradient, self.leak)
-
-        return _changed(x, call, leaking, mode)
+    def change(self, passed: Tensor, gradient: Tensor) -> None:
+        passed.lerp_(gradient, self.leak)
 
 
 class RuleMode(ActivationMode):
-    """Runs a forward pass under a rule.
+    """Runs forward passes under a rule, and tells what the rule changed.
+
+    Use it around a forward pass, call `watch` with what was read, and `changed` after the backward
+    pass. A mode serves several passes of one network; only the first one is measured.
 
     Attributes:
         rule: the rule.
-        applied: the number of activations that the rule was applied to.
         enabled: whether backward passes follow the rule. If False, the gradients of the same
             forward pass are the true ones.
     """
@@ -117,33 +112,85 @@ class RuleMode(ActivationMode):
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
-        self.applied = 0
-        self.enabled = True
+        self._change = _Switch(rule)
+        self._audit: Audit | None = None
+        self._changed: Tensor | None = None
+        self._measured = not rule.must_apply
+        self._settled = False
+
+    @property
+    def enabled(self) -> bool:
+        return self._change.on
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        self._change.on = on
+
+    def find(self, func: Any, args: Any, kwargs: Mapping[str, Any]) -> ActivationCall | None:
+        return super().find(func, args, kwargs) or by_values(func, args, kwargs)
 
     def activation(self, call: ActivationCall) -> Tensor:
-        if not call.piecewise or not call.input.requires_grad:
+        # What runs without gradients inside a custom autograd function has its own way back.
+        if not call.piecewise or not call.input.requires_grad or not torch.is_grad_enabled():
             return call.run()
-        self.applied += 1
+        if call.slope and not self.rule.leaky:
+            return call.run()
         if not call.inplace:
-            return self.rule.activate(call, call.input, self)
+            return self._bent(call, call.input)
         # An in-place call overwrites its input, which the rule's backward pass still needs.
-        return call.input.copy_(self.rule.activate(call, call.input.clone(), self))
+        return call.input.copy_(self._bent(call, call.input.clone()))
 
-    def check(self) -> None:
-        """Call this after the forward pass.
+    def watch(self, values: Mapping[str, Tensor], image: Tensor) -> None:
+        """Look at the ways back to the image; call this after the forward pass.
+
+        Args:
+            values: what was read and is to be differentiated, by layer.
+            image: what the network got.
 
         Raises:
-            ConvscopeError: there was no activation that the rule could change.
+            ConvscopeError: no way leads from one of the values back to the image, or none passes
+                an activation that the rule could change.
         """
-        if self.applied == 0 and self.rule.must_apply:
-            raise ConvscopeError(
-                f"rule {self.rule.name!r} would change nothing: between the image and the target"
-                f" there is no {activation_calls.PIECEWISE_LINEAR}; use the plain gradient"
-            )
+        if self._settled or not image.requires_grad:
+            return
+        ways = ways_back(values, image)
+        measured = not self._measured
+        self._audit = Audit(ways, self._change, self.rule.leaky, len(image), measured)
+        if self.rule.must_apply:
+            self._audit.check(self.rule.name)
+        self._settled = not self._audit.bends
+
+    def changed(self) -> Tensor | None:
+        """The fraction of the activations on the way back that the rule changed, for each image.
+
+        Call this after the backward pass. None stands for all of them.
+
+        Raises:
+            RuleError: the rule changed nothing, or nearly nothing.
+        """
+        if self._audit and not self._measured:
+            self._changed, self._measured = self._audit.changed(self.rule.name), True
+        self._audit = None
+        return self._changed
+
+    def _bent(self, call: ActivationCall, x: Tensor) -> Tensor:
+        result: Tensor = Bent.apply(x, call, self._change)
+        return result
+
+
+class _Switch:
+    """A rule's change, on or off. Autograd holds it; it must hold no part of autograd's graph."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule, self.on = rule, True
+
+    def __call__(self, passed: Tensor, gradient: Tensor) -> None:
+        if self.on:
+            self.rule.change(passed, gradient)
 
 
 class _PlainMode(RuleMode):
-    """The plain rule: no mode at all, and nothing to check."""
+    """The plain rule: no mode at all, and nothing to change."""
 
     def __enter__(self) -> _PlainMode:
         return self
@@ -151,38 +198,10 @@ class _PlainMode(RuleMode):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def check(self) -> None:
-        pass
+    def watch(self, values: Mapping[str, Tensor], image: Tensor) -> None:
+        if image.requires_grad and not self._settled:
+            ways_back(values, image)
+            self._settled = True
 
-
-# Changes the gradient that an activation passes on, in place, given the one that came in.
-_Change = Callable[[Tensor, Tensor], None]
-
-
-def _changed(x: Tensor, call: ActivationCall, change: _Change, mode: RuleMode) -> Tensor:
-    """The activation of `x`, whose gradient `change` changes while `mode` is enabled."""
-    result: Tensor = _Changed.apply(x, call, change, mode)
-    return result
-
-
-class _Changed(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, call: ActivationCall, change: _Change, mode: RuleMode
-    ) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.change, ctx.mode, ctx.slope = change, mode, call.slope
-        ctx.low = -float("inf") if call.low is None else call.low
-        ctx.high = float("inf") if call.high is None else call.high
-        return call.apply(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        (x,) = ctx.saved_tensors
-        if ctx.slope:
-            passed = torch.ops.aten.leaky_relu_backward(gradient, x, ctx.slope, False)
-        else:
-            passed = torch.ops.aten.hardtanh_backward(gradient, x, ctx.low, ctx.high)
-        if ctx.mode.enabled:
-            ctx.change(passed, gradient)
-        return passed, None, None, None
+    def changed(self) -> None:
+        return None

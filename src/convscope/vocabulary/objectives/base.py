@@ -76,17 +76,18 @@ class Bound:
             The activations by layer, and the score (N,).
 
         Raises:
-            ConvscopeError: the rule met no activation that it could change.
+            ConvscopeError: a layer that the score reads has no gradient by the image, or the rule
+                met no activation that it could change.
         """
         layers = self.layers | set(more)
         activations: dict[str, Tensor] = {}
         if layers:
+            seen = image if view is None else view
             with mode or nullcontext():
-                seen = image if view is None else view
                 activations = net.activations(seen, layers, leaves=leaves)
             net.sizes.check_units(activations, seen)
             if mode:
-                mode.check()
+                mode.watch({name: activations[name] for name in sorted(self.layers)}, seen)
         return activations, self.score(activations, image)
 
 

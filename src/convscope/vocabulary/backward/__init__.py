@@ -1,0 +1,1 @@
+"""What backward rules stand on: the ways back to an image, and the activations on them."""
