@@ -110,6 +110,24 @@ def test_labels_may_be_numbers_and_names_in_any_case(
     assert (summary["by"], summary["accuracy"]) == ("network", 5 / 8)
 
 
+def test_two_names_of_one_class_are_one_label(painted: Path, make: Make) -> None:
+    """Its images lie in folders of either name, and count as one class however it is asked."""
+    labels = ["red, crimson, n01", "green", "blue"]
+    net = cs.Network(Colors(), mean=[0.0] * 3, std=[1.0] * 3, input_size=16, labels=labels)
+    for number, folder in enumerate(("n01", "Crimson", "0")):
+        (painted / folder).mkdir()
+        Image.new("RGB", (16, 16), (190 + number, 20, 0)).save(painted / folder / "x.png")
+    index = make(net=net, folder=painted)
+    summary = cs.confusions(net, index=str(index.path)).result().summary
+    assert (summary["by"], summary["labels"], summary["images"]) == ("network", 3, 11)
+    assert summary["accuracy"] == 8 / 11
+    assert summary["class_accuracy"] == {"blue": 1 / 3, "green": 1.0, "red": 5 / 6}
+    assert {pair["label"] for pair in summary["confused"]} == {"red", "blue"}
+    means = cs.confusions(net, index=str(index.path), by="embeddings").result()
+    assert means.summary["labels"] == 3
+    assert sorted(means.arrays["images"].tolist()) == [2, 3, 6]
+
+
 def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
     """Of classes that the network does not have, each image left out of its own class's mean."""
     index = make()

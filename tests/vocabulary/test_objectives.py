@@ -35,6 +35,7 @@ from convscope.vocabulary.objectives import (
     power,
     probability,
     resemble,
+    similarity,
     tv,
     weighted,
 )
@@ -263,6 +264,8 @@ ALL: list[Objective] = [
     margin("bee", strongest=1),
     margin("bee"),
     direction("act", torch.arange(5.0) - 1),
+    similarity(image(1)),
+    similarity(toys.images(1, 9).double(), layer="conv2"),
     direction("conv2", torch.arange(5.0) - 1, cosine=2),
     diversity("act"),
     *(match("act", toys.images(1, 7).double().flip(3), by) for by in WAYS),

@@ -31,3 +31,4 @@ from .panels import map_frame as map_frame
 from .panels import summarize as summarize
 from .question import Question as Question
 from .question import ask as ask
+from .question import score_of as score_of

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from convscope import tensors
 from convscope.errors import ConvscopeError
+from convscope.files import images, open_image
 from convscope.network import Network
 from convscope.system import batched
 from convscope.types import Target, TargetLike
-from convscope.vocabulary.objectives import Objective, each, energy, logit, peak
+from convscope.vocabulary.objectives import Objective, each, energy, logit, peak, similarity
 from convscope.vocabulary.objectives import probability as likelihood
 
 
@@ -35,11 +37,12 @@ class Question:
         """The score to read and to differentiate.
 
         For a class it is the logit, for a neuron its activation, for a channel its largest
-        activation, for a layer half the mean square of its activations.
+        activation, for a layer half the mean square of its activations, for another image the
+        cosine between the two embeddings.
         """
         if len(set(self.targets)) == 1:
-            return _score_of(self.targets[0])
-        return each(tuple(map(_score_of, self.targets)))
+            return score_of(self.targets[0])
+        return each(tuple(map(score_of, self.targets)))
 
     @property
     def target(self) -> Target:
@@ -147,9 +150,27 @@ def _top_of(net: Network) -> Target | None:
     return net.target(0) if output.kind == "values" and output.shape == (1,) else None
 
 
-def _score_of(target: Target | None) -> Objective:
+def score_of(target: Target | None) -> Objective:
+    """The score of a target; None is the top class."""
     if target is None:
         return peak("")
+    if target.like is not None:
+        return similarity(_other_image(target.like))
     if target.is_class:
         return logit(target)
     return energy(target) if target.channel is None else peak(target)
+
+
+@lru_cache(maxsize=4)
+def _other_image(path: str) -> Tensor:
+    """The image that a target is compared with.
+
+    Raises:
+        ConvscopeError: it cannot be opened, or is another one than it was.
+    """
+    path, _, digits = path.partition("#")
+    image = open_image(path)
+    found = images.source(image)
+    if digits and found and not found["sha256"].startswith(digits):
+        raise ConvscopeError(f"{path} is no longer the image that the target names")
+    return image

@@ -135,12 +135,20 @@ def embedding(net: Network) -> str:
     """
     known = [layer for layer in net.layers if layer.channel_shape]
     flat = [layer for layer in known if not layer.maps]
-    # The class scores are no embedding. They may come from a layer, or a head and its last layer.
-    if flat and net.num_classes and flat[-1].channels == net.num_classes:
-        scores = flat.pop()
-        while not scores.leaf and flat and flat[-1].name.startswith(f"{scores.name}."):
-            scores = flat.pop()
     maps = [layer for layer in known if layer.maps]
+    main = net.outputs.get("")
+    # The class scores are no embedding, before a softmax or behind it.
+    if main is not None and (main.num_classes or main.shape == (1,)):
+        for _ in range(2 if main.ending else 1):
+            _drop_last(maps if main.is_map else flat, main.width)
     if not flat and not maps:
         raise ConvscopeError(f"{net.name} has no layer before its output")
     return max((*flat[-1:], *maps[-1:]), key=known.index).name
+
+
+def _drop_last(layers: list[Layer], channels: int) -> None:
+    """Take away the last layer if it has so many channels: a head goes with its last layers."""
+    if layers and layers[-1].channels == channels:
+        last = layers.pop()
+        while not last.leaf and layers and layers[-1].name.startswith(f"{last.name}."):
+            last = layers.pop()

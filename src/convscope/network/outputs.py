@@ -98,6 +98,13 @@ class Output:
         return None if self.probability is None else self.shape[0]
 
     @property
+    def width(self) -> int:
+        """How many numbers the module gives for an image, or for each place of a map."""
+        if self.form.tokens:
+            return self.form.raw[1]
+        return self.form.raw[0] if self.form.raw else 1
+
+    @property
     def is_map(self) -> bool:
         """Whether there are class scores at each place of a map (classes, rows, columns)."""
         return self.probability is not None and len(self.shape) == 3

@@ -17,7 +17,7 @@ from convscope.errors import ConvscopeError, described
 from convscope.plugins import load_plugin, plugin_error, plugins
 
 REQUIRED = frozenset({"mean", "std", "input_size"})
-ALLOWED = REQUIRED | {"labels", "crop", "interpolation"}
+ALLOWED = REQUIRED | {"labels", "crop", "interpolation", "head", "output"}
 
 Built = tuple[nn.Module, dict[str, Any]]
 

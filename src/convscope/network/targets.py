@@ -4,7 +4,7 @@
 "tabby@2,3,5,6" (over a region of it: top, left, bottom, right), "color=red" or "color=2" (a class
 of one of several outputs), "blocks.4" (a layer), "blocks.4:12" (a channel), "blocks.4:12@7,7" (a
 neuron). A text is a label if there is such a label, and a number of a class otherwise; "class:281"
-is always the number.
+is always the number. "like:cat.jpg" is the similarity to another image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import SupportsIndex
 from convscope.errors import ConvscopeError, unknown
 from convscope.network.names import Names
 from convscope.network.outputs import Output
-from convscope.types import CLASS_NUMBER, Target, TargetLike
+from convscope.types import CLASS_NUMBER, LIKE, Target, TargetLike
 
 _PLACE = re.compile(r"(?P<name>.*?)(?:@(?P<place>\d+,\d+(?:,\d+,\d+)?))?", re.DOTALL)
 _CHANNEL = re.compile(r"(?P<layer>[^:@]*):(?P<channel>\d+)")
@@ -33,6 +33,8 @@ def as_target(names: Names, target: TargetLike) -> Target:
         return _checked(names, target)
     if not isinstance(target, str):
         return _numbered(names, _integer(target))
+    if target.startswith(LIKE) and LIKE[:-1] not in names.layers:
+        return Target("", like=target.removeprefix(LIKE))
     found = _class(names, target)
     if found is None:
         match = _PLACE.fullmatch(target)
@@ -42,15 +44,6 @@ def as_target(names: Names, target: TargetLike) -> Target:
         if place:
             found = _placed(found, tuple(map(int, place.split(","))))
     return _checked(names, found)
-
-
-def same_class(names: Names, text: str) -> int | None:
-    """The number of the class of the main output that a text stands for, or None."""
-    try:
-        found = as_target(names, text)
-    except ConvscopeError:
-        return None
-    return found.channel if found.is_class and not found.layer and not found.place else None
 
 
 # -------------------------------------------------------------------------- classes
@@ -149,6 +142,8 @@ def _placed(target: Target, place: tuple[int, ...]) -> Target:
 
 def _checked(names: Names, target: Target) -> Target:
     """The target, if its layer exists and has such a channel and place."""
+    if target.like is not None:
+        return target
     name, channel = target.layer, target.channel
     if channel is None and not target.place:
         names.shape(name)

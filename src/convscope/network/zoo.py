@@ -140,6 +140,7 @@ def _from_timm(name: str, pretrained: bool) -> Built:
         "crop": config["crop_pct"],
         "interpolation": "bilinear" if config["interpolation"] == "bilinear" else "bicubic",
         "labels": _imagenet_labels() if config["num_classes"] == 1000 else None,
+        "output": None if config["num_classes"] else "embedding",
     }
 
 

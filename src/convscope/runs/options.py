@@ -10,22 +10,35 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from torch import Tensor
 
 from convscope.errors import ConvscopeError, invalid, unknown
+from convscope.files import images
 from convscope.network import Network
-from convscope.types import Target, TargetLike
+from convscope.types import LIKE, Target, TargetLike
 
 _TARGET = (
-    "what to explain: a class (tabby, 281), a layer (blocks.4), a channel (blocks.4:12) or a"
-    " neuron (blocks.4:12@7,7); the top class if not given"
+    "what to explain: a class (tabby, 281), a layer (blocks.4), a channel (blocks.4:12), a neuron"
+    " (blocks.4:12@7,7), a class at a place of a map (tabby@7,7) or in a region or box"
+    " (tabby@2,3,5,6), a class of one of several outputs (color=red), or the similarity to another"
+    " image (like:cat.jpg); the top class if not given"
 )
 
 
 def _target(value: object) -> object:
     """A target as a name or a number, which a saved picture can carry."""
     if isinstance(value, Target):
-        return value.spec
+        value = value.spec
+    if isinstance(value, str) and value.startswith(LIKE):
+        return _other_image(value)
     if isinstance(value, SupportsIndex) and not isinstance(value, bool):
         return value.__index__()
     return value
+
+
+def _other_image(target: str) -> str:
+    """A target like:PATH with the absolute path of its file, and what the file holds."""
+    path, _, digits = target.removeprefix(LIKE).partition("#")
+    if path.startswith(images.SAMPLE_PREFIX) or digits or not os.path.isfile(path):
+        return target
+    return f"{LIKE}{os.path.abspath(path)}#{images.digest(path)[:16]}"
 
 
 def _targets(value: object) -> object:

@@ -14,11 +14,12 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope.ascent import Goal, Recipe, climb_goals
+from convscope.attribution import score_of
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import ImageSize, Seed, Targets, as_targets, technique
 from convscope.types import Grid, ImageFrame, Target, TargetLike
-from convscope.vocabulary.objectives import Objective, l2, logit, tv
+from convscope.vocabulary.objectives import Objective, l2, tv
 from convscope.vocabulary.optimizers import adam, sgd
 from convscope.vocabulary.priors import (
     blur,
@@ -131,7 +132,10 @@ def class_image(
     *,
     target: Annotated[
         Targets,
-        Field(description="a class by name or number (volcano, 980), or several classes"),
+        Field(
+            description="a class by name or number (volcano, 980), several classes, or another"
+            " image (like:cat.jpg), whose embedding the image gets"
+        ),
     ],
     preset: Annotated[
         Preset, Field(description="published method that generates the image, oldest first")
@@ -248,8 +252,8 @@ def _recipe(
 
 def _goal(net: Network, name: TargetLike) -> Goal:
     target = net.target(name)
-    if not target.is_class:
+    if not target.is_class and target.like is None:
         raise ConvscopeError(
             f"{target} is not a class; neuron_image draws layers, channels and neurons"
         )
-    return Goal(target, logit(target))
+    return Goal(target, score_of(target))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NotRequired
 
@@ -79,7 +79,8 @@ def confusions(
 ) -> Iterator[Frame[ConfusionsSummary]]:
     """The classes of a labeled collection that the network confuses, with example images.
 
-    An image's label is the name of its folder. A row is a pair of classes: on the left, images of
+    An image's label is the name of its folder; two names of one class of the network (goldfish and
+    n01443537) are one label. A row is a pair of classes: on the left, images of
     the first class that were classified as the second, the most confident first; on the right,
     images of the second class nearest to its mean embedding. If the labels are classes of the
     network (names, numbers or WordNet ids), its predictions count. Otherwise an image is assigned
@@ -88,7 +89,7 @@ def confusions(
     nearest images have the same label, by embeddings, by pixels and by chance.
     """
     opened = index_of(net, index)
-    labeled = _labeled(opened)
+    labeled = _labeled(net, opened)
     classifier, results = _classified(net, opened, labeled, by)
     accuracies, pairs = _class_accuracy(results), _pairs(results)
     summary: ConfusionsSummary = {
@@ -100,7 +101,7 @@ def confusions(
             {"label": one, "prediction": other, "images": len(rows)} for one, other, rows in pairs
         ],
         "class_accuracy": accuracies,
-        "precision_at_5": _precision(opened),
+        "precision_at_5": _precision(opened, labeled),
     }
     if classifier == "network":
         summary["top5_accuracy"] = sum(one.in_top5 for one in results) / len(results)
@@ -116,20 +117,23 @@ def confusions(
 class _Labeled:
     """The labeled images of an index.
 
-    `names` are the labels in alphabetical order, and `numbers` (N,) each image's label among them,
-    -1 for none. `sums` (labels, D) are the sums of each label's embeddings, `sizes` (labels,) their
-    counts.
+    `labels` has each image's label, None for none. `names` are the labels in alphabetical order,
+    and `numbers` (N,) each image's label among them, -1 for none. `sums` (labels, D) are the sums
+    of each label's embeddings, `sizes` (labels,) their counts.
     """
 
     embeddings: Array
+    labels: list[str | None]
     names: list[str]
     numbers: Array
     sums: Array
     sizes: Array
 
 
-def _labeled(index: Index) -> _Labeled:
-    labels = index.images["label"].to_pylist()
+def _labeled(net: Network, index: Index) -> _Labeled:
+    folders = index.images["label"].to_pylist()
+    spellings = _spellings(net, {folder for folder in folders if folder is not None})
+    labels = [spellings.get(folder, folder) for folder in folders]
     names = sorted({label for label in labels if label is not None})
     if len(names) < 2:
         raise ConvscopeError(
@@ -141,7 +145,16 @@ def _labeled(index: Index) -> _Labeled:
     for _, block, own in _blocks(index.embeddings, numbers):
         np.add.at(sums, own, block)
     sizes = np.bincount(numbers[numbers >= 0], minlength=len(names))
-    return _Labeled(index.embeddings, names, numbers, sums, sizes)
+    return _Labeled(index.embeddings, labels, names, numbers, sums, sizes)
+
+
+def _spellings(net: Network, folders: Iterable[str]) -> dict[str, str]:
+    """From each folder that is one of several for a class of the network to the class's name."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for folder, number in _network_classes(net, folders).items():
+        found[number].append(folder)
+    several = {number: names for number, names in found.items() if len(names) > 1}
+    return {name: net.label(number) for number, names in several.items() for name in names}
 
 
 def _blocks(embeddings: Array, numbers: Array) -> Iterator[tuple[Array, Array, Array]]:
@@ -174,10 +187,10 @@ def _classified(
         return by, _by_embeddings(labeled)
     if not classes:
         raise ConvscopeError(f"none of the labels is a class of {net.name}; use by='embeddings'")
-    return by, _by_network(net, index, classes)
+    return by, _by_network(net, index, labeled, classes)
 
 
-def _network_classes(net: Network, labels: Sequence[str]) -> dict[str, int]:
+def _network_classes(net: Network, labels: Iterable[str]) -> dict[str, int]:
     """The labels that name a class of the network, each with the number of the class."""
     found = {}
     for label in labels:
@@ -185,22 +198,25 @@ def _network_classes(net: Network, labels: Sequence[str]) -> dict[str, int]:
             target = net.target(label)
         except ConvscopeError:
             continue
-        if target.label is not None and target.channel is not None:
+        main = target.is_class and not target.layer and not target.place
+        if main and target.channel is not None:
             found[label] = target.channel
     return found
 
 
-def _by_network(net: Network, index: Index, classes: dict[str, int]) -> list[_Classification]:
+def _by_network(
+    net: Network, index: Index, labeled: _Labeled, classes: dict[str, int]
+) -> list[_Classification]:
     labels = {number: label for label, number in classes.items()}
     results = []
-    images = index.images.select(["label", "classes", "probabilities"]).to_pylist()
-    for row, image in enumerate(images):
-        if image["label"] in classes:
+    images = index.images.select(["classes", "probabilities"]).to_pylist()
+    for row, (label, image) in enumerate(zip(labeled.labels, images, strict=True)):
+        if label in classes:
             first = image["classes"][0]
             prediction = labels.get(first) or net.label(first)
-            in_top5 = classes[image["label"]] in image["classes"]
+            in_top5 = classes[label] in image["classes"]
             confidence = image["probabilities"][0]
-            results.append(_Classification(row, image["label"], prediction, confidence, in_top5))
+            results.append(_Classification(row, label, prediction, confidence, in_top5))
     return results
 
 
@@ -250,11 +266,10 @@ def _class_accuracy(results: Sequence[_Classification]) -> dict[str, float]:
     return {label: right[label] / images[label] for label in sorted(images)}
 
 
-def _precision(index: Index) -> dict[str, float]:
+def _precision(index: Index, labeled: _Labeled) -> dict[str, float]:
     """How often the nearest images have the same label."""
-    labels = index.images["label"].to_pylist()
-    by_embeddings, chance = precision(index.embeddings, labels, NEIGHBORS)
-    by_pixels, _ = precision(index.pixels, labels, NEIGHBORS, metric="l2")
+    by_embeddings, chance = precision(index.embeddings, labeled.labels, NEIGHBORS)
+    by_pixels, _ = precision(index.pixels, labeled.labels, NEIGHBORS, metric="l2")
     return {"embeddings": by_embeddings, "pixels": by_pixels, "chance": chance}
 
 

@@ -78,7 +78,8 @@ def check(run: Run, *, seed: int = 0) -> Run:
     if image is None or len(image) != 1:
         raise ConvscopeError("check judges the map of one image at a time")
     target = _one_target(run)
-    if target is not None and run.net.target(target).channel is None:
+    asked = None if target is None else run.net.target(target)
+    if asked is not None and asked.channel is None and asked.like is None:
         raise ConvscopeError(f"check judges no map of a whole layer: name a channel of {target}")
 
     def frames() -> Iterator[Frame]:

@@ -64,7 +64,8 @@ class Case:
         None if no other class or channel says something else.
         """
         net, target = self.question.net, self.question.target
-        assert target.channel is not None
+        if target.channel is None:
+            return None
         if not target.is_class:
             count = net.channel_shape(target.layer)[0]
             return replace(target, channel=(target.channel + 1) % count) if count > 1 else None
@@ -178,9 +179,7 @@ def random_weights(case: Case) -> Iterator[Answer]:
 
 def other_target(case: Case) -> Iterator[Answer]:
     """Does the map change with the target?"""
-    finding = (
-        f"there is no other target: the network gives one number, and {case.name} is read off it"
-    )
+    finding = f"there is no other target that {case.name} could be compared with"
     for rival, similarity in case.rival_similarity.items():
         how = "is different"
         if similarity > SIMILAR:

@@ -18,6 +18,7 @@ from .panels import Picture as Picture
 from .panels import Sheet as Sheet
 from .panels import SignedPicture as SignedPicture
 from .targets import CLASS_NUMBER as CLASS_NUMBER
+from .targets import LIKE as LIKE
 from .targets import Axis as Axis
 from .targets import Box as Box
 from .targets import Layer as Layer

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import NamedTuple, SupportsIndex
+
+# Before the path of an image whose embedding is the target.
+LIKE = "like:"
 
 # Before the number of a class, where a number alone might be a label.
 CLASS_NUMBER = "class:"
@@ -19,11 +23,13 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """The part of a network whose score is asked for: a class, a layer, a channel or one neuron.
+    """What a score is asked for: a class, a layer, a channel, one neuron, or another image.
 
     `layer` is "" for the network's own output, as in `nn.Module.named_modules`, and "HEAD=" for one
     of several outputs. `position` is a row and a column of its maps, `region` a rectangle of them:
     top, left, bottom and right, where bottom and right are the first row and column outside.
+    `like` is the path of an image whose embedding is compared; behind "#" it may have the first
+    digits of the file's SHA-256.
     """
 
     layer: str
@@ -31,8 +37,11 @@ class Target:
     position: tuple[int, int] | None = None
     label: str | None = None
     region: tuple[int, int, int, int] | None = None
+    like: str | None = None
 
     def __str__(self) -> str:
+        if self.like is not None:
+            return LIKE + os.path.basename(self.like.partition("#")[0])
         if self.label is not None:
             return self.label + self.place
         channel = "" if self.channel is None else f":{self.channel}"
@@ -55,6 +64,8 @@ class Target:
 
         A class is given by its number, because two classes may have the same label.
         """
+        if self.like is not None:
+            return LIKE + self.like
         output = not self.layer or self.layer.endswith("=")
         if not output or self.channel is None:
             return str(self)

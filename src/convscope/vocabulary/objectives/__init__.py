@@ -21,7 +21,7 @@ from convscope.vocabulary.objectives.layers import (
     energy,
     peak,
 )
-from convscope.vocabulary.objectives.matching import caricature, match, resemble
+from convscope.vocabulary.objectives.matching import caricature, match, resemble, similarity
 from convscope.vocabulary.objectives.pixels import l2, power, tv
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "power",
     "probability",
     "resemble",
+    "similarity",
     "tv",
     "weighted",
 ]

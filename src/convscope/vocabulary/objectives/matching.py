@@ -13,7 +13,8 @@ from torch import Tensor
 
 from convscope import tensors
 from convscope.errors import ConvscopeError
-from convscope.network import Network
+from convscope.network import Network, default_layers
+from convscope.types import Target
 from convscope.vocabulary.objectives.base import (
     Bound,
     Exponent,
@@ -93,6 +94,42 @@ class caricature(Objective):
             return along * F.cosine_similarity(found, wanted).clamp_min(0.1) ** self.cosine
 
         return of_unit(net, unit, score)
+
+
+@dataclass(frozen=True, eq=False)
+class similarity(Objective):
+    """The cosine between an image's embedding and that of another image: 1 for the same direction.
+
+    The embedding is the network's output if that is an embedding, and otherwise the output of the
+    last layer before the class scores. Maps are averaged over positions.
+    """
+
+    image: OtherImage
+    layer: Annotated[
+        str | Target | None, Field(description="layer that gives the embedding, if another one")
+    ] = None
+
+    def bind(self, net: Network) -> Bound:
+        unit = whole_layer(net, self._layer(net))
+
+        def embedding(values: Tensor) -> Tensor:
+            return tensors.by_position(values).mean(2)
+
+        with torch.no_grad():
+            found = net.activations(net.preprocess(self.image), {unit.layer})[unit.layer]
+            wanted = embedding(net.by_channel(unit.layer, found))
+        if len(wanted) != 1:
+            raise ConvscopeError(f"similarity takes one other image, not {len(wanted)}")
+        return of_unit(
+            net, unit, lambda v: F.cosine_similarity(embedding(v), wanted), by_channel=True
+        )
+
+    def _layer(self, net: Network) -> str | Target:
+        if self.layer is not None:
+            return self.layer
+        main = net.outputs.get("")
+        alone = main is not None and main.kind == "embedding"
+        return Target("") if alone else default_layers.embedding(net)
 
 
 @dataclass(frozen=True, eq=False)
