@@ -98,6 +98,15 @@ def test_the_default_tile_is_a_size_that_is_taken(monkeypatch: pytest.MonkeyPatc
     assert deepdream._tile(fixed, frozenset({"patch"}), 1) == 8
 
 
+def test_the_default_tile_of_layers_that_are_not_listed_and_of_windows() -> None:
+    idle = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Identity(), nn.Conv2d(4, 2, 1))
+    net = toys.network(idle)
+    # Six numbers of four bytes a pixel, as for the output.
+    assert deepdream._tile(net, frozenset({"1"}), 1) == int((2**29 / 24) ** 0.5)
+    net, _ = network("windows in the batch")
+    assert deepdream._tile(net, frozenset({"mlp"}), 1) == int((2**29 / 20) ** 0.5)
+
+
 HALVES: dict[str, tuple[str, str, int]] = {
     "half": ("skips", "two:1", 16),
     "a dense layer": ("dense", "hidden:1", 16),

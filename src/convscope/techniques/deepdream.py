@@ -286,11 +286,11 @@ def _tile(net: Network, layers: frozenset[str], batch_size: int) -> int:
     where a unit sees the whole image, or than the smallest image that the network takes.
     """
     names = {name.removesuffix(PRE) for name in layers}
-    last = len(net.layers)
-    if "" not in names:
-        last = max(i for i, layer in enumerate(net.layers, 1) if layer.name in names)
-    down = net.layers[:last]
-    values = batch_size * sum(math.prod(layer.shape) for layer in down if layer.leaf)
+    numbers = [i for i, layer in enumerate(net.layers, 1) if layer.name in names]
+    # The output and identities are not among the layers.
+    down = net.layers[: max(numbers) if len(numbers) == len(names) else None]
+    shapes = [layer.channel_shape or layer.shape for layer in down if layer.leaf]
+    values = batch_size * sum(map(math.prod, shapes))
     bytes_per_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
     least = max(down[-1].receptive_field or net.input_size)
     side = int(max(math.sqrt(TILE_MEMORY / bytes_per_pixel), least))
