@@ -1,0 +1,1 @@
+"""Modules as users write them, and what is true of each."""
