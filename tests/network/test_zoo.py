@@ -90,7 +90,11 @@ def test_random_weights_are_the_same_every_time() -> None:
         ("timm/resnet5", "unknown network 'timm/resnet5'; did you mean 'timm/resnet5"),
         ("timm/resnet18.a1_in2k", "did you mean 'timm/resnet18.a1_in1k'"),
         ("torchvision/resnet19", "did you mean 'torchvision/resnet1"),
-        ("torchvision/fcn_resnet50", "unknown network 'torchvision/fcn_resnet50'"),
+        ("torchvision/fcn_resnet51", "did you mean 'torchvision/fcn_resnet50'"),
+        ("torchvision/retinanet_resnet50_fpn", "is a detector.*wrap it in a module"),
+        ("torchvision/r3d_18", r"takes clips.*x.unsqueeze\(2\)"),
+        ("torchvision/raft_small", "takes two images: wrap it"),
+        ("torchvision/quantized_mobilenet_v2", "load the network without 'quantized_'"),
         ("torchvision/ResNet18", "did you mean 'torchvision/resnet18'"),
         ("timm/", "unknown network 'timm/'"),
         ("hub/resnet18", "unknown network 'hub/resnet18'"),
@@ -150,3 +154,17 @@ def test_importing_convscope_imports_no_torchvision() -> None:
     code = "import sys, convscope; assert 'torchvision' not in sys.modules, 'imported'"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_segmentation_network_loads() -> None:
+    module, settings = zoo.build("torchvision/lraspp_mobilenet_v3_large", pretrained=False)
+    assert settings["input_size"] == 520
+    net = cs.Network(module, **{**settings, "input_size": 64})
+    assert (net.num_classes, net.labels[15]) == (21, "person")
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    mean, std = (torch.tensor(settings[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    with torch.no_grad():
+        right = module.eval()((image - mean) / std)["out"]
+    ours = net.logits(image)
+    assert float((ours - right).abs().max() / right.abs().max()) < 1e-5
+    assert any(name == "torchvision/fcn_resnet50" for name in zoo.models("fcn"))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from convscope.errors import ConvscopeError, unknown
+from convscope.network import torchvision_networks
 from convscope.network._torchvision import torchvision
 from convscope.network.checkpoints import load_checkpoint
+from convscope.network.downloading import downloaded
 from convscope.network.network import Network
 from convscope.network.plugin_networks import Built, build_plugin, plugin_networks
 
@@ -82,7 +82,7 @@ def build(name: str, pretrained: bool = True) -> Built:
         if family == "timm" and rest:
             return _from_timm(rest, pretrained)
         if family == "torchvision" and rest:
-            return _from_torchvision(rest, pretrained)
+            return torchvision_networks.from_torchvision(rest, pretrained, _imagenet_labels())
         added = plugin_networks(_OwnNames())
         if name in added:
             return build_plugin(added[name], pretrained)
@@ -92,10 +92,10 @@ def build(name: str, pretrained: bool = True) -> Built:
 
 def models(contains: str = "") -> list[str]:
     """The names that `load` knows and that contain a text, in upper or lower case."""
-    timm, models = _timm(), torchvision().models
+    timm = _timm()
     names = [*_LITE, *plugin_networks(_OwnNames())]
     names += [f"timm/{n}" for n in timm.list_models()]
-    names += [f"torchvision/{n}" for n in models.list_models(module=models)]
+    names += [f"torchvision/{n}" for n in torchvision_networks.names()]
     return [n for n in names if contains.lower() in n.lower()]
 
 
@@ -128,7 +128,7 @@ def _from_timm(name: str, pretrained: bool) -> Built:
         known = [f"timm/{n}" for n in tagged or timm.list_models()]
         raise unknown("network", f"timm/{name}", known)
     if pretrained:
-        module = _downloaded(f"timm/{name}", lambda: timm.create_model(name, pretrained=True))
+        module = downloaded(f"timm/{name}", lambda: timm.create_model(name, pretrained=True))
     else:
         module = timm.create_model(name)
     config: Any = module.pretrained_cfg
@@ -144,42 +144,9 @@ def _from_timm(name: str, pretrained: bool) -> Built:
     }
 
 
-def _from_torchvision(name: str, pretrained: bool) -> Built:
-    models = torchvision().models
-    known = models.list_models(module=models)
-    if name not in known:
-        raise unknown("network", f"torchvision/{name}", [f"torchvision/{n}" for n in known])
-    weights = models.get_model_weights(name).DEFAULT
-    if pretrained:
-        module = _downloaded(f"torchvision/{name}", lambda: models.get_model(name, weights=weights))
-    else:
-        module = models.get_model(name, weights=None)
-    transform = weights.transforms()
-    (size,), (resize,) = transform.crop_size, transform.resize_size
-    return module, {
-        "mean": transform.mean,
-        "std": transform.std,
-        "input_size": size,
-        "crop": size / resize,
-        "interpolation": transform.interpolation.value,
-        "labels": _imagenet_labels(),
-    }
-
-
-def _downloaded(name: str, build: Callable[[], nn.Module]) -> nn.Module:
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it logs every retry
-    # Downloads raise many kinds of error; none helps the user more than this line.
-    try:
-        return build()
-    except Exception as error:
-        raise ConvscopeError(
-            f"{name}: the weights cannot be downloaded ({type(error).__name__}); use --checkpoint"
-            " FILE, or --random-weights for the untrained network"
-        ) from error
-
-
 def _imagenet_labels() -> Sequence[str]:
     """The names of each class and its WordNet id, which folders of images are often named after."""
+    torchvision()  # timm imports it
     info = importlib.import_module("timm.data").ImageNetInfo("imagenet-1k")
     ids = info.label_names()
     return [f"{info.index_to_description(i)}, {ids[i]}" for i in range(1000)]

@@ -1,0 +1,77 @@
+"""Networks of torchvision by their names: classifiers, and segmentation networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from convscope.errors import ConvscopeError, unknown
+from convscope.network._torchvision import torchvision
+from convscope.network.downloading import downloaded
+from convscope.network.plugin_networks import Built
+
+# What torchvision's other networks are, by the module that defines them, and what to do instead.
+_OTHERS = {
+    "detection": "is a detector, which takes a list of images and gives boxes: wrap it in a module"
+    " whose forward takes (N, C, H, W) and gives the scores that you ask about, and pass that to"
+    " Network",
+    "video": "takes clips, not images: wrap it in a module that makes a clip of an image, as in"
+    " x.unsqueeze(2).expand(-1, -1, 16, -1, -1), and pass that to Network",
+    "optical_flow": "takes two images: wrap it in a module that holds one of them, and pass that to"
+    " Network",
+    "quantization": "is quantized and has no gradients: load the network without 'quantized_'",
+}
+
+
+def names() -> list[str]:
+    """The names in torchvision of the networks that can be loaded."""
+    models = torchvision().models
+    return [*models.list_models(module=models), *models.list_models(module=models.segmentation)]
+
+
+def from_torchvision(name: str, pretrained: bool, imagenet: Sequence[str]) -> Built:
+    """A network and its settings.
+
+    Args:
+        name: its name in torchvision.
+        pretrained: whether to download trained weights.
+        imagenet: the names of ImageNet's classes.
+
+    Raises:
+        ConvscopeError: the name is unknown, or such a network takes more than an image.
+    """
+    models, full = torchvision().models, f"torchvision/{name}"
+    if name not in names():
+        if name in models.list_models():
+            raise ConvscopeError(f"{full} {_OTHERS[_family(name)]}")
+        raise unknown("network", full, [f"torchvision/{n}" for n in names()])
+    weights = models.get_model_weights(name).DEFAULT
+    if pretrained:
+        module = downloaded(full, lambda: models.get_model(name, weights=weights))
+    else:
+        module = _untrained(name)
+    transform = weights.transforms()
+    settings = {
+        "mean": transform.mean,
+        "std": transform.std,
+        "interpolation": transform.interpolation.value,
+    }
+    (resize,) = transform.resize_size
+    if _family(name) == "segmentation":
+        labels = weights.meta["categories"]
+        return module, {**settings, "input_size": resize, "labels": labels}
+    (size,) = transform.crop_size
+    return module, {**settings, "input_size": size, "crop": size / resize, "labels": imagenet}
+
+
+def _family(name: str) -> str:
+    module: str = torchvision().models.get_model_builder(name).__module__
+    return module.partition(".models.")[2].partition(".")[0]
+
+
+def _untrained(name: str) -> nn.Module:
+    backbone: dict[str, Any] = {"weights_backbone": None} if _family(name) == "segmentation" else {}
+    module: nn.Module = torchvision().models.get_model(name, weights=None, **backbone)
+    return module
