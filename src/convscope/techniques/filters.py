@@ -130,12 +130,12 @@ def _planes(
 def _effective(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
     if layer is None:
         found = default_layers.receptive_field_near(net, SMALL)
-        layer = _first_convolution(net) if found is None else found.name + PRE
+        layer = default_layers.before_activation(found) if found else _first_convolution(net)
     filters = effective_filters(net, layer, limit)
     size = " x ".join(map(str, filters.shape[2:]))
     largest = filters.abs().amax((1, 2, 3), keepdim=True)
     scaled = filters / (largest if scale == "filter" else largest.amax()).clamp_min(1e-12)
-    count = net.shape(layer)[0]
+    count = net.channel_shape(layer)[0]
     return Frame(
         panels=(
             Grid(
@@ -169,7 +169,7 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
     Raises:
         ConvscopeError: the layer has no feature maps, or its receptive field is not known.
     """
-    shape = net.shape(layer)
+    shape = net.channel_shape(layer)
     if len(shape) != 3 or net.layer(layer.removesuffix(PRE)).receptive_field is None:
         raise ConvscopeError(
             f"{layer or 'the output'!r} has no effective filters: its receptive field is the whole"
@@ -180,7 +180,8 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
     with torch.enable_grad():
         plain = mean.expand(-1, -1, *net.input_size).clone().requires_grad_()
         with redirected(leak=1.0).mode():
-            values = net.activations(plain, {layer})[layer][0, :, middle[0], middle[1]]
+            values = net.by_channel(layer, net.activations(plain, {layer})[layer])
+            values = values[0, :, middle[0], middle[1]]
     filters = []
     for channel, value in enumerate(values[:limit]):
         with net.numerics():
