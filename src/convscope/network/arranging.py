@@ -10,7 +10,7 @@ from convscope.errors import ConvscopeError
 from convscope.network.layers import describe
 from convscope.network.layouts import Layout
 from convscope.network.names import PRE, Names
-from convscope.network.ordering import arranged, covers, is_free, problem
+from convscope.network.ordering import arranged, covers, is_alike, is_free, problem
 from convscope.network.preparing import Prepared
 from convscope.network.tracing import Call, trace
 
@@ -34,6 +34,8 @@ class Arranger:
         Raises:
             ConvscopeError: the order of the layer's values is not known.
         """
+        if not name and values.dim() == 2:
+            return values  # class scores need no layout
         layout = self._layout(name, values)
         try:
             return arranged(values, layout)
@@ -109,7 +111,7 @@ class Arranger:
         for name, call in calls.items():
             layouts = self._layouts.setdefault(name, {})
             known = layouts[call.shape[1:]] = layouts.get(call.shape[1:]) or call.layout
-            if known and call.layout and _order(known) != _order(call.layout):
+            if known and call.layout and not is_alike(known, call.layout):
                 mixed_up.add(name)
         return mixed_up
 
@@ -128,11 +130,6 @@ class Arranger:
                 " another layer (convscope layers)"
             )
         return layout
-
-
-def _order(layout: Layout) -> object:
-    """What the place of each value depends on."""
-    return layout.dims, layout.rows.roll, layout.columns.roll
 
 
 def _layer(name: str) -> str:

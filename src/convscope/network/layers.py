@@ -75,6 +75,8 @@ def _layer(name: str, module: nn.Module, call: Call, trace: Trace) -> Layer:
 
 def channel_shape(call: Call) -> tuple[int, ...] | None:
     """The shape of one image's values, channels first; None where their order is not known."""
+    if not call.name and len(call.shape) == 2:
+        return call.shape[1:]  # class scores need no layout
     if call.layout is None or problem(call.layout):
         return None
     return tuple(arranged(torch.empty(call.shape, device="meta"), call.layout).shape[1:])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from convscope.network.receptive_fields import shifted
 from convscope.types import Axis
 
 # "slice" is depth, or one of several parts of an image in a batch. Everything else is "other": the
@@ -59,36 +60,35 @@ class Span:
     Attributes:
         size: how many units there are from the first to the last.
         axis: the input pixels that each unit sees; None for the whole image, or if not known.
-        grid: where the units lie, in input pixels: it has the middle and the distance of what they
-            would see if no unit saw the whole image.
+        start, stop: which fraction of the image the units cover; padding lies beyond 0 and 1.
         roll: by how many units they are shifted, as by `torch.roll`.
     """
 
     size: int
     axis: Axis | None
-    grid: Axis
+    start: float = 0.0
+    stop: float = 1.0
     roll: int = 0
 
-    @property
-    def edges(self) -> tuple[float, float]:
-        """Where the first unit begins and the last one ends, in input pixels."""
-        start = (self.grid.start + self.grid.stop + 1 - self.grid.jump) / 2
-        return start, start + self.grid.jump * self.size
-
     def changed(self, size: int, change: Change) -> Span:
-        """The units behind an operation, with the `size` that they then have."""
-        grid = change(self.grid)
-        if grid is None:
-            ratio = self.size / max(1, size)
-            shift = self.grid.jump * (ratio - 1) / 2
-            grid = Axis(self.grid.jump * ratio, self.grid.start + shift, self.grid.stop + shift)
-        return replace(self, size=size, axis=self.axis and change(self.axis), grid=grid)
+        """The `size` units behind windows, which take in the padding."""
+        axis = self.axis and change(self.axis)
+        return replace(
+            self, size=size, axis=axis, start=max(0.0, self.start), stop=min(1.0, self.stop)
+        )
+
+    def cut(self, begin: int, end: int) -> Span:
+        """Units `begin` to `end`, where negative numbers are units of padding."""
+        unit = (self.stop - self.start) / max(1, self.size)
+        start = self.start + begin * unit
+        axis = self.axis and shifted(self.axis, begin)
+        stop = start + (end - begin) * unit
+        return replace(self, size=end - begin, axis=axis, start=start, stop=stop)
 
     def alike(self, other: Span) -> bool:
-        """Whether units lie in the same places, up to what padding and strides shift them."""
-        ours, theirs = self.edges, other.edges
-        apart = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
-        return self.roll == other.roll and apart < 0.2 * max(1.0, ours[1] - ours[0])
+        """Whether units lie in the same places, up to what is padded and cut at the border."""
+        apart = max(abs(self.start - other.start), abs(self.stop - other.stop))
+        return self.roll == other.roll and apart < 0.25
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ def of_images(shape: Sequence[int]) -> Layout:
     n, c, h, w = shape
     dims = (Factor("batch", n),), other(c), (Factor("row", h),), (Factor("column", w),)
     pixel = Axis(1, 0, 0)
-    return Layout(dims, Span(h, pixel, pixel), Span(w, pixel, pixel))
+    return Layout(dims, Span(h, pixel), Span(w, pixel))
 
 
 def unknown(shape: Sequence[int], operation: str) -> Layout:
     """A layout of which nothing is known since an operation."""
     dims = tuple(lost(size) for size in shape)
-    nowhere = Span(0, None, Axis(1, 0, 0))
+    nowhere = Span(0, None)
     return Layout(dims, nowhere, nowhere, operation)
 
 

@@ -17,7 +17,6 @@ from convscope.network.layouts import (
     Layout,
     Padded,
     Part,
-    Span,
     axes_of,
     factors,
     lost,
@@ -135,10 +134,8 @@ def refined(layout: Layout, axis: AxisName, size: int) -> Layout:
     if not before or size % before or size == before or not layout.has(axis):
         return layout
     span, times = layout.span(axis), size // before
-    grid = span.grid
-    finer = Axis(grid.jump / times, span.edges[0], span.edges[0] + grid.jump / times - 1)
     layout = _scaled(layout, axis, times, multiply=True)
-    return layout.with_span(axis, Span(size, span.axis, finer, span.roll * times))
+    return layout.with_span(axis, replace(span, size=size, roll=span.roll * times))
 
 
 def in_same_units(

@@ -129,6 +129,12 @@ def _is_usual(layout: Layout) -> bool:
     )
 
 
+def is_alike(one: Layout, other: Layout) -> bool:
+    """Whether values of both layouts are put in order in the same way."""
+    rolls = one.rows.roll == other.rows.roll and one.columns.roll == other.columns.roll
+    return rolls and (one.dims == other.dims or (_is_vector(one) and _is_vector(other)))
+
+
 def is_free(layout: Layout) -> bool:
     """Whether the layout holds for images of any size: each dimension is one axis."""
     alone = all(len(dim) <= 1 and not _padding(dim) for dim in layout.dims)
@@ -141,7 +147,7 @@ def covers(layout: Layout, size: Sequence[int]) -> bool:
 
 
 def _along(span: Span, pixels: int) -> bool:
-    start, stop = span.edges
+    start, stop = span.start * pixels, span.stop * pixels
     if span.axis:
         start = min(start, span.axis.span(0)[0])
         stop = max(stop, span.axis.span(span.size - 1)[1] + 1)

@@ -34,9 +34,7 @@ from convscope.network.operations import (
     losing,
     mixed,
     mixed_over,
-    resized,
 )
-from convscope.types import Axis
 
 
 def _same(op: Operation) -> Layout:
@@ -143,11 +141,9 @@ def _cut(op: Operation, layout: Layout, number: int, begin: int, end: int, step:
         return _with_dim(op, layout, number, other(count))
     factor = lone(layout, dim)
     if factor:
-
-        def change(axis: Axis) -> Axis:
-            return receptive_fields.subsampled(receptive_fields.shifted(axis, begin), step)
-
-        layout = resized(layout, factor, count, change)
+        span = layout.span(factor.axis).cut(begin, end)
+        axis = span.axis and receptive_fields.subsampled(span.axis, step)
+        layout = layout.with_span(factor.axis, replace(span, size=count, axis=axis))
         kept: Dim = (Factor(factor.axis, count),) if count > 1 else ()
         return _with_dim(op, layout, number, kept)
     if len(dim) == 1 and isinstance(dim[0], Padded) and step == 1:
@@ -300,8 +296,8 @@ def _cat_of_positions(
     if len(axes) == 1 and len(found) == len(inputs) and all(cores):
         (axis,) = axes
         spans = [one.span(axis) for one in found]
-        if all(abs(a.edges[1] - b.edges[0]) < 1e-6 for a, b in pairwise(spans)):
-            whole = replace(spans[0], size=size, axis=None)
+        if all(abs(a.stop - b.start) < 1e-6 for a, b in pairwise(spans)):
+            whole = replace(spans[0], size=size, axis=None, stop=spans[-1].stop)
             return _with_dim(op, layout.with_span(axis, whole), number, (Factor(axis, size),))
     dims = [one.dims[number] for one in found]
     return _with_dim(op, mixed_over(layout, dims), number, lost(size))

@@ -139,7 +139,7 @@ def _along_tiles(op: Operation, layout: Layout, number: int) -> tuple[Layout, Di
         tuple(scaled(part) if isinstance(part, Factor) else part for part in dim)
         for dim in layout.dims
     )
-    whole = replace(span, axis=None).changed(span.size // factor.size * size, lambda _: None)
+    whole = replace(span, size=span.size // factor.size * size, axis=None)
     layout = replace(layout, dims=dims).with_span(factor.axis, whole)
     return layout, ((Factor(factor.axis, size),) if size > 1 else ())
 
@@ -164,20 +164,25 @@ def _pad(op: Operation) -> Layout:
     for j in range(len(pads) // 2):
         before, after = pads[2 * j : 2 * j + 2]
         number = op.source.dim() - 1 - j
-        if not (before or after):
-            continue
-        simple = lone(layout, layout.dims[number])
-        if not simple and min(before, after) >= 0 and (around := padded(layout.dims[number])):
-            dim = (replace(around, before=around.before + before, after=around.after + after),)
-            dims = (*layout.dims[:number], dim, *layout.dims[number + 1 :])
-            layout = op.with_dims(dims, layout)
-            continue
-
-        def change(axis: Axis, by: int = before) -> Axis:
-            return receptive_fields.shifted(axis, -by)
-
-        layout = _along(op, layout, number, change)
+        if before or after:
+            layout = _padded_along(op, layout, number, before, after)
     return layout
+
+
+def _padded_along(op: Operation, layout: Layout, number: int, before: int, after: int) -> Layout:
+    dim, size = layout.dims[number], op.output.shape[number]
+    factor = lone(layout, dim)
+    if factor:
+        span = layout.span(factor.axis).cut(-before, factor.size + after)
+        layout = layout.with_span(factor.axis, span)
+        new: Dim = (replace(factor, size=size),)
+    elif is_other(dim):
+        new = other(size)
+    elif min(before, after) >= 0 and (around := padded(dim)):
+        new = (replace(around, before=around.before + before, after=around.after + after),)
+    else:
+        layout, new = mixed_over(layout, [dim]), lost(size)
+    return op.with_dims((*layout.dims[:number], new, *layout.dims[number + 1 :]), layout)
 
 
 # An interpolation of one axis, given the units before and after it, and a factor or None.
