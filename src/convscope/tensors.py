@@ -13,6 +13,11 @@ from torch import Tensor
 COLOR_DIRECTIONS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
 
+def changes(tensor: Tensor) -> int:
+    """How often a tensor was changed in place; tensors of inference mode do not count that."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
 def all_finite(values: Tensor) -> bool:
     """Whether no value is NaN or infinite. Only the extremes are checked, which is much faster."""
     return values.numel() == 0 or bool(torch.stack(values.aminmax()).isfinite().all())

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
+from convscope import tensors
 from convscope.errors import ConvscopeError, reason, unknown
 from convscope.types import Array
 
@@ -71,7 +72,10 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
     except (OSError, ValueError, RuntimeError) as error:  # a zero byte, links in a circle
         raise ConvscopeError(f"{name!r} cannot be read ({reason(error)})") from error
     image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
-    _sources[image] = _changes(image), {"path": name if sample else str(file), "sha256": digest}
+    _sources[image] = (
+        tensors.changes(image),
+        {"path": name if sample else str(file), "sha256": digest},
+    )
     return image
 
 
@@ -106,12 +110,7 @@ def source(image: Tensor) -> Mapping[str, str] | None:
     None if the tensor came from elsewhere or has been changed in place since.
     """
     version, found = _sources.get(image, (None, None))
-    return found if version == _changes(image) else None
-
-
-def _changes(image: Tensor) -> int:
-    """How often a tensor was changed in place; tensors of inference mode do not count that."""
-    return 0 if image.is_inference() else image._version
+    return found if version == tensors.changes(image) else None
 
 
 def _sample_file(name: str) -> Path:

@@ -26,6 +26,7 @@ from convscope.network.preparing import Prepared
 from convscope.network.preprocessing import Preprocessing
 from convscope.network.tracing import Call
 from convscope.system import ForkSafeLock, usual_torch
+from convscope.tensors import changes
 
 
 @contextmanager
@@ -171,7 +172,7 @@ class Reading:
     @property
     def overwritten(self) -> Set[str]:
         """The names whose value was overwritten after it was kept."""
-        return {n for n, version in self._versions.items() if _version(self.values[n]) != version}
+        return {n for n, version in self._versions.items() if changes(self.values[n]) != version}
 
     def _run(self, module: nn.Module, x: Tensor, endings: Endings) -> None:
         try:
@@ -191,7 +192,7 @@ class Reading:
         value = self.given.get(name, value)
         leaf = self.leaves and value.is_floating_point() and not value.requires_grad
         self.values[name] = value.requires_grad_() if leaf else value
-        self._versions[name] = value._version
+        self._versions[name] = changes(value)
         if not self.request.outputs and len(self.values) == len(self.request.names):
             raise _Complete
         return value
@@ -249,11 +250,6 @@ class _BeforeActivations(ActivationMode):
             return call.run()
         result = call.apply(before)
         return call.input.copy_(result) if call.inplace else result
-
-
-def _version(value: Tensor) -> int:
-    """How often a tensor was changed in place. One made in inference mode cannot be any more."""
-    return 0 if value.is_inference() else value._version
 
 
 def _pixels(x: Tensor) -> str:

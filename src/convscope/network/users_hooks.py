@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from convscope.network.nested import children
+from convscope.tensors import changes
 
 Hook = Callable[..., Any]
 _Place = tuple[nn.Module, str, int]  # a module, the name of its hooks, the number of one
@@ -123,7 +124,7 @@ def _own(module: nn.Module) -> list[object]:
 
 def _versions(values: Iterable[object]) -> list[tuple[int, int]]:
     """Which tensors there are, and how often each was changed in place."""
-    return [(id(value), value._version) for value in values if isinstance(value, Tensor)]
+    return [(id(value), changes(value)) for value in values if isinstance(value, Tensor)]
 
 
 def _leaves(value: object) -> list[object]:

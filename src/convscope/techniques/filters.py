@@ -179,9 +179,10 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
     mean = torch.tensor(net.mean, dtype=net.dtype, device=net.device).view(1, -1, 1, 1)
     with torch.enable_grad():
         plain = mean.expand(-1, -1, *net.input_size).clone().requires_grad_()
-        with redirected(leak=1.0).mode():
-            values = net.by_channel(layer, net.activations(plain, {layer})[layer])
-            values = values[0, :, middle[0], middle[1]]
+        with redirected(leak=1.0).mode() as mode:
+            activations = net.activations(plain, {layer})
+        mode.watch(activations, plain)
+        values = net.by_channel(layer, activations[layer])[0, :, middle[0], middle[1]]
     filters = []
     for channel, value in enumerate(values[:limit]):
         with net.numerics():

@@ -94,7 +94,7 @@ _NO_ACTIVATIONS = _ARITHMETIC | _SHAPING | {
 
 def roles(ways: WaysBack) -> list[Role]:
     """The role of each node; what acts on the pixels themselves is no activation."""
-    kinds = [kind(node) for node in ways.nodes]
+    kinds = ways.kinds
     pixels = ways.only_pixels(OF_PIXELS)
     found = [Role.OTHER if i in pixels else _role(ways, i, kinds[i]) for i in range(len(kinds))]
     for i, one in enumerate(kinds):
@@ -108,7 +108,7 @@ def roles(ways: WaysBack) -> list[Role]:
 
 def name(ways: WaysBack, i: int) -> str:
     """What a message calls an activation that is kept."""
-    found = kind(ways.nodes[i])
+    found = ways.kinds[i]
     if found == "Mul" and len(ways.receivers[i]) > 1:
         return "a product with a gate of its own"
     return _NAMES.get(found.removesuffix("Kernel").lower(), found)

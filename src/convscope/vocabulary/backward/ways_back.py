@@ -30,6 +30,7 @@ class WaysBack:
     Attributes:
         nodes: what autograd recorded of them, those near the image first. The image is not among
             them.
+        kinds: the operation of each node, as `kind` names it.
         receivers: for each node, the slots in which it hands a gradient on, and the number of the
             node that receives it; -1 is the image.
         roots: for each of the values, the number of the node that made it; None where no way leads
@@ -41,6 +42,7 @@ class WaysBack:
         tops = [value.grad_fn if value is not image else end for value in values]
         number: dict[Node, int] = {end: -1}
         self.nodes: list[Node] = []
+        self.kinds: list[str] = []
         self.receivers: list[list[tuple[int, int]]] = []
         for node in _children_first([top for top in tops if top is not None], end):
             slots = [
@@ -48,9 +50,11 @@ class WaysBack:
                 for slot, (child, _) in enumerate(node.next_functions)
                 if child in number
             ]
-            if slots and kind(node) not in CUTS:
+            made = kind(node) if slots else ""
+            if slots and made not in CUTS:
                 number[node] = len(self.nodes)
                 self.nodes.append(node)
+                self.kinds.append(made)
                 self.receivers.append(slots)
         self.roots = [None if top is None else number.get(top) for top in tops]
 
@@ -66,8 +70,7 @@ class WaysBack:
         """The nodes that have nothing but operations of the kinds `allowed` before them."""
         found = {-1}
         for i, receivers in enumerate(self.receivers):
-            before = all(j in found for _, j in receivers)
-            if before and kind(self.nodes[i]) in allowed:
+            if self.kinds[i] in allowed and all(j in found for _, j in receivers):
                 found.add(i)
         return found
 
