@@ -54,6 +54,15 @@ def test_a_fraction_of_a_whole_layer(half: cs.Network) -> None:
     assert result.summary["changed"] == pytest.approx(0.5)
 
 
+def test_a_recipe_of_ones_own_tells_the_fraction(half: cs.Network) -> None:
+    recipe = cs.Recipe(
+        start=starts.photo(toys.images(2)), objective=objectives.logit(1), rule="guided"
+    )
+    assert cs.ascend(half, recipe).result().summary["changed"] == pytest.approx(0.5)
+    plain = cs.Recipe(start=recipe.start, objective=recipe.objective)
+    assert "changed" not in cs.ascend(half, plain).result().summary
+
+
 def test_nothing_is_said_where_all_was_changed() -> None:
     net = toys.network(body(nn.ReLU), 16)
     result = cs.guided_backprop(net, toys.images(2), target=1).result()

@@ -81,7 +81,8 @@ def gradients_at(
     for name, gradient in zip(names, gradients, strict=True):
         if gradient is None:
             raise ConvscopeError(
-                f"the target does not depend on layer {name!r}: name a layer before the target"
+                f"the target does not depend on layer {name!r}: name a layer before the target (or"
+                " the network cuts gradients off between them)"
             )
         if not tensors.all_finite(gradient):
             raise ConvscopeError(f"the gradient at {name!r} is not finite, though the score is")

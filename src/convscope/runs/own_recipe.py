@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NotRequired
 
 from pydantic import BaseModel
 from torch import Tensor
@@ -31,10 +31,15 @@ class Options(BaseModel):
 
 
 class AscendSummary(TypedDict):
-    """The score (a list for several images), and the number of steps."""
+    """The score (a list for several images), and the number of steps.
+
+    `changed` is there where the recipe's rule changed a part of the activations only: the least
+    fraction of all images.
+    """
 
     score: float
     steps: int
+    changed: NotRequired[float]
 
 
 def ascend(
@@ -77,11 +82,14 @@ def ascend(
 def _frames(net: Network, recipe: Recipe, seed: int) -> Iterator[Ascent]:
     for frame in climb(net, recipe, seed):
         scores = frame.score.tolist()
+        summary = {"score": scores[0] if len(scores) == 1 else scores, "steps": frame.step}
+        if frame.changed is not None:
+            summary["changed"] = float(frame.changed.min())
         yield replace(
             frame,
             panels=_panels(frame, climbed=recipe.optimizer is not None),
             arrays={} if frame.scores is None else {"scores": frame.scores},
-            summary={"score": scores[0] if len(scores) == 1 else scores, "steps": frame.step},
+            summary=summary,
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.attribution import Question, gradient
+from convscope.attribution import Question, changed_note, gradient
 from convscope.collection import Index, index_of
 from convscope.errors import ConvscopeError
 from convscope.network import (
@@ -155,6 +155,7 @@ class _Row:
     dead: bool
     patches: list[_Patch]
     gradients: list[Tensor]
+    note: str  # what part of the activations the rule of the pictures changed
 
     @property
     def tiles(self) -> list[Tensor]:
@@ -198,21 +199,24 @@ def _row(net: Network, index: Index, channel: Target, end: str, count: int, show
         patches.append(_Patch(neuron, entry, pixels))
     dead = bool(layer.constant[number] or (layer.silent[number] and _rectified(net, channel.layer)))
     neurons = tuple(patch.neuron for patch in patches)
-    gradients = _gradients(net, neurons, inputs, show) if show in ("deconv", "guided") else []
-    return _Row(channel, f"{channel} {end}", dead, patches, gradients)
+    gradients: list[Tensor] = []
+    note = ""
+    if show in ("deconv", "guided"):
+        gradients, note = _gradients(net, neurons, inputs, show)
+    return _Row(channel, f"{channel} {end}", dead, patches, gradients, note)
 
 
 def _gradients(
     net: Network, neurons: tuple[Target, ...], inputs: Sequence[Tensor], rule: str
-) -> list[Tensor]:
-    """The gradient of each neuron in its receptive field, drawn around gray."""
+) -> tuple[list[Tensor], str]:
+    """The gradient of each neuron in its receptive field, drawn around gray, and a note on it."""
     batch = torch.cat(list(inputs))
-    return [
+    frame = gradient(Question(net, batch, batch, neurons), rule)
+    tiles = [
         tensors.around_gray(receptive_field_crop(net, neuron, one, 0.0))
-        for neuron, one in zip(
-            neurons, gradient(Question(net, batch, batch, neurons), rule).gradient, strict=True
-        )
+        for neuron, one in zip(neurons, frame.gradient, strict=True)
     ]
+    return tiles, changed_note(frame.changed, 0)
 
 
 def _masked(
@@ -320,7 +324,7 @@ def _grid(index: Index, rows: Sequence[_Row], show: str, *, both: bool) -> Grid:
     columns = len(rows[0].tiles)
     return Grid(
         as_tiles(tiles, least=96),
-        f"{rows[0].channel.layer} over {len(index):,} images: {_CONTENTS[show]};"
+        f"{rows[0].channel.layer} over {len(index):,} images: {_CONTENTS[show]}{rows[0].note};"
         " activation below each patch",
         columns=columns,
         captions=tuple(caption for row in rows for caption in row.captions),
