@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 import convscope as cs
 from convscope.errors import ConvscopeError
@@ -160,3 +162,17 @@ def test_parameters_are_the_users() -> None:
     assert torch.equal(net.parameter("layer1.bn1", "bias"), module.layer1.bn1.bias)  # type: ignore
     with pytest.raises(ConvscopeError, match=r"layer 'pool' \(MaxPool2d\) has no weight"):
         net.parameter("pool")
+
+
+@pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm])
+def test_layers_whose_weights_are_computed(norm: Callable[[nn.Module], nn.Module]) -> None:
+    """They are layers as others are, and what computes their weights is no layer."""
+    parts = norm(nn.Conv2d(3, 8, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), norm(nn.Linear(8, 5))
+    module = nn.Sequential(*parts)
+    net = toys.network(module)
+    conv, *_, fc = net.layers
+    assert [layer.name for layer in net.layers] == ["0", "1", "2", "3"]
+    assert (conv.type, conv.leaf, fc.type, fc.leaf) == ("Conv2d", True, "Linear", True)
+    assert torch.equal(net.parameter("0"), module.eval()[0].weight)  # type: ignore[arg-type]
+    assert cs.filters(net).result().summary["layer"] == "0"
+    assert cs.cam(net, toys.images(1), target=1).result().summary["layer"] == "0"

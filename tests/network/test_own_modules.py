@@ -29,6 +29,7 @@ class Case:
         self.net = cs.Network(module, mean=half, std=half, input_size=own.size)
         image = torch.rand(1, own.channels, *self.net.input_size)
         self.image = image.to(self.net.dtype)
+        self.photo = torch.rand(1, own.channels, 64, 80)
         self.plain = _evaluated(module)
 
     def scores(self, image: Tensor) -> Tensor:
@@ -93,7 +94,7 @@ def _without_image(technique: Callable[..., cs.Run], **options: Any) -> Callable
     return lambda case: technique(case.net, **options)
 
 
-TECHNIQUES = {
+TECHNIQUES: dict[str, Callable[[Case], cs.Run]] = {
     "predict": _with_image(cs.predict),
     "saliency": _with_image(cs.saliency),
     "guided_backprop": _with_image(cs.guided_backprop),
@@ -103,7 +104,7 @@ TECHNIQUES = {
     "filters": _without_image(cs.filters, limit=2),
     "class_image": _without_image(cs.class_image, target=0, steps=2),
     "neuron_image": _without_image(cs.neuron_image, steps=2, limit=2),
-    "deepdream": _with_image(cs.deepdream, steps=1, octaves=1),
+    "deepdream": lambda case: cs.deepdream(case.net, case.photo, steps=1, octaves=1),
     "invert": _with_image(cs.invert, steps=1),
 }
 

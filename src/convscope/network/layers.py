@@ -68,7 +68,7 @@ def _layer(name: str, module: nn.Module, call: Call, trace: Trace) -> Layer:
         rows=fields[0] if fields else None,
         columns=fields[1] if fields else None,
         activation=None if call.activation is None else trace.activations[call.activation],
-        leaf=not any(True for _ in own.children()),
+        leaf={name for name, _ in own.named_children()} <= {"parametrizations"},
         channel_shape=shape,
     )
 

@@ -120,6 +120,8 @@ class Network:
                 layer
                 for layer in self._names.listed.values()
                 if layer.type not in ("Identity", "Dropout")
+                # What computes weights, as in a weight norm, is no layer of the image.
+                and "parametrizations" not in layer.name.split(".")
             )
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convscope.network import only_pixels
@@ -140,7 +141,7 @@ def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> 
                 counts[name] += 1
                 call = Call(
                     name,
-                    type(child).__name__,
+                    type_before_parametrizations(child).__name__,
                     tuple(output.shape),
                     counts[name],
                     len(result.calls),

@@ -89,7 +89,13 @@ def _head(net: Network) -> tuple[Tensor, Tensor | None]:
         if layer.leaf and layer.num_parameters:
             if layer.type in ("Linear", "Conv2d") and layer.shape[0] == net.num_classes:
                 weight = net.parameter(layer.name).flatten(1)
-                biased = layer.num_parameters > weight.numel()
-                return weight, net.parameter(layer.name, "bias") if biased else None
+                return weight, _bias(net, layer.name)
             break
     raise ConvscopeError(f"{net.name} does not end in a linear classifier; use gradcam")
+
+
+def _bias(net: Network, layer: str) -> Tensor | None:
+    try:
+        return net.parameter(layer, "bias")
+    except ConvscopeError:
+        return None

@@ -50,8 +50,8 @@ def _scores(side: Side) -> Tensor:
 
 
 def read(subject: Subject) -> None:
-    """The outputs of six layers, read together and alone, and their shapes in the table."""
-    names = [layer.name for layer in _spread(list(subject.net.layers), 6)]
+    """The outputs of four layers, read together and alone, and their shapes in the table."""
+    names = [layer.name for layer in _spread(_called_once(subject), 4)]
     once = set(subject.single.plain.outputs(subject.single.image, *names))
     for name in once:
         theirs = _output(name)
@@ -69,8 +69,12 @@ def _output(name: str) -> Callable[[Side], Tensor]:
     return lambda side: side.plain.outputs(side.image, name)[name]
 
 
+def _called_once(subject: Subject) -> list[cs.Layer]:
+    return [layer for layer in subject.net.layers if "#" not in layer.name]
+
+
 def _with_maps(subject: Subject) -> list[cs.Layer]:
-    return [layer for layer in subject.net.layers if layer.maps and min(layer.maps[1:]) > 1]
+    return [x for x in _called_once(subject) if x.maps and min(x.maps[1:]) > 1]
 
 
 def layouts(subject: Subject) -> None:
@@ -80,7 +84,7 @@ def layouts(subject: Subject) -> None:
     """
     side = subject.single
     images = _spots(side.image)
-    for layer in _spread([x for x in _with_maps(subject) if x.channels >= 8], 8):
+    for layer in _spread([x for x in _with_maps(subject) if x.channels >= 8], 6):
         maps = side.net.by_channel(layer.name, side.net.read(images, {layer.name})[layer.name])
         if tuple(maps.shape[1:]) != layer.channel_shape:
             raise Wrong(f"{layer.name}: {maps.shape}, the table says {layer.channel_shape}")

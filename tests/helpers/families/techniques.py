@@ -71,7 +71,9 @@ def deepdream(subject: Subject) -> None:
 
 
 def invert(subject: Subject) -> None:
-    _climbed(cs.invert(subject.net, subject.photo, steps=1))
+    stages = subject.net.stages
+    layer = stages[len(stages) // 2].name if stages else None  # all of them take long
+    _climbed(cs.invert(subject.net, subject.photo, layer=layer, steps=1))
 
 
 def activations(subject: Subject) -> None:

@@ -107,7 +107,10 @@ STRUCTURES: dict[str, Own] = {
         lambda: made.tokens(made.Recurrent(16, 16, batch_first=True)), lines=_NO_RELU
     ),
     "shared in-place ReLU": Own(made.shared_in_place),
-    "branches by value": Own(made.branching),
+    "branches by value": Own(
+        made.branching,
+        lines=dict.fromkeys(("neuron_image", "invert"), "its path depends on the image"),
+    ),
     "changes its input": Own(made.changes_input),
     "checkpointed": Own(lambda: made.checkpointed(False)),
     "checkpointed, reentrant": Own(lambda: made.checkpointed(True)),
@@ -124,7 +127,7 @@ STRUCTURES: dict[str, Own] = {
     "its own autograd function": Own(made.own_function, lines=_NO_RELU),
     "every smooth activation": Own(made.every_activation, lines=_NO_RELU),
     "PReLU": Own(partial(small, act=nn.PReLU), lines=_NO_RELU),
-    "RReLU": Own(partial(small, act=nn.RReLU), lines=_NO_RELU),
+    "RReLU": Own(partial(small, act=nn.RReLU)),
     "not square": Own(small, size=(24, 48)),
 }
 
@@ -135,8 +138,8 @@ KINDS: dict[str, Own] = {
     "autocast inside": Own(made.mixed_precision, digits=5e-2),
     "training mode": Own(lambda: small().train()),
     "traced by fx": Own(lambda: torch.fx.symbolic_trace(small().eval())),
-    "exported": Own(lambda: made.exported(False), lines=_NO_RELU),
-    "exported for any batch": Own(lambda: made.exported(True), lines=_NO_RELU),
+    "exported": Own(lambda: made.exported(False)),
+    "exported for any batch": Own(lambda: made.exported(True)),
     "compiled": Own(lambda: _compiled(small())),
     "DataParallel": Own(lambda: nn.DataParallel(small())),
     "quantized dynamically": Own(
