@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
 from torch import nn
 
+from convscope.network.layouts import Layout
 from convscope.network.ordering import arranged, problem
 from convscope.network.tracing import Call, Trace
 from convscope.types import Layer
@@ -77,9 +79,14 @@ def channel_shape(call: Call) -> tuple[int, ...] | None:
     """The shape of one image's values, channels first; None where their order is not known."""
     if not call.name and len(call.shape) == 2:
         return call.shape[1:]  # class scores need no layout
-    if call.layout is None or problem(call.layout):
+    return None if call.layout is None else _arranged_shape(call.shape, call.layout)
+
+
+@lru_cache(maxsize=4096)  # many layers of a network lie alike
+def _arranged_shape(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...] | None:
+    if problem(layout):
         return None
-    return tuple(arranged(torch.empty(call.shape, device="meta"), call.layout).shape[1:])
+    return tuple(arranged(torch.empty(shape, device="meta"), layout).shape[1:])
 
 
 def stages(layers: Iterable[Layer], by_name: Mapping[str, Layer]) -> tuple[Layer, ...]:
