@@ -19,6 +19,7 @@ def tensors_in(output: Any, prefix: str = "") -> dict[str, Tensor]:
     A list, a tuple or a dictionary of one item counts as that item.
     """
     if isinstance(output, Tensor):
+        output = output.dequantize() if output.is_quantized else output
         return {prefix: output} if output.is_floating_point() else {}
     named = isinstance(output, tuple) and hasattr(output, "_asdict")
     inside = output._asdict() if named else children(output)

@@ -66,17 +66,6 @@ def in_full(value: Tensor) -> Tensor:
     return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
 
 
-def all_in_full(output: Any) -> Any:
-    """An output, with every tensor in at least float32."""
-    if isinstance(output, Tensor):
-        return in_full(output)
-    inside = children(output)
-    if not inside:
-        return output
-    full = {key: all_in_full(value) for key, value in inside.items()}
-    return output if all(full[key] is inside[key] for key in full) else _like(output, full)
-
-
 def joined(outputs: Sequence[Any]) -> Any:
     """One output for a batch, from the outputs of its images, each of which ran alone.
 
