@@ -113,3 +113,111 @@ def test_a_layer_may_be_called_like() -> None:
 
     net, _ = embeds(Likes())
     assert net.target("like:3") == Target("like", 3)
+
+
+# ---------------------------------------------------------------------- detectors
+
+
+class Cells(nn.Module):
+    """A detector of red, green and blue: a box is a cell of 4 x 4 pixels, a score its mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(3, 3, 1, bias=False), nn.AvgPool2d(4)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        scores = self.pool(self.conv(x)).flatten(2).transpose(1, 2)
+        top, left = torch.meshgrid(torch.arange(4) * 4.0, torch.arange(4) * 4.0, indexing="ij")
+        boxes = torch.stack([left, top, left + 4, top + 4], 2).view(1, 16, 4)
+        return {"boxes": boxes.expand(len(x), -1, -1), "scores": scores}
+
+
+def cells() -> tuple[cs.Network, Tensor]:
+    """The detector, and an image with a red cell, a paler one right of it, and a blue one."""
+    net = cs.Network(
+        Cells(), mean=(0.0,) * 3, std=(1.0,) * 3, input_size=16, labels=["red", "green", "blue"]
+    )
+    image = torch.zeros(1, 3, 16, 16)
+    image[:, 0, 4:8, 8:12], image[:, 0, 4:8, 12:16], image[:, 2, 12:16, 0:4] = 0.8, 0.6, 0.5
+    return net, image
+
+
+@pytest.mark.parametrize(
+    ("target", "score"),
+    [
+        ("red", 0.8),  # the best box
+        ("blue", 0.5),
+        ("green", 0.0),
+        ("red@4,8,8,12", 0.8),  # that cell
+        ("red@4,12,8,16", 0.6),  # the cell beside it
+        ("red@4,8,8,16", 0.4),  # both: half of the union is covered
+        ("red@4,6,8,10", 0.8 / 3),  # half of a cell: 8 of 24 pixels
+        ("red@12,0,16,4", 0.0),
+        ("blue@8,0,16,8", 0.125),  # a quarter of the union
+    ],
+)
+def test_boxes_by_hand(target: str, score: float) -> None:
+    """As in D-RISE: the class score of the best box, times how much it overlaps the one named."""
+    net, image = cells()
+    found = net.target(target)
+    assert net.target(found.spec) == found == net.target(str(found))
+    assert cs.saliency(net, image, target=target).result().score == pytest.approx(score)
+    read = cs.occlusion(net, image, target=target, score="probability", patch=4, stride=4)
+    assert read.result().score == pytest.approx(score)
+
+
+def test_a_box_is_explained_by_its_own_pixels() -> None:
+    net, image = cells()
+    expected = torch.zeros(16, 16)
+    expected[4:8, 12:16] = 1 / 16
+    seen = torch.as_tensor(cs.saliency(net, image, target="red@4,12,8,16").result().heatmap)
+    assert torch.allclose(seen.view(16, 16), expected)
+    half = torch.as_tensor(cs.saliency(net, image, target="red@4,12,8,20").result().heatmap)
+    assert torch.allclose(half.view(16, 16), expected / 2)
+    hidden = cs.occlusion(
+        net, image, target="red@4,8,8,16", patch=4, stride=4, baseline="mean"
+    ).result()
+    drop = torch.zeros(16, 16)
+    drop[4:8, 8:12] = 0.4 - 0.3  # without the red cell, the paler one is the best
+    assert torch.allclose(torch.as_tensor(hidden.heatmap).view(16, 16), drop, atol=1e-6)
+    assert cs.gradcam(net, image, target="red@4,8,8,16").result().summary["layer"] == "pool"
+    drawn = cs.class_image(net, target="blue@0,0,4,4", steps=30, preset="simonyan").result()
+    pixels = torch.as_tensor(drawn.image).view(16, 16, 3)
+    assert pixels[:4, :4, 2].mean() > pixels[8:, 8:, 2].mean() + 0.1
+
+
+def test_what_a_detector_predicts() -> None:
+    net, image = cells()
+    found = {one.label: one.probability for one in net.predict(image)}
+    assert found == pytest.approx({"red": 0.8, "blue": 0.5, "green": 0.0})
+    assert cs.saliency(net, image).result().summary["target"] == "red"
+    assert net.predict(image, 1)[0].label == "red"
+    drawn = cs.predict(net, image).result()
+    assert drawn.score == pytest.approx(0.8)
+    checked: Any = cs.check(cs.saliency(net, image)).result().summary["check"]
+    assert list(checked["other_target"]) == ["blue"]
+    for words in ("red@4,4", "red@8,4,4,8"):
+        with pytest.raises(ConvscopeError, match="the box of a detector is given by its top, left"):
+            net.target(words)
+
+
+def test_scores_of_boxes_must_be_probabilities() -> None:
+    class Logits(Cells):
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            found = super().forward(x)
+            return {**found, "scores": 9 * found["scores"]}
+
+    net = cs.Network(Logits(), mean=(0.0,) * 3, std=(1.0,) * 3, input_size=16)
+    with pytest.raises(ConvscopeError, match="are no probabilities; end them in a sigmoid"):
+        net.predict(toys.images(1))
+
+
+def test_a_detector_without_boxes_for_an_image() -> None:
+    class Empty(Cells):
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {name: one[:, :0] for name, one in super().forward(x).items()}
+
+    net = cs.Network(Empty(), mean=(0.0,) * 3, std=(1.0,) * 3, input_size=16)
+    assert net.predict(toys.images(1), 1)[0].probability == 0

@@ -91,7 +91,7 @@ def test_random_weights_are_the_same_every_time() -> None:
         ("timm/resnet18.a1_in2k", "did you mean 'timm/resnet18.a1_in1k'"),
         ("torchvision/resnet19", "did you mean 'torchvision/resnet1"),
         ("torchvision/fcn_resnet51", "did you mean 'torchvision/fcn_resnet50'"),
-        ("torchvision/retinanet_resnet50_fpn", "is a detector.*wrap it in a module"),
+        ("torchvision/fasterrcnn_resnet50_fpn", "is a detector.*wrap it in a module"),
         ("torchvision/r3d_18", r"takes clips.*x.unsqueeze\(2\)"),
         ("torchvision/raft_small", "takes two images: wrap it"),
         ("torchvision/quantized_mobilenet_v2", "load the network without 'quantized_'"),

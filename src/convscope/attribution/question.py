@@ -138,8 +138,8 @@ def ask(net: Network, image: Tensor, target: TargetLike | Sequence[TargetLike] |
             )
     image = image.detach()
     question = Question(net, image, net.preprocess(image), targets)
-    # The largest score of a map is not that of its top class.
-    return question.resolved() if None in targets and net.output.is_map else question
+    resolve = None in targets and not net.output.largest_is_top
+    return question.resolved() if resolve else question
 
 
 def _top_of(net: Network) -> Target | None:

@@ -118,10 +118,23 @@ def last_maps(net: Network, targets: Sequence[Target | None] = ()) -> list[str]:
     if not placed:
         where = f"before {' and '.join(names)} " if names != {""} else ""
         raise ConvscopeError(f"no layer of {net.name} {where}has feature maps")
+    if any(n in net.outputs and net.outputs[n].boxes for n in names):
+        placed = _shared(net, placed)
+    maps = {net.outputs[n].width for n in names if n in net.outputs and net.outputs[n].is_map}
+    while len(placed) > 1 and placed[-1].channels in maps:  # class scores before they are enlarged
+        placed.pop()
     last = placed[-1]
     if len(last.shape) != 2:
         return [last.name]
     return [layer.name for layer in placed if layer.shape == last.shape]
+
+
+def _shared(net: Network, layers: list[Layer]) -> list[Layer]:
+    """The layers that all branches go on from: those of a detector's boxes of several sizes."""
+    behind = {one.name: {below.name for below in net.layers_below(one.name)} for one in layers}
+    inner = set().union(*behind.values())
+    ends = [{name, *below} for name, below in behind.items() if name not in inner]
+    return [one for one in layers if all(one.name in end for end in ends)] or layers
 
 
 def embedding(net: Network) -> str:

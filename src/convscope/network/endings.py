@@ -75,11 +75,6 @@ class Endings(TorchFunctionMode):
         found = self._found.get(id(output))
         return None if found is None else found[1]
 
-    def all_of(self, tensors: Mapping[str, Tensor]) -> dict[str, Ending]:
-        """The endings of those tensors that have one."""
-        found = {name: self.of(one) for name, one in tensors.items()}
-        return {name: ending for name, ending in found.items() if ending is not None}
-
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

@@ -30,7 +30,7 @@ class Names:
         outputs: Outputs,
     ) -> None:
         self.ambiguous, self.outputs = table.ambiguous, outputs
-        self._inputs = trace.inputs
+        self._inputs, self._heads = trace.inputs, trace.heads
         self.layers, self.listed = table.named, table.listed
         self.calls = {**table.calls, "": trace.last()[""]} if "" in trace.last() else table.calls
 
@@ -91,12 +91,15 @@ class Names:
 
     def below(self, name: str) -> list[Layer]:
         """The layers whose output a layer, NAME.pre or the output "" is computed from, in order."""
-        layer = name.removesuffix(PRE) if self.is_pre(name) else name
-        if layer not in self.calls:  # an output that is no tensor
-            return list(self.listed.values())
-        call = self.calls[layer]
-        same = {call.tensor}
-        if self.is_pre(name):
-            same.add(self._inputs[self.activation(name)])
+        if name in self.outputs:
+            head = self._heads[self.outputs[name].source]
+            behind, same = head.behind, head.tensors
+        else:
+            layer = name.removesuffix(PRE) if self.is_pre(name) else name
+            if layer not in self.calls:  # an output that is no tensor
+                return list(self.listed.values())
+            behind, same = self.calls[layer].behind, frozenset({self.calls[layer].tensor})
+            if self.is_pre(name):
+                same |= {self._inputs[self.activation(name)]}
         calls = [(one, self.calls[one.name]) for one in self.listed.values()]
-        return [one for one, c in calls if call.follows(c) and c.tensor not in same]
+        return [one for one, c in calls if behind >> c.index & 1 and c.tensor not in same]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError, unknown
+from convscope.network.detections import BOXES, SCORES, has_boxes
 from convscope.network.endings import APPLY, Ending
 from convscope.network.heads import main_head, per_image, tensors_in
 from convscope.network.labels import as_labels
@@ -61,6 +62,8 @@ def outputs_of(network: str, trace: Trace, declared: Declared) -> Outputs:
     for name in labels:
         if name not in tensors:
             raise unknown("output", name, tensors)
+    if declared.head is None and has_boxes(tensors):
+        return Outputs(network, {"": _detector(network, tensors, labels.get(SCORES, alone))})
     main = main_head(tensors, alone) if declared.head is None else str(declared.head)
     if main is not None and main not in tensors:
         raise unknown("output", main, tensors)
@@ -75,6 +78,18 @@ def outputs_of(network: str, trace: Trace, declared: Declared) -> Outputs:
         part = _Part(network, "", main, in_full(tensors[main]), endings.get(main), activated)
         found[""] = part.described(labels.get(main, alone), declared.kind)
     return Outputs(network, found)
+
+
+def _detector(network: str, tensors: Mapping[str, Tensor], labels: Sequence[str] | None) -> Output:
+    """The output of a detector, whose class scores must be probabilities: overlaps weight them."""
+    scores = in_full(tensors[SCORES])
+    form, shape = Form(tuple(scores.shape[1:])), (scores.shape[2], scores.shape[1])
+    output = Output("", SCORES, form, shape)
+    if scores.numel() and not 0 <= float(scores.min()) <= float(scores.max()) <= 1 + 1e-4:
+        text = "the scores of its boxes are no probabilities; end them in a sigmoid or a softmax"
+        return replace(output, assumed=text)
+    output = replace(output, kind="boxes", probability="", boxes=BOXES)
+    return labeled(network, output, labels)
 
 
 def _labels(labels: Any) -> tuple[dict[str, list[str] | None], list[str] | None]:
@@ -116,7 +131,7 @@ class _Part:
         scores = form.scores(self.values, len(self.values))
         plain = Output(self.name, self.source, form, tuple(scores.shape[1:]))
         output = self._of_kind(plain, scores, labels, kind)
-        return self._labeled(output, labels)
+        return labeled(self.network, output, labels)
 
     def _of_kind(
         self, plain: Output, scores: Tensor, labels: Sequence[str] | None, kind: OutputKind | None
@@ -183,28 +198,27 @@ class _Part:
         text = f"its {plain.shape[0]} maps are read as scores of as many classes at each place"
         return replace(plain, kind="classes", probability="softmax", assumed=self._says(text))
 
-    def _labeled(self, output: Output, labels: Sequence[str] | None) -> Output:
-        """The output with its labels."""
-        if labels is None:
-            return output
-        if output.num_classes is None:
-            raise ConvscopeError(
-                f"{self.network} gives no class scores (N, classes): leave out the labels"
-            )
-        if output.kind == "binary" and len(labels) == 2:
-            shape = (2, *output.shape[1:])
-            form = replace(output.form, opposite=0.0 if output.probability else 1.0)
-            output = replace(output, form=form, shape=shape)
-        if len(labels) != output.num_classes:
-            raise ConvscopeError(
-                f"{len(labels)} labels for {output.num_classes} classes of {self.network}; give one"
-                " label for each class"
-            )
-        synonyms = tuple(tuple(name.strip() for name in label.split(",")) for label in labels)
-        return replace(output, synonyms=synonyms, assumed=output.assumed or _numbers(synonyms))
-
     def _says(self, text: str) -> str:
         return f"{self.name.replace('=', ': ')}{text}"
+
+
+def labeled(network: str, output: Output, labels: Sequence[str] | None) -> Output:
+    """The output with its labels."""
+    if labels is None:
+        return output
+    if output.num_classes is None:
+        raise ConvscopeError(f"{network} gives no class scores (N, classes): leave out the labels")
+    if output.kind == "binary" and len(labels) == 2:
+        shape = (2, *output.shape[1:])
+        form = replace(output.form, opposite=0.0 if output.probability else 1.0)
+        output = replace(output, form=form, shape=shape)
+    if len(labels) != output.num_classes:
+        raise ConvscopeError(
+            f"{len(labels)} labels for {output.num_classes} classes of {network}; give one"
+            " label for each class"
+        )
+    synonyms = tuple(tuple(name.strip() for name in label.split(",")) for label in labels)
+    return replace(output, synonyms=synonyms, assumed=output.assumed or _numbers(synonyms))
 
 
 def _numbers(synonyms: Sequence[Sequence[str]]) -> str:

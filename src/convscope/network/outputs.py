@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.network.endings import APPLY
+from convscope.network.detections import by_class, packed
+from convscope.network.endings import APPLY, Endings
+from convscope.network.nested import in_full
 from convscope.types import Prediction, Target
 
 _LOGARITHM = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
@@ -72,13 +74,14 @@ class Output:
         form: how it lies there.
         shape: of the scores of an image.
         kind: "classes" (one of them is right), "multilabel" (each by itself), "binary" (one number
-            tells two classes apart), "embedding" or "values".
+            tells two classes apart), "boxes" (of a detector), "embedding" or "values".
         probability: the function that turns scores into probabilities, "softmax" or "sigmoid"; ""
             where scores are probabilities; None where there are no classes.
         ending: the activation at the end of the module, which scores do not contain; "" for none.
         call: its number among the calls of such activations.
         assumed: what is assumed about the output because nothing tells it; "" for nothing.
         synonyms: all names of each class; empty if none were given.
+        boxes: of a detector, the name of its boxes in what the module returns.
     """
 
     name: str
@@ -91,6 +94,26 @@ class Output:
     call: int | None = None
     assumed: str = ""
     synonyms: tuple[tuple[str, ...], ...] = ()
+    boxes: str = ""
+
+    def read(self, tensors: Mapping[str, Tensor], endings: Endings, count: int) -> Tensor:
+        """The scores of `count` images; of a detector with its boxes, see `detections.packed`.
+
+        Args:
+            tensors: what the module returned.
+            endings: the activations that these come from.
+            count: the number of images.
+
+        Raises:
+            ConvscopeError: the module returned something else than when it was traced.
+        """
+        missing = [name for name in (self.source, self.boxes or self.source) if name not in tensors]
+        if missing:
+            raise ConvscopeError(f"the module gives no output {missing[0]!r} for these images")
+        values = tensors[self.source]
+        ending = endings.of(values) if self.call is not None else None
+        scores = self.form.scores(in_full(values if ending is None else ending.before), count)
+        return packed(scores, in_full(tensors[self.boxes])) if self.boxes else scores
 
     @property
     def num_classes(self) -> int | None:
@@ -110,9 +133,14 @@ class Output:
         return self.probability is not None and len(self.shape) == 3
 
     @property
+    def largest_is_top(self) -> bool:
+        """Whether the largest score of all is that of the top class."""
+        return not self.is_map and not self.boxes
+
+    @property
     def has_rivals(self) -> bool:
         """Whether the scores of other classes say something else than the score of a class."""
-        return self.kind in ("classes", "multilabel") and self.shape[0] > 1
+        return self.kind in ("classes", "multilabel", "boxes") and self.shape[0] > 1
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -123,6 +151,8 @@ class Output:
     def description(self) -> str:
         """What the output is, in a few words."""
         count = f"{self.shape[0]} score{'s' * (self.shape[0] != 1)}" if self.shape else "no scores"
+        if self.boxes:
+            return f"the best of {self.shape[1]} boxes for each of {self.shape[0]} classes"
         scores = f"{count} for {'each place of a map' if self.is_map else 'each image'}"
         if self.probability is None:
             return f"{'an ' * (self.kind == 'embedding')}{self.kind} of shape {self.shape}"
@@ -155,7 +185,7 @@ class Output:
         A class counts at a place where it is the top class or, if classes exclude one another not,
         where it is more probable than not.
         """
-        found = self.probabilities(scores)
+        found = self.probabilities(by_class(scores) if self.boxes else scores)
         if not self.is_map:
             return found
         if self.kind == "classes":
@@ -168,13 +198,13 @@ class Output:
         """The `top` classes of one image, from its scores."""
         found = self.ranking(scores[None])[0]
         # Of a sure network, rounding makes several probabilities equal.
-        order = found if self.is_map else scores
+        order = scores if self.largest_is_top else found
         indices = order.argsort(descending=True, stable=True)[:top].tolist()
         return [Prediction(self.label(i), float(found[i]), i) for i in indices]
 
     def top(self, scores: Tensor) -> Tensor:
         """The number of the top class of each image (N,)."""
-        return (self.ranking(scores) if self.is_map else scores).argmax(1)
+        return (scores if self.largest_is_top else self.ranking(scores)).argmax(1)
 
 
 class Outputs(Mapping[str, Output]):

@@ -181,12 +181,7 @@ class Reading:
             return
         found = tensors_in(output) if self.request.outputs else {}
         for one in self.request.outputs:
-            values = found.get(one.source)
-            if values is None:
-                raise ConvscopeError(f"the module gives no output {one.source!r} for these images")
-            ending = endings.of(values)
-            values = ending.before if one.call is not None and ending else values
-            self.values[one.name] = one.form.scores(in_full(values), len(x))
+            self.values[one.name] = one.read(found, endings, len(x))
 
     def _keep(self, name: str, value: Tensor) -> Tensor:
         value = self.given.get(name, value)

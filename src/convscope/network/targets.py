@@ -156,12 +156,25 @@ def _checked(names: Names, target: Target) -> Target:
         target = replace(target, label=_numbered(names, channel, name).label)
     if not target.place:
         return target
+    if name in names.outputs and names.outputs[name].boxes:
+        return _boxed(target)
     if channel is None or len(shape) != 3:
         raise ConvscopeError(
             f"{str(target)!r}: a position needs a channel of a layer with feature maps, or a class"
             " of a map of class scores"
         )
     _check_place(target, shape[1:])
+    return target
+
+
+def _boxed(target: Target) -> Target:
+    """A class of a detector at a box, in pixels of the network's input."""
+    top, left, bottom, right = target.region or (0, 0, 0, 0)
+    if not (top < bottom and left < right):
+        raise ConvscopeError(
+            f"{str(target)!r}: the box of a detector is given by its top, left, bottom and right,"
+            " in pixels of the network's input"
+        )
     return target
 
 

@@ -1,4 +1,4 @@
-"""Networks of torchvision by their names: classifiers, and segmentation networks."""
+"""Networks of torchvision by their names: classifiers, segmentation networks, detectors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from convscope.errors import ConvscopeError, unknown
 from convscope.network._torchvision import torchvision
 from convscope.network.downloading import downloaded
 from convscope.network.plugin_networks import Built
+from convscope.network.torchvision_detectors import Detections
+
+# Detectors of one stage, which score every class for each of their boxes.
+_ONE_STAGE = ("retinanet", "fcos", "ssd")
 
 # What torchvision's other networks are, by the module that defines them, and what to do instead.
 _OTHERS = {
-    "detection": "is a detector, which takes a list of images and gives boxes: wrap it in a module"
-    " whose forward takes (N, C, H, W) and gives the scores that you ask about, and pass that to"
+    "detection": "is a detector that proposes boxes first: wrap it in a module whose forward takes"
+    ' (N, C, H, W) and gives {"boxes": (N, M, 4), "scores": (N, M, classes)}, and pass that to'
     " Network",
     "video": "takes clips, not images: wrap it in a module that makes a clip of an image, as in"
     " x.unsqueeze(2).expand(-1, -1, 16, -1, -1), and pass that to Network",
@@ -28,7 +32,11 @@ _OTHERS = {
 def names() -> list[str]:
     """The names in torchvision of the networks that can be loaded."""
     models = torchvision().models
-    return [*models.list_models(module=models), *models.list_models(module=models.segmentation)]
+    return [
+        *models.list_models(module=models),
+        *models.list_models(module=models.segmentation),
+        *(n for n in models.list_models(module=models.detection) if n.startswith(_ONE_STAGE)),
+    ]
 
 
 def from_torchvision(name: str, pretrained: bool, imagenet: Sequence[str]) -> Built:
@@ -52,6 +60,8 @@ def from_torchvision(name: str, pretrained: bool, imagenet: Sequence[str]) -> Bu
         module = downloaded(full, lambda: models.get_model(name, weights=weights))
     else:
         module = _untrained(name)
+    if _family(name) == "detection":
+        return Detections(module), _of_detector(module, weights.meta["categories"])
     transform = weights.transforms()
     settings = {
         "mean": transform.mean,
@@ -66,12 +76,26 @@ def from_torchvision(name: str, pretrained: bool, imagenet: Sequence[str]) -> Bu
     return module, {**settings, "input_size": size, "crop": size / resize, "labels": imagenet}
 
 
+def _of_detector(module: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """The settings of a detector, which resizes images itself."""
+    transform = module.transform
+    width, height = transform.fixed_size or [transform.min_size[-1]] * 2
+    return {
+        "mean": transform.image_mean,
+        "std": transform.image_std,
+        "input_size": (height, width),
+        "interpolation": "bilinear",
+        "labels": labels,
+    }
+
+
 def _family(name: str) -> str:
     module: str = torchvision().models.get_model_builder(name).__module__
     return module.partition(".models.")[2].partition(".")[0]
 
 
 def _untrained(name: str) -> nn.Module:
-    backbone: dict[str, Any] = {"weights_backbone": None} if _family(name) == "segmentation" else {}
+    composed = _family(name) in ("segmentation", "detection")
+    backbone: dict[str, Any] = {"weights_backbone": None} if composed else {}
     module: nn.Module = torchvision().models.get_model(name, weights=None, **backbone)
     return module

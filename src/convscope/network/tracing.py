@@ -75,6 +75,19 @@ class Pair:
     names: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Head:
+    """A tensor of the output.
+
+    Attributes:
+        tensors: numbers that stand for it, and for what goes into the activation it comes from.
+        behind: a bit for each call whose output it depends on.
+    """
+
+    tensors: frozenset[int]
+    behind: int
+
+
 @dataclass
 class Trace:
     """What happened in a forward pass.
@@ -86,7 +99,8 @@ class Trace:
         inputs: for each activation, the number that stands for the tensor that went into it.
         pairs: convolutions and normalizations that may be folded.
         output: what the module returned.
-        endings: the activations that tensors of the output come from, by the tensors' names.
+        heads: the tensors of the output by name.
+        endings: the activations that some of them come from.
     """
 
     shape: torch.Size
@@ -95,6 +109,7 @@ class Trace:
     inputs: list[int] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
     output: object = None
+    heads: dict[str, Head] = field(default_factory=dict)
     endings: dict[str, Ending] = field(default_factory=dict)
 
     def last(self) -> dict[str, Call]:
@@ -121,7 +136,12 @@ def trace(module: nn.Module, x: Tensor) -> Trace:
     hooks = _module_hooks(module, operations, result)
     with torch.no_grad(), hooks, operations, functions, endings:
         result.output = module(x)
-    result.endings = endings.all_of(tensors_in(result.output))
+    for name, tensor in tensors_in(result.output).items():
+        same, ending = {id(tensor)}, endings.of(tensor)
+        if ending is not None:
+            result.endings[name] = ending
+            same.add(id(ending.before))
+        result.heads[name] = Head(frozenset(same), operations.behind[id(tensor)])
     result.pairs = operations.pairs(module, result.output)
     return result
 

@@ -59,7 +59,7 @@ def predict(
         panels.append(Bars(names, values, label, "prediction", ".1%"))
     yield Frame(
         panels=tuple(panels),
-        score=logits.flatten(1).amax(1),
+        score=logits.flatten(1).amax(1) if not output.boxes else output.ranking(logits).amax(1),
         arrays={"logits": logits},
         summary={
             "predictions": summary[0] if len(summary) == 1 else summary,

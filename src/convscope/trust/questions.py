@@ -73,7 +73,7 @@ class Case:
         if not output.has_rivals:
             return None
         scores = net.read(self.question.inputs, {target.layer})[target.layer]
-        ranking = output.ranking(scores)[0] if output.is_map else scores[0].clone()
+        ranking = (scores if output.largest_is_top else output.ranking(scores))[0].clone()
         ranking[target.channel] = -torch.inf
         other = int(ranking.argmax())
         return replace(target, channel=other, label=output.label(other))

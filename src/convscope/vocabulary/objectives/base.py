@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from convscope.errors import ConvscopeError, short
-from convscope.network import Network
+from convscope.network import Network, by_class
 from convscope.types import Target, TargetLike
 from convscope.vocabulary.rules import RuleMode
 from convscope.vocabulary.word import Word
@@ -210,8 +210,11 @@ def of_class(
         raise ConvscopeError(f"{target} is not a class; climb its activation")
     index = target.channel
 
+    boxes = net.outputs.of(target).boxes
+
     def read(activations: Activations, _image: Tensor) -> Tensor:
-        found = score(activations[target.layer], index)
+        values = activations[target.layer]
+        found = score(by_class(values, target.region) if boxes else values, index)
         return found if found.dim() == 1 else placed(found, target).flatten(1).mean(1)
 
     return Bound(frozenset({target.layer}), read)
@@ -259,15 +262,18 @@ def of_unit(
     """
     target = Target("") if name == "" else net.target(name)
     whole = target.channel is None and not by_channel
+    boxes = target.layer in net.outputs and net.outputs[target.layer].boxes
 
     def read(activations: Activations, image: Tensor) -> Tensor:
         values = activations[target.layer]
         if whole and len(values) == len(image):
             return score(values)
         values = net.by_channel(target.layer, values)
+        if boxes:
+            values = by_class(values, target.region)
         if target.channel is not None:
             values = values[:, target.channel : target.channel + 1]
-        values = placed(values, target)
+        values = values if boxes else placed(values, target)
         if not values.numel():
             raise ConvscopeError(f"images of this size have no {target}; leave the size out")
         return score(values)
