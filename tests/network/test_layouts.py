@@ -209,7 +209,7 @@ def test_windows_of_two_sizes_are_not_mixed_up() -> None:
 def test_windows_belong_to_their_own_image() -> None:
     net, images = network(windows), torch.cat([coordinates(), 1 - coordinates()])
     raw = net.activations(images, {"moved"})["moved"]
-    parts = net.split("moved", raw, len(images))
+    parts = net.layouts.split("moved", raw, len(images))
     assert len(parts) == len(images)
     for part, one in zip(parts, images.split(1), strict=True):
         assert torch.equal(net.by_channel("moved", part), one)
@@ -217,6 +217,16 @@ def test_windows_belong_to_their_own_image() -> None:
     raw = outside.activations(images, {"moved"})["moved"]
     with pytest.raises(cs.ConvscopeError, match="do not lie image by image"):
         outside.split("moved", raw, len(images))
+
+
+@pytest.mark.parametrize("name", ["tokens first", "windows", "tokens", "rows in the batch"])
+def test_images_come_apart(name: str) -> None:
+    net, images = network(MOVES[name]), coordinates()
+    raw = net.activations(images, {"moved"})["moved"]
+    for number, one in enumerate(net.layouts.split("moved", raw, 2)):
+        assert torch.equal(net.by_channel("moved", one), images[number : number + 1])
+    whole = net.layouts.by_image("moved", raw)
+    assert torch.equal(whole.flatten(1).sort(1).values, images.flatten(1).sort(1).values)
 
 
 def test_a_layer_that_does_not_see_the_image_has_no_maps() -> None:

@@ -10,7 +10,7 @@ from convscope.errors import ConvscopeError
 from convscope.network.layers import describe
 from convscope.network.layouts import Layout
 from convscope.network.names import PRE, Names
-from convscope.network.ordering import arranged, covers, is_alike, is_free, problem
+from convscope.network.ordering import arranged, covers, dim_of_images, is_alike, is_free, problem
 from convscope.network.preparing import Prepared
 from convscope.network.tracing import Call, trace
 
@@ -71,15 +71,25 @@ class Arranger:
         Raises:
             ConvscopeError: the values of an image do not lie together.
         """
-        if len(values) != count:
-            first = self._layout(name, values).factors()[0]
-            if len(values) % count or first.axis != "batch":
-                raise ConvscopeError(
-                    f"the values of {name!r} for several images do not lie image by image; ask for"
-                    " one image at a time"
-                )
-        parts: Sequence[Tensor] = values.split(len(values) // count)
+        layout = self._known(name, values)
+        dim = dim_of_images(layout) if layout else 0
+        parts: Sequence[Tensor]
+        if dim is not None and values.shape[dim] == count:
+            parts = values.split(1, dim)
+        elif layout and layout.factors()[0].axis == "batch" and not len(values) % count:
+            parts = values.split(len(values) // count)
+        else:
+            raise ConvscopeError(
+                f"the values of {name!r} for several images do not lie image by image; ask for"
+                " one image at a time"
+            )
         return parts
+
+    def by_image(self, name: str, values: Tensor) -> Tensor:
+        """Values with the images in the first dimension; the other dimensions have any order."""
+        layout = self._known(name, values)
+        dim = dim_of_images(layout) if layout else 0
+        return self.by_channel(name, values) if dim is None else values.movedim(dim, 0)
 
     def follow(self, x: Tensor, names: Collection[str]) -> None:
         """Find out how layers lie for normalized images of this size, if that depends on it."""
@@ -115,14 +125,17 @@ class Arranger:
                 mixed_up.add(name)
         return mixed_up
 
+    def _known(self, name: str, values: Tensor) -> Layout | None:
+        known = self._layouts.get(_layer(name), {})
+        return known.get(tuple(values.shape[1:]), next(iter(known.values()), None))
+
     def _layout(self, name: str, values: Tensor) -> Layout:
         """The layout of the values, which `follow` has met before.
 
         Raises:
             ConvscopeError: there is none, or it says too little.
         """
-        known = self._layouts[_layer(name)]
-        layout = known.get(tuple(values.shape[1:]), next(iter(known.values())))
+        layout = self._known(name, values)
         reason = problem(layout) if layout else "its output does not depend on the image"
         if layout is None or reason:
             raise ConvscopeError(

@@ -65,6 +65,7 @@ class Network:
         num_classes: number of classes; None if the main output holds no class scores.
         labels: the first name of each class; empty if there are none.
         preprocessing: how images are resized and cropped, as a value that can be pickled.
+        layouts: how the values of each layer lie.
         sizes: which other image sizes the network takes.
         device: where the network runs.
         dtype: the precision that it runs in.
@@ -114,7 +115,7 @@ class Network:
             self.outputs = outputs_of(self.name, traced, self._declared)
             self._names = Names(traced, layers, self.outputs)
             self._reader = Reader(self._prepared, self._names, self.preprocessing)
-            self.sizes = Sizes(self._reader, self.device)
+            self.layouts, self.sizes = self._reader.arranger, Sizes(self._reader, self.device)
             self.num_classes, self.labels = self.outputs.num_classes, self.outputs.labels
             self.layers: tuple[Layer, ...] = tuple(
                 layer
@@ -322,11 +323,7 @@ class Network:
         Raises:
             ConvscopeError: the order of the values is not known.
         """
-        return values if name in self.outputs else self._reader.arranger.by_channel(name, values)
-
-    def split(self, name: str, values: Tensor, count: int) -> Sequence[Tensor]:
-        """Values of a layer for `count` images as those of one image each."""
-        return self._reader.arranger.split(name, values, count)
+        return values if name in self.outputs else self.layouts.by_channel(name, values)
 
     def feature_maps(self, name: str, values: Tensor) -> Tensor:
         """Like `by_channel`, for maps that can be laid over the image: (N, C, rows, columns).
@@ -338,7 +335,7 @@ class Network:
         """
         if name in self.outputs and self.outputs[name].is_map:
             return values
-        return self._reader.arranger.feature_maps(name, values)
+        return self.layouts.feature_maps(name, values)
 
     def numerics(self) -> AbstractContextManager[None]:
         """A context with full float32 and the same result every time, on a GPU too."""

@@ -129,6 +129,15 @@ def _is_usual(layout: Layout) -> bool:
     )
 
 
+def dim_of_images(layout: Layout) -> int | None:
+    """The dimension that holds the images and nothing else; the first if no image is found."""
+    holding = [d for d, dim in enumerate(layout.dims) if "batch" in axes_of(dim)]
+    if not holding:
+        return 0
+    alone = len(holding) == 1 and layout.dims[holding[0]][0] == layout.dims[holding[0]][-1]
+    return holding[0] if alone and isinstance(layout.dims[holding[0]][0], Factor) else None
+
+
 def is_alike(one: Layout, other: Layout) -> bool:
     """Whether values of both layouts are put in order in the same way."""
     rolls = one.rows.roll == other.rows.roll and one.columns.roll == other.columns.roll

@@ -187,7 +187,8 @@ class each(Objective):
             if len(image) != len(bound):
                 raise ConvscopeError(f"{len(bound)} objectives for {len(image)} images")
             # Split once a layer and not once a row, whose gradients would each be as large as it.
-            rows = {name: net.split(name, value, len(image)) for name, value in activations.items()}
+            split = net.layouts.split
+            rows = {name: split(name, value, len(image)) for name, value in activations.items()}
             return torch.cat(
                 [
                     one.score({name: rows[name][i] for name in one.layers}, image[i : i + 1])
@@ -264,10 +265,10 @@ def of_unit(
     whole = target.channel is None and not by_channel
     boxes = target.layer in net.outputs and net.outputs[target.layer].boxes
 
-    def read(activations: Activations, image: Tensor) -> Tensor:
+    def read(activations: Activations, _image: Tensor) -> Tensor:
         values = activations[target.layer]
-        if whole and len(values) == len(image):
-            return score(values)
+        if whole:
+            return score(net.layouts.by_image(target.layer, values))
         values = net.by_channel(target.layer, values)
         if boxes:
             values = by_class(values, target.region)

@@ -52,7 +52,8 @@ class match(Objective):
         summary, by_channel = _SUMMARIES[self.by], self.by in ("gram", "moments")
         with torch.no_grad():
             wanted = net.activations(self.image, {unit.layer})[unit.layer]
-            wanted = summary(net.by_channel(unit.layer, wanted) if by_channel else wanted)
+            ordered = net.by_channel if by_channel else net.layouts.by_image
+            wanted = summary(ordered(unit.layer, wanted))
 
         def score(values: Tensor) -> Tensor:
             found = summary(values)
@@ -84,7 +85,8 @@ class caricature(Objective):
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
         with torch.no_grad():
-            wanted = net.activations(self.image, {unit.layer})[unit.layer].flatten(1)
+            wanted = net.activations(self.image, {unit.layer})[unit.layer]
+            wanted = net.layouts.by_image(unit.layer, wanted).flatten(1)
 
         def score(values: Tensor) -> Tensor:
             found = values.flatten(1)
