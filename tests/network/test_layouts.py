@@ -216,7 +216,7 @@ def test_windows_belong_to_their_own_image() -> None:
     outside = network(lambda x: windows(x).unflatten(0, (len(x), -1)).transpose(0, 1).flatten(0, 1))
     raw = outside.activations(images, {"moved"})["moved"]
     with pytest.raises(cs.ConvscopeError, match="do not lie image by image"):
-        outside.split("moved", raw, len(images))
+        outside.layouts.split("moved", raw, len(images))
 
 
 @pytest.mark.parametrize("name", ["tokens first", "windows", "tokens", "rows in the batch"])
