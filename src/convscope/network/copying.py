@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from convscope.errors import ConvscopeError, first_line
 from convscope.network.unwrapping import unwrap_parts
@@ -144,6 +145,12 @@ def _uncopied_inside(value: object, memo: Mapping[int, Any]) -> Iterator[object]
 
 
 def _check_finite(module: nn.Module) -> None:
-    for name, value in [*module.named_parameters(), *module.named_buffers()]:
-        if value.is_floating_point() and not value.isfinite().all():
-            raise ConvscopeError(f"the weights contain NaN or infinity, first in {name!r}")
+    for path, part in module.named_modules():
+        buffers = dict(part.named_buffers(recurse=False))
+        for name, value in [*part.named_parameters(recurse=False), *buffers.items()]:
+            # The mask of an attention, or a bound that clamps nothing, may be infinite.
+            mask = name in buffers and not isinstance(part, _BatchNorm)
+            wrong = value.isnan() if mask else ~value.isfinite()
+            if value.is_floating_point() and wrong.any():
+                whole = f"{path}.{name}".lstrip(".")
+                raise ConvscopeError(f"the weights contain NaN or infinity, first in {whole!r}")

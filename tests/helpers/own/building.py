@@ -136,6 +136,19 @@ class Attention(nn.Module):
         return x + mixed
 
 
+class Masked(nn.Module):
+    """Attention to the tokens before, by a mask that holds minus infinity."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.register_buffer("mask", torch.full((16, 16), -torch.inf).triu(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = self.heads(x, x, x, attn_mask=self.mask)[0]
+        return x + mixed
+
+
 class Recurrent(nn.LSTM):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         out: Tensor = super().forward(x)[0]

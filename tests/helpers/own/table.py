@@ -97,6 +97,7 @@ STRUCTURES: dict[str, Own] = {
     "LeNet": Own(made.Lenet, size=28, channels=1, lines=_NO_RELU),
     "PyTorch's tutorial": Own(made.Tutorial),
     "attention": Own(lambda: made.tokens(made.Attention()), lines=_NO_RELU),
+    "attention with a mask": Own(lambda: made.tokens(made.Masked()), lines=_NO_RELU),
     "encoder layer": Own(
         lambda: made.tokens(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True))
     ),
