@@ -10,7 +10,6 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
 from convscope.runs import technique
 from convscope.types import Bars, Frame, Grid, Picture
@@ -59,15 +58,15 @@ def activations(
 
     Bright places are strongly active. A channel with the same value everywhere is dead on this
     image and marked with a cross. The strength of a channel is its maximum; its mean decides among
-    equals. For a layer without feature maps, the strongest units are drawn as bars.
+    equals. For a layer without feature maps, the strongest units are drawn as bars. Slices of a
+    volume are averaged.
     """
     if layer is None:
         layer = default_layers.first(net).name
     values = net.by_channel(layer, net.read(image, {layer})[layer])[0]
-    if values.dim() not in (1, 3):
-        shape = tuple(values.shape)
-        raise ConvscopeError(f"the output {shape} of {layer!r} is neither maps nor a vector")
-    flat = values.flatten(1) if values.dim() == 3 else values.view(-1, 1)
+    if values.dim() == 4:
+        values = values.mean(1)  # over slices
+    flat = values.reshape(len(values), -1)
     strength = flat.amax(1)
     dead = (strength == flat.amin(1)) if flat.shape[1] > 1 else (strength == 0)
     ranked = _ranked(flat)

@@ -195,4 +195,7 @@ def _first_convolution(net: Network) -> str:
     for layer in net.layers:
         if layer.leaf and layer.spatial and "Conv" in layer.type:
             return layer.name
-    raise ConvscopeError(f"{net.name} has no convolution; name a layer with weights")
+    raise ConvscopeError(
+        f"{net.name} has no convolution over the rows and columns of the image; name a layer with"
+        " weights"
+    )
