@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,13 @@ def test_what_cannot_be_copied_is_shared_and_said(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as log:
         net = toys.network(Holding(log={"files": [log]}))
     assert net.notes == ("shared with your module, as it cannot be copied: log",)
+
+
+def test_other_copies_of_a_network() -> None:
+    net = toys.network(Holding(lock=threading.Lock(), cache=[computed()]))
+    assert not torch.equal(net.randomized().logits(toys.images()), net.logits(toys.images()))
+    with pytest.raises(cs.ConvscopeError, match="Holding cannot be pickled.*workers=0"):
+        pickle.dumps(net)
 
 
 def test_a_cache_of_our_own_passes_is_not_the_users() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from convscope.errors import ConvscopeError, first_line
+from convscope.network.exported import restore_layers
 from convscope.network.unwrapping import unwrap_parts
 from convscope.network.users_hooks import act_on_copies
 
@@ -33,6 +34,7 @@ def frozen_copy(
     """A copy in eval mode, at least in float32, and the precision of its first weight."""
     plain = copied(module, {}, notes)
     unwrap_parts(plain)
+    restore_layers(plain)
     scripts = [n for n, part in plain.named_modules() if isinstance(part, torch.jit.ScriptModule)]
     if scripts:
         notes.append(f"{scripts[0]!r} is TorchScript: its layers cannot be read")

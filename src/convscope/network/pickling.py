@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from torch import nn
 
+from convscope.errors import ConvscopeError, first_line
 from convscope.network._torchvision import torchvision
+from convscope.network.copying import copied
 
 N = TypeVar("N")
 
 
 def pickled(module: nn.Module) -> tuple[bytes, bool]:
     """The module as bytes, and whether torchvision must be imported before they are read."""
-    plain = copy.deepcopy(module).cpu()
+    plain = copied(module, {}, []).cpu()
     packages = {type(part).__module__.partition(".")[0] for part in plain.modules()}
-    return pickle.dumps(plain), not packages.isdisjoint({"timm", "torchvision"})
+    needed = not packages.isdisjoint({"timm", "torchvision"})
+    try:
+        return pickle.dumps(plain), needed
+    except Exception as error:  # the module's own values may raise anything
+        name = type(module).__name__
+        raise ConvscopeError(
+            f"{name} cannot be pickled ({first_line(error)}); use no other processes (workers=0)"
+        ) from error
 
 
 def unpickled(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from convscope.network.copying import copied
 from convscope.network.layers import ancestors
 
 
@@ -22,7 +22,7 @@ def randomized_copy(
         fraction: fraction of the layers; 0 means only the last layer.
         seed: seed of the random weights.
     """
-    module = copy.deepcopy(module)
+    module = copied(module, {}, [])
     generator = torch.Generator().manual_seed(seed)
     names = [name for name, part in module.named_modules() if part._parameters]
     names.sort(key=lambda name: _start(name, order), reverse=True)
