@@ -79,7 +79,7 @@ def test_what_cannot_be_copied_is_shared_and_said(tmp_path: Path) -> None:
 def test_other_copies_of_a_network() -> None:
     net = toys.network(Holding(lock=threading.Lock(), cache=[computed()]))
     assert not torch.equal(net.randomized().logits(toys.images()), net.logits(toys.images()))
-    with pytest.raises(cs.ConvscopeError, match="Holding cannot be pickled.*workers=0"):
+    with pytest.raises(cs.ConvscopeError, match=r"Holding cannot be pickled.*workers=0"):
         pickle.dumps(net)
 
 
