@@ -152,11 +152,7 @@ def deepdream(
     Some networks take only some image sizes. They get an image of another size in overlapping
     tiles, or padded by its reflection. The dream has the photograph's own size all the same.
     """
-    names = (
-        (layer,)
-        if isinstance(layer, str)
-        else layer or (default_layers.before_activation(default_layers.deep(net)),)
-    )
+    names = _layers(net, layer)
     base = net.as_input(image)
     objective, layers = _objective(net, names, base, guide)
     tile = tile or _tile(net, layers, len(base))
@@ -168,6 +164,13 @@ def deepdream(
         few = max(1, round(steps * math.log(ENLARGE) / math.log(zoom)))  # as many as per octave
         for number, picture in enumerate(_zoom(dream, frame, octave, few, frames), 1):
             yield dream.labeled(picture, number, frames, names, octave)
+
+
+def _layers(net: Network, layer: Names | None) -> Sequence[str]:
+    """The layers that are named; a deep one, before its activation, if none is."""
+    if isinstance(layer, str):
+        return (layer,)
+    return layer or (default_layers.before_activation(default_layers.deep(net)),)
 
 
 @dataclass(frozen=True)
