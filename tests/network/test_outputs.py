@@ -156,6 +156,34 @@ def test_probabilities_of_unknown_origin(end: Callable[[Tensor], Tensor]) -> Non
     assert whole.score == pytest.approx(float(own[0, 1]), rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("end", "own"),
+    [
+        (lambda y: 1 / (1 + (-y).exp()), torch.sigmoid),
+        (lambda y: torch.reciprocal(torch.exp(-y) + 1), torch.sigmoid),
+        (lambda y: torch.cat([y[:, :2].sigmoid(), y[:, 2:].sigmoid()], 1), torch.sigmoid),
+        (
+            lambda y: torch.cat([y[:, :2].softmax(1), y[:, 2:].softmax(1)], 1),
+            lambda y: torch.cat([y[:, :2].softmax(1), y[:, 2:].softmax(1)], 1),
+        ),
+    ],
+)
+def test_probabilities_that_are_put_together(
+    end: Callable[[Tensor], Tensor], own: Callable[[Tensor], Tensor]
+) -> None:
+    net, module = made(end, scale=2)
+    expected = own(numbers(module, toys.images()))
+    assert torch.allclose(net.probabilities(toys.images()), expected, atol=1e-6)
+
+
+def test_one_number_that_is_no_logit() -> None:
+    net, module = made(F.hardsigmoid, 1, scale=1, labels=["tumor"])
+    own = F.hardsigmoid(numbers(module, toys.images()))
+    assert torch.allclose(net.probabilities(toys.images()), own)
+    with pytest.raises(ConvscopeError, match="its one number comes from Tanh, so it is no logit"):
+        made(torch.tanh, 1, labels=["tumor"])
+
+
 def test_some_classes_of_a_softmax() -> None:
     """Without the background, the probabilities do not sum to 1; they are still the module's."""
     net, module = made(lambda y: y.softmax(1)[:, 1:])
@@ -230,6 +258,11 @@ def test_one_number_without_labels_is_a_value(squeeze: Callable[[Tensor], Tensor
         (lambda y: y[:, None].expand(-1, 3, -1), 5, "the output is values of shape (3, 5)"),
         (lambda y: {"a": y, "b": 2 * y}, 5, "several outputs (a, b)"),
         (lambda y: 3, 5, "is no tensor with a row for each image"),
+        (
+            lambda y: [{"boxes": one[None, :4], "scores": one[:2]} for one in y],
+            5,
+            "is no tensor with a row for each image",
+        ),
         (lambda y: y.argmax(1), 5, "is no tensor with a row for each image"),
     ],
 )

@@ -7,7 +7,7 @@ have the same shape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -42,7 +42,7 @@ class Ending(NamedTuple):
         name: "softmax", "log_softmax", "sigmoid" or "logsigmoid".
         number: the number of the call, among all calls of these four.
         before: the input of the activation, in the shape of the output.
-        values: how many values the activation gave.
+        values: how many values the activation gave; 0 if its input is not known.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Endings(TorchFunctionMode):
         self._count = 0
         # From the id of a tensor to the tensor itself, which keeps the id in use, and its ending.
         self._found: dict[int, tuple[Tensor, Ending]] = {}
+        self._exponentials: dict[int, Tensor] = {}
 
     def of(self, output: Tensor) -> Ending | None:
         """The activation that a tensor comes from, if nothing but moves lies between."""
@@ -82,7 +83,10 @@ class Endings(TorchFunctionMode):
         name = _name(func)
         source = args[0] if args else kwargs.get("input")
         if not isinstance(source, Tensor):
-            return func(*args, **kwargs)
+            output = func(*args, **kwargs)
+            if name in _JOINS and isinstance(source, list | tuple) and isinstance(output, Tensor):
+                self._join(source, output)
+            return output
         if name.rstrip("_") in _NAMES:
             return self._activation(name, source, lambda: func(*args, **kwargs))
         known = self.of(source)
@@ -93,7 +97,23 @@ class Endings(TorchFunctionMode):
                 self._keep(output, known._replace(before=func(known.before, *args[1:], **rest)))
             elif name == "log" and known.name in _LOGARITHMS:
                 self._keep(output, known._replace(name=_LOGARITHMS[known.name]))
+        if isinstance(output, Tensor):
+            self._spelled_out(name, source, output)
         return output
+
+    def _join(self, parts: Sequence[object], output: Tensor) -> None:
+        """Note that probabilities were put together."""
+        known = [self.of(part) if isinstance(part, Tensor) else None for part in parts]
+        if all(one is not None and one.name in _LOGARITHMS for one in known):
+            first = next(one for one in known if one is not None)
+            self._keep(output, Ending(first.name, first.number, output, values=0))
+
+    def _spelled_out(self, name: str, source: Tensor, output: Tensor) -> None:
+        """Follow 1 / (1 + exp(-x)), which is a sigmoid."""
+        if name == "exp" or (name in _SUMS and id(source) in self._exponentials):
+            self._exponentials[id(output)] = output
+        elif name in _RECIPROCALS and id(source) in self._exponentials:
+            self._keep(output, Ending("sigmoid", -1, output, values=0))
 
     def _activation(self, name: str, source: Tensor, call: Callable[[], Any]) -> Any:
         number, self._count = self._count, self._count + 1
@@ -109,6 +129,9 @@ class Endings(TorchFunctionMode):
         self._found[id(output)] = output, ending
 
 
+_JOINS = frozenset(("cat", "concat", "concatenate", "stack", "hstack"))
+_SUMS = frozenset(("add", "__add__", "__radd__"))
+_RECIPROCALS = frozenset(("reciprocal", "__rtruediv__", "__rdiv__"))
 _LOGARITHMS = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
 
 

@@ -32,6 +32,14 @@ def tensors_in(output: Any, prefix: str = "") -> dict[str, Tensor]:
     return found
 
 
+def is_list_of_results(output: Any, count: int) -> bool:
+    """Whether an output is a list with several tensors for each image, as detectors give."""
+    if not isinstance(output, list | tuple) or len(output) != count:
+        return False
+    inside = [tensors_in(one) for one in output]
+    return all(len(one) > 1 and (count > 1 or "boxes" in one) for one in inside)
+
+
 def per_image(tensors: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
     """The tensors that have a row for each of `count` images; of a lone image, also scalars."""
     rows = {name: one if one.dim() or count > 1 else one[None] for name, one in tensors.items()}

@@ -12,7 +12,7 @@ from torch import Tensor
 from convscope.errors import ConvscopeError, unknown
 from convscope.network.detections import BOXES, SCORES, has_boxes
 from convscope.network.endings import APPLY, Ending
-from convscope.network.heads import main_head, per_image, tensors_in
+from convscope.network.heads import is_list_of_results, main_head, per_image, tensors_in
 from convscope.network.labels import as_labels
 from convscope.network.nested import in_full
 from convscope.network.outputs import Form, Output, Outputs
@@ -55,9 +55,13 @@ def outputs_of(network: str, trace: Trace, declared: Declared) -> Outputs:
     """
     if declared.kind is not None and declared.kind not in get_args(OutputKind):
         raise unknown("kind of output", str(declared.kind), get_args(OutputKind))
-    tensors, endings = per_image(tensors_in(trace.output), trace.shape[0]), trace.endings
+    count, endings = trace.shape[0], trace.endings
+    tensors = per_image(tensors_in(trace.output), count)
+    if is_list_of_results(trace.output, count):
+        tensors = {}
     whole = trace.last().get("")
-    activated = whole is not None and whole.activation is not None
+    number = None if whole is None else whole.activation
+    activated = "" if number is None else trace.activations[number]
     labels, alone = _labels(declared.labels)
     for name in labels:
         if name not in tensors:
@@ -72,7 +76,7 @@ def outputs_of(network: str, trace: Trace, declared: Declared) -> Outputs:
     found = {}
     if len(tensors) > 1:
         for name, values in tensors.items():
-            part = _Part(network, f"{name}=", name, in_full(values), endings.get(name), False)
+            part = _Part(network, f"{name}=", name, in_full(values), endings.get(name), "")
             found[part.name] = part.described(labels.get(name), None)
     if main is not None:
         part = _Part(network, "", main, in_full(tensors[main]), endings.get(main), activated)
@@ -114,7 +118,7 @@ def _no_scores(network: str, tensors: Mapping[str, Tensor]) -> str:
 class _Part:
     """A tensor of an output (N, ...), and the softmax or sigmoid that it comes from.
 
-    `activated` tells whether an activation of another kind, such as a ReLU, gave it.
+    `activated` is the name of the activation of another kind, such as a ReLU, that gave it.
     """
 
     network: str
@@ -122,7 +126,7 @@ class _Part:
     source: str
     values: Tensor
     ending: Ending | None
-    activated: bool
+    activated: str
 
     def described(self, labels: Sequence[str] | None, kind: OutputKind | None) -> Output:
         form = Form(tuple(self.values.shape[1:]))
@@ -181,6 +185,11 @@ class _Part:
     def _one_number(
         self, plain: Output, labels: Sequence[str] | None, kind: OutputKind | None
     ) -> Output:
+        if self.activated == "Hardsigmoid":
+            return replace(plain, kind="binary", probability="")
+        if labels is not None and self.activated:
+            text = f"its one number comes from {self.activated}, so it is no logit"
+            return replace(plain, assumed=self._says(text))
         if labels is None and kind is None:
             text = (
                 "its one number for each image is read as a value; if it is the logit of a class,"
@@ -206,8 +215,11 @@ def labeled(network: str, output: Output, labels: Sequence[str] | None) -> Outpu
     """The output with its labels."""
     if labels is None:
         return output
+    why = f"; {output.assumed}" if output.assumed else ""
     if output.num_classes is None:
-        raise ConvscopeError(f"{network} gives no class scores (N, classes): leave out the labels")
+        raise ConvscopeError(
+            f"{network} gives no class scores (N, classes): leave out the labels{why}"
+        )
     if output.kind == "binary" and len(labels) == 2:
         shape = (2, *output.shape[1:])
         form = replace(output.form, opposite=0.0 if output.probability else 1.0)
