@@ -77,6 +77,7 @@ MOVES: dict[str, Move] = {
     "channels before tokens": lambda x: x.flatten(2) * 1,
     "class token": with_class_token,
     "registers behind": lambda x: F.pad(x.flatten(2).transpose(1, 2), (0, 0, 0, 4)),
+    "no class token": lambda x: torch.cat([x.flatten(2)[..., :0], x.flatten(2)], 2),
     "tokens first": lambda x: x.flatten(2).permute(2, 0, 1) * 1,
     "windows": windows,
     "windows of a grid": grid_windows,

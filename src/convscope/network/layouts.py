@@ -178,6 +178,11 @@ def padded(dim: Dim) -> Padded | None:
     return Padded(core) if placed and len(core) == len(dim) else None
 
 
+def surrounded(core: tuple[Factor, ...], before: int, after: int) -> Dim:
+    """Positions between others that have none; the positions alone if there are no others."""
+    return (Padded(core, before, after),) if before or after else joined(core)
+
+
 def joined(parts: Iterable[Part]) -> Dim:
     """Parts in one dimension. Factors that continue each other become one."""
     found: list[Part] = []

@@ -24,6 +24,7 @@ from convscope.network.layouts import (
     padded,
     regrouped,
     size_of,
+    surrounded,
 )
 from convscope.network.operations import (
     AXES,
@@ -160,9 +161,7 @@ def _cut_padded(
         return _with_dim(op, mixed_over(layout, [part.core]), number, other(end - begin))
     if begin > first or end < last:
         return _with_dim(op, mixed_over(layout, [(part,)]), number, lost(end - begin))
-    before, after = first - begin, end - last
-    dim = (Padded(part.core, before, after),) if before or after else joined(part.core)
-    return _with_dim(op, layout, number, dim)
+    return _with_dim(op, layout, number, surrounded(part.core, first - begin, end - last))
 
 
 def _with_dim(op: Operation, layout: Layout, number: int, dim: Dim) -> Layout:
@@ -246,8 +245,11 @@ def _stack(op: Operation) -> Layout:
 
 
 def _cat(op: Operation) -> Layout:
-    inputs = [(t, layout) for t, layout in op.inputs if t.dim() == op.output.dim()]
     number = int(op.arg(1, "dim", 0)) % op.output.dim()
+    filled = [(t, one) for t, one in op.inputs if t.dim() == op.output.dim()]
+    inputs = [(t, one) for t, one in filled if t.shape[number]]  # no class token is no token
+    if not any(one for _, one in inputs):
+        return op.lost()
     rest = list(op.output.shape)
     rest[number] = 1
     others = [(t, one and _without_dim(one, number)) for t, one in inputs]
@@ -277,7 +279,7 @@ def _cat_dim(parts: Sequence[tuple[int, Dim | None]]) -> Dim | None:
         before = sum(size for size, _ in parts[: placed[0]])
         after = sum(size for size, _ in parts[placed[0] + 1 :])
         if part := padded(dim):
-            return (Padded(part.core, part.before + before, part.after + after),)
+            return surrounded(part.core, part.before + before, part.after + after)
     if not dims and len(placed) == len(parts) and axes_of(dim) == {"batch"}:
         return joined([Factor("slice", len(parts)), *dim])
     return None

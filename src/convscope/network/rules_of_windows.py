@@ -21,6 +21,7 @@ from convscope.network.layouts import (
     other,
     padded,
     regrouped,
+    surrounded,
 )
 from convscope.network.operations import (
     AXES,
@@ -179,7 +180,7 @@ def _padded_along(op: Operation, layout: Layout, number: int, before: int, after
     elif is_other(dim):
         new = other(size)
     elif min(before, after) >= 0 and (around := padded(dim)):
-        new = (replace(around, before=around.before + before, after=around.after + after),)
+        new = surrounded(around.core, around.before + before, around.after + after)
     else:
         layout, new = mixed_over(layout, [dim]), lost(size)
     return op.with_dims((*layout.dims[:number], new, *layout.dims[number + 1 :]), layout)
