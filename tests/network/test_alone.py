@@ -107,6 +107,29 @@ def test_occlusion_does_not_depend_on_the_batch(make: Callable[[], nn.Module]) -
     assert toys.relative(torch.as_tensor(many.heatmap), torch.as_tensor(one.heatmap)) < 1e-5
 
 
+def test_a_batch_that_is_taken_apart() -> None:
+    class Apart(Body):
+        def forward(self, x: Tensor) -> Any:
+            return torch.cat([super(Apart, self).forward(image) for image in x.split(1)])
+
+    module = toys.randomized(Apart(same, same)).eval()
+    net = toys.network(module)
+    assert [layer.name for layer in net.layers][:2] == ["one", "between"]
+    assert net.notes == ("images run one at a time: layers are called again for each of a batch",)
+    images = toys.images(3)
+    with torch.no_grad():
+        assert toys.relative(net.logits(images), module(toys.normalized(images))) < 1e-6
+        one = module.one(toys.normalized(images))  # type: ignore[operator]
+    assert toys.relative(net.read(images, {"one"})["one"], one) < 1e-6
+
+
+def test_one_image_that_does_not_run() -> None:
+    norm = nn.BatchNorm1d(4, track_running_stats=False)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), norm)
+    with pytest.raises(cs.ConvscopeError, match=r"does not run on one image.*running statistics"):
+        toys.network(module)
+
+
 @torch.no_grad()
 def test_one_number_for_the_batch() -> None:
     module = toys.randomized(Body(same, lambda y: y.sum())).eval()

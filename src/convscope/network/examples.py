@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,7 @@ class Examples:
     Attributes:
         images: the two images.
         first, second: the output for each of them.
+        calls: for the first image, the calls of parts of the module that return a tensor.
         normalizations: the calls, for the first image, that normalize by fixed statistics.
 
     Raises:
@@ -34,7 +37,7 @@ class Examples:
 
     def __init__(self, module: nn.Module, images: Tensor) -> None:
         self.images = images
-        with ScaleAndShift() as norms:
+        with ScaleAndShift() as norms, _counted(module) as self.calls:
             self.first = _run(module, images[:1].clone())
         self.normalizations = norms.count
         try:
@@ -57,13 +60,24 @@ class Examples:
     def together(self, module: nn.Module) -> tuple[Trace | None, float]:
         """The trace of both images together, and how far their output is from that alone.
 
-        It is infinitely far where a batch does not run or has another number of rows.
+        It is infinitely far where a batch does not run, has another number of rows, or is taken
+        apart into its images, for each of which the layers are called.
         """
         try:
             traced = trace(module, self.images.clone())
+            if len(traced.calls) != len(self.calls):
+                return traced, math.inf
             return traced, mixing(traced.output, self.first, self.second)
         except Exception:  # the module is the user's
             return None, math.inf
+
+    def why_alone(self, traced: Trace | None) -> str:
+        """Why images must run one at a time, given the trace of both together."""
+        if traced is None:
+            return "a batch of two does not run"
+        if len(traced.calls) != len(self.calls):
+            return "layers are called again for each of a batch"
+        return "in a batch they change each other's output"
 
     def traced_alone(self, module: nn.Module) -> Trace:
         return trace(module, self.images[:1].clone())
@@ -90,6 +104,23 @@ class Examples:
         return "two runs give outputs that differ or cannot be compared"
 
 
+@contextmanager
+def _counted(module: nn.Module) -> Iterator[list[str]]:
+    """The names of the parts that are called inside and return a tensor."""
+    calls: list[str] = []
+
+    def count(name: str, output: object) -> None:
+        if isinstance(output, Tensor):
+            calls.append(name)
+
+    with ExitStack() as stack:
+        for name, part in module.named_modules():
+            if not isinstance(part, torch.jit.ScriptModule):
+                hook = part.register_forward_hook(lambda *args, name=name: count(name, args[2]))
+                stack.callback(hook.remove)
+        yield calls
+
+
 def _run(module: nn.Module, image: Tensor) -> object:
     try:
         with torch.no_grad():
@@ -106,6 +137,11 @@ def _why_not(module: nn.Module, image: Tensor, error: Exception) -> str:
         return (
             f"{name} takes clips or volumes, not images ({reason}); wrap it in a module that makes"
             " one of an image: x.unsqueeze(2).expand(-1, -1, FRAMES, -1, -1)"
+        )
+    if "more than 1 value per channel" in str(error):
+        return (
+            f"{name} does not run on one image ({reason}): it normalizes by statistics of a batch;"
+            " give its BatchNorm running statistics"
         )
     if isinstance(error, TypeError):
         return (

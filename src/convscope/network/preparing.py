@@ -22,8 +22,6 @@ from convscope.network.normalizing import has_fixed_statistics
 from convscope.network.tracing import Pair, Trace
 from convscope.network.users_hooks import HooksWatch
 
-_SEEING = "in a batch they change each other's output"
-
 
 @dataclass
 class Prepared:
@@ -167,7 +165,7 @@ def _step_by_step(
     traced, apart = examples.together(plain)
     alone = traced is None or (steady and not apart <= TOLERANCE)
     if alone:
-        reason = "a batch of two does not run" if traced is None else _SEEING
+        reason = examples.why_alone(traced)
         notes.append(f"images run one at a time: {reason}")
     if traced is None or (alone and math.isinf(apart)):
         traced = examples.traced_alone(plain)
