@@ -147,6 +147,10 @@ REDUCED: dict[str, tuple[Move, Move]] = {
         lambda x: F.max_pool2d(x, (1, 4)).permute(0, 2, 3, 1),
         lambda x: F.max_pool2d(x, (1, 4)),
     ),
+    "pooled while padded to windows": (
+        lambda x: F.max_pool2d(F.pad(x, (0, 24, 0, 24)), 2)[..., :8, :8],
+        lambda x: F.max_pool2d(x, 2),
+    ),
     "patches by unfold": (
         lambda x: F.unfold(x, 4, stride=4).view(len(x), 3, 16, 16).mean(2),
         lambda x: F.avg_pool2d(x, 4),
@@ -158,7 +162,7 @@ REDUCED: dict[str, tuple[Move, Move]] = {
 def test_reduced_maps_lie_as_they_should(name: str) -> None:
     move, expected = REDUCED[name]
     net, images = network(move), coordinates()
-    values = net.by_channel("moved", net.activations(images, {"moved"})["moved"])
+    values = net.feature_maps("moved", net.activations(images, {"moved"})["moved"])
     torch.testing.assert_close(values, expected(images))
 
 

@@ -71,11 +71,15 @@ class Span:
     roll: int = 0
 
     def changed(self, size: int, change: Change) -> Span:
-        """The `size` units behind windows, which take in the padding."""
+        """The `size` units behind windows. Padding counts until windows have taken it in."""
+        start, stop, one = self.start, self.stop, change(Axis(1, 0, 0))
+        if one and (start < 0 or stop > 1):
+            unit = (stop - start) / max(1, self.size)
+            first = start + unit * (one.start + one.stop + 1 - one.jump) / 2
+            start = min(0.0, first) if start < 0 else start
+            stop = max(1.0, first + unit * one.jump * size) if stop > 1 else stop
         axis = self.axis and change(self.axis)
-        return replace(
-            self, size=size, axis=axis, start=max(0.0, self.start), stop=min(1.0, self.stop)
-        )
+        return replace(self, size=size, axis=axis, start=start, stop=stop)
 
     def cut(self, begin: int, end: int) -> Span:
         """Units `begin` to `end`, where negative numbers are units of padding."""
