@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import convscope as cs
 from convscope.runs import registry
-from convscope.types.panels import Bars, Picture
+from convscope.types.panels import Bars, Grid, Picture
 from tests.helpers.networks import Own
 
 
@@ -55,3 +55,27 @@ def test_a_cat_is_a_cat(net: cs.Network, photo: Tensor) -> None:
     predictions: Any = cs.predict(net, photo).result().summary["predictions"]
     assert {p["label"] for p in predictions[:3]} & {"tabby", "tiger cat", "Egyptian cat"}
     assert len(predictions) == 5
+
+
+def test_a_map_shows_where_each_class_is_predicted() -> None:
+    """Left of the middle the image is red and right of it blue; a third class is nowhere."""
+    module = nn.Conv2d(3, 3, 1, bias=False)
+    with torch.no_grad():
+        module.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+    net = cs.Network(
+        module, mean=(0.0,) * 3, std=(1.0,) * 3, input_size=16, labels=["red", "green", "blue"]
+    )
+    image = torch.zeros(1, 3, 16, 16)
+    image[:, 0, :, :4], image[:, 2, :, 4:] = 1, 1
+    (frame,) = registry.get("predict").run(net, image).frames()
+    summary: Any = frame.summary
+    assert {p["label"]: p["probability"] for p in summary["predictions"]} == {
+        "blue": 0.75,
+        "red": 0.25,
+        "green": 0.0,
+    }
+    grid = frame.panels[-1]
+    assert isinstance(grid, Grid)
+    assert grid.captions == ("blue", "red")
+    assert torch.equal(grid.tiles[0][2, :, 4:], torch.ones(16, 12))
+    assert torch.equal(grid.tiles[0][0, :, :4], torch.full((16, 4), 0.25))

@@ -182,17 +182,17 @@ class Output:
     def ranking(self, scores: Tensor) -> Tensor:
         """What orders the classes (N, classes): probabilities; of a map, fractions of its places.
 
-        A class counts at a place where it is the top class or, if classes exclude one another not,
-        where it is more probable than not.
+        A class counts at a place where it is the top class; where each class is right or wrong by
+        itself, if it is more probable than not.
         """
         found = self.probabilities(by_class(scores) if self.boxes else scores)
-        if not self.is_map:
-            return found
-        if self.kind == "classes":
-            counts = torch.zeros_like(found).scatter(1, scores.argmax(1, keepdim=True), 1.0)
-        else:
-            counts = (found > 0.5).to(found)
-        return counts.flatten(2).mean(2)
+        return self.places(scores).flatten(2).mean(2) if self.is_map else found
+
+    def places(self, scores: Tensor) -> Tensor:
+        """Where each class counts in a map: 1 there and 0 elsewhere, in the shape of the scores."""
+        if self.kind != "classes":
+            return (self.probabilities(scores) > 0.5).to(scores)
+        return torch.zeros_like(scores).scatter(1, scores.argmax(1, keepdim=True), 1.0)
 
     def predictions(self, scores: Tensor, top: int) -> list[Prediction]:
         """The `top` classes of one image, from its scores."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope.network import Network
 from convscope.runs import technique
-from convscope.types import Bars, Frame, Panel, Picture
+from convscope.types import Bars, Frame, Grid, Panel, Picture, Prediction
 
 
 class PredictedClass(TypedDict):
@@ -57,6 +59,8 @@ def predict(
         names, values = tuple(p.label for p in found), tuple(p.probability for p in found)
         label = "fraction of the map" if output.is_map else "probability"
         panels.append(Bars(names, values, label, "prediction", ".1%"))
+        if output.is_map:
+            panels.append(_places(net, one, output.places(row[None])[0], found))
     yield Frame(
         panels=tuple(panels),
         score=logits.flatten(1).amax(1) if not output.boxes else output.ranking(logits).amax(1),
@@ -65,4 +69,19 @@ def predict(
             "predictions": summary[0] if len(summary) == 1 else summary,
             "probability": output.description,
         },
+    )
+
+
+def _places(net: Network, image: Tensor, places: Tensor, found: list[Prediction]) -> Grid:
+    """What the network saw, bright where a class (1, h, w) is the prediction: a tile for each."""
+    seen = net.preprocess(image[None])
+    shown = [one for one in found if one.probability > 0]
+    masks = torch.stack([places[one.index] for one in shown])[:, None]
+    return Grid(
+        torch.lerp(seen.mul(0.25), seen, F.interpolate(masks, seen.shape[-2:])),
+        "bright where this class is predicted",
+        columns=min(len(shown), 5),
+        captions=tuple(one.label for one in shown),
+        low=0.0,
+        high=1.0,
     )
