@@ -24,6 +24,7 @@ _OPAQUE = (
     *(nn.Module, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType),
     *(str, bytes, int, float),
 )
+_PLAIN = (str, bytes, int, float, type(None))
 # Attributes of a module that training uses only; copies of them may be huge.
 _OF_TRAINING = ("_trainer", "_fabric")
 
@@ -96,8 +97,13 @@ def _attributes(module: nn.Module, memo: dict[int, Any]) -> Iterator[object]:
         for name, value in vars(part).items():
             if name in _OF_TRAINING and value is not None:
                 memo[id(value)] = value
-            elif name not in ("_parameters", "_modules"):
+            elif name not in ("_parameters", "_modules") and not _is_plain(value):
                 yield value
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is certain to be copied, as nearly all are: dicts of hooks are empty."""
+    return isinstance(value, _PLAIN) or (isinstance(value, dict) and not value)
 
 
 def _copy_by_hand(value: object, memo: dict[int, Any], seen: set[int]) -> None:
