@@ -188,6 +188,28 @@ def test_a_box_is_explained_by_its_own_pixels() -> None:
     assert pixels[:4, :4, 2].mean() > pixels[8:, 8:, 2].mean() + 0.1
 
 
+def test_grad_cam_of_boxes_from_several_levels() -> None:
+    """By default at the last layer that all levels go on from, whichever holds the box."""
+
+    class Levels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+            self.down, self.score = nn.Conv2d(4, 4, 3, 2, 1), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            fine = self.stem(x)
+            levels = [self.score(one).sigmoid().flatten(2) for one in (fine, self.down(fine))]
+            scores = torch.cat(levels, 2).transpose(1, 2)
+            edges = torch.tensor([0.0, 0.0, 16.0, 16.0]).expand(*scores.shape[:2], 4)
+            return {"boxes": edges, "scores": scores}
+
+    net = toys.network(toys.randomized(Levels()))
+    result = cs.gradcam(net, toys.images(1), target=1).result()
+    assert result.summary["layer"] == "stem"
+    assert torch.as_tensor(result.heatmap).abs().max() > 0
+
+
 def test_what_a_detector_predicts() -> None:
     net, image = cells()
     found = {one.label: one.probability for one in net.predict(image)}

@@ -133,8 +133,10 @@ def _shared(net: Network, layers: list[Layer]) -> list[Layer]:
     """The layers that all branches go on from: those of a detector's boxes of several sizes."""
     behind = {one.name: {below.name for below in net.layers_below(one.name)} for one in layers}
     inner = set().union(*behind.values())
-    ends = [{name, *below} for name, below in behind.items() if name not in inner]
-    return [one for one in layers if all(one.name in end for end in ends)] or layers
+    ends: dict[frozenset[str], set[str]] = {}
+    for name in behind.keys() - inner:  # two names of one tensor have the same layers behind them
+        ends.setdefault(frozenset(behind[name]), set(behind[name])).add(name)
+    return [one for one in layers if all(one.name in end for end in ends.values())] or layers
 
 
 def embedding(net: Network) -> str:
