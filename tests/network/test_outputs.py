@@ -82,6 +82,7 @@ SOFTMAX: dict[str, Callable[[Tensor], Any]] = {
     "nn.Softmax2d": lambda y: nn.Softmax2d()(y[..., None, None]).flatten(1),
     "4 dimensions": lambda y: F.softmax(y, 1)[:, :, None, None],
     "channels last": lambda y: y[:, None, None].softmax(-1).permute(0, 3, 1, 2),
+    "in double": lambda y: F.softmax(y, 1, dtype=torch.float64),
     "double": lambda y: y.softmax(1).double().float().contiguous(),
     "operator": lambda y: torch.ops.aten.softmax.int(y, 1),
     "a list": lambda y: [y.softmax(1)],
@@ -101,6 +102,14 @@ def test_a_softmax_inside(end: Callable[[Tensor], Any]) -> None:
     assert torch.allclose(probabilities(net, toys.images(1)), before[:1].softmax(1)[0], atol=1e-6)
     assert net.output.kind == "classes"
     assert not net.notes
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_softmax_in_low_precision(dtype: torch.dtype) -> None:
+    net, module = made(lambda y: y.to(dtype).softmax(1), scale=2)
+    before = numbers(module, toys.images())
+    assert net.output.ending == "softmax"
+    assert toys.relative(net.logits(toys.images()), before) < 1e-2
 
 
 def test_what_is_explained_lies_before_the_softmax() -> None:

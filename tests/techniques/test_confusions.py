@@ -128,6 +128,21 @@ def test_two_names_of_one_class_are_one_label(painted: Path, make: Make) -> None
     assert sorted(means.arrays["images"].tolist()) == [2, 3, 6]
 
 
+def test_a_lone_class_may_be_improbable(painted: Path, make: Make) -> None:
+    """The logit is the mean red minus 0.5: only two of the three red pictures are red."""
+
+    class Red(Colors):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)[:, :1] - 0.5
+
+    net = cs.Network(Red(), mean=[0.0] * 3, std=[1.0] * 3, input_size=16, labels=["red"])
+    index = make(net=net, folder=painted)
+    summary = cs.confusions(net, index=str(index.path), by="network").result().summary
+    assert summary["accuracy"] == 2 / 3
+    assert summary["confused"] == [{"label": "red", "prediction": "not red", "images": 1}]
+    assert summary["top5_accuracy"] == 2 / 3
+
+
 def test_by_the_nearest_mean(own: cs.Network, make: Make) -> None:
     """Of classes that the network does not have, each image left out of its own class's mean."""
     index = make()

@@ -173,10 +173,11 @@ class _Part:
         function = _PROBABILITY[name]
         kind = "binary" if one else "classes" if function == "softmax" else "multilabel"
         before = plain.form.scores(in_full(self.ending.before), len(self.values))
+        low = torch.finfo(self.ending.before.dtype).bits < 32
         if not self.ending.whole:  # some of the classes
             as_they_are = replace(plain, kind=kind, probability="")
             return as_they_are if name == function else None
-        if function == "softmax" and (one or not _same(APPLY[name](before), scores)):
+        if function == "softmax" and (one or not _same(APPLY[name](before), scores, low)):
             text = "it ends in a softmax that is not over its classes, so it gives no probabilities"
             text = "it ends in a softmax of one number, which is always 1" if one else text
             return replace(plain, assumed=self._says(text))
@@ -246,8 +247,10 @@ def _numbers(synonyms: Sequence[Sequence[str]]) -> str:
     return ""
 
 
-def _same(ours: Tensor, theirs: Tensor) -> bool:
-    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+def _same(ours: Tensor, theirs: Tensor, low_precision: bool) -> bool:
+    tolerance = 1e-2 if low_precision else 1e-5
+    theirs = theirs.to(ours.dtype)
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-4, atol=tolerance)
 
 
 def _sum_to_one(scores: Tensor) -> bool:

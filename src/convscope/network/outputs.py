@@ -202,6 +202,16 @@ class Output:
         indices = order.argsort(descending=True, stable=True)[:top].tolist()
         return [Prediction(self.label(i), float(found[i]), i) for i in indices]
 
+    def prediction(self, scores: Tensor) -> str:
+        """What is predicted for an image with these scores: "not tumor" if that is improbable."""
+        first = self.predictions(scores, 1)[0]
+        return self.named(first.index, first.probability)
+
+    def named(self, index: int, probability: float) -> str:
+        """The name of a prediction; of a lone class, "not" it where it is improbable."""
+        alone = self.num_classes == 1 and not self.is_map
+        return f"{'not ' * (alone and probability < 0.5)}{self.label(index)}"
+
     def top(self, scores: Tensor) -> Tensor:
         """The number of the top class of each image (N,)."""
         return (scores if self.largest_is_top else self.ranking(scores)).argmax(1)

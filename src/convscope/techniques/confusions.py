@@ -212,10 +212,10 @@ def _by_network(
     images = index.images.select(["classes", "probabilities"]).to_pylist()
     for row, (label, image) in enumerate(zip(labeled.labels, images, strict=True)):
         if label in classes:
-            first = image["classes"][0]
-            prediction = labels.get(first) or net.label(first)
-            in_top5 = classes[label] in image["classes"]
-            confidence = image["probabilities"][0]
+            first, confidence = image["classes"][0], image["probabilities"][0]
+            name = net.output.named(first, confidence)
+            prediction = labels.get(first, name) if name == net.label(first) else name
+            in_top5 = prediction == label or classes[label] in image["classes"][1:]
             results.append(_Classification(row, label, prediction, confidence, in_top5))
     return results
 

@@ -144,7 +144,7 @@ def _queries(net: Network, index: Index, image: Tensor) -> _Queries:
         shown,
         by_place(net.by_channel(layer, activations[layer])).float().mean(1).cpu().numpy(),
         np.stack([shrunk(one[None], (PIXELS, PIXELS)).reshape(-1) for one in shown]),
-        [net.name_classes(row, 1)[0].label for row in logits],
+        [net.output.prediction(row) for row in logits],
         source["sha256"] if source else "",
     )
 
