@@ -48,6 +48,14 @@ def test_same_as_without(way: bool) -> None:
         assert toys.relative(*(torch.as_tensor(found.heatmap) for found in maps)) < 1e-6
 
 
+def test_a_reading_that_ends_inside_a_checkpointed_part() -> None:
+    module = toys.randomized(Checkpointed(False)).eval()
+    found = toys.network(module).read(toys.images(1), {"b.1"})["b.1"]
+    with toys.recording(module) as right:
+        module(toys.normalized(toys.images(1)))
+    assert toys.relative(found, right["b.1"]) < 1e-5
+
+
 def test_torch_is_left_as_it_was_also_in_other_threads() -> None:
     module = Checkpointed(False)
     originals = vars(torch.utils.checkpoint).copy()

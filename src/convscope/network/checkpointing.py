@@ -76,4 +76,9 @@ class _Reentrant:
 def _other(*args: Any, **kwargs: Any) -> Iterator[None]:
     if not _skipped():
         return _originals[_OTHER](*args, **kwargs)  # type: ignore[no-any-return]
-    return iter([None])  # once before the function
+    return _around()
+
+
+def _around() -> Iterator[None]:
+    """What the caller advances once before the function; an error of the function is thrown in."""
+    yield

@@ -21,18 +21,17 @@ _SEVERAL = dict.fromkeys(_ASKING, "several outputs")
 _BOXES = dict.fromkeys(_ASKING, "no class scores")
 _NO_CLASSES = dict.fromkeys(_ASKING, "no class scores") | {"class_image": "not a class"}
 _VALUE = {"predict": "say so with labels", "class_image": "not a class"}
-_CUT_OFF = dict.fromkeys(
-    (
-        "saliency",
-        "guided_backprop",
-        "gradcam",
-        "class_image",
-        "neuron_image",
-        "deepdream",
-        "invert",
-    ),
-    _NO_GRADIENT,
-)
+# Without gradients from the output; without any from the image; and not followed by the trace.
+_CUT_AT_END = dict.fromkeys(("saliency", "guided_backprop", "class_image"), _NO_GRADIENT)
+_CLIMBS = ("neuron_image", "deepdream", "invert")
+_CUT_OFF = _CUT_AT_END | dict.fromkeys(_CLIMBS, _NO_GRADIENT)
+_UNSEEN = _CUT_AT_END | {
+    "gradcam": "feature maps",
+    "activations": "cannot be read channel by channel",
+    "neuron_image": "feature maps",
+    "deepdream": "feature maps",
+    "invert": "needs a layer",
+}
 
 
 def _first(output: Any) -> Tensor:
@@ -110,7 +109,9 @@ STRUCTURES: dict[str, Own] = {
     "shared in-place ReLU": Own(made.shared_in_place),
     "branches by value": Own(
         made.branching,
-        lines=dict.fromkeys(("neuron_image", "invert"), "its path depends on the image"),
+        lines=dict.fromkeys(
+            ("neuron_image", "deepdream", "invert"), "its path depends on the image"
+        ),
     ),
     "changes its input": Own(made.changes_input),
     "checkpointed": Own(lambda: made.checkpointed(False)),
@@ -119,13 +120,14 @@ STRUCTURES: dict[str, Own] = {
     "a clip of equal frames": Own(
         lambda: made.Does(
             lambda s, x: s.body(x[:, :, None].expand(-1, -1, 4, -1, -1)), body=made.conv3d()
-        )
+        ),
+        lines={"filters": "no convolution over the rows and columns"},
     ),
     "hooks that keep outputs": Own(made.hooked),
     "more arguments": Own(
         lambda: made.Does(lambda s, x, targets=None: s.body(x), body=small())  # type: ignore[misc]
     ),
-    "its own autograd function": Own(made.own_function, lines=_NO_RELU),
+    "its own autograd function": Own(made.own_function),
     "every smooth activation": Own(made.every_activation, lines=_NO_RELU),
     "PReLU": Own(partial(small, act=nn.PReLU), lines=_NO_RELU),
     "RReLU": Own(partial(small, act=nn.RReLU)),
@@ -144,7 +146,8 @@ KINDS: dict[str, Own] = {
     "compiled": Own(lambda: _compiled(small())),
     "DataParallel": Own(lambda: nn.DataParallel(small())),
     "quantized dynamically": Own(
-        lambda: quantize_dynamic(small().eval(), {nn.Linear}), lines=_CUT_OFF
+        lambda: quantize_dynamic(small().eval(), {nn.Linear}),
+        lines=_CUT_AT_END | {"gradcam": "does not depend on layer"},
     ),
     "spectral norm": Own(lambda: made.reparametrized(parametrizations.spectral_norm)),
     "weight norm": Own(lambda: made.reparametrized(parametrizations.weight_norm)),
@@ -159,12 +162,12 @@ KINDS: dict[str, Own] = {
     "four channels": Own(partial(small, channels=4), channels=4),
     "six channels": Own(partial(small, channels=6), channels=6),
     "no gradient": Own(lambda: made.without_gradient(torch.no_grad), lines=_CUT_OFF),
-    "inference mode": Own(lambda: made.without_gradient(torch.inference_mode), lines=_CUT_OFF),
+    "inference mode": Own(lambda: made.without_gradient(torch.inference_mode), lines=_UNSEEN),
     "NumPy": Own(
         lambda: made.Does(
             lambda s, x: s.body(torch.from_numpy(x.detach().numpy().copy())), body=small()
         ),
-        lines=_CUT_OFF,
+        lines=_UNSEEN,
     ),
 }
 
