@@ -85,6 +85,8 @@ SOFTMAX: dict[str, Callable[[Tensor], Any]] = {
     "in double": lambda y: F.softmax(y, 1, dtype=torch.float64),
     "double": lambda y: y.softmax(1).double().float().contiguous(),
     "operator": lambda y: torch.ops.aten.softmax.int(y, 1),
+    "a dimension more": lambda y: y.softmax(1)[:, None],
+    "beside features": lambda y: {"p": y.softmax(1), "features": 2 * y},
     "a list": lambda y: [y.softmax(1)],
     "log_softmax": lambda y: F.log_softmax(y, 1),
     "nn.LogSoftmax": nn.LogSoftmax(1),
@@ -151,7 +153,6 @@ def test_a_layer_gives_what_it_gives_in_the_users_module() -> None:
         lambda y: y.exp() / y.exp().sum(1, keepdim=True),
         lambda y: F.softmin(y, 1),
         lambda y: (y.softmax(1) + (2 * y).softmax(1)) / 2,
-        lambda y: torch.stack([1 - y[:, 0].sigmoid(), y[:, 0].sigmoid()], 1),
     ],
 )
 def test_probabilities_of_unknown_origin(end: Callable[[Tensor], Tensor]) -> None:
@@ -171,6 +172,11 @@ def test_probabilities_of_unknown_origin(end: Callable[[Tensor], Tensor]) -> Non
         (lambda y: 1 / (1 + (-y).exp()), torch.sigmoid),
         (lambda y: torch.reciprocal(torch.exp(-y) + 1), torch.sigmoid),
         (lambda y: torch.cat([y[:, :2].sigmoid(), y[:, 2:].sigmoid()], 1), torch.sigmoid),
+        (lambda y: 1 - y.sigmoid(), lambda y: (-y).sigmoid()),
+        (
+            lambda y: torch.stack([1 - y[:, 0].sigmoid(), y[:, 0].sigmoid()], 1),
+            lambda y: torch.stack([(-y[:, 0]).sigmoid(), y[:, 0].sigmoid()], 1),
+        ),
         (
             lambda y: torch.cat([y[:, :2].softmax(1), y[:, 2:].softmax(1)], 1),
             lambda y: torch.cat([y[:, :2].softmax(1), y[:, 2:].softmax(1)], 1),

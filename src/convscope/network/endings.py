@@ -95,6 +95,8 @@ class Endings(TorchFunctionMode):
             if name in _MOVES:
                 rest = {key: value for key, value in kwargs.items() if key != "input"}
                 self._keep(output, known._replace(before=func(known.before, *args[1:], **rest)))
+            elif name in _COMPLEMENTS and known.name in _LOGARITHMS:  # 1 - p
+                self._keep(output, Ending(known.name, known.number, output, values=0))
             elif name == "log" and known.name in _LOGARITHMS:
                 self._keep(output, known._replace(name=_LOGARITHMS[known.name]))
         if isinstance(output, Tensor):
@@ -132,6 +134,7 @@ class Endings(TorchFunctionMode):
 _JOINS = frozenset(("cat", "concat", "concatenate", "stack", "hstack"))
 _SUMS = frozenset(("add", "__add__", "__radd__"))
 _RECIPROCALS = frozenset(("reciprocal", "__rtruediv__", "__rdiv__"))
+_COMPLEMENTS = frozenset(("rsub", "__rsub__"))
 _LOGARITHMS = {"softmax": "log_softmax", "sigmoid": "logsigmoid"}
 
 

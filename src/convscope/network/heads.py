@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -46,11 +46,14 @@ def per_image(tensors: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
     return {name: one for name, one in rows.items() if one.dim() and len(one) == count}
 
 
-def main_head(tensors: Mapping[str, Tensor], labels: Sequence[str] | None) -> str | None:
+def main_head(
+    tensors: Mapping[str, Tensor], labels: Sequence[str] | None, ended: Collection[str] = ()
+) -> str | None:
     """The name of the tensor that holds the scores; None if there are several candidates.
 
     It is a lone tensor, one that is called `logits` or `out`, the only one (N, classes), or the
-    only one with as many classes as there are labels.
+    only one with as many classes as there are labels, or that comes from a softmax or a sigmoid
+    (`ended`).
     """
     if len(tensors) == 1:
         return next(iter(tensors))
@@ -60,4 +63,6 @@ def main_head(tensors: Mapping[str, Tensor], labels: Sequence[str] | None) -> st
     rows = [name for name, one in tensors.items() if one.dim() == 2]
     if labels is not None and len(rows) > 1:
         rows = [name for name in rows if tensors[name].shape[1] == len(labels)]
+    if len(rows) > 1:
+        rows = [name for name in rows if name in ended]
     return rows[0] if len(rows) == 1 else None

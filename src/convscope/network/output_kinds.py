@@ -68,7 +68,7 @@ def outputs_of(network: str, trace: Trace, declared: Declared) -> Outputs:
             raise unknown("output", name, tensors)
     if declared.head is None and has_boxes(tensors):
         return Outputs(network, {"": _detector(network, tensors, labels.get(SCORES, alone))})
-    main = main_head(tensors, alone) if declared.head is None else str(declared.head)
+    main = main_head(tensors, alone, endings) if declared.head is None else str(declared.head)
     if main is not None and main not in tensors:
         raise unknown("output", main, tensors)
     if alone is not None and main is None:
@@ -175,6 +175,7 @@ class _Part:
         before = plain.form.scores(in_full(self.ending.before), len(self.values))
         low = torch.finfo(self.ending.before.dtype).bits < 32
         if not self.ending.whole:  # some of the classes
+            kind = "classes" if _sum_to_one(scores) else kind
             as_they_are = replace(plain, kind=kind, probability="")
             return as_they_are if name == function else None
         if function == "softmax" and (one or not _same(APPLY[name](before), scores, low)):

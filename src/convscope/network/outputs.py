@@ -44,6 +44,8 @@ class Form:
             return values.transpose(1, 2)[..., None]
         if not self.raw:
             values = values[:, None]
+        elif len(self.raw) > 1 and all(side == 1 for side in self.raw[:-1]):
+            values = values.flatten(1)
         elif all(side == 1 for side in self.raw[1:]):
             # At another size of the image, a network without a dense layer has several positions.
             values = values.flatten(2).mean(2) if values.dim() > 2 else values
@@ -123,9 +125,8 @@ class Output:
     @property
     def width(self) -> int:
         """How many numbers the module gives for an image, or for each place of a map."""
-        if self.form.tokens:
-            return self.form.raw[1]
-        return self.form.raw[0] if self.form.raw else 1
+        raw = self.form.raw
+        return math.prod(raw) if len(self.shape) < 2 else raw[1 if self.form.tokens else 0]
 
     @property
     def is_map(self) -> bool:
