@@ -276,7 +276,7 @@ def test_one_number_without_labels_is_a_value(squeeze: Callable[[Tensor], Tensor
         (
             lambda y: [{"boxes": one[None, :4], "scores": one[:2]} for one in y],
             5,
-            "is no tensor with a row for each image",
+            "wrap a detector of torchvision in convscope.network.Detections",
         ),
         (lambda y: y.argmax(1), 5, "is no tensor with a row for each image"),
     ],

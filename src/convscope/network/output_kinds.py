@@ -33,6 +33,12 @@ _PROBABILITY = {
 }
 
 
+_DETECTOR = (
+    "wrap a detector of torchvision in convscope.network.Detections, or name a layer (convscope"
+    " layers)"
+)
+
+
 @dataclass(frozen=True)
 class Declared:
     """What the user says about the output: labels, the head that is meant, and its kind."""
@@ -56,13 +62,15 @@ def outputs_of(network: str, trace: Trace, declared: Declared) -> Outputs:
     if declared.kind is not None and declared.kind not in get_args(OutputKind):
         raise unknown("kind of output", str(declared.kind), get_args(OutputKind))
     count, endings = trace.shape[0], trace.endings
+    labels, alone = _labels(declared.labels)
     tensors = per_image(tensors_in(trace.output), count)
     if is_list_of_results(trace.output, count):
-        tensors = {}
+        if alone is not None:
+            raise ConvscopeError(_no_scores(network, {}))
+        return Outputs(network, {}, _DETECTOR)
     whole = trace.last().get("")
     number = None if whole is None else whole.activation
     activated = "" if number is None else trace.activations[number]
-    labels, alone = _labels(declared.labels)
     for name in labels:
         if name not in tensors:
             raise unknown("output", name, tensors)

@@ -223,10 +223,11 @@ class Outputs(Mapping[str, Output]):
 
     Attributes:
         network: the network's name, for messages.
+        hint: what to do where there are none.
     """
 
-    def __init__(self, network: str, outputs: Mapping[str, Output]) -> None:
-        self.network, self._outputs = network, dict(outputs)
+    def __init__(self, network: str, outputs: Mapping[str, Output], hint: str = "") -> None:
+        self.network, self.hint, self._outputs = network, hint, dict(outputs)
 
     def __getitem__(self, name: str) -> Output:
         return self._outputs[name]
@@ -265,7 +266,7 @@ class Outputs(Mapping[str, Output]):
         if not heads:
             raise ConvscopeError(
                 f"the output of {self.network} is no tensor with a row for each image, so it gives"
-                " no class scores; name a layer (convscope layers)"
+                f" no class scores; {self.hint or 'name a layer (convscope layers)'}"
             )
         raise ConvscopeError(
             f"{self.network} gives no class scores alone but several outputs ({', '.join(heads)}):"
