@@ -7,15 +7,18 @@ follows branches, modules used several times and functional calls in any network
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -205,9 +208,23 @@ class _Functions(ActivationMode):
     def activation(self, call: ActivationCall) -> Tensor:
         self.result.inputs.append(id(call.input))
         output = call.run()
-        self.operations.activations[id(output)] = len(self.result.activations)
+        if not _inside_own_function():
+            self.operations.activations[id(output)] = len(self.result.activations)
         self.result.activations.append(call.name)
         return output
+
+
+def _inside_own_function() -> bool:
+    """Whether a user's autograd function is running: what it calls has no gradient of its own."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        first = frame.f_code.co_varnames[:1]
+        if frame.f_code.co_name == "forward" and first:
+            context = frame.f_locals.get(first[0])
+            if isinstance(context, FunctionCtx):
+                return True
+        frame = frame.f_back
+    return False
 
 
 class _Operations(TorchDispatchMode):

@@ -193,7 +193,7 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
 
 def _first_convolution(net: Network) -> str:
     for layer in net.layers:
-        if layer.leaf and layer.spatial and "Conv" in layer.type:
+        if layer.leaf and "Conv" in layer.type and net.parameter(layer.name).dim() == 4:
             return layer.name
     raise ConvscopeError(
         f"{net.name} has no convolution over the rows and columns of the image; name a layer with"
