@@ -76,7 +76,7 @@ class Arranger:
         parts: Sequence[Tensor]
         if dim is not None and values.shape[dim] == count:
             parts = values.split(1, dim)
-        elif layout and layout.factors()[0].axis == "batch" and not len(values) % count:
+        elif layout and layout.factors[0].axis == "batch" and not len(values) % count:
             parts = values.split(len(values) // count)
         else:
             raise ConvscopeError(

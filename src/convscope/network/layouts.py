@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from convscope.network.receptive_fields import shifted
@@ -118,11 +119,22 @@ class Layout:
 
     def has(self, axis: AxisName) -> bool:
         """Whether a dimension holds an axis."""
-        return any(part.axis == axis for part in self.factors())
+        return axis in self.axes
 
-    def factors(self) -> list[Factor]:
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
         """The factors of all dimensions, in order."""
-        return [factor for dim in self.dims for factor in factors(dim)]
+        return tuple(factor for dim in self.dims for factor in factors(dim))
+
+    @cached_property
+    def axes(self) -> frozenset[AxisName]:
+        """The axes that a dimension holds."""
+        return frozenset(factor.axis for factor in self.factors)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the dimensions."""
+        return tuple(map(size_of, self.dims))
 
     def fields(self) -> tuple[Axis, Axis] | None:
         """The input pixels that a unit sees, down and across, where both are known."""
@@ -157,7 +169,10 @@ def lost(size: int) -> Dim:
 
 
 def factors(dim: Dim) -> list[Factor]:
-    return [f for part in dim for f in (part.core if isinstance(part, Padded) else (part,))]
+    found: list[Factor] = []
+    for part in dim:
+        found += part.core if isinstance(part, Padded) else (part,)
+    return found
 
 
 def size_of(dim: Dim) -> int:

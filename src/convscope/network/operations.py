@@ -104,7 +104,7 @@ def mixed_over(layout: Layout, dims: Sequence[Dim], gone: bool = False) -> Layou
     inside = [factor for dim in dims for factor in factors(dim)]
     for axis in AXES:
         steps = [abs(factor.step) for factor in inside if factor.axis == axis]
-        outside = [abs(f.step) for f in layout.factors() if f.axis == axis and f not in inside]
+        outside = [abs(f.step) for f in layout.factors if f.axis == axis and f not in inside]
         local = gone and outside and max(steps, default=0) < min(outside)
         if steps and not local:
             layout = mixed(layout, [axis])
@@ -113,8 +113,10 @@ def mixed_over(layout: Layout, dims: Sequence[Dim], gone: bool = False) -> Layou
 
 def coarsened(layout: Layout) -> Layout:
     """The layout where windows without positions inside count as the units of an axis."""
+    if all(factor.step in (1, -1) for factor in layout.factors):
+        return layout
     for axis in AXES:
-        steps = [abs(factor.step) for factor in layout.factors() if factor.axis == axis]
+        steps = [abs(factor.step) for factor in layout.factors if factor.axis == axis]
         window, span = min(steps, default=1), layout.span(axis)
         if window > 1 and all(step % window == 0 for step in steps):
             layout = _scaled(layout, axis, window, multiply=False)
@@ -180,7 +182,7 @@ def lone(layout: Layout, dim: Dim, mirrored: bool = False) -> Factor | None:
     if len(dim) != 1 or not isinstance(dim[0], Factor) or dim[0].axis not in AXES:
         return None
     span = layout.span(dim[0].axis)
-    alone = sum(factor.axis == dim[0].axis for factor in layout.factors()) == 1
+    alone = sum(factor.axis == dim[0].axis for factor in layout.factors) == 1
     straight = dim[0].step == 1 or (mirrored and dim[0].step == -1)
     return dim[0] if alone and straight and not span.roll else None
 

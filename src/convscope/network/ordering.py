@@ -27,9 +27,9 @@ def tiled(parts: Sequence[Factor]) -> bool:
 
 def in_order(layout: Layout, axis: AxisName) -> list[int] | None:
     """The numbers of the factors of an axis, outermost first; None if they do not make it up."""
-    found = [(abs(f.step), i) for i, f in enumerate(layout.factors()) if f.axis == axis]
+    found = [(abs(f.step), i) for i, f in enumerate(layout.factors) if f.axis == axis]
     order = [i for _, i in sorted(found, reverse=True)]
-    parts = [layout.factors()[i] for i in order]
+    parts = [layout.factors[i] for i in order]
     if axis == "batch":
         return order if len(order) == 1 else None
     if not parts:
@@ -101,7 +101,7 @@ def arranged(values: Tensor, layout: Layout) -> Tensor:
     if _is_vector(layout) or _is_usual(layout):
         return values
     orders = {axis: in_order(layout, axis) or [] for axis in ("batch", "row", "column")}
-    number = list(enumerate(layout.factors()))
+    number = list(enumerate(layout.factors))
     channels = [i for i, factor in number if factor.axis == "other"]
     slices = [i for i, factor in number if factor.axis in ("slice", "lost")]
     groups = [orders["batch"], channels, slices, orders["row"], orders["column"]]
@@ -124,9 +124,7 @@ def _is_usual(layout: Layout) -> bool:
     axes: list[AxisName] = ["batch", "other", "row", "column"]
     alone = all(dim == () or axes_of(dim) == {a} for dim, a in zip(layout.dims, axes, strict=False))
     in_place = all(layout.has(axis) for axis in axes[2:]) and is_free(layout)
-    return (
-        alone and len(layout.dims) == 4 and in_place and all(f.step == 1 for f in layout.factors())
-    )
+    return alone and len(layout.dims) == 4 and in_place and all(f.step == 1 for f in layout.factors)
 
 
 def dim_of_images(layout: Layout) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convscope.network.layouts import Layout, size_of
+from convscope.network.layouts import Layout
 from convscope.network.operations import Operation, Rule
 from convscope.network.rules_of_mixing import MIXING
 from convscope.network.rules_of_views import VIEWS, meeting
@@ -54,7 +54,7 @@ def propagate(
     else:
         rule = _RULES.get(name)
         found = rule(op) if rule else None
-    if found is None or [size_of(dim) for dim in found.dims] != list(output.shape):
+    if found is None or found.shape != tuple(output.shape):
         return op.lost()
     return found
 

@@ -44,7 +44,7 @@ def _same(op: Operation) -> Layout:
 
 def _strided(op: Operation) -> Layout:
     """Torch gives results without rows and columns other strides in place; nothing moves."""
-    same = list(op.output.shape) == [size_of(dim) for dim in op.layout.dims]
+    same = list(op.output.shape) == list(op.layout.shape)
     return op.layout if same and not any(map(op.layout.has, AXES)) else op.lost()
 
 
@@ -316,6 +316,8 @@ def meeting(
         joining: a dimension along which they do not meet.
     """
     shape = list(shapes[0] if shapes else op.output.shape)
+    if len(op.layouts) == 1 and op.layout.shape == tuple(shape):
+        return op.layout
     op = replace(op, inputs=in_same_units(op.inputs))
     dims: list[Dim] = []
     clashing: set[str] = set()
