@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convscope.network import only_pixels
 from convscope.network.activation_calls import ActivationCall, ActivationMode
+from convscope.network.traces import only_pixels
 from tests.helpers import toys
 
 X = torch.tensor([-9.0, -3.5, -1.5, -0.5, 0.25, 0.75, 1.5, 2.5, 3.5, 5.5, 6.5, 9.0]).double()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 import convscope as cs
-from convscope.network.checkpointing import without_checkpoints
+from convscope.network.prepared.checkpointing import without_checkpoints
 from tests.helpers import toys
 
 

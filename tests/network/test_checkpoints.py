@@ -15,7 +15,8 @@ from torch import nn
 
 import convscope as cs
 from convscope.errors import ConvscopeError
-from convscope.network import checkpoints, zoo
+from convscope.network import zoo
+from convscope.network.sources import checkpoints
 from tests.helpers import toys
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope.network.normalizing import ScaleAndShift
+from convscope.network.prepared.normalizing import ScaleAndShift
 from tests.helpers import toys
 
 MEAN, VARIANCE, WEIGHT, BIAS = (

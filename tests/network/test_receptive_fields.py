@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope.network import zoo
 from convscope.network._torchvision import torchvision
-from convscope.network.tracing import Call, Trace, trace
+from convscope.network.traces.tracing import Call, Trace, trace
 from convscope.types.targets import Axis
 from tests.helpers import toys
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convscope.network.tracing import trace
+from convscope.network.traces.tracing import trace
 from tests.helpers import toys
 
 

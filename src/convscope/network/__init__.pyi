@@ -4,12 +4,12 @@ from . import default_layers as default_layers
 from . import zoo as zoo
 from .activation_calls import ActivationCall as ActivationCall
 from .activation_calls import ActivationMode as ActivationMode
-from .detections import by_class as by_class
+from .heads.detections import by_class as by_class
+from .heads.outputs import Output as Output
+from .heads.torchvision_detectors import Detections as Detections
 from .names import PRE as PRE
 from .network import Network as Network
-from .outputs import Output as Output
 from .preprocessing import Preprocessing as Preprocessing
-from .torchvision_detectors import Detections as Detections
 from .units import as_tiles as as_tiles
 from .units import crop_box as crop_box
 from .units import receptive_field_box as receptive_field_box

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from convscope.network import only_pixels
+from convscope.network.traces import only_pixels
 
 
 class ActivationCall(NamedTuple):

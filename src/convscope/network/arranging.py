@@ -8,11 +8,18 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.network.layers import describe
-from convscope.network.layouts import Layout
 from convscope.network.names import PRE, Names
-from convscope.network.ordering import arranged, covers, dim_of_images, is_alike, is_free, problem
-from convscope.network.preparing import Prepared
-from convscope.network.tracing import Call, trace
+from convscope.network.prepared.preparing import Prepared
+from convscope.network.traces.layouts import Layout
+from convscope.network.traces.ordering import (
+    arranged,
+    covers,
+    dim_of_images,
+    is_alike,
+    is_free,
+    problem,
+)
+from convscope.network.traces.tracing import Call, trace
 
 
 class Arranger:

@@ -10,9 +10,9 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from convscope.network.layouts import Layout
-from convscope.network.ordering import arranged, problem
-from convscope.network.tracing import Call, Trace
+from convscope.network.traces.layouts import Layout
+from convscope.network.traces.ordering import arranged, problem
+from convscope.network.traces.tracing import Call, Trace
 from convscope.types import Layer
 
 

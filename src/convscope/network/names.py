@@ -4,9 +4,9 @@ NAME, "" for the output, and HEAD= for one of several outputs."""
 from __future__ import annotations
 
 from convscope.errors import ConvscopeError, unknown
+from convscope.network.heads.outputs import Outputs
 from convscope.network.layers import Table, channel_shape
-from convscope.network.outputs import Outputs
-from convscope.network.tracing import Trace
+from convscope.network.traces.tracing import Trace
 from convscope.types import Layer
 
 PRE = ".pre"

@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
-from convscope.network.devices import as_device
-from convscope.network.digests import digest
+from convscope.network.heads.output_kinds import Declared, Labels, OutputKind, outputs_of
+from convscope.network.heads.outputs import Output
 from convscope.network.layers import describe, stages
 from convscope.network.names import Names
-from convscope.network.output_kinds import Declared, Labels, OutputKind, outputs_of
-from convscope.network.outputs import Output
-from convscope.network.pickling import pickled, unpickled
-from convscope.network.preparing import prepare, usual_default
+from convscope.network.prepared.devices import as_device
+from convscope.network.prepared.digests import digest
+from convscope.network.prepared.pickling import pickled, unpickled
+from convscope.network.prepared.preparing import prepare, usual_default
+from convscope.network.prepared.unwrapping import need_readable, unwrapped
 from convscope.network.preprocessing import Normalization, Preprocessing, as_size
 from convscope.network.randomizing import randomized_copy
 from convscope.network.reading import Reader, deterministic
 from convscope.network.sizes import Sizes
 from convscope.network.targets import as_target
-from convscope.network.unwrapping import need_readable, unwrapped
 from convscope.system import usual_torch
 from convscope.types import Box, Layer, Prediction, Target, TargetLike
 

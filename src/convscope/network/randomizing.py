@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from convscope.network.copying import copied
 from convscope.network.layers import ancestors
+from convscope.network.prepared.copying import copied
 
 
 def randomized_copy(

@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
-from convscope.network import only_pixels
 from convscope.network.activation_calls import ActivationCall, ActivationMode
 from convscope.network.alone import Values, read_alone
 from convscope.network.arranging import Arranger
-from convscope.network.checkpointing import without_checkpoints
-from convscope.network.endings import Endings
-from convscope.network.heads import tensors_in
+from convscope.network.heads.endings import Endings
+from convscope.network.heads.finding import tensors_in
+from convscope.network.heads.outputs import Output
 from convscope.network.names import Names
 from convscope.network.nested import in_full
-from convscope.network.normalizing import ScaleAndShift
-from convscope.network.outputs import Output
-from convscope.network.preparing import Prepared
+from convscope.network.prepared.checkpointing import without_checkpoints
+from convscope.network.prepared.normalizing import ScaleAndShift
+from convscope.network.prepared.preparing import Prepared
 from convscope.network.preprocessing import Preprocessing
-from convscope.network.tracing import Call
+from convscope.network.traces import only_pixels
+from convscope.network.traces.tracing import Call
 from convscope.system import ForkSafeLock, usual_torch
 from convscope.tensors import changes
 

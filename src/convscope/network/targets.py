@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import SupportsIndex
 
 from convscope.errors import ConvscopeError, unknown
+from convscope.network.heads.outputs import Output
 from convscope.network.names import Names
-from convscope.network.outputs import Output
 from convscope.types import CLASS_NUMBER, LIKE, Target, TargetLike
 
 _PLACE = re.compile(r"(?P<name>.*?)(?:@(?P<place>\d+,\d+(?:,\d+,\d+)?))?", re.DOTALL)

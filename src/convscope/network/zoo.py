@@ -11,12 +11,12 @@ from typing import Any
 import torch
 
 from convscope.errors import ConvscopeError, unknown
-from convscope.network import torchvision_networks
 from convscope.network._torchvision import torchvision
-from convscope.network.checkpoints import load_checkpoint
-from convscope.network.downloading import downloaded
 from convscope.network.network import Network
-from convscope.network.plugin_networks import Built, build_plugin, plugin_networks
+from convscope.network.sources import torchvision_networks
+from convscope.network.sources.checkpoints import load_checkpoint
+from convscope.network.sources.downloading import downloaded
+from convscope.network.sources.plugin_networks import Built, build_plugin, plugin_networks
 
 DEFAULT = "efficientnet_lite0"
 _LITE = ("efficientnet_lite0", "efficientnet_lite1")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
-from convscope.network.detections import BOXES, SCORES
+from convscope.network.heads.detections import BOXES, SCORES
 
 _ONE_STAGE = ("RetinaNet", "FCOS", "SSD")
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from convscope.network.checkpointing import without_checkpoints
-from convscope.network.copying import frozen_copy
-from convscope.network.examples import TOLERANCE, Examples
-from convscope.network.folding import foldable, folded_copy, fused
-from convscope.network.normalizing import has_fixed_statistics
-from convscope.network.tracing import Pair, Trace
-from convscope.network.users_hooks import HooksWatch
+from convscope.network.prepared.checkpointing import without_checkpoints
+from convscope.network.prepared.copying import frozen_copy
+from convscope.network.prepared.examples import TOLERANCE, Examples
+from convscope.network.prepared.folding import foldable, folded_copy, fused
+from convscope.network.prepared.normalizing import has_fixed_statistics
+from convscope.network.prepared.users_hooks import HooksWatch
+from convscope.network.traces.tracing import Pair, Trace
 
 
 @dataclass

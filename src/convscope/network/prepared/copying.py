@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from convscope.errors import ConvscopeError, first_line
-from convscope.network.exported import restore_layers
-from convscope.network.unwrapping import unwrap_parts
-from convscope.network.users_hooks import act_on_copies
+from convscope.network.prepared.exported import restore_layers
+from convscope.network.prepared.unwrapping import unwrap_parts
+from convscope.network.prepared.users_hooks import act_on_copies
 
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
 # What deepcopy leaves as it is, or what knows how to copy itself.

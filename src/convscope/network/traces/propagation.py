@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convscope.network.layouts import Layout
-from convscope.network.operations import Operation, Rule
-from convscope.network.rules_of_mixing import MIXING
-from convscope.network.rules_of_views import VIEWS, meeting
-from convscope.network.rules_of_windows import WINDOWS
+from convscope.network.traces.layouts import Layout
+from convscope.network.traces.operations import Operation, Rule
+from convscope.network.traces.rules_of_mixing import MIXING
+from convscope.network.traces.rules_of_views import VIEWS, meeting
+from convscope.network.traces.rules_of_windows import WINDOWS
 
 _RULES: dict[str, Rule] = {**VIEWS, **WINDOWS, **MIXING}
 # Their results have the shape or the type of a tensor, and do not depend on its values.

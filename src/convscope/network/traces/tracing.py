@@ -22,14 +22,14 @@ from torch.autograd.function import FunctionCtx
 from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convscope.network import only_pixels
 from convscope.network.activation_calls import ActivationCall, ActivationMode
-from convscope.network.endings import Ending, Endings
-from convscope.network.heads import tensors_in
-from convscope.network.layouts import Layout, of_images, unknown
-from convscope.network.operations import AXES, mixed
-from convscope.network.propagation import FRESH, propagate
-from convscope.network.rules_of_mixing import dense
+from convscope.network.heads.endings import Ending, Endings
+from convscope.network.heads.finding import tensors_in
+from convscope.network.traces import only_pixels
+from convscope.network.traces.layouts import Layout, of_images, unknown
+from convscope.network.traces.operations import AXES, mixed
+from convscope.network.traces.propagation import FRESH, propagate
+from convscope.network.traces.rules_of_mixing import dense
 
 
 @dataclass

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from convscope.network.copying import copied
-from convscope.network.tracing import Pair
+from convscope.network.prepared.copying import copied
+from convscope.network.traces.tracing import Pair
 
 
 def foldable(module: nn.Module, pair: Pair) -> bool:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError, first_line
 from convscope.network.nested import difference, mixing
-from convscope.network.normalizing import ScaleAndShift
-from convscope.network.tracing import Trace, trace
+from convscope.network.prepared.normalizing import ScaleAndShift
+from convscope.network.traces.tracing import Trace, trace
 
 # The output of a prepared copy may differ by this fraction of the module's largest output.
 TOLERANCE = 1e-4

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from convscope.network.layouts import Dim, Layout, axes_of, is_other, lost, merged, other, size_of
-from convscope.network.operations import (
+from convscope.network.traces.layouts import (
+    Dim,
+    Layout,
+    axes_of,
+    is_other,
+    lost,
+    merged,
+    other,
+    size_of,
+)
+from convscope.network.traces.operations import (
     AXES,
     Operation,
     Rule,

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from convscope.network import receptive_fields
-from convscope.network.layouts import (
+from convscope.network.traces import receptive_fields
+from convscope.network.traces.layouts import (
     AxisName,
     Dim,
     Factor,
@@ -26,7 +26,7 @@ from convscope.network.layouts import (
     size_of,
     surrounded,
 )
-from convscope.network.operations import (
+from convscope.network.traces.operations import (
     AXES,
     Operation,
     Rule,

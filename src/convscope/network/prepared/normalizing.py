@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
-from convscope.network import only_pixels
+from convscope.network.traces import only_pixels
 
 # The names of the arguments in their order, by function. "batch" is whether statistics are the
 # batch's own.

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError, unknown
-from convscope.network.detections import BOXES, SCORES, has_boxes
-from convscope.network.endings import APPLY, Ending
-from convscope.network.heads import is_list_of_results, main_head, per_image, tensors_in
-from convscope.network.labels import as_labels
+from convscope.network.heads.detections import BOXES, SCORES, has_boxes
+from convscope.network.heads.endings import APPLY, Ending
+from convscope.network.heads.finding import is_list_of_results, main_head, per_image, tensors_in
+from convscope.network.heads.labels import as_labels
+from convscope.network.heads.outputs import Form, Output, Outputs
 from convscope.network.nested import in_full
-from convscope.network.outputs import Form, Output, Outputs
-from convscope.network.tracing import Trace
+from convscope.network.traces.tracing import Trace
 from convscope.types import CLASS_NUMBER
 
 # What a user may say that an output is.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.network.detections import by_class, packed
-from convscope.network.endings import APPLY, Endings
+from convscope.network.heads.detections import by_class, packed
+from convscope.network.heads.endings import APPLY, Endings
 from convscope.network.nested import in_full
 from convscope.types import Prediction, Target
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from convscope.network.layouts import (
+from convscope.network.traces.layouts import (
     AxisName,
     Dim,
     Factor,

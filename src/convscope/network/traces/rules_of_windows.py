@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from convscope.network import receptive_fields
-from convscope.network.layouts import (
+from convscope.network.traces import receptive_fields
+from convscope.network.traces.layouts import (
     Change,
     Dim,
     Factor,
@@ -23,7 +23,7 @@ from convscope.network.layouts import (
     regrouped,
     surrounded,
 )
-from convscope.network.operations import (
+from convscope.network.traces.operations import (
     AXES,
     Operation,
     Rule,

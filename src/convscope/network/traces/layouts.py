@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from convscope.network.receptive_fields import shifted
+from convscope.network.traces.receptive_fields import shifted
 from convscope.types import Axis
 
 # "slice" is depth, or one of several parts of an image in a batch. Everything else is "other": the

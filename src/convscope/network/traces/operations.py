@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from convscope.network import receptive_fields
-from convscope.network.layouts import (
+from convscope.network.traces import receptive_fields
+from convscope.network.traces.layouts import (
     AxisName,
     Change,
     Dim,

@@ -9,9 +9,9 @@ from torch import nn
 
 from convscope.errors import ConvscopeError, unknown
 from convscope.network._torchvision import torchvision
-from convscope.network.downloading import downloaded
-from convscope.network.plugin_networks import Built
-from convscope.network.torchvision_detectors import Detections
+from convscope.network.heads.torchvision_detectors import Detections
+from convscope.network.sources.downloading import downloaded
+from convscope.network.sources.plugin_networks import Built
 
 # Detectors of one stage, which score every class for each of their boxes.
 _ONE_STAGE = ("retinanet", "fcos", "ssd")

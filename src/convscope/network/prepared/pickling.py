@@ -10,7 +10,7 @@ from torch import nn
 
 from convscope.errors import ConvscopeError, first_line
 from convscope.network._torchvision import torchvision
-from convscope.network.copying import copied
+from convscope.network.prepared.copying import copied
 
 N = TypeVar("N")
 

@@ -1,0 +1,1 @@
+"""What a network gives: kinds of outputs, classes and their labels, boxes."""

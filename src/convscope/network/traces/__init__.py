@@ -1,0 +1,1 @@
+"""A forward pass, followed: its calls, how tensors lie, what units see."""
