@@ -10,8 +10,14 @@ import pytest
 from tests.helpers.families.networks import FAMILIES
 from tests.helpers.families.trying import TooSlow, subject_of, try_network, within
 
-# Guided backpropagation refuses a network without activations that it can change.
-MAY_REFUSE = {"guided"}
+# Refusals that are right: without a convolution there are no filters of one, for instance. Guided
+# backpropagation refuses every network without activations that it can change.
+MAY_REFUSE = {
+    "csatv2": {"neuron_image"},  # of random weights, the unit is dead
+    "gemma4_vit": {"filters"},
+    "naflexvit": {"filters"},
+    "torchvision video": {"filters", "intermediate"},
+}
 
 
 @pytest.mark.slow
@@ -22,9 +28,10 @@ def test_family(family: str) -> None:
             found = dict(try_network(subject_of(family)))
     except TooSlow as error:
         pytest.skip(str(error))
+    refused = MAY_REFUSE.get(family, set()) | {"guided"}
     faults = {
         name: verdict
         for name, verdict in found.items()
-        if not verdict.good or (verdict.state == "refused" and name not in MAY_REFUSE)
+        if verdict.state != "pass" and not (name in refused and verdict.good)
     }
     assert not faults
