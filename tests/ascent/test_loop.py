@@ -375,7 +375,7 @@ def test_a_nan_is_named_with_its_step() -> None:
 def test_a_gradient_that_is_not_finite_is_named() -> None:
     class Root(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return x.sum((1, 2, 3))[:, None].sqrt()
+            return x.sum((1, 2, 3))[:, None].sqrt().expand(-1, 2)
 
     net = toys.plain_network(Root(), 5)
     black = torch.zeros(1, 3, 5, 5)
