@@ -59,3 +59,15 @@ def test_dynamic() -> None:
     assert torch.equal(net.logits(images)[1:], net.logits(images[1:]))
     with pytest.raises(cs.ConvscopeError, match="no gradient reaches the image"):
         cs.saliency(net, images[:1], target=1).result()
+
+
+def test_digests_of_dynamic_ones_tell_weights_apart() -> None:
+    def digest(seed: int) -> str:
+        body = toys.randomized(toys.Residual(), seed).eval()
+        return toys.network(
+            torch.ao.quantization.quantize_dynamic(body, {nn.Linear}, dtype=torch.qint8)
+        ).digest
+
+    first, other = digest(0), digest(1)
+    assert first == digest(0)
+    assert first != other
