@@ -216,5 +216,5 @@ def test_what_a_users_autograd_function_calls_ends_no_layer() -> None:
     parts = nn.Conv2d(3, 4, 3), toys.Lambda(OwnRelu.apply), nn.Conv2d(4, 4, 3), nn.ReLU()
     net = toys.network(nn.Sequential(*parts))
     assert [layer.activation for layer in net.layers] == [None, None, None, "ReLU"]
-    before, after = net.read(toys.images(), {"3.pre", "3"}).values()
+    before, after = net.read(toys.images(), ["3.pre", "3"]).values()
     assert torch.equal(before.relu(), after)
