@@ -4,13 +4,13 @@ BIN := .venv/bin
 IMAGE ?= sample:chelsea
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: tour test test-all test-lowest check docs quick-docs bench clean
+.PHONY: tour test test-all test-lowest check docs quick-docs families bench clean
 
 tour: .venv/installed
 	$(BIN)/convscope tour $(IMAGE) -o report.html
 
 # Processes side by side must not spin while they wait for each other.
-test test-all test-lowest docs quick-docs: export OMP_WAIT_POLICY = PASSIVE
+test test-all test-lowest docs quick-docs families: export OMP_WAIT_POLICY = PASSIVE
 
 test: .venv/developing check
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
@@ -34,6 +34,11 @@ docs: .venv/developing
 # Every page and link, with every example at quick settings.
 quick-docs: .venv/developing
 	CONVSCOPE_QUICK_DOCS=1 $(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/quick
+
+# One network of every family against plain PyTorch, half an hour; docs/families.csv holds the results.
+families: .venv/developing
+	rm -f docs/families.csv
+	$(BIN)/python -m tests.helpers.families docs/families.csv
 
 # The oldest versions that pyproject.toml allows, but torch as constraints.txt has it.
 test-lowest: .venv-lowest/developing

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import families
 from scraper import rank
 from sphinx.application import Sphinx
 
@@ -34,6 +35,7 @@ def write(app: Sphinx) -> None:
     folder.mkdir(exist_ok=True)
     pages = {"techniques": techniques_table(), "commands": commands_help()}
     pages |= {kind: vocabulary_table(kind) for kind in KINDS}
+    pages["families"] = families.table(Path(app.srcdir) / "families.csv")
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
 
