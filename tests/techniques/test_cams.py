@@ -300,6 +300,24 @@ def test_gradcam_is_cam_where_the_head_is_a_mean(target: int) -> None:
     np.testing.assert_array_equal(cut.arrays[layer], np.maximum(0, gradcam.arrays[layer]))
 
 
+class InHalf(toys.Residual):
+    """A network that computes in bfloat16 by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().forward(x)
+
+
+def test_cam_of_a_network_that_computes_in_bfloat16() -> None:
+    """It classifies by the mean, up to rounding; its map is nearly that in full precision."""
+    image, modules = toys.images(1), (InHalf(), toys.Residual())
+    found, exact = (
+        cs.cam(toys.network(toys.randomized(module)), image, target=1).result().heatmap
+        for module in modules
+    )
+    np.testing.assert_allclose(found, exact, atol=0.05 * np.abs(exact).max())
+
+
 class Hidden(toys.Residual):
     """A classifier with a hidden layer."""
 

@@ -59,9 +59,10 @@ def cam(
                 f"between {layer!r} and the classifier of {net.name} there is more than a mean; use"
                 " gradcam"
             )
+        rounding = _rounding(logits)
         for candidate in (maps, maps.relu()):  # densenet's last ReLU has no name
             sums = F.linear(candidate.mean((2, 3)), weight, bias)
-            if torch.allclose(sums, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+            if torch.allclose(sums, logits, rounding, rounding * float(logits.abs().max())):
                 chosen = torch.tensor(classes[part]).to(weight.device)
                 found = torch.einsum("nc,nchw->nhw", weight[chosen], candidate)
                 return found, logits.gather(1, chosen[:, None])
@@ -73,6 +74,14 @@ def cam(
     maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
     frame = ImageFrame(image=question.inputs, score=scores[:, 0])
     yield layer_map_frame(question, frame, {layer: maps}, "CAM", upsampling)
+
+
+def _rounding(logits: Tensor) -> float:
+    """How far scores may be from the weighted means of maps, where a network casts to half too."""
+    for low in (torch.bfloat16, torch.float16):
+        if torch.equal(logits, logits.to(low).to(logits.dtype)):
+            return 4 * torch.finfo(low).eps
+    return 1e-3
 
 
 def _class_index(target: Target | None) -> int:
