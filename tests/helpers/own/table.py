@@ -177,6 +177,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "traced": (lambda: torch.jit.trace(small().eval(), torch.rand(1, 3, 32, 32)), "TorchScript"),
     "lazy": (lambda: nn.Sequential(nn.LazyConv2d(8, 3), nn.ReLU()), "on one batch first"),
     "meta": (lambda: nn.Conv2d(3, 8, 3, device="meta"), "meta"),
+    "casts to half": (
+        lambda: made.Does(lambda s, x: s.body(x.bfloat16()), body=small().bfloat16()),
+        "take the conversion out",
+    ),
     "two inputs": (
         lambda: made.Does(lambda s, a, b: s.body(a) - s.body(b), body=small()),  # type: ignore[arg-type,misc]
         "wrap it",

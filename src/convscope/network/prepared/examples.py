@@ -143,6 +143,11 @@ def _why_not(module: nn.Module, image: Tensor, error: Exception) -> str:
             f"{name} does not run on one image ({reason}): it normalizes by statistics of a batch;"
             " give its BatchNorm running statistics"
         )
+    if "type" in reason and "same" in reason:
+        return (
+            f"{name} converts its input to another precision than that of its weights ({reason});"
+            " take the conversion out of its forward: weights in half precision run in float32"
+        )
     if isinstance(error, TypeError):
         return (
             f"{name}.forward needs other inputs than one batch of images ({reason}); wrap it in a"
