@@ -58,6 +58,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|Tensor|nn|np|numpy|PIL|Image|pydantic|pa|pyarrow)(\..*)?"),
     (r"py:.*", r"convscope\.runs\.options\._\w+"),  # in annotations of options
+    (r"py:.*", r"convscope\.network\.heads\..*\.(Form|Endings)"),  # in those of an Output
     # What only type checkers need: type variables, and types of summaries.
     (r"py:.*", r"convscope\..*\.(\w*Summary|R|_Register)"),
     (r"py:.*", r"(MarkDecorator|Options)"),
