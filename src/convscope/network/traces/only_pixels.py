@@ -8,6 +8,7 @@ size, shape and order. Everything else, and every parameter, ends it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -75,15 +76,19 @@ def end(tensor: Tensor) -> None:
 
 def reads(func: Callable[..., Any], args: Sequence[Any]) -> bool:
     """Whether a call makes of photographs, and of constants, what is still a photograph."""
-    if not args:
+    if not args or not _keeps(func):
         return False
     first = args[0]
     tensors = first if isinstance(first, list | tuple) else args
     if not any(_marked(tensor) for tensor in tensors):
         return False
-    if getattr(func, "__name__", "").strip("_") not in _KEEPING:
-        return False
     return all(_is_constant(one, tensors) for one in tensors if isinstance(one, Tensor))
+
+
+@cache
+def _keeps(func: Callable[..., Any]) -> bool:
+    """Whether what a function makes of a photograph may be one still."""
+    return getattr(func, "__name__", "").strip("_") in _KEEPING
 
 
 def _marked(value: Any) -> bool:
