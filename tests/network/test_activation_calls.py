@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -198,22 +197,8 @@ def test_the_end_of_a_photograph_can_be_told() -> None:
     assert [call.name for call in found(torch.relu, x)] == ["ReLU"]
 
 
-class OwnRelu(torch.autograd.Function):
-    """A ReLU that is made of a clamp, which has no gradient inside of it."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.where(x > 0, gradient, 0.0)
-
-
 def test_what_a_users_autograd_function_calls_ends_no_layer() -> None:
-    parts = nn.Conv2d(3, 4, 3), toys.Lambda(OwnRelu.apply), nn.Conv2d(4, 4, 3), nn.ReLU()
+    parts = nn.Conv2d(3, 4, 3), toys.Lambda(toys.OwnRelu.apply), nn.Conv2d(4, 4, 3), nn.ReLU()
     net = toys.network(nn.Sequential(*parts))
     assert [layer.activation for layer in net.layers] == [None, None, None, "ReLU"]
     before, after = net.read(toys.images(), ["3.pre", "3"]).values()

@@ -179,6 +179,7 @@ UNKNOWN: dict[str, tuple[Move, str]] = {
         lambda x: torch.cat(x.unbind(1), 1),
         "order of its values is not known",
     ),
+    "sorted": (lambda x: x.flatten(2).sort(2).values, "positions are not known"),
     "a spectrum": (lambda x: torch.fft.fft2(x).real, "behind _fft_c2c"),
     "warped": (
         lambda x: F.grid_sample(x, torch.zeros(len(x), 16, 16, 2), align_corners=False),

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
+from tests.helpers import toys
+
 
 def _whole(output: Any) -> Any:
     return output
@@ -203,22 +205,10 @@ def without_gradient(context: Callable[[], Any]) -> nn.Module:
     return Does(forward, trunk=trunk(), head=head())
 
 
-class _OwnRelu(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.where(x > 0, gradient, 0.0)
-
-
 def own_function() -> nn.Module:
     class Relu(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            result: Tensor = _OwnRelu.apply(x)
+            result: Tensor = toys.OwnRelu.apply(x)
             return result
 
     return small(act=Relu)

@@ -65,9 +65,9 @@ def _attention(op: Operation) -> Layout | None:
 
 
 def _reduce(op: Operation) -> Layout | None:
-    if op.output.dim() not in (op.source.dim(), op.source.dim() - _count(op)):
-        return None
     gone = _reduced(op)
+    if op.output.dim() not in (op.source.dim(), op.source.dim() - len(gone)):
+        return None
     layout = mixed_over(op.layout, [op.layout.dims[d] for d in gone], gone=True)
     if op.output.dim() == op.source.dim():
         dims = [() if d in gone else dim for d, dim in enumerate(op.layout.dims)]
@@ -85,12 +85,8 @@ def _reduced(op: Operation) -> set[int]:
     return {d % op.source.dim() for d in ([dims] if isinstance(dims, int) else dims)}
 
 
-def _count(op: Operation) -> int:
-    return len(_reduced(op))
-
-
 def _along_dims(op: Operation) -> Layout:
-    """A softmax, a running sum, a sort: each value depends on the others along a dimension."""
+    """A softmax, a running sum: each value depends on the others along a dimension."""
     return mixed_over(op.layout, [op.layout.dims[op.dim(1, default=-1)]])
 
 
@@ -100,7 +96,8 @@ def _normalize_last(op: Operation) -> Layout | None:
     return mixed_over(op.layout, op.layout.dims[-len(op.args[1]) :])
 
 
-def _normalize_groups(op: Operation) -> Layout | None:
+def _everywhere(op: Operation) -> Layout | None:
+    """Norms over whole maps, attention: values stay in their places, and depend on all others."""
     return None if op.number else mixed(op.layout, AXES)
 
 
@@ -121,7 +118,7 @@ def _gated(op: Operation) -> Layout:
 
 
 def _chosen(op: Operation) -> Layout:
-    """Some values along a dimension, in an order that depends on the values (topk, gather)."""
+    """Some values along a dimension, in an order that the values give (sort, topk, gather)."""
     number = op.dim(2 if op.name == "topk" else 1, default=-1)
     dims = list(op.layout.dims)
     if "batch" in axes_of(dims[number]):
@@ -134,20 +131,12 @@ def _chosen(op: Operation) -> Layout:
     return op.with_dims(dims, mixed(op.layout, AXES)) if all(same) else op.lost()
 
 
-def _shuffled(op: Operation) -> Layout:
-    return op.layout
-
-
 def _recurrent(op: Operation) -> Layout | None:
     """A recurrent layer over a sequence (T, N, C)."""
     if op.number or op.inputs[0][1] is None:
         return None
     layout = mixed(op.inputs[0][1], AXES)
     return op.with_dims((*layout.dims[:2], other(op.output.shape[2])), layout)
-
-
-def _self_attention(op: Operation) -> Layout | None:
-    return None if op.number else mixed(op.layout, AXES)
 
 
 MIXING: dict[str, Rule] = {
@@ -165,23 +154,22 @@ MIXING: dict[str, Rule] = {
         _reduce,
     ),
     **dict.fromkeys(
-        ("_softmax", "_log_softmax", "cumsum", "cumprod", "_safe_softmax", "sort", "renorm"),
+        ("_softmax", "_log_softmax", "cumsum", "cumprod", "_safe_softmax"),
         _along_dims,
     ),
-    **dict.fromkeys(("topk", "gather"), _chosen),
+    **dict.fromkeys(("sort", "topk", "gather"), _chosen),
     "native_layer_norm": _normalize_last,
     "_fused_rms_norm": _normalize_last,
-    "native_group_norm": _normalize_groups,
+    **dict.fromkeys(
+        ("native_group_norm", "_batch_norm_with_update", "_native_multi_head_attention")
+        + ("_transformer_encoder_layer_fwd",),
+        _everywhere,
+    ),
     **dict.fromkeys(
         ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
         + ("_native_batch_norm_legit_no_training", "_native_batch_norm_legit"),
         _batch_norm,
     ),
-    "_batch_norm_with_update": _normalize_groups,
     "mkldnn_rnn_layer": _recurrent,
     "glu": _gated,
-    **dict.fromkeys(("native_channel_shuffle", "channel_shuffle"), _shuffled),
-    **dict.fromkeys(
-        ("_native_multi_head_attention", "_transformer_encoder_layer_fwd"), _self_attention
-    ),
 }

@@ -375,6 +375,8 @@ VIEWS: dict[str, Rule] = {
     "stack": _stack,
     "cat": _cat,
     **dict.fromkeys(
-        ("clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "view_as"), _same
+        ("clone", "detach", "alias", "_to_copy", "contiguous", "lift_fresh", "view_as")
+        + ("native_channel_shuffle", "channel_shuffle"),
+        _same,
     ),
 }

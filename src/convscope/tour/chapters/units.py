@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from convscope.network import PRE, Network, default_layers
+from convscope.network import Network, default_layers
 from convscope.tour.chapter import Chapter, chapter, layer_name
 
 
@@ -15,22 +15,25 @@ def chapters(net: Network, *, full: bool, seed: int) -> Iterator[Chapter]:
     def seeing(fraction: float) -> str:
         return layer_name(default_layers.receptive_field_within, net, fraction)
 
+    def inside(layer: str) -> str:
+        return default_layers.before_activation(net.layer(layer))
+
     if layer := seeing(0.6):
-        yield _guided_backprop(layer)
+        yield _guided_backprop(layer, inside(layer))
     if layer := seeing(0.4):
         yield _intermediate(layer, full, seed)
     if layer := seeing(0.2):
-        yield _deconvnet(layer)
+        yield _deconvnet(layer, inside(layer))
 
 
-def _guided_backprop(layer: str) -> Chapter:
+def _guided_backprop(layer: str, target: str) -> Chapter:
     return chapter(
         "What do units in the middle see?",
         "guided_backprop",
         f"These are the nine channels of {layer} that stand out most on this photograph. The left"
         " image of each pair is the patch that the channel's strongest unit sees. The right image"
         " shows what in this patch excites the unit.",
-        {"target": layer + PRE},
+        {"target": target},
         _quote_channels,
     )
 
@@ -49,7 +52,7 @@ def _intermediate(layer: str, full: bool, seed: int) -> Chapter:
     )
 
 
-def _deconvnet(layer: str) -> Chapter:
+def _deconvnet(layer: str, target: str) -> Chapter:
     return chapter(
         "What does a unit look for?",
         "deconvnet",
@@ -57,7 +60,7 @@ def _deconvnet(layer: str) -> Chapter:
         " pixels, through the same weights. A network with max pooling remembers where the maxima"
         " were, and its picture shows what is in this patch. Without max pooling, the picture"
         " shows what the unit looks for in any patch. Compare it with the patch on its left.",
-        {"target": layer + PRE},
+        {"target": target},
         _quote_channels,
     )
 
