@@ -33,7 +33,7 @@ ROOMS = (
     "techniques",
 )
 # Faces import all rooms but the techniques, which they meet in the registry; nobody imports them.
-FACES = ("replay", "testing", "tour", "cli")
+FACES = ("replay", "testing", "reports", "cli")
 # Rooms that are one file.
 FILES = ("errors", "plugins", "tensors", "system", "replay")
 # Their modules are namespaces of words: `objectives.logit`.
@@ -201,7 +201,7 @@ def test_techniques_do_not_import_each_other(file: Path) -> None:
         ("captum", set()),
         ("cv2", {"techniques"}),
         ("scipy", {"trust", "collection"}),
-        ("PIL", {"files", "render", "runs", "tour", "collection", "testing"}),
+        ("PIL", {"files", "render", "runs", "reports", "collection", "testing"}),
         ("pyarrow", {"collection"}),
         ("sklearn", {"collection"}),
         ("openTSNE", {"collection"}),

@@ -18,12 +18,12 @@ import pytest
 from PIL import Image
 
 import convscope as cs
-from convscope.collection.export import columns as export_columns
-from convscope.collection.export import projector
-from convscope.collection.export.atlas import write_atlas
-from convscope.collection.export.columns import Columns
-from convscope.collection.export.fiftyone import write_fiftyone
-from convscope.collection.export.projector import write_projector
+from convscope.collection.exports import columns as export_columns
+from convscope.collection.exports import projector
+from convscope.collection.exports.atlas import write_atlas
+from convscope.collection.exports.columns import Columns
+from convscope.collection.exports.fiftyone import write_fiftyone
+from convscope.collection.exports.projector import write_projector
 
 pq = pytest.importorskip("pyarrow.parquet")
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import convscope as cs
-from convscope.collection.export import page
+from convscope.collection.exports import page
 from convscope.collection.layout.grids import EMPTY, unique_grid
 
 HOSTILE = [

@@ -4,7 +4,7 @@ from .build import index as index
 from .channels import Channels as Channels
 from .decoding import PIXELS as PIXELS
 from .decoding import shrunk as shrunk
-from .export.formats import export_index as export_index
+from .exports.formats import export_index as export_index
 from .extract import by_place as by_place
 from .layout.cached import cached_layout as cached_layout
 from .layout.grids import nearest_grid as nearest_grid

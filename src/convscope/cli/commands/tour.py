@@ -34,7 +34,7 @@ def tour(
 ) -> int:
     """Explain a network on one photograph: a page with every technique and how to read it."""
     from convscope.files import check_writable, open_image
-    from convscope.tour.tour import Tour
+    from convscope.reports.touring import Tour
 
     if output.suffix.lower() != ".html":
         raise ConvscopeError(f"a tour is a page that ends in .html, not {output.name}")

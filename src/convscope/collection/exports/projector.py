@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convscope.collection.export.columns import Columns, as_utf8
+from convscope.collection.exports.columns import Columns, as_utf8
 from convscope.errors import ConvscopeError
 from convscope.files import write_folder
 from convscope.types import Array

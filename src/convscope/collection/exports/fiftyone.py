@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convscope.collection.export.columns import Columns, as_utf8
+from convscope.collection.exports.columns import Columns, as_utf8
 from convscope.files import write_file
 from convscope.types import Array
 

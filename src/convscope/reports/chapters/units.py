@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from convscope.network import Network, default_layers
-from convscope.tour.chapter import Chapter, chapter, layer_name
+from convscope.reports.chapter import Chapter, chapter, layer_name
 
 
 def chapters(net: Network, *, full: bool, seed: int) -> Iterator[Chapter]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convscope.tour.chapter import Chapter, chapter
+from convscope.reports.chapter import Chapter, chapter
 
 
 def chapters(index: str) -> Iterator[Chapter]:

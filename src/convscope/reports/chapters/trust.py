@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from convscope.tour.chapter import Chapter, chapter
+from convscope.reports.chapter import Chapter, chapter
 
 
 def chapters(name: str, *, full: bool) -> Iterator[Chapter]:

@@ -14,10 +14,10 @@ from convscope import __version__
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import Network, zoo
+from convscope.reports.chapter import Chapter
+from convscope.reports.chapters.plan import plan
+from convscope.reports.page import growth_picture, webp, write_page
 from convscope.runs import Result
-from convscope.tour.chapter import Chapter
-from convscope.tour.chapters.plan import plan
-from convscope.tour.page import growth_picture, webp, write_page
 from convscope.trust import check
 
 MOMENTS = (0.03, 0.125, 0.5, 1.0)  # fractions of a run at which the page shows an image that grows

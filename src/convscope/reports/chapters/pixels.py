@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from convscope.tour.chapter import Chapter, chapter, percent
+from convscope.reports.chapter import Chapter, chapter, percent
 
 
 def chapters(name: str, other: str, *, full: bool, seed: int) -> Iterator[Chapter]:

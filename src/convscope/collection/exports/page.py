@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from convscope.collection.export.columns import as_utf8, utf8_or_none
+from convscope.collection.exports.columns import as_utf8, utf8_or_none
 from convscope.collection.layout import grids
 from convscope.errors import ConvscopeError
 from convscope.render import fill_template
@@ -57,7 +57,7 @@ def page(
     if not count == len(places) == len(thumbnails) == len(labels) == len(predictions):
         raise ConvscopeError("a page needs a place, a thumbnail and a label for each name")
     return fill_template(
-        "convscope.collection.export",
+        "convscope.collection.exports",
         "map.html",
         title=as_utf8(title),
         count=count,

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from convscope.collection.export.columns import Columns, as_utf8, utf8_or_none
+from convscope.collection.exports.columns import Columns, as_utf8, utf8_or_none
 from convscope.files import write_file
 from convscope.types import Array
 

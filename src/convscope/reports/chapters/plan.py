@@ -8,8 +8,8 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.tour.chapter import Chapter
-from convscope.tour.chapters import collections, maximizing, network, pixels, trust, units
+from convscope.reports.chapter import Chapter
+from convscope.reports.chapters import collections, maximizing, network, pixels, trust, units
 
 
 def plan(

@@ -8,8 +8,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from convscope.collection.export import atlas, fiftyone, page, projector
-from convscope.collection.export.columns import Columns
+from convscope.collection.exports import atlas, fiftyone, page, projector
+from convscope.collection.exports.columns import Columns
 from convscope.collection.layout.cached import cached_layout
 from convscope.collection.layout.grids import unique_grid
 from convscope.collection.layout.layouts import Layout

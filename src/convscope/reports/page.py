@@ -53,5 +53,5 @@ def webp(picture: Image.Image) -> str:
 
 def write_page(path: str | os.PathLike[str], **values: object) -> Path:
     """Write `tour.html`, filled with values: one file that needs nothing else."""
-    page = fill_template("convscope.tour", "tour.html", **values)
+    page = fill_template("convscope.reports", "tour.html", **values)
     return write_text(path, page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convscope.network import Network, default_layers
-from convscope.tour.chapter import Chapter, chapter, layer_name
+from convscope.reports.chapter import Chapter, chapter, layer_name
 
 
 def chapters(net: Network, name: str, *, full: bool, seed: int) -> Iterator[Chapter]:

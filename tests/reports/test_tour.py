@@ -19,8 +19,8 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope.cli import main
 from convscope.network import zoo
+from convscope.reports.touring import Tour
 from convscope.runs import registry
-from convscope.tour.tour import Tour
 from tests.helpers.rows import indexed
 
 

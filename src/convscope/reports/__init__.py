@@ -1,0 +1,1 @@
+"""Reports: pages about one photograph, or about the mistakes of a network."""
