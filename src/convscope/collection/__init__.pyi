@@ -2,6 +2,13 @@
 from .build import Indexing as Indexing
 from .build import index as index
 from .channels import Channels as Channels
+from .classification import Classification as Classification
+from .classification import Labeled as Labeled
+from .classification import blocks as blocks
+from .classification import class_accuracy as class_accuracy
+from .classification import classified as classified
+from .classification import confused_pairs as confused_pairs
+from .classification import labeled_images as labeled_images
 from .decoding import PIXELS as PIXELS
 from .decoding import shrunk as shrunk
 from .exports.formats import export_index as export_index

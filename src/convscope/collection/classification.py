@@ -1,0 +1,174 @@
+"""The labeled images of an index, and how they were classified."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from convscope.collection.reading import Index
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.types import Array
+
+BLOCK = 4096  # embeddings that are in memory at a time
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """The labeled images of an index.
+
+    `labels` has each image's label, None for none. `names` are the labels in alphabetical order,
+    and `numbers` (N,) each image's label among them, -1 for none. `sums` (labels, D) are the sums
+    of each label's embeddings, `sizes` (labels,) their counts.
+    """
+
+    embeddings: Array
+    labels: list[str | None]
+    names: list[str]
+    numbers: Array
+    sums: Array
+    sizes: Array
+
+
+def labeled_images(net: Network, index: Index) -> Labeled:
+    """The labeled images of an index; two names of one class of the network are one label.
+
+    Raises:
+        ConvscopeError: there are fewer than two labels.
+    """
+    folders = index.images["label"].to_pylist()
+    spellings = _spellings(net, {folder for folder in folders if folder is not None})
+    labels = [spellings.get(folder, folder) for folder in folders]
+    names = sorted({label for label in labels if label is not None})
+    if len(names) < 2:
+        raise ConvscopeError(
+            f"{index.path} has {len(names)} label{'s' * (len(names) != 1)}; put the images of each"
+            " class into a folder with the name of the class"
+        )
+    numbers = np.array([-1 if label is None else names.index(label) for label in labels])
+    sums = np.zeros((len(names), index.embeddings.shape[1]))
+    for _, block, own in blocks(index.embeddings, numbers):
+        np.add.at(sums, own, block)
+    sizes = np.bincount(numbers[numbers >= 0], minlength=len(names))
+    return Labeled(index.embeddings, labels, names, numbers, sums, sizes)
+
+
+def _spellings(net: Network, folders: Iterable[str]) -> dict[str, str]:
+    """From each folder that is one of several for a class of the network to the class's name."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for folder, number in _network_classes(net, folders).items():
+        found[number].append(folder)
+    several = {number: names for number, names in found.items() if len(names) > 1}
+    return {name: net.label(number) for number, names in several.items() for name in names}
+
+
+def blocks(embeddings: Array, numbers: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Rows of labeled images, their embeddings in double precision, and their labels' numbers."""
+    labeled = np.flatnonzero(numbers >= 0)
+    for begin in range(0, len(labeled), BLOCK):
+        rows = labeled[begin : begin + BLOCK]
+        yield rows, embeddings[rows].astype(np.float64), numbers[rows]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The prediction for one image, its confidence, and whether the label is among the top five."""
+
+    row: int
+    label: str
+    prediction: str
+    confidence: float
+    in_top5: bool
+
+
+def classified(
+    net: Network, index: Index, labeled: Labeled, by: str | None
+) -> tuple[str, list[Classification]]:
+    """What the images were classified by, and how."""
+    classes = _network_classes(net, labeled.names)
+    if by is None:
+        by = "network" if len(classes) == len(labeled.names) else "embeddings"
+    if by == "embeddings":
+        return by, _by_embeddings(labeled)
+    if not classes:
+        raise ConvscopeError(f"none of the labels is a class of {net.name}; use by='embeddings'")
+    return by, _by_network(net, index, labeled, classes)
+
+
+def _network_classes(net: Network, labels: Iterable[str]) -> dict[str, int]:
+    """The labels that name a class of the network, each with the number of the class."""
+    found = {}
+    for label in labels:
+        try:
+            target = net.target(label)
+        except ConvscopeError:
+            continue
+        main = target.is_class and not target.layer and not target.place
+        if main and target.channel is not None:
+            found[label] = target.channel
+    return found
+
+
+def _by_network(
+    net: Network, index: Index, labeled: Labeled, classes: dict[str, int]
+) -> list[Classification]:
+    labels = {number: label for label, number in classes.items()}
+    results = []
+    images = index.images.select(["classes", "probabilities"]).to_pylist()
+    for row, (label, image) in enumerate(zip(labeled.labels, images, strict=True)):
+        if label in classes:
+            first, confidence = image["classes"][0], image["probabilities"][0]
+            name = net.output.named(first, confidence)
+            prediction = labels.get(first, name) if name == net.label(first) else name
+            in_top5 = prediction == label or classes[label] in image["classes"][1:]
+            results.append(Classification(row, label, prediction, confidence, in_top5))
+    return results
+
+
+def _by_embeddings(labeled: Labeled) -> list[Classification]:
+    """By the nearest mean; an image is left out of the mean of its own label, if others remain."""
+    sums, sizes = labeled.sums, labeled.sizes
+    squares = (sums**2).sum(1)
+    results = []
+    for rows, block, own in blocks(labeled.embeddings, labeled.numbers):
+        each, square = np.arange(len(block)), (block**2).sum(1)
+        product = block @ sums.T
+        length = np.broadcast_to(squares, product.shape).copy()
+        length[each, own] = squares[own] - 2 * product[each, own] + square
+        product[each, own] -= square
+        scale = np.sqrt(np.maximum(length, 0) * square[:, None])
+        cosine = np.where(scale > 0, product / np.where(scale > 0, scale, 1), -1)
+        cosine[each, own] = np.where(sizes[own] > 1, cosine[each, own], -1)
+        order = np.argsort(-cosine, axis=1, kind="stable")
+        for i, row in enumerate(rows):
+            first, label = order[i, 0], labeled.names[own[i]]
+            in_top5 = bool((order[i, :5] == own[i]).any())
+            prediction = labeled.names[first]
+            results.append(Classification(int(row), label, prediction, cosine[i, first], in_top5))
+    return results
+
+
+def confused_pairs(results: Sequence[Classification]) -> list[tuple[str, str, list[int]]]:
+    """The images of each label and wrong prediction; frequent pairs and confident images first."""
+    found: dict[tuple[str, str], list[Classification]] = defaultdict(list)
+    for one in results:
+        if one.prediction != one.label:
+            found[one.label, one.prediction].append(one)
+    order = sorted(found, key=lambda pair: (-len(found[pair]), pair))
+    return [
+        (
+            *pair,
+            [one.row for one in sorted(found[pair], key=lambda one: (-one.confidence, one.row))],
+        )
+        for pair in order
+    ]
+
+
+def class_accuracy(results: Sequence[Classification]) -> dict[str, float]:
+    """The fraction of each label's images that were classified as that label."""
+    images = Counter(one.label for one in results)
+    right = Counter(one.label for one in results if one.prediction == one.label)
+    return {label: right[label] / images[label] for label in sorted(images)}
