@@ -2,6 +2,7 @@
 from .ascent.loop import climb as climb
 from .ascent.recipe import Recipe as Recipe
 from .collection.build import index as index
+from .collection.exports.formats import export as export
 from .collection.reading import Index as Index
 from .collection.reading import open_index as open_index
 from .errors import ConvscopeError as ConvscopeError

@@ -24,6 +24,7 @@ from convscope.collection.exports.atlas import write_atlas
 from convscope.collection.exports.columns import Columns
 from convscope.collection.exports.fiftyone import write_fiftyone
 from convscope.collection.exports.projector import write_projector
+from tests.helpers.rows import indexed
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -257,3 +258,32 @@ def test_columns_are_as_long_as_each_other() -> None:
         replace(columns(), labels=["one"])
     with pytest.raises(cs.ConvscopeError, match="there are no images to export"):
         columns(0)
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_an_index_is_exported_as_its_ending_says(
+    net: cs.Network, tmp_path: Path, opened: bool
+) -> None:
+    place = indexed(net)
+    found = cs.open_index(place)
+    index = found if opened else place
+    page = cs.export(index, tmp_path / "map.html", method="pca")
+    assert page == tmp_path / "map.html"
+    assert found.folder.name in page.read_text(encoding="utf-8")
+    table = pq.read_table(cs.export(index, tmp_path / "map.parquet", method="pca"))
+    assert table["path"].to_pylist() == found.images["path"].to_pylist()
+    assert (cs.export(index, tmp_path / "map", method="pca") / "metadata.tsv").is_file()
+    # `to` wins over the ending.
+    samples = json.loads(cs.export(index, tmp_path / "x.txt", to="fiftyone").read_text("utf-8"))
+    assert len(samples["samples"]) == len(found)
+
+
+def test_exports_that_cannot_be(net: cs.Network, tmp_path: Path) -> None:
+    place = indexed(net)
+    with pytest.raises(cs.ConvscopeError, match=r"map\.csv: end it in \.html for a page"):
+        cs.export(place, tmp_path / "map.csv")
+    with pytest.raises(cs.ConvscopeError, match="unknown format 'pages'; did you mean"):
+        cs.export(place, tmp_path / "map.html", to="pages")  # type: ignore[arg-type]
+    with pytest.raises(cs.ConvscopeError, match="no index at"):
+        cs.export(tmp_path / "none", tmp_path / "map.html")
+    assert not list(tmp_path.iterdir())

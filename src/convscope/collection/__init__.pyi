@@ -11,7 +11,7 @@ from .classification import confused_pairs as confused_pairs
 from .classification import labeled_images as labeled_images
 from .decoding import PIXELS as PIXELS
 from .decoding import shrunk as shrunk
-from .exports.formats import export_index as export_index
+from .exports.formats import export as export
 from .extract import by_place as by_place
 from .layout.cached import cached_layout as cached_layout
 from .layout.grids import nearest_grid as nearest_grid

@@ -31,7 +31,7 @@ def export(
     ] = "tsne",
 ) -> int:
     """Write a collection and its layout as a web page, or as files for another program."""
-    from convscope.collection import export_index, open_index
+    from convscope.collection import export as write
 
-    print(export_index(open_index(index), output, to, method))
+    print(write(index, output, to=to, method=method))
     return 0

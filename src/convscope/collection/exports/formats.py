@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from convscope.collection.layout.cached import cached_layout
 from convscope.collection.layout.grids import unique_grid
 from convscope.collection.layout.layouts import Layout
 from convscope.collection.layout.rows import at_random
-from convscope.collection.reading import Index
+from convscope.collection.reading import Index, open_index
 from convscope.collection.search.exact import exact
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, unknown
 from convscope.files import write_text
 
 ON_PAGE = 20_000  # images that a browser moves smoothly
@@ -28,27 +29,42 @@ NEIGHBORS = 10
 ENDINGS = {".html": "page", ".parquet": "atlas", ".json": "fiftyone", "": "projector"}
 
 
-def export_index(index: Index, output: Path, kind: str | None, method: str) -> Path:
-    """Write what an index holds, with a map, as a page or for another program.
+def export(
+    index: Index | str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    to: Literal["page", "atlas", "projector", "fiftyone"] | None = None,
+    method: Literal["tsne", "pca", "isomap", "umap"] = "tsne",
+) -> Path:
+    """Write a collection and its layout as a web page, or as files for another program.
 
     Args:
-        index: the index.
-        output: the file or folder.
-        kind: "page", "atlas", "projector" or "fiftyone"; None lets the ending of `output` choose.
-        method: method of `layout`.
+        index: the index, or where it lies.
+        path: the file or folder to write.
+        to: "page", "atlas", "projector" or "fiftyone"; if it is not given, the ending of `path`
+            chooses: .html, .parquet, none (a folder) or .json.
+        method: method that lays out the images, as in `embedding_map`.
+
+    Returns:
+        What was written.
 
     Raises:
-        ConvscopeError: the ending is unknown, there are no images, or the output cannot be written.
+        ConvscopeError: there is no index, or it has no images, the ending is unknown, or the output
+            cannot be written.
     """
-    kind = kind or ENDINGS.get(output.suffix.lower())
+    output = Path(path)
+    kind = to or ENDINGS.get(output.suffix.lower())
     if kind is None:
         raise ConvscopeError(
             f"{output.name}: end it in .html for a page, .parquet for Embedding Atlas or .json for"
             " FiftyOne, or give a folder without an ending for TensorBoard's projector"
         )
-    if not len(index):
-        raise ConvscopeError(f"{index.path} has no images to export")
-    return _WRITERS[kind](index, cached_layout(index, method), output)
+    if kind not in _WRITERS:
+        raise unknown("format", kind, _WRITERS)
+    opened = index if isinstance(index, Index) else open_index(index)
+    if not len(opened):
+        raise ConvscopeError(f"{opened.path} has no images to export")
+    return _WRITERS[kind](opened, cached_layout(opened, method), output)
 
 
 def _page(index: Index, made: Layout, output: Path) -> Path:
