@@ -21,6 +21,12 @@ class _Network(BaseModel):
     own: bool = False
     pretrained: bool = True
     checkpoint: str | None = None
+    labels: list[str] | None = None
+    mean: tuple[float, ...] | float | None = None
+    std: tuple[float, ...] | float | None = None
+    input_size: tuple[int, int] | None = None
+    crop: float | None = None
+    interpolation: str | None = None
 
 
 class _Photo(BaseModel):
@@ -70,12 +76,8 @@ def remake(
     ascended = provenance.technique == ASCEND
     begin = _ascend if ascended else registry.get(provenance.technique).run
     photo = _photo(provenance, name, image) if provenance.takes_image else None
-    net = load(
-        network.name,
-        pretrained=network.pretrained,
-        checkpoint=network.checkpoint,
-        device=device or provenance.device,
-    )
+    source = network.model_dump(exclude={"own"}, exclude_none=True)
+    net = load(**source, device=device or provenance.device)
     run = begin(net, photo, **provenance.parameters)
     return run if provenance.checked is None else check(run, seed=provenance.checked)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +30,29 @@ def test_the_default_network(net: cs.Network, photo: Tensor) -> None:
     assert net.predict(photo, 1)[0].index in range(281, 286)  # the domestic cats
     assert net.source == {"name": "efficientnet_lite0", "pretrained": True, "checkpoint": None}
     assert net.num_parameters == 4_652_008
+
+
+def test_settings_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "names.txt"
+    file.write_text("".join(f"class {n}\n" for n in range(1000)))
+    own: dict[str, Any] = {"mean": 0.4, "std": (0.2, 0.25, 0.3), "input_size": 64, "crop": 0.9}
+    net = cs.load(
+        "torchvision/squeezenet1_1",
+        pretrained=False,
+        labels=file,
+        interpolation="bicubic",
+        device="cpu",
+        **own,
+    )
+    assert (net.mean, net.std) == ((0.4,) * 3, (0.2, 0.25, 0.3))
+    assert (net.input_size, net.crop, net.interpolation) == ((64, 64), 0.9, "bicubic")
+    assert net.labels[7] == "class 7"
+    source = json.loads(json.dumps(net.source))
+    assert source.keys() > own.keys()
+    file.unlink()  # a picture carries the labels
+    again = cs.load(**source, device="cpu")
+    assert (again.labels, again.digest, again.source) == (net.labels, net.digest, net.source)
+    assert cs.load("torchvision/squeezenet1_1", pretrained=False).digest != net.digest
 
 
 def test_lite1(photo: Tensor) -> None:

@@ -5,11 +5,13 @@ A command takes a group as one keyword argument; its fields are options beside t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+from convscope.errors import ConvscopeError, short
 
 if TYPE_CHECKING:
     from convscope.network import Network
@@ -48,6 +50,30 @@ class WeightOptions:
     checkpoint: Annotated[
         Path | None, Parameter(help="file of your own weights for the network, .safetensors or .pt")
     ] = None
+    labels: Annotated[
+        Path | None,
+        Parameter(help="file with the names of the classes: one a line, or JSON"),
+    ] = None
+    mean: Annotated[
+        str | None,
+        Parameter(
+            help="mean of each channel of the training images, for pixels from 0 to 1:"
+            " 0.485,0.456,0.406; one number is that of all channels"
+        ),
+    ] = None
+    std: Annotated[
+        str | None, Parameter(help="standard deviation of each channel: 0.229,0.224,0.225")
+    ] = None
+    input_size: Annotated[
+        str | None,
+        Parameter(help="pixels that the network was trained on: 224, or rows and columns: 224,320"),
+    ] = None
+    crop: Annotated[
+        float | None, Parameter(help="fraction of the photograph's shorter side that is kept")
+    ] = None
+    interpolation: Annotated[
+        Literal["bicubic", "bilinear"] | None, Parameter(help="how photographs are resized")
+    ] = None
     random_weights: Annotated[
         bool, Parameter(help="use random weights instead of trained ones")
     ] = False
@@ -60,8 +86,46 @@ class WeightOptions:
             self.model,
             pretrained=not self.random_weights,
             checkpoint=self.checkpoint,
+            labels=self.labels,
+            mean=_numbers("--mean", self.mean),
+            std=_numbers("--std", self.std),
+            input_size=_size(self.input_size),
+            crop=self.crop,
+            interpolation=self.interpolation,
             device=device,
         )
+
+    @property
+    def named(self) -> bool:
+        """Whether any of the options is given."""
+        given = {field.name: getattr(self, field.name) for field in fields(WeightOptions)}
+        model = given.pop("model") != DEFAULT_MODEL
+        return model or any(value not in (None, False) for value in given.values())
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | float | None:
+    """Numbers with commas between them; a single number alone."""
+    if text is None:
+        return None
+    try:
+        first, *others = [float(number) for number in text.split(",")]
+    except ValueError as error:
+        raise ConvscopeError(
+            f"{option} is a number for each channel, with commas between them, not {short(text)}"
+        ) from error
+    return (first, *others) if others else first
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.replace("x", ",").split(",")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise ConvscopeError(
+            "--input-size is a number of pixels, or rows and columns with a comma between them, not"
+            f" {short(text)}"
+        )
+    return int(sides[0]), int(sides[-1])
 
 
 @Parameter(name="*")
@@ -77,8 +141,9 @@ class NetworkOptions(WeightOptions):
 
     def open(self, index: Path | str | None = None) -> Network:
         """The network; for an index, where no other is asked for, the one that made the index."""
-        own = self.checkpoint or self.random_weights or self.model != DEFAULT_MODEL
-        return self.load(self.device) if index is None or own else self._maker(Path(index))
+        if index is None or self.named:
+            return self.load(self.device)
+        return self._maker(Path(index))
 
     def _maker(self, index: Path) -> Network:
         from convscope.collection import Store  # imports pyarrow
@@ -88,12 +153,7 @@ class NetworkOptions(WeightOptions):
         source = identity and identity["source"]
         if not source:
             return self.load(self.device)
-        return load(
-            source["name"],
-            pretrained=source["pretrained"],
-            checkpoint=source["checkpoint"],
-            device=self.device,
-        )
+        return load(**source, device=self.device)
 
 
 @Parameter(name="*")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,10 @@ import torch
 
 from convscope.errors import ConvscopeError, unknown
 from convscope.network._torchvision import torchvision
+from convscope.network.heads.labels import as_labels
+from convscope.network.heads.output_kinds import Labels
 from convscope.network.network import Network
+from convscope.network.preprocessing import as_size
 from convscope.network.sources import torchvision_networks
 from convscope.network.sources.checkpoints import load_checkpoint
 from convscope.network.sources.downloading import downloaded
@@ -35,6 +38,12 @@ def load(
     *,
     pretrained: bool = True,
     checkpoint: str | Path | None = None,
+    labels: Labels | str | Path | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    input_size: int | tuple[int, int] | None = None,
+    crop: float | None = None,
+    interpolation: str | None = None,
     device: str | torch.device | None = None,
 ) -> Network:
     """A network by its name.
@@ -46,24 +55,52 @@ def load(
             weights of the two EfficientNets are in their Python packages; timm and torchvision
             download theirs.
         checkpoint: a file with your own weights for this architecture, `.safetensors` or `.pt`.
+        labels: the names of the classes, as `Network` takes them; those of the name if not given.
+        mean, std: mean and standard deviation of each channel, for images in [0, 1]; one number is
+            that of all channels. These and the following are those of the name if not given.
+        input_size: rows and columns that the network was trained on; one number for a square.
+        crop: fraction of the photograph's shorter side that is kept.
+        interpolation: "bicubic" or "bilinear".
         device: "cpu", "cuda", and so on. If it is not given, a GPU is used where there is one.
 
     Raises:
         ConvscopeError: the name is unknown, its weights cannot be downloaded, or the checkpoint
             does not fit.
     """
+    given = {
+        "labels": as_labels(labels),
+        "mean": mean,
+        "std": std,
+        "input_size": None if input_size is None else as_size(input_size),
+        "crop": crop,
+        "interpolation": interpolation,
+    }
+    given = {word: value for word, value in given.items() if value is not None}
     module, settings = build(name, pretrained and checkpoint is None)
     if checkpoint is not None:
         load_checkpoint(module, checkpoint)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = Network(module, name=name, device=device, **settings)
+    net = Network(module, name=name, device=device, **_settings(settings, given))
     net.source = {
         "name": name,
         "pretrained": pretrained,
         "checkpoint": None if checkpoint is None else str(Path(checkpoint).resolve()),
+        **{word: getattr(net, word) for word in given if word != "labels"},
+        **({"labels": given["labels"]} if "labels" in given else {}),
     }
     return net
+
+
+def _settings(built: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are given, and those of the network's name."""
+    channels = len(built["mean"])
+    wide = {
+        word: (given[word],) * channels
+        for word in ("mean", "std")
+        if isinstance(given.get(word), int | float)
+    }
+    return {**built, **given, **wide}
 
 
 def build(name: str, pretrained: bool = True) -> Built:

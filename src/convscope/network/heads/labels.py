@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, short
+from convscope.network.heads.label_files import read_labels
 
 
 def as_labels(labels: Any) -> list[str] | None:
@@ -14,18 +16,18 @@ def as_labels(labels: Any) -> list[str] | None:
 
     Args:
         labels: a sequence or an array of texts, a dict from class numbers to labels, or one from
-            labels to class numbers (`class_to_idx` of torchvision's data sets).
+            labels to class numbers (`class_to_idx` of torchvision's data sets); or the path of a
+            file, as `read_labels` takes it.
 
     Raises:
         ConvscopeError: they are something else, or a number is missing.
     """
     if labels is None:
         return None
-    if isinstance(labels, str | bytes | os.PathLike):
-        raise ConvscopeError(
-            f"labels must be a list of names, not {labels!r}; of a file with one name a line, pass"
-            " Path(FILE).read_text().splitlines()"
-        )
+    if isinstance(labels, str | os.PathLike):
+        labels = read_labels(Path(labels))
+    if isinstance(labels, bytes):
+        raise ConvscopeError(f"labels must be a list of names, not {short(labels)}")
     if isinstance(labels, Mapping):
         return _in_order(labels)
     values = labels.tolist() if hasattr(labels, "tolist") else labels
