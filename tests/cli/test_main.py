@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,11 +26,14 @@ from convscope.runs import catalog
 from tests.helpers.shell import Shell, files, start
 
 BAD_WORDS = [
-    (["salency", "my photo.png"], r'"salency".*"saliency"'),
-    (["nosuch"], r'Unknown command "nosuch"'),
-    (["--nosuch"], r'Unknown command "--nosuch"'),
     (["saliency"], r"requires an argument"),
-    (["saliency", "my photo.png", "--targt", "1"], r"--targt.*--target"),
+    (["saliency", "my photo.png", "--targt", "1"], r"saliency '--targt'; did you mean '--target'"),
+    (["index", "photos", "--shards", "3"], r"unknown option of index '--shards'.*'--shard'"),
+    (["predict", "-photo.png"], r"unknown option of predict '-photo\.png'"),
+    (["predict", "--", "-photo.png"], r"no image at -photo\.png"),
+    (["predict", "--", "my photo.png", "-o", "a.png"],
+     r"predict: unexpected '-o'.*; after -- .* write options before it"),
+    (["predict", "--", "my photo.png", "a.png"], r"unexpected 'a\.png'.* options before it"),
     (["saliency", "my photo.png", "more.png"], r"saliency: unexpected 'more\.png'"),
     (["filters", "my photo.png"], r"filters: unexpected 'my photo\.png'"),
     (["saliency", "my photo.png", "--model", "efficientnet_lite9"], r"'efficientnet_lite1'"),
@@ -68,6 +72,49 @@ BAD_WORDS = [
 def test_bad_words(here: Path, shell: Shell, words: list[str], message: str) -> None:
     assert re.search(message, shell.fails(*words))
     assert files(here) == set(), "nothing half-written"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["salency", "my photo.png"], "unknown command 'salency'; did you mean 'saliency'?"),
+        (["guided-backprop"], "unknown command 'guided-backprop'; did you mean 'guided_backprop'?"),
+        (["modles"], "unknown command 'modles'; did you mean 'models', 'layers'?"),
+        (["embedding_map"], "the command of embedding_map is 'map'"),
+        (["nosuch"], "unknown command 'nosuch'"),
+        (["--nosuch"], "unknown command '--nosuch'"),
+    ],
+)
+def test_a_wrong_command_is_told_below_all_commands(
+    here: Path, shell: Shell, words: list[str], message: str
+) -> None:
+    code, out, err = shell(*words)
+    assert (code, out) == (2, "")
+    *listed, last = err.splitlines()
+    assert last == f"convscope: {message}"
+    assert shell.works().split() == " ".join(listed).split(), "the same as convscope alone shows"
+    assert files(here) == set()
+
+
+def test_techniques_are_listed_by_chapter_with_their_sentences(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = shell.works()
+    assert text == shell.works("--help")
+    chapters = [*catalog.CHAPTERS[:-1], "end"]  # no plug-in, so not its chapter
+    for chapter, following in pairwise(chapters):
+        part = text.partition(f" {chapter} ")[2].partition(f" {following} ")[0]
+        held = [one for one in catalog.own().values() if one.chapter == chapter]
+        assert held
+        assert all(f" {one.command} " in part and one.summary in part for one in held)
+
+
+def test_a_photograph_whose_name_begins_with_a_dash(here: Path, shell: Shell) -> None:
+    (here / "my photo.png").rename("-photo.png")
+    assert "if it is a file, write ./-photo.png" in shell.fails("predict", "-photo.png")
+    assert shell.works("predict", "-o", "a.png", "--", "-photo.png").endswith("a.png\n")
+    assert shell.works("predict", "./-photo.png", "-o", "b.png").endswith("b.png\n")
 
 
 def empty(file: Path) -> None:
@@ -164,8 +211,7 @@ def test_the_installed_command(here: Path) -> None:
     assert run.stdout.strip() == cs.__version__
     run = subprocess.run([command, "nosuch"], capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr.startswith('convscope: Unknown command "nosuch"')
-    assert run.stderr.count("\n") == 1
+    assert run.stderr.splitlines()[-1] == "convscope: unknown command 'nosuch'"
     run = subprocess.run([command, "nosuch", "--debug"], capture_output=True, text=True)
     assert run.returncode != 0
     assert "Traceback" in run.stderr

@@ -73,6 +73,30 @@ def test_its_command_stands_in_its_source(package: Path) -> None:
     assert catalog.techniques()["mirror"].command == "look"
 
 
+@pytest.mark.parametrize(
+    ("keywords", "chapter"),
+    [
+        ("", catalog.PLUG_INS),
+        (', chapter="Which pixels matter"', "Which pixels matter"),
+        (", chapter=HERE", catalog.PLUG_INS),
+        (', chapter="Nowhere"', catalog.PLUG_INS),
+    ],
+)
+def test_its_chapter_stands_in_its_source(package: Path, keywords: str, chapter: str) -> None:
+    (package / "glass.py").write_text(SOURCE.format(command=keywords))
+    assert catalog.techniques()["mirror"].chapter == chapter
+
+
+def test_techniques_of_our_own_have_a_chapter_that_is_not_for_plug_ins() -> None:
+    for name, entry in catalog.own().items():
+        assert entry.chapter == registry.get(name).chapter != catalog.PLUG_INS
+
+
+def test_a_chapter_that_is_unknown_is_refused() -> None:
+    with pytest.raises(cs.ConvscopeError, match=r"unknown chapter 'Which pixel matters'; did you"):
+        cs.technique(title="a", paper="b", url="c", chapter="Which pixel matters")
+
+
 @pytest.mark.parametrize("command", ["saliency", "doctor", "map"])
 def test_a_command_that_is_taken_is_refused_aloud(package: Path, command: str) -> None:
     (package / "glass.py").write_text(SOURCE.format(command=f', command="{command}"'))

@@ -9,13 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    Parameter,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from convscope import __version__
 from convscope.cli.commands import COMMANDS
 from convscope.cli.techniques import technique_command
-from convscope.cli.terminal import INTERRUPTED, fail, tell
-from convscope.errors import ConvscopeError
+from convscope.cli.terminal import INTERRUPTED, errors, fail, tell
+from convscope.errors import ConvscopeError, unknown
 from convscope.plugins import PluginWarning
 from convscope.runs import catalog
 
@@ -44,8 +52,10 @@ def _guarded(words: list[str]) -> int:
         return _run(words)
     except ConvscopeError as error:
         return fail(str(error))
+    except UnknownCommandError as error:
+        return _list_commands(error)
     except CycloptsError as error:
-        return fail(_usage(error))
+        return fail(_usage(error, words))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -56,12 +66,36 @@ def _guarded(words: list[str]) -> int:
         return fail(f"{type(error).__name__}: {str(error)[:300]} (--debug shows the traceback)")
 
 
-def _usage(error: CycloptsError) -> str:
+def _list_commands(error: UnknownCommandError) -> int:
+    """All commands on stderr and, at the end, where it is seen, what is wrong."""
+    app, (word, *_) = error.app, error.unused_tokens or [""]
+    assert app is not None
+    app.help_print([], console=errors)
+    known = {entry.name: entry.command for entry in catalog.techniques().values()}
+    if word in known:
+        return fail(f"the command of {word} is {known[word]!r}")
+    return fail(str(unknown("command", word, [*catalog.COMMANDS, *known.values()])))
+
+
+def _usage(error: CycloptsError, words: list[str]) -> str:
+    """A wrong command line in one line."""
+    command = " ".join(error.command_chain or ())
     if isinstance(error, UnusedCliTokensError):
-        command = " ".join(error.command_chain or ())
         tokens = " ".join(map(repr, error.unused_tokens or ()))
-        return f"{command}: unexpected {tokens}"
+        return f"{command}: unexpected {tokens}{_after_dashes(words)}"
+    if isinstance(error, UnknownOptionError):
+        token = error.token.keyword or error.token.value
+        if "--" in words:
+            return f"{command}: unexpected {token!r}{_after_dashes(words)}"
+        known = [name for one in error.argument_collection for name in one.names]
+        hint = f"if it is a file, write ./{token}" if os.path.exists(token) else ""
+        return str(unknown(f"option of {command}", token, known, hint))
     return " ".join(str(error).split())
+
+
+def _after_dashes(words: list[str]) -> str:
+    hint = "; after -- every word is the name of a file, so write options before it"
+    return hint if "--" in words else ""
 
 
 @contextmanager
@@ -91,6 +125,10 @@ def _plugin_warnings_as_messages() -> Iterator[None]:
 
 def _app(words: list[str]) -> App:
     """All commands. Only the technique that is asked for is imported: help needs no torch."""
+    general, *chapters = (
+        Group(name, sort_key=i) for i, name in enumerate(("Commands", *catalog.CHAPTERS))
+    )
+    group_of = dict(zip(catalog.CHAPTERS, chapters, strict=True))
     app = App(
         name="convscope",
         help="See what a convolutional network has learned and why it decides as it does.",
@@ -98,14 +136,16 @@ def _app(words: list[str]) -> App:
         default_parameter=Parameter(negative="", show_default=_default_as_typed),
         result_action="return_value",
         help_format="plaintext",
+        group_commands=general,
     )
     for command in COMMANDS:
-        app.command(command, group="Commands")
+        app.command(command)
     for name, entry in catalog.techniques().items():
+        group = group_of[entry.chapter]
         if words[:1] == [entry.command] or words[:2] == ["--help", entry.command]:
-            app.command(technique_command(name), name=entry.command, group="Techniques")
+            app.command(technique_command(name), name=entry.command, group=group)
         else:
-            app.command(App(name=entry.command, help=entry.summary, group="Techniques"))
+            app.command(App(name=entry.command, help=entry.summary, group=group))
     return app
 
 

@@ -18,6 +18,16 @@ FOLDER = Path(__file__).parents[1] / "techniques"
 COMMANDS = frozenset(
     ("ascend", "doctor", "export", "index", "layers", "models", "replay", "spectrum", "tour")
 )
+# The chapters that techniques are listed under, in this order.
+CHAPTERS = (
+    "What the network sees",
+    "What units respond to",
+    "Which pixels matter",
+    "Images made by climbing",
+    "Collections of images",
+    "From plug-ins",
+)
+PLUG_INS = CHAPTERS[-1]
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class Entry:
         command: its name on the command line.
         module: the module that holds it.
         summary: the first line of its docstring.
+        chapter: one of `CHAPTERS`, under which it is listed.
         point: the entry point that adds it; None for a technique that no installed package adds.
     """
 
@@ -36,6 +47,7 @@ class Entry:
     command: str
     module: str
     summary: str
+    chapter: str = PLUG_INS
     point: EntryPoint | None = None
 
     @property
@@ -101,7 +113,7 @@ def _described(point: EntryPoint) -> Entry:
     if point.name in read:
         return replace(read[point.name], point=point)
     summary = f"From the package {plugins.package(point)}."
-    return Entry(point.name, point.name, point.module, summary, point)
+    return Entry(point.name, point.name, point.module, summary, point=point)
 
 
 def _source(module: str) -> Path | None:
@@ -123,7 +135,11 @@ def _read(file: Path, module: str) -> Iterator[Entry]:
         if isinstance(node, ast.FunctionDef):
             for decorator in filter(_registers, node.decorator_list):
                 summary = (ast.get_docstring(node) or "").partition("\n")[0]
-                yield Entry(node.name, _command(decorator) or node.name, module, summary)
+                words = _keywords(decorator)
+                command = words.get("command", node.name)
+                chapter = words.get("chapter", PLUG_INS)
+                chapter = chapter if chapter in CHAPTERS else PLUG_INS
+                yield Entry(node.name, command, module, summary, chapter)
 
 
 def _registers(decorator: ast.expr) -> bool:
@@ -132,8 +148,11 @@ def _registers(decorator: ast.expr) -> bool:
     return ast.unparse(function).rpartition(".")[2] == "technique"
 
 
-def _command(decorator: ast.expr) -> str | None:
-    """The keyword `command` of a decorator."""
+def _keywords(decorator: ast.expr) -> dict[str, str]:
+    """The keywords of a decorator that are texts."""
     keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
-    values = [one.value for one in keywords if one.arg == "command"]
-    return next((str(v.value) for v in values if isinstance(v, ast.Constant)), None)
+    return {
+        one.arg: one.value.value
+        for one in keywords
+        if one.arg and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
+    }

@@ -60,6 +60,7 @@ class Technique:
         attribution: whether it says how much each pixel has to do with a target.
         batch: whether it takes several images at a time.
         command: its name on the command line.
+        chapter: the chapter under which the command line lists it.
         model: its options, as a pydantic model.
     """
 
@@ -74,6 +75,7 @@ class Technique:
     attribution: bool
     batch: bool
     command: str
+    chapter: str
     model: type[BaseModel]
 
     def validate(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,6 +146,7 @@ def technique(
     attribution: bool = False,
     batch: bool = True,
     command: str | None = None,
+    chapter: str = catalog.PLUG_INS,
 ) -> _Register:
     """Register a generator of frames as a technique under its own name.
 
@@ -159,11 +162,16 @@ def technique(
             beside others.
         batch: whether the technique takes several images at a time.
         command: its name on the command line; the function's name if not given.
+        chapter: the chapter under which the command line lists it, one of
+            `convscope.runs.catalog.CHAPTERS`; that of plug-ins if not given.
     """
+    if chapter not in catalog.CHAPTERS:
+        raise unknown("chapter", chapter, catalog.CHAPTERS)
 
     def register(function: Callable[..., Iterator[Frame]]) -> Callable[..., Run]:
-        entry = _read(function, title, paper, url, attribution, batch, command)
-        catalog.add(catalog.Entry(entry.name, entry.command, function.__module__, entry.summary))
+        entry = _read(function, title, paper, url, attribution, batch, command, chapter)
+        module = function.__module__
+        catalog.add(catalog.Entry(entry.name, entry.command, module, entry.summary, chapter))
         _registered[entry.name] = entry
         return _call(entry)
 
@@ -178,6 +186,7 @@ def _read(
     attribution: bool,
     batch: bool,
     command: str | None,
+    chapter: str,
 ) -> Technique:
     """What a function's name, docstring and signature say of the technique."""
     parameters = inspect.signature(function, eval_str=True).parameters
@@ -201,6 +210,7 @@ def _read(
         attribution=attribution,
         batch=batch,
         command=command or name,
+        chapter=chapter,
         model=create_model(name, __config__=config, **fields),
     )
 

@@ -29,6 +29,7 @@ class ActivationsSummary(TypedDict):
     title="Activation maps",
     paper="Yosinski, Clune, Nguyen, Fuchs and Lipson 2015",
     url="https://arxiv.org/abs/1506.06579",
+    chapter="What the network sees",
     batch=False,
 )
 def activations(

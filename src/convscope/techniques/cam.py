@@ -27,6 +27,7 @@ from convscope.types import HeatmapFrame, ImageFrame, Target
     title="Class activation map",
     paper="Zhou, Khosla, Lapedriza, Oliva and Torralba 2016",
     url="https://arxiv.org/abs/1512.04150",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def cam(

@@ -40,6 +40,7 @@ class CompareSummary(TypedDict):
     title="Comparison",
     paper="Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim 2018",
     url="https://arxiv.org/abs/1810.03292",
+    chapter="Which pixels matter",
     batch=False,
 )
 def compare(

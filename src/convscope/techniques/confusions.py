@@ -63,6 +63,7 @@ class ConfusionsSummary(TypedDict):
     title="Confusions",
     paper="Krizhevsky, Sutskever and Hinton 2012; Mensink, Verbeek, Perronnin and Csurka 2013",
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
+    chapter="Collections of images",
 )
 def confusions(
     net: Network,

@@ -45,6 +45,7 @@ class EmbeddingMapSummary(TypedDict):
     title="Embedding map",
     paper="van der Maaten and Hinton 2008; Karpathy 2014",
     url="https://www.jmlr.org/papers/v9/vandermaaten08a.html",
+    chapter="Collections of images",
 )
 def embedding_map(
     net: Network,

@@ -35,6 +35,7 @@ class FiltersSummary(TypedDict):
     title="Filters",
     paper="Krizhevsky, Sutskever and Hinton 2012",
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
+    chapter="What the network sees",
 )
 def filters(
     net: Network,

@@ -33,6 +33,7 @@ Combine = Callable[[Tensor, Tensor], Tensor]
     title="Grad-CAM",
     paper="Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra 2017",
     url="https://arxiv.org/abs/1610.02391",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def gradcam(
@@ -68,6 +69,7 @@ def gradcam(
     title="Grad-CAM++",
     paper="Chattopadhay, Sarkar, Howlader and Balasubramanian 2018",
     url="https://arxiv.org/abs/1710.11063",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def gradcam_plus_plus(
@@ -104,6 +106,7 @@ def gradcam_plus_plus(
     title="LayerCAM",
     paper="Jiang, Zhang, Hou, Cheng and Wei 2021",
     url="https://ieeexplore.ieee.org/document/9462463",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def layercam(

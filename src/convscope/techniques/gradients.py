@@ -51,6 +51,7 @@ class IntegratedSummary(GradientSummary):
     title="Saliency map",
     paper="Simonyan, Vedaldi and Zisserman 2014",
     url="https://arxiv.org/abs/1312.6034",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def saliency(
@@ -76,6 +77,7 @@ def saliency(
     title="SmoothGrad",
     paper="Smilkov, Thorat, Kim, Viegas and Wattenberg 2017",
     url="https://arxiv.org/abs/1706.03825",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def smoothgrad(
@@ -105,6 +107,7 @@ def smoothgrad(
     title="Input times gradient",
     paper="Shrikumar, Greenside, Shcherbina and Kundaje 2016",
     url="https://arxiv.org/abs/1605.01713",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def input_x_gradient(
@@ -135,6 +138,7 @@ def input_x_gradient(
     title="Integrated gradients",
     paper="Sundararajan, Taly and Yan 2017",
     url="https://arxiv.org/abs/1703.01365",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def integrated_gradients(

@@ -54,6 +54,7 @@ class RuleSummary(TypedDict):
     title="Guided backpropagation",
     paper="Springenberg, Dosovitskiy, Brox and Riedmiller 2015",
     url="https://arxiv.org/abs/1412.6806",
+    chapter="What units respond to",
     attribution=True,
 )
 def guided_backprop(
@@ -80,6 +81,7 @@ def guided_backprop(
     title="Deconvnet",
     paper="Zeiler and Fergus 2014",
     url="https://arxiv.org/abs/1311.2901",
+    chapter="What units respond to",
     attribution=True,
 )
 def deconvnet(

@@ -38,6 +38,7 @@ from convscope.vocabulary.rules import guided
     title="Guided Grad-CAM",
     paper="Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra 2017",
     url="https://arxiv.org/abs/1610.02391",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def guided_gradcam(

@@ -43,6 +43,7 @@ class IntermediateSummary(TypedDict):
     title="Intermediate features",
     paper="Zeiler and Fergus 2014; Springenberg, Dosovitskiy, Brox and Riedmiller 2015",
     url="https://arxiv.org/abs/1412.6806",
+    chapter="What units respond to",
     batch=False,
 )
 def intermediate(

@@ -65,6 +65,7 @@ class NeighborsSummary(TypedDict):
     title="Nearest neighbors",
     paper="Krizhevsky, Sutskever and Hinton 2012",
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
+    chapter="Collections of images",
 )
 def neighbors(
     net: Network,

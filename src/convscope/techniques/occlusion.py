@@ -38,6 +38,7 @@ class OcclusionSummary(AttributionSummary):
     title="Occlusion",
     paper="Zeiler and Fergus 2014",
     url="https://arxiv.org/abs/1311.2901",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def occlusion(

@@ -73,6 +73,7 @@ class PatchesSummary(TypedDict):
     title="Patches",
     paper="Girshick, Donahue, Darrell and Malik 2014; Zeiler and Fergus 2014",
     url="https://arxiv.org/abs/1311.2524",
+    chapter="What units respond to",
 )
 def patches(
     net: Network,

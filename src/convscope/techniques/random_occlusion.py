@@ -47,6 +47,7 @@ class RandomOcclusionSummary(AttributionSummary):
     title="Random occlusion",
     paper="Petsiuk, Das and Saenko 2018",
     url="https://arxiv.org/abs/1806.07421",
+    chapter="Which pixels matter",
     attribution=True,
     batch=False,
 )

@@ -42,6 +42,7 @@ class ScoreCamSummary(LayerMapSummary):
     title="Score-CAM",
     paper="Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu 2020",
     url="https://arxiv.org/abs/1910.01279",
+    chapter="Which pixels matter",
     attribution=True,
 )
 def scorecam(

@@ -40,6 +40,7 @@ class SegmentSummary(AttributionSummary):
     title="Segmentation",
     paper="Simonyan, Vedaldi and Zisserman 2014",
     url="https://arxiv.org/abs/1312.6034",
+    chapter="Which pixels matter",
     batch=False,
 )
 def segment(
