@@ -10,6 +10,7 @@ from .atomic import write_text as write_text
 from .images import decoded as decoded
 from .images import digest as digest
 from .images import open_image as open_image
+from .images import thumbnail as thumbnail
 from .pictures import check_writable as check_writable
 from .pictures import save_pictures as save_pictures
 from .walk import photographs as photographs

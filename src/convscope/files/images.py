@@ -5,27 +5,33 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
 from convscope import tensors
 from convscope.errors import ConvscopeError, reason, unknown
-from convscope.types import Array
+from convscope.files.decoding.decode import decode, decode_thumbnail
+from convscope.files.decoding.limits import Limits
 
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 65_535
+MAX_MEMORY = 770_000_000  # bytes; the float32 image of 64 megapixels takes 768 million
 
-# Pillow reads more formats, some of them (EPS) by starting another program.
-READABLE = {
-    "PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO",
-}  # fmt: skip
+# Thumbnails of an index have at most 1024 pixels a side.
+THUMBNAIL = Limits(pixels=1024 * 1024, side=1024, memory=50_000_000)
+
+# Of the formats that `open_image` reads.
+ENDINGS = frozenset({
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib",
+    ".tif", ".tiff", ".avif", ".avifs", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
+    ".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".tga", ".icb", ".vda", ".vst", ".ico",
+})  # fmt: skip
 
 SAMPLE_PREFIX = "sample:"
 
@@ -66,29 +72,39 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
             if not opened.read(1):
                 raise ConvscopeError(f"{name} is empty")
             opened.seek(0)
-            array = _decode(name, opened)
+            found = decode(name, opened, _limits())
             opened.seek(0)
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except (OSError, ValueError, RuntimeError) as error:  # a zero byte, links in a circle
         raise ConvscopeError(f"{name!r} cannot be read ({reason(error)})") from error
-    image = torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+    image = torch.from_numpy(found.pixels)[None]
     _sources[image] = (
         tensors.changes(image),
-        {"path": name if sample else str(file), "sha256": digest},
+        {"path": name if sample else str(file), "sha256": digest, **found.notes},
     )
     return image
 
 
 def decoded(pictures: Iterable[bytes]) -> list[Tensor]:
-    """Decode small trusted pictures, such as thumbnails, as float32 (3, H, W) in [0, 1]."""
-    arrays = (np.array(Image.open(io.BytesIO(one)).convert("RGB")) for one in pictures)
-    return [torch.from_numpy(array).permute(2, 0, 1).float() / 255 for array in arrays]
+    """Decode thumbnails, which may come from elsewhere, as float32 (3, H, W) in [0, 1].
+
+    Raises:
+        ConvscopeError: one is no JPEG or PNG file, is damaged, or is larger than thumbnails are.
+    """
+    name = "a thumbnail of the index"
+    files = (io.BytesIO(picture) for picture in pictures)
+    return [torch.from_numpy(decode_thumbnail(name, file, THUMBNAIL).pixels) for file in files]
+
+
+def thumbnail(picture: bytes) -> Image.Image:
+    """Decode one thumbnail as an RGB image of Pillow, with the errors of `decoded`."""
+    (image,) = decoded([picture])
+    return Image.fromarray(np.rint(image.permute(1, 2, 0).numpy() * 255).astype(np.uint8))
 
 
 def endings() -> frozenset[str]:
     """The endings of files that `open_image` may be able to read, in lowercase: ".jpg"."""
-    known = Image.registered_extensions().items()
-    return frozenset(ending for ending, kind in known if kind in READABLE)
+    return ENDINGS
 
 
 def digest(path: str | os.PathLike[str]) -> str:
@@ -113,44 +129,15 @@ def source(image: Tensor) -> Mapping[str, str] | None:
     return found if version == tensors.changes(image) else None
 
 
+def _limits() -> Limits:
+    # Pillow gives Python warnings above its own limit, which a caller may have lowered.
+    pixels = min(MAX_PIXELS, Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
+    return Limits(pixels, MAX_SIDE, MAX_MEMORY)
+
+
 def _sample_file(name: str) -> Path:
     if name not in SAMPLES:
         raise unknown("sample", name, SAMPLES)
     import skimage
 
     return next((Path(skimage.__file__).parent / "data").glob(f"{name}.*"))
-
-
-def _decode(name: str, file: BinaryIO) -> Array:
-    """Decode an image as float32 (H, W, 3) in [0, 1], upright, unless its header is too large."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.init()
-            with Image.open(file, formats=[f for f in Image.ID if f in READABLE]) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
-                return _to_rgb(ImageOps.exif_transpose(image))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ConvscopeError(
-            f"{name} is larger than {MAX_PIXELS // 1_000_000} megapixels; make it smaller first"
-        ) from error
-    except UnidentifiedImageError as error:
-        raise ConvscopeError(f"{name} is not an image that can be read") from error
-    except Exception as error:  # Pillow fails on damage in many ways
-        raise ConvscopeError(f"{name} is damaged ({reason(error)})") from error
-
-
-def _to_rgb(image: Image.Image) -> Array:
-    if image.mode.startswith("I") or image.mode == "F":
-        # Pillow would clip these to 8 bits. White is 65535 (float: 1), or the largest value above.
-        gray = np.asarray(image, np.float32)
-        gray = np.where(np.isfinite(gray), gray, 0)
-        gray = gray / max(1 if image.mode == "F" else 65535, gray.max())
-        return np.repeat(gray[..., None], 3, axis=2).clip(0, 1)
-    if image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"), np.float32) / 255
-        alpha = rgba[..., 3:]
-        return rgba[..., :3] * alpha + (1 - alpha)
-    return np.asarray(image.convert("RGB"), np.float32) / 255

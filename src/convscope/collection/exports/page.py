@@ -13,6 +13,7 @@ from PIL import Image
 from convscope.collection.exports.columns import as_utf8, utf8_or_none
 from convscope.collection.layout import grids
 from convscope.errors import ConvscopeError
+from convscope.files import thumbnail
 from convscope.render import fill_template
 from convscope.types import Array
 
@@ -97,8 +98,7 @@ def _drawing(places: Array, thumbnails: Sequence[bytes], grid: Array | None) -> 
 
 def _side(thumbnails: Sequence[bytes]) -> int:
     """The side of all thumbnails: that of the first, unless the page would get too large."""
-    with Image.open(io.BytesIO(thumbnails[0])) as first:
-        own = max(first.size)
+    own = max(thumbnail(thumbnails[0]).size)
     limit = min(LARGEST, own, math.isqrt(PIXELS // len(thumbnails)))
     return max(SMALLEST, limit // 16 * 16)  # WebP has blocks of 16, which neighbors must not share
 
@@ -112,8 +112,7 @@ def _sheets(
         rows = math.ceil(len(some) / across)
         sheet = Image.new("RGB", (across * tile, rows * tile), "white")
         for i, file in enumerate(some):
-            with Image.open(io.BytesIO(file)) as opened:
-                shown = opened.convert("RGB").resize((tile, tile), Image.Resampling.LANCZOS)
+            shown = thumbnail(file).resize((tile, tile), Image.Resampling.LANCZOS)
             colors.append(np.asarray(shown).mean((0, 1)).round().astype(np.uint8))
             sheet.paste(shown, (i % across * tile, i // across * tile))
         buffer = io.BytesIO()

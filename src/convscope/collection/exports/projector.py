@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import re
@@ -14,7 +13,7 @@ from PIL import Image
 
 from convscope.collection.exports.columns import Columns, as_utf8
 from convscope.errors import ConvscopeError
-from convscope.files import write_folder
+from convscope.files import thumbnail, write_folder
 from convscope.types import Array
 
 SPRITE, TILE = 8_192, 64  # most pixels a side of the sprite picture, and of a thumbnail in it
@@ -93,8 +92,7 @@ def _sprite(columns: Columns, across: int, side: int) -> Image.Image:
     sprite = Image.new("RGB", (across * side,) * 2, "white")
     for rows in columns.batches():
         for i, data in enumerate(columns.thumbnails[rows], rows.start):
-            with Image.open(io.BytesIO(data)) as opened:
-                shown = opened.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+            shown = thumbnail(data).resize((side, side), Image.Resampling.LANCZOS)
             sprite.paste(shown, (i % across * side, i // across * side))
     return sprite
 

@@ -1,0 +1,120 @@
+"""The one guarded decoder: every file of a picture, and every thumbnail, goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, NamedTuple
+
+from PIL import IcoImagePlugin, PngImagePlugin, PpmImagePlugin, TgaImagePlugin, TiffImagePlugin
+
+from convscope.errors import ConvscopeError, reason
+from convscope.files.decoding import pillow
+from convscope.files.decoding.colors import to_srgb
+from convscope.files.decoding.limits import Limits, Refusal
+from convscope.files.decoding.raster import Raster, upright
+from convscope.types import Array
+
+Reader = Callable[[BinaryIO, Limits], Raster]
+
+
+class Image(NamedTuple):
+    """What a file holds.
+
+    Args:
+        pixels: float32 (3, H, W) in [0, 1], upright, sRGB, on white.
+        notes: what was done to its colors.
+    """
+
+    pixels: Array
+    notes: dict[str, str]
+
+
+def decode(name: str, file: BinaryIO, limits: Limits) -> Image:
+    """Decode an image in one of the known formats.
+
+    Args:
+        name: what messages call it.
+        file: the file; it is read from its beginning.
+        limits: how large the image may be.
+
+    Raises:
+        ConvscopeError: it is too large, damaged, or no image.
+    """
+    with _refusals(name):
+        return _finished(_reader(file)(file, limits))
+
+
+def decode_thumbnail(name: str, file: BinaryIO, limits: Limits) -> Image:
+    """As `decode`, for JPEG and PNG files only."""
+    with _refusals(name):
+        if not file.read(8).startswith((JPEG, PNG)):
+            raise Refusal("is neither a JPEG nor a PNG image")
+        return _finished(_reader(file)(file, limits))
+
+
+def _finished(raster: Raster) -> Image:
+    to_srgb(raster)
+    return Image(upright(raster), raster.notes)
+
+
+@contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into one line."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise ConvscopeError(f"{name} {refusal}") from refusal
+    except Exception as error:  # decoders fail on damage in many ways
+        said = " ".join(reason(error).split())[:200]
+        raise ConvscopeError(f"{name} is damaged ({said})") from error
+
+
+def _pillow(kind: type[Any]) -> Reader:
+    return lambda file, limits: pillow.checked(kind(file), limits, 24)
+
+
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+
+# What a file begins with, at which byte, and what reads it.
+READERS: tuple[tuple[int, bytes, Reader], ...] = (
+    (0, PNG, _pillow(PngImagePlugin.PngImageFile)),
+    (0, JPEG, pillow.jpeg),
+    (8, b"WEBP", pillow.webp),
+    (0, b"GIF87a", pillow.gif),
+    (0, b"GIF89a", pillow.gif),
+    (0, b"BM", pillow.bmp),
+    (0, b"II*\0", _pillow(TiffImagePlugin.TiffImageFile)),
+    (0, b"MM\0*", _pillow(TiffImagePlugin.TiffImageFile)),
+    (0, b"II+\0", _pillow(TiffImagePlugin.TiffImageFile)),
+    (0, b"MM\0+", _pillow(TiffImagePlugin.TiffImageFile)),
+    (4, b"ftypavif", pillow.avif),
+    (4, b"ftypavis", pillow.avif),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", pillow.jpeg2000),
+    (0, b"\xff\x4f\xff\x51", pillow.jpeg2000),
+    (0, b"\0\0\1\0", _pillow(IcoImagePlugin.IcoImageFile)),
+    *((0, b"P" + kind.encode(), _pillow(PpmImagePlugin.PpmImageFile)) for kind in "123456fF"),
+    *((0, bytes([size, 0, 0, 0]), pillow.bmp) for size in (12, 40, 52, 56, 64, 108, 124)),
+)
+
+
+def _reader(file: BinaryIO) -> Reader:
+    """What reads a file, by what it begins with; the file is at its beginning afterwards.
+
+    Raises:
+        Refusal: nothing does.
+    """
+    file.seek(0)
+    head = file.read(16)
+    file.seek(0)
+    for at, magic, reader in READERS:
+        if head[at:].startswith(magic):
+            return reader
+    if _may_be_targa(head):
+        return _pillow(TgaImagePlugin.TgaImageFile)
+    raise Refusal("is not an image that can be read")
+
+
+def _may_be_targa(head: bytes) -> bool:
+    """Whether a file may be a Targa image, which has no mark at its beginning."""
+    return len(head) == 16 and head[1] in (0, 1) and head[2] in (1, 2, 3, 9, 10, 11)

@@ -1,0 +1,162 @@
+"""Formats that Pillow decodes as they are, each with its bounds.
+
+Its classes are called directly: `Image.open` gives Python warnings, which a library that runs in
+threads cannot hold back, and tries other formats.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    WebPImagePlugin,
+)
+
+from convscope.files.decoding import exif
+from convscope.files.decoding.limits import Limits, Refusal
+from convscope.files.decoding.raster import FLOATS, PILLOW, Raster
+from convscope.types import Array
+
+# Pixels times scans of a progressive JPEG; each scan goes through all of the image.
+MOST_SCANNED = 2_000_000_000
+
+# The decoders of these hold several copies of the image. Bytes for each pixel.
+WEBP, AVIF, JPEG2000 = 20, 24, 28
+
+RUN_LENGTHS = (1, 2)  # kinds of compression of BMP
+SLOW_PIXELS = 16_000_000
+
+MOST_TILES = 4096  # of a JPEG 2000 image
+
+
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    def getexif(self) -> Image.Exif:
+        """None: it would give Python warnings about damage."""
+        return Image.Exif()
+
+
+def jpeg(file: BinaryIO, limits: Limits) -> Raster:
+    image = _Jpeg(file)
+    limits.check(*image.size, FLOATS)
+    if image.info.get("progressive"):
+        file.seek(0)
+        scans = file.read().count(b"\xff\xda")
+        if image.width * image.height * scans > MOST_SCANNED:
+            raise Refusal(f"would take too long: it has {scans} scans; save it again")
+    if image.mode == "CMYK" and "adobe" not in image.info:
+        tile = image.tile[0]  # only Adobe's files store inks inverted
+        image.tile = [tile._replace(args=("CMYK", ""))]
+    return described(image)
+
+
+def webp(file: BinaryIO, limits: Limits) -> Raster:
+    size = WebPImagePlugin._get_size(file.read(30))
+    if size is not None:
+        limits.check(*size, WEBP)
+    file.seek(0)
+    return checked(WebPImagePlugin.WebPImageFile(file), limits, WEBP)
+
+
+def avif(file: BinaryIO, limits: Limits) -> Raster:
+    return checked(AvifImagePlugin.AvifImageFile(file), limits, AVIF)
+
+
+def gif(file: BinaryIO, limits: Limits) -> Raster:
+    """The first frame; the canvas grows to hold it."""
+    limits.check(*_canvas(file), FLOATS + PILLOW)
+    return checked(GifImagePlugin.GifImageFile(file), limits, FLOATS + PILLOW)
+
+
+def _canvas(file: BinaryIO) -> tuple[int, int]:
+    """Width and height of a GIF file with its first frame."""
+    head = file.read(13)
+    width, height = struct.unpack_from("<HH", head, 6)
+    if head[10] & 128:
+        file.seek(3 << ((head[10] & 7) + 1), io.SEEK_CUR)
+    while (kind := file.read(1)) == b"!":
+        file.seek(1, io.SEEK_CUR)
+        while size := file.read(1):
+            if size == b"\0":
+                break
+            file.seek(size[0], io.SEEK_CUR)
+    if kind == b",":
+        left, top, across, down = struct.unpack("<4H", file.read(8))
+        width, height = max(width, left + across), max(height, top + down)
+    file.seek(0)
+    return width, height
+
+
+def jpeg2000(file: BinaryIO, limits: Limits) -> Raster:
+    image = Jpeg2KImagePlugin.Jpeg2KImageFile(file)
+    limits.check(*image.size, JPEG2000)
+    file.seek(0)
+    head = file.read(100_000)
+    at = head.find(b"\xff\x4f\xff\x51")
+    if at < 0 or at + 42 > len(head):
+        raise Refusal("is damaged (its image data does not begin in the first 100 kB)")
+    # The image data have a size of their own, and that of tiles.
+    right, down, left, top, across, high = struct.unpack_from(">6I", head, at + 8)
+    (channels,) = struct.unpack_from(">H", head, at + 40)
+    limits.check(right - left, down - top, JPEG2000)
+    if not across or not high or channels > 4:
+        raise Refusal(f"is damaged (it has {channels} channels)")
+    if -(-right // across) * -(-down // high) > MOST_TILES:
+        raise Refusal("would take too long: it has too many tiles; save it again")
+    file.seek(0)
+    return described(image)
+
+
+def bmp(file: BinaryIO, limits: Limits) -> Raster:
+    kind = BmpImagePlugin.BmpImageFile if file.read(2) == b"BM" else BmpImagePlugin.DibImageFile
+    file.seek(0)
+    image = kind(file)
+    if image.info["compression"] in RUN_LENGTHS:  # which Pillow decodes in Python
+        limits.check(*image.size, limits.memory / SLOW_PIXELS)
+        if file.seek(0, io.SEEK_END) > SLOW_PIXELS:
+            raise Refusal("would take too long: save it again without run lengths")
+    return checked(image, limits, FLOATS + PILLOW)
+
+
+def checked(image: ImageFile.ImageFile, limits: Limits, bytes_a_pixel: float) -> Raster:
+    """Decode what has been opened, if it is not too large."""
+    limits.check(*image.size, bytes_a_pixel)
+    return described(image)
+
+
+def described(image: Image.Image) -> Raster:
+    """The raster of an image of Pillow, with what its metadata say."""
+    image.load()
+    info: dict[Any, Any] = image.info
+    profile = info.get("icc_profile")
+    pixels = simple(image)
+    white = 255.0
+    if not isinstance(pixels, Image.Image):
+        white = max(1 if image.mode == "F" else 65535, pixels.max())
+    return Raster(
+        pixels,
+        white=white,
+        orientation=exif.orientation(info),
+        profile=profile if isinstance(profile, bytes) else b"",
+    )
+
+
+def simple(image: Image.Image) -> Image.Image | Array:
+    """The image in one of the modes that a raster may have, or as an array."""
+    if image.mode.startswith("I") or image.mode == "F":
+        gray = np.asarray(image, np.float32)[..., None]
+        return np.where(np.isfinite(gray), gray, 0).clip(0, None)
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in image.info:
+        return image
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode == "1" else "RGB")
