@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeGuard
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeGuard
 
 import matplotlib as mpl
 from PIL import Image
 
 from convscope.errors import ConvscopeError
 from convscope.render import colors, pictures, plots, tiles
+from convscope.render.arrangement import GAP, TITLE, DrawnPanel, Row, Titled, across, arranged
 from convscope.render.channels import in_colors
-from convscope.render.page import LINE, STYLE, Page, widest, wrap
+from convscope.render.fonts import NOTE, families, lacking
+from convscope.render.page import LINE, STYLE, Page, wrap
 from convscope.tensors import around_gray
 from convscope.types import (
     Bars,
@@ -27,31 +30,27 @@ from convscope.types import (
     SignedPicture,
 )
 
-WIDEST, GAP, MARGIN = 15.0, 0.25, 0.12  # inches
+MARGIN = 0.12  # inches
 
 
-NARROWEST, TITLE = 1.25, 9.5  # least width of a caption in inches, and its size in points
+SMALL = 7.0  # points of a note
 
 
-class DrawnPanel(Protocol):
-    """A panel that knows its size in inches, and how to put itself on a page."""
-
-    width: float
-    height: float
-
-    def put(self, page: Page, left: float, top: float) -> None: ...
+# matplotlib's settings belong to the whole process.
+_SETTINGS = threading.Lock()
 
 
-_DRAWN: dict[type, Callable[[Any], DrawnPanel]] = {
-    Picture: lambda panel: pictures.ImagePanel(panel.rgb, panel.box),
-    SignedPicture: lambda panel: pictures.ImagePanel(around_gray(panel.values)),
-    HeatMap: pictures.HeatMapPanel,
-    Grid: tiles.grid,
-    Sheet: tiles.sheet,
-    Mosaic: tiles.MosaicPanel,
-    Bars: plots.BarsPanel,
-    Histogram: plots.HistogramPanel,
-    Curves: plots.CurvesPanel,
+# The shapes that a panel may have, the usual one first.
+_SHAPES: dict[type, Callable[[Any], Sequence[DrawnPanel]]] = {
+    Picture: lambda panel: [pictures.ImagePanel(panel.rgb, panel.box)],
+    SignedPicture: lambda panel: [pictures.ImagePanel(around_gray(panel.values))],
+    HeatMap: lambda panel: [pictures.HeatMapPanel(panel)],
+    Grid: tiles.grids,
+    Sheet: tiles.sheets,
+    Mosaic: lambda panel: [tiles.MosaicPanel(panel)],
+    Bars: plots.bars,
+    Histogram: plots.histograms,
+    Curves: plots.curves,
 }
 
 
@@ -66,47 +65,54 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
     colored = in_colors(panels)
     if len(panels) == 1 and colored[0] is panels[0] and _stands_alone(panels[0]):
         return Image.fromarray(colors.to_bytes(panels[0].rgb))
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # Letters that the font lacks are drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        return _arranged([_Titled(panel) for panel in colored])
+    with _SETTINGS, mpl.rc_context(_settings()):
+        return _page(colored).image()
+
+
+def _settings() -> dict[Any, Any]:
+    """matplotlib's own settings with ours, whatever style its user has chosen."""
+    kept = {"backend", "backend_fallback", "interactive"}
+    usual = {key: value for key, value in mpl.rcParamsDefault.items() if key not in kept}
+    return {**usual, **STYLE, "font.family": list(families())}
 
 
 def _stands_alone(panel: Panel) -> TypeGuard[Picture]:
     return isinstance(panel, Picture) and panel.box is None
 
 
-class _Titled:
-    """A panel and the lines of its caption, which stand above it."""
-
-    def __init__(self, panel: Panel) -> None:
-        self.drawn = _DRAWN[type(panel)](panel)
-        self.title = wrap(panel.caption, max(NARROWEST, self.drawn.width), TITLE)
-        self.above = TITLE * LINE * len(self.title) + 0.07 if self.title else 0.0
-        self.width = max(self.drawn.width, widest(self.title, TITLE))
-
-
-def _arranged(panels: Sequence[_Titled]) -> Image.Image:
-    rows: list[list[_Titled]] = [[]]
-    for panel in panels:
-        if rows[-1] and _across([*rows[-1], panel]) > WIDEST:
-            rows.append([])
-        rows[-1].append(panel)
+def _page(panels: Sequence[Panel]) -> Page:
+    rows = arranged([[Titled(one, p.caption) for one in _SHAPES[type(p)](p)] for p in panels])
     above = [max(one.above for one in row) for row in rows]
     below = [max(one.drawn.height for one in row) for row in rows]
-    height = sum(above) + sum(below) + GAP * (len(rows) - 1)
-    page = Page(max(map(_across, rows)) + 2 * MARGIN, height + 2 * MARGIN)
+    width, height = max(map(across, rows)), sum(above) + sum(below) + GAP * (len(rows) - 1)
+    note = wrap(NOTE, width, SMALL) if lacking(_texts(panels)) else []
+    room = SMALL * LINE * len(note) + 0.1 if note else 0.0
+    page = Page(width + 2 * MARGIN, height + room + 2 * MARGIN)
     top = MARGIN
-    for row, title, room in zip(rows, above, below, strict=True):
-        left = MARGIN
-        for one in row:
-            at = left, top + title - one.above
-            page.text(at, "\n".join(one.title), TITLE, va="top")
-            one.drawn.put(page, left, top + title)
-            left += one.width + GAP
-        top += title + room + GAP
-    return page.image()
+    for row, title, down in zip(rows, above, below, strict=True):
+        _put(page, row, top + title)
+        top += title + down + GAP
+    if note:
+        page.text((MARGIN, MARGIN + height + 0.1), "\n".join(note), SMALL, va="top")
+    return page
 
 
-def _across(row: Sequence[_Titled]) -> float:
-    return sum(one.width for one in row) + GAP * (len(row) - 1)
+def _put(page: Page, row: Row, top: float) -> None:
+    """Put the panels of a row side by side, from `top` on, with their captions above it."""
+    left = MARGIN
+    for one in row:
+        page.text((left, top - one.above), "\n".join(one.title), TITLE, va="top")
+        one.drawn.put(page, left, top)
+        left += one.width + GAP
+
+
+def _texts(part: object) -> Iterator[str]:
+    """All texts of panels."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, Mapping | tuple | list | frozenset):
+        for inner in part:
+            yield from _texts(inner)
+    elif is_dataclass(part):
+        for field in fields(part):
+            yield from _texts(getattr(part, field.name))

@@ -21,14 +21,12 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D
 from PIL import Image
 
+from convscope.render.fonts import families, legible
 from convscope.types import Array
 
 Point = tuple[float, float]
 
 DPI = 150
-
-
-FONT = "DejaVu Sans"
 
 
 LINE = 1.25 / 72  # distance of lines of text, in inches per point
@@ -38,7 +36,6 @@ INK, FAINT, ACCENT, ALARM = "#222222", "#8a8a8a", "#3b6ea5", "#d1495b"
 
 
 STYLE: dict[Any, Any] = {
-    "font.family": FONT,
     "font.size": 9,
     "text.parse_math": False,
     "axes.edgecolor": FAINT,
@@ -73,7 +70,7 @@ class Page:
 
     def text(self, at: Point, words: str, points: float, **options: Any) -> None:
         """Put text on the page, `points` large; `options` are those of matplotlib."""
-        self.figure.text(*at, words, fontsize=points, transform=self._inches, **options)
+        self.figure.text(*at, legible(words), fontsize=points, transform=self._inches, **options)
 
     def line(self, start: Point, end: Point, **options: Any) -> None:
         """Put a straight line on the page; `options` are those of matplotlib."""
@@ -89,6 +86,7 @@ class Page:
         up = self.height - top - height
         place = left / self.width, up / self.height, width / self.width, height / self.height
         axes = self.figure.add_axes(place)
+        axes.tick_params(axis="y", length=0)
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         return axes
@@ -126,7 +124,7 @@ def pixels(inches: float) -> int:
 @lru_cache(4096)
 def width_of(words: str, points: float) -> float:
     """Width of a line of text, in inches."""
-    font = FontProperties(family=FONT, size=points)
+    font = FontProperties(family=list(families()), size=points)
     width, _, _ = _RULER.get_text_width_height_descent(words, font, False)
     return float(width) / DPI
 
@@ -136,9 +134,21 @@ def widest(lines: Iterable[str], points: float) -> float:
     return max((width_of(line, points) for line in lines), default=0.0)
 
 
-def wrap(words: str, inches: float, points: float) -> list[str]:
-    """Text in lines of at most `inches`. A word is broken only if it is longer than a line."""
+def wrap(words: str, inches: float, points: float, most: int = 6) -> list[str]:
+    """Text in lines of at most `inches`. A word is broken only if it is longer than a line.
 
+    What does not fit into `most` lines is left out, and an ellipsis stands for it.
+    """
+    lines = _wrapped(legible(words), inches, points)
+    if len(lines) <= most:
+        return lines
+    last = lines[most - 1]
+    while last and width_of(f"{last}\N{HORIZONTAL ELLIPSIS}", points) > inches:
+        last = last[:-1]
+    return [*lines[: most - 1], f"{last.rstrip()}\N{HORIZONTAL ELLIPSIS}"]
+
+
+def _wrapped(words: str, inches: float, points: float) -> list[str]:
     def fits(text: str) -> bool:
         return width_of(text, points) <= inches
 
@@ -159,9 +169,15 @@ def wrap(words: str, inches: float, points: float) -> list[str]:
     return lines if lines[0] else []
 
 
-def ticks(low: float, high: float, limit: int) -> tuple[list[float], list[str], str]:
-    """Round values from `low` to `high`, how to write them, and the factor left out."""
-    found = MaxNLocator(limit, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+def ticks(
+    low: float, high: float, limit: int, whole: bool = False
+) -> tuple[list[float], list[str], str]:
+    """Round values from `low` to `high`, how to write them, and the factor left out.
+
+    Where values are `whole` numbers, layers or counts say, there are none between these.
+    """
+    steps = [1, 2, 5, 10] if whole else [1, 2, 2.5, 5, 10]
+    found = MaxNLocator(limit, steps=steps, integer=whole).tick_values(low, high)
     slack = 1e-6 * (high - low)
     values = [float(v) for v in found if low - slack <= v <= high + slack]
     largest = max(map(abs, values), default=0.0)

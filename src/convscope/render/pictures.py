@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convscope.render import colors
+from convscope.render.arrangement import DrawnPanel
 from convscope.render.colors import Scale
 from convscope.render.page import (
     FAINT,
@@ -31,7 +32,7 @@ BAR, BAR_SHORTEST = 0.11, 1.2  # width and least height of a color bar, in inche
 WORDS, NUMBERS, SMALL = 9.0, 8.0, 7.0  # points: label of a bar, its numbers, captions of tiles
 
 
-class ImagePanel:
+class ImagePanel(DrawnPanel):
     """An RGB image (3, H, W), dimmed outside of `box`."""
 
     def __init__(self, rgb: Tensor, box: Box | None = None) -> None:
@@ -47,7 +48,7 @@ class ImagePanel:
         page.picture(shown, left, top, self.width, self.height)
 
 
-class HeatMapPanel:
+class HeatMapPanel(DrawnPanel):
     """A heatmap and its color bar, which is never too short for its label."""
 
     def __init__(self, panel: HeatMap) -> None:

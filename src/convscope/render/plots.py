@@ -7,14 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from convscope.render.arrangement import DrawnPanel
 from convscope.render.page import ACCENT, ALARM, FAINT, LINE, Page, ticks, widest, wrap
 from convscope.types import Bars, Curves, Histogram
 
 HEIGHT = 3.0  # of a plot in inches, with the text below it
 
 
-ACROSS, LEADER = 3.6, 0.25  # width of a plot of curves, and its distance to the names, in inches
+ACROSS, LEADER = 3.6, 0.25  # width of a plot, and the distance of curves to their names, in inches
+
+
+STRETCH = 0.04  # cost of a plot that is e times as wide or high as usual
 
 
 WORDS, SMALL = 9.0, 8.0  # points: labels of axes, and names
@@ -27,54 +32,103 @@ HUES = (ACCENT, "#d55e00", "#009e73", "#b4559a", "#3fa2d9", "#c98a00")
 PALE = "#e6e6e6"
 
 
-class BarsPanel:
+HEIGHTS, WIDTHS = (HEIGHT, 2.2, 4.0), (ACROSS, 2.8, 5.0)  # of plots, in inches, the usual first
+
+
+PITCHES = (0.42, 0.58, 0.28, 0.2)  # distances of bars, in inches, the usual first
+
+
+BAR, NAMED = 3.2, 2.4  # width of the longest bar with its value, and of a name, in inches
+
+
+def bars(panel: Bars) -> Sequence[BarsPanel]:
+    """The shapes of a panel of bars; one is as high as an image, if there are not too many bars."""
+    as_images = (HEIGHT - _below([panel.label])) / max(1, len(panel.names))
+    pitches = [PITCHES[0], min(max(PITCHES), max(min(PITCHES), as_images)), *PITCHES[1:]]
+    return [BarsPanel(panel, BAR * wide, pitch) for pitch in pitches for wide in (1, 0.7, 1.5)]
+
+
+def histograms(panel: Histogram) -> Sequence[HistogramPanel]:
+    """The shapes of a histogram."""
+    return [HistogramPanel(panel, across, down) for down in HEIGHTS for across in WIDTHS]
+
+
+def curves(panel: Curves) -> Sequence[CurvesPanel]:
+    """The shapes of a panel of curves."""
+    return [CurvesPanel(panel, across, down) for down in HEIGHTS for across in WIDTHS]
+
+
+def _unusual(*ratios: float) -> float:
+    """The cost of a shape whose sizes are these multiples of the usual ones."""
+    return sum(STRETCH * abs(math.log(ratio)) for ratio in ratios)
+
+
+class BarsPanel(DrawnPanel):
     """Horizontal bars, each with its name on the left and its value at its end."""
 
-    def __init__(self, panel: Bars) -> None:
-        self._panel = panel
-        self._left = 0.1 + widest(panel.names, SMALL)
-        self._label = wrap(panel.label, 3.2, WORDS)
-        self.width, self.height = self._left + 3.2, HEIGHT
+    def __init__(self, panel: Bars, across: float, pitch: float) -> None:
+        self._panel, self._across = panel, across
+        lines = max(1, int(pitch / (SMALL * LINE)))
+        self._names = ["\n".join(wrap(name, NAMED, SMALL, lines)) for name in panel.names]
+        self._left = 0.1 + max((widest(n.split("\n"), SMALL) for n in self._names), default=0.0)
+        self._label = wrap(panel.label, across, WORDS)
+        self._down = pitch * max(1, len(panel.names))
+        self.width, self.height = self._left + across, self._down + _below(self._label)
+        self.cost = _unusual(across / BAR, pitch / PITCHES[0])
 
     def put(self, page: Page, left: float, top: float) -> None:
         panel = self._panel
-        axes = page.plot(left + self._left, top, 3.2, HEIGHT - _below(self._label))
+        axes = page.plot(left + self._left, top, self._across, self._down)
         positions = np.arange(len(panel.names))[::-1]
         axes.barh(positions, panel.values, color=ACCENT, height=0.62)
-        axes.set_yticks(positions, panel.names)
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("\n".join(self._label))
-        low, high = min(0.0, *panel.values), max(0.0, *panel.values)
-        room = 0.18 * (high - low) or 1.0
-        axes.set_xlim(low - room if low < 0 else 0.0, high + room)
-        for position, value in zip(positions, panel.values, strict=True):
+        axes.set_yticks(positions, self._names)
+        axes.set_ylim(-0.55, len(panel.names) - 0.45)
+        texts = [f" {value:{panel.form}} " for value in panel.values]
+        low, high = self._range(widest(texts, SMALL))
+        axes.set_xlim(low, high)
+        _number(
+            axes, self._label, ticks(low, high, round(1.6 * self._across), _whole(panel.values))
+        )
+        for position, value, text in zip(positions, panel.values, texts, strict=True):
             side = "right" if value < 0 else "left"
-            axes.text(value, position, f" {value:{panel.form}} ", ha=side, va="center", fontsize=8)
+            axes.text(value, position, text, ha=side, va="center", fontsize=SMALL)
+
+    def _range(self, room: float) -> tuple[float, float]:
+        """The values at both ends, so that a text as wide as `room` fits beside each bar."""
+        values = [value for value in self._panel.values if math.isfinite(value)]
+        low, high = min([0.0, *values]), max([0.0, *values])
+        rooms = (low < 0) + (high > 0 or low == high)
+        per_inch = ((high - low) or 1.0) / max(0.3, self._across - rooms * room)
+        return low - (per_inch * room if low < 0 else 0), high + (
+            per_inch * room if high > 0 or low == high else 0
+        )
 
 
-class HistogramPanel:
+class HistogramPanel(DrawnPanel):
     """A histogram with dashed lines at the marks."""
 
-    def __init__(self, panel: Histogram) -> None:
-        self._panel = panel
-        self._label = wrap(panel.label, 3.4, WORDS)
-        self.width, self.height = 3.6, HEIGHT
+    def __init__(self, panel: Histogram, across: float, down: float) -> None:
+        self._panel, self._across = panel, across
+        self._label = wrap(panel.label, across - 0.2, WORDS)
+        self._down = down - _below(self._label)
+        self.width, self.height = across, down
+        self.cost = _unusual(across / ACROSS, down / HEIGHT)
 
     def put(self, page: Page, left: float, top: float) -> None:
-        axes = page.plot(left + 0.1, top, 3.4, HEIGHT - _below(self._label))
+        axes = page.plot(left + 0.1, top, self._across - 0.2, self._down)
         values = self._panel.values.detach().cpu().float().flatten().numpy()
         axes.hist(values, bins=80, color=ACCENT)
         for mark in self._panel.marks:
             axes.axvline(mark, color=ALARM, linewidth=0.8, linestyle="--")
-        axes.set_xlabel("\n".join(self._label))
+        _number(axes, self._label, ticks(*axes.get_xlim(), round(1.6 * self._across)))
         axes.set_yticks([])
 
 
-class CurvesPanel:
+class CurvesPanel(DrawnPanel):
     """Curves, each with its name beside its end. Names do not overlap."""
 
-    def __init__(self, panel: Curves) -> None:
-        self._panel = panel
+    def __init__(self, panel: Curves, across: float, down: float) -> None:
+        self._panel, self._across = panel, across
         self._x_range = _range(panel.x)
         values = [value for line in panel.lines.values() for value in line if math.isfinite(value)]
         low, high = _range(values)
@@ -83,26 +137,27 @@ class CurvesPanel:
             self._y_range = 0.0, 1.04 * max(values, default=0.0) or 1.0
         else:
             self._y_range = low - room, high + room
-        self._x_ticks, self._y_ticks = ticks(*self._x_range, 6), ticks(*self._y_range, 6)
-        self._x_label = wrap(panel.x_label + self._x_ticks[2], ACROSS, WORDS)
-        self._down = HEIGHT - _below(self._x_label)
+        self._x_ticks = ticks(*self._x_range, round(1.6 * across), _whole(panel.x))
+        self._y_ticks = ticks(*self._y_range, 6)
+        self._x_label = wrap(panel.x_label + self._x_ticks[2], across, WORDS)
+        self._down = down - _below(self._x_label)
         self._y_label = wrap(panel.y_label + self._y_ticks[2], self._down, WORDS)
         self._left = 0.12 + WORDS * LINE * len(self._y_label) + widest(self._y_ticks[1], SMALL)
         self._names = {name: wrap(name, 1.5, SMALL) for name in panel.lines}
         named = max((widest(lines, SMALL) for lines in self._names.values()), default=0.0)
-        self.width, self.height = self._left + ACROSS + LEADER + named, HEIGHT
+        self.width, self.height = self._left + across + LEADER + named, down
+        self.cost = _unusual(across / ACROSS, down / HEIGHT)
 
     def put(self, page: Page, left: float, top: float) -> None:
         panel = self._panel
         middle = top + self._down / 2
         page.text((left, middle), "\n".join(self._y_label), WORDS, rotation=90, va="center")
         left += self._left
-        axes = page.plot(left, top, ACROSS, self._down)
+        axes = page.plot(left, top, self._across, self._down)
         axes.set_xlim(self._x_range)
         axes.set_ylim(self._y_range)
         axes.set_xticks(*self._x_ticks[:2])
         axes.set_yticks(*self._y_ticks[:2])
-        axes.tick_params(axis="y", length=0)
         axes.set_xlabel("\n".join(self._x_label))
         axes.grid(axis="y", color=PALE, linewidth=0.6)
         axes.set_axisbelow(True)
@@ -140,12 +195,12 @@ class CurvesPanel:
         for name, line in self._panel.lines.items():
             for x, y in zip(self._panel.x, line, strict=True):
                 if math.isfinite(y):
-                    across = ACROSS * _fraction(x, self._x_range)
+                    across = self._across * _fraction(x, self._x_range)
                     ends[name] = left + across, top + self._down * (1 - _fraction(y, self._y_range))
         order = sorted(ends, key=lambda name: ends[name][1])
         heights = [SMALL * LINE * len(self._names[name]) for name in order]
         places = _apart([ends[name][1] for name in order], heights, top + self._down)
-        right = left + ACROSS
+        right = left + self._across
         for name, down in zip(order, places, strict=True):
             color = styles[name]["color"]
             out = right + 0.04, ends[name][1]
@@ -184,6 +239,17 @@ def _apart(centers: Sequence[float], heights: Sequence[float], bottom: float) ->
 def _below(label: Sequence[str]) -> float:
     """Height of the numbers and the label below a plot, in inches."""
     return 0.29 + WORDS * LINE * len(label)
+
+
+def _number(axes: Axes, label: Sequence[str], found: tuple[list[float], list[str], str]) -> None:
+    """Put numbers and a label below a plot."""
+    values, numbers, power = found
+    axes.set_xticks(values, numbers)
+    axes.set_xlabel("\n".join(label) + power)
+
+
+def _whole(values: Sequence[float]) -> bool:
+    return all(float(value).is_integer() for value in values)
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from statistics import median
 import numpy as np
 
 from convscope.render import colors
+from convscope.render.arrangement import DrawnPanel
 from convscope.render.page import (
     ALARM,
     DPI,
@@ -27,7 +28,18 @@ CANVAS = 13.5  # the longer side of a mosaic, in inches: about 2,000 pixels
 PALE = 241  # gray of its ground, on which white tiles are visible
 
 
-class TilesPanel:
+SCALES = (1.0, 0.85, 0.7)  # of tiles
+
+
+ASPECT = 1.6  # width of all tiles together over their height, where nothing says how many columns
+
+
+# What other shapes cost, as a fraction of the page: rows that are not full, tiles that are e times
+# as small, and tiles that are together e times as wide or high as `ASPECT` says.
+UNFILLED, SMALLER, UNUSUAL = 0.1, 0.2, 0.12
+
+
+class TilesPanel(DrawnPanel):
     """Tiles in cells of one size, with a caption below each tile and beside each row."""
 
     def __init__(
@@ -35,9 +47,11 @@ class TilesPanel:
         panel: Grid | Sheet,
         paint: Callable[[int], Iterable[Array]],
         count: int,
-        ratio: float,
+        shape: tuple[float, float],
         captions: Sequence[str],
         *,
+        columns: int,
+        scale: float,
         side: float,
         gap: float,
         within: float,
@@ -49,24 +63,29 @@ class TilesPanel:
             paint: gives all tiles as bytes (h, w, 3); its argument is the longer side of a tile on
                 the page, in pixels.
             count: number of tiles.
-            ratio: width of a tile over its height.
+            shape: height and width of a tile, in its own pixels.
             captions: one for each tile, or none.
+            columns: number of columns.
+            scale: how much smaller tiles are drawn than they usually are.
             side: side of a square as large as a tile, in inches, where the panel does not say it.
             gap: distance between tiles in inches.
             within: greatest width of all columns together, in inches.
         """
         self._paint = paint
         self._marked = panel.marked if isinstance(panel, Grid) else frozenset()
-        columns = panel.columns or max(1, round(math.sqrt(count * 1.6 / ratio)))
-        self._columns = min(columns, count)
-        side = panel.tile_inches or side
+        self._columns = columns
+        ratio = shape[1] / shape[0]
+        side = scale * (panel.tile_inches or side)
         across, down = side * math.sqrt(ratio), side / math.sqrt(ratio)
         # Narrow tiles get more distance where they have captions.
         named = min(0.9, 0.06 + widest(captions, SMALL)) if captions else 0.0
         self._cell = min(max(across, named), (within + gap) / self._columns - gap)
-        scale = min(1.0, self._cell / across, HEIGHT / down)
-        self._across, self._down = across * scale, down * scale
-        self._captions = [wrap(caption, self._cell - 0.04, SMALL) for caption in captions]
+        smaller = min(1.0, self._cell / across, HEIGHT / down)
+        self._across, self._down = across * smaller, down * smaller
+        if isinstance(panel, Grid):
+            self._across, self._down = _whole(shape, self._across, self._down)
+            self._cell = max(self._across, min(self._cell, named))
+        self._captions = [wrap(caption, self._cell - 0.04, SMALL, 4) for caption in captions]
         lines = max(map(len, self._captions), default=0)
         self._pitch = self._down + gap + (0.08 + SMALL * LINE * lines if lines else 0.0)
         # Captions of rows are horizontal if they are short or the row is low.
@@ -79,7 +98,13 @@ class TilesPanel:
         self._left = 0.06 + room if panel.rows else 0.0
         self._stride = self._cell + gap
         self.width = self._left + self._columns * self._stride - gap
-        self.height = math.ceil(count / self._columns) * self._pitch - gap
+        rows = math.ceil(count / columns)
+        self.height = rows * self._pitch - gap
+        self.filled = count / (rows * columns)
+        self.cost = SMALLER * abs(math.log(scale * smaller))
+        if panel.columns is None:
+            unusual = abs(math.log(columns * self._across / (rows * self._down) / ASPECT))
+            self.cost += UNUSUAL * unusual + UNFILLED * (self.filled < 1)
 
     def put(self, page: Page, left: float, top: float) -> None:
         for row, lines in enumerate(self._rows):
@@ -108,7 +133,7 @@ class TilesPanel:
                 page.text(at, "\n".join(self._captions[i]), SMALL, ha="center", va="top")
 
 
-class MosaicPanel:
+class MosaicPanel(DrawnPanel):
     """Tiles on a pale ground, each with a thin white rim. They are enlarged at most twice."""
 
     def __init__(self, panel: Mosaic) -> None:
@@ -132,24 +157,30 @@ class MosaicPanel:
         page.picture(canvas, left, top, self.width, self.height)
 
 
-def grid(panel: Grid) -> TilesPanel:
-    """The panel of a grid of small images."""
+def grids(panel: Grid) -> Sequence[TilesPanel]:
+    """The shapes of a grid of small images."""
     count, _, height, width = panel.tiles.shape
     side, gap = (0.55, 0.045) if max(height, width) < 16 else (1.15, 0.03)
-    return TilesPanel(
-        panel,
-        lambda _: _bytes(panel),
-        count,
-        width / height,
-        panel.captions,
-        side=side,
-        gap=gap,
-        within=8.5,
-    )
+
+    def shaped(columns: int, scale: float) -> TilesPanel:
+        return TilesPanel(
+            panel,
+            lambda _: _bytes(panel),
+            count,
+            (height, width),
+            panel.captions,
+            columns=columns,
+            scale=scale,
+            side=side,
+            gap=gap,
+            within=8.5,
+        )
+
+    return _shapes(panel.columns, count, shaped)
 
 
-def sheet(panel: Sheet) -> TilesPanel:
-    """The panel of many heatmaps. Tiles have the shape of their photographs, if there are any."""
+def sheets(panel: Sheet) -> Sequence[TilesPanel]:
+    """The shapes of many heatmaps. Tiles are like their photographs, if there are any."""
     maps = panel.maps
     shapes = [m.photo.shape[-2:] for m in maps if m.photo is not None]
     ratio = median(width / height for height, width in shapes or [m.values.shape for m in maps])
@@ -158,8 +189,32 @@ def sheet(panel: Sheet) -> TilesPanel:
     def paint(limit: int) -> Iterator[Array]:
         return (painted(m, scale_of(m), limit) for m in maps)
 
-    within = 8.5 if panel.columns is None else 14.0
-    return TilesPanel(panel, paint, len(maps), ratio, captions, side=1.6, gap=0.06, within=within)
+    def shaped(columns: int, scale: float) -> TilesPanel:
+        return TilesPanel(
+            panel,
+            paint,
+            len(maps),
+            (1.0, ratio),
+            captions,
+            columns=columns,
+            scale=scale,
+            side=1.6,
+            gap=0.06,
+            within=8.5 if panel.columns is None else 14.0,
+        )
+
+    return _shapes(panel.columns, len(maps), shaped)
+
+
+def _shapes(
+    columns: int | None, count: int, shaped: Callable[[int, float], TilesPanel]
+) -> list[TilesPanel]:
+    """The shapes of tiles, the best first, whatever else is on the page."""
+    counts = {math.ceil(count / rows) for rows in range(1, count + 1)}
+    if columns is not None:
+        counts = {min(columns, count)}
+    shapes = [shaped(columns, scale) for scale in SCALES for columns in sorted(counts)]
+    return sorted(shapes, key=lambda one: one.cost + 1 - one.filled)
 
 
 def _bytes(panel: Grid) -> Iterator[Array]:
@@ -171,9 +226,17 @@ def _bytes(panel: Grid) -> Iterator[Array]:
 
 
 def _inside(rgb: Array, across: float, down: float) -> tuple[float, float]:
-    """Width and height of a tile in its cell, in inches. Small tiles are enlarged by a whole
-    factor, so that a weight stays a square."""
+    """Width and height of a tile in its cell, in inches."""
     height, width, _ = rgb.shape
     factor = min(across * DPI / width, down * DPI / height)
-    factor = int(factor + 1e-6) if factor >= 3 and max(height, width) < 100 else factor
-    return width * factor / DPI, height * factor / DPI
+    return _whole((height, width), width * factor / DPI, height * factor / DPI)
+
+
+def _whole(shape: tuple[float, float], across: float, down: float) -> tuple[float, float]:
+    """The size of a tile in inches. Small tiles are enlarged by a whole factor, so that a weight
+    stays a square."""
+    factor = across * DPI / shape[1]
+    if factor < 3 or max(shape) >= 100:
+        return across, down
+    factor = int(factor + 1e-6)
+    return shape[1] * factor / DPI, shape[0] * factor / DPI

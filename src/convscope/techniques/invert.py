@@ -298,7 +298,7 @@ def _strip(
                 tiles.append(inversion.images[number : number + 1])
     return Grid(
         torch.cat(tiles),
-        columns=1 + len(inversions) if table else 4,
+        columns=1 + len(inversions) if table else None,
         captions=tuple(captions),
         low=0.0,
         high=1.0,
