@@ -26,7 +26,7 @@ import convscope as cs
 net = cs.load()
 cat, coffee = (net.preprocess(cs.open_image(f"sample:{name}")) for name in ("chelsea", "coffee"))
 both = torch.cat([cat[..., 40:152], coffee[..., 56:168]], 3)
-run = cs.compare(net, both, targets=("tiger cat", "espresso"))
+run = cs.compare(net, both, target=("tiger cat", "espresso"))
 run
 
 # %%

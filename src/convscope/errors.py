@@ -55,6 +55,8 @@ def invalid(name: str, error: ValidationError) -> ConvscopeError:
     got = "" if first["type"] == "missing" else f", not {short(first['input'])}"
     message = first["msg"].removeprefix("Value error, ").partition(" after validation")[0]
     message = message[0].lower() + message[1:]
+    if first["type"] == "missing" and len(first["loc"]) > 1:  # within a tuple
+        return ConvscopeError(f"{name}: {where}: too few values")
     for other in others:  # of a union, what else it might have been
         kinds = other["msg"].removeprefix("Input should be ")
         if other["input"] is first["input"] and kinds not in message:

@@ -225,7 +225,7 @@ def test_targets_of_all_kinds(own: cs.Network, own_photo: Tensor, target: Any, k
     assert run.parameters["target"] == kept
     assert type(run.parameters["target"]) is type(kept)
     assert run.parameters["layer"] == ("blocks.0",)
-    assert cs.compare(own, own_photo, targets=target).parameters["targets"] in ((kept,), kept)
+    assert cs.compare(own, own_photo, target=target).parameters["target"] in ((kept,), kept)
 
 
 @pytest.mark.parametrize("layer", ["blocks.0", ["blocks.0"], ("blocks.0",)])

@@ -30,7 +30,7 @@ def sheet(frame: Frame) -> Sheet:
 
 def test_a_row_is_a_target_and_a_column_a_method(own: cs.Network, own_photo: Tensor) -> None:
     targets: tuple[str | int, ...] = (1, "head:2", 0)
-    frame = frames(own, own_photo, targets=targets)[-1]
+    frame = frames(own, own_photo, target=targets)[-1]
     table = sheet(frame)
     assert table.columns == 3
     assert table.rows == ("class 1", "head:2", "class 0")
@@ -49,7 +49,7 @@ def test_a_row_is_a_target_and_a_column_a_method(own: cs.Network, own_photo: Ten
 
 
 def test_a_column_has_one_scale(own: cs.Network, own_photo: Tensor) -> None:
-    frame = frames(own, own_photo, targets=(0, 1, 2))[-1]
+    frame = frames(own, own_photo, target=(0, 1, 2))[-1]
     maps = sheet(frame).maps
     for column, clip in enumerate((0.995, 1, 0.995)):  # saliency, gradcam, guided: two flicker
         tiles = maps[column::3]
@@ -62,7 +62,7 @@ def test_a_column_has_one_scale(own: cs.Network, own_photo: Tensor) -> None:
 
 def test_how_alike_the_rows_are(own: cs.Network, own_photo: Tensor) -> None:
     """Of the first row and the one least like it."""
-    frame = frames(own, own_photo, targets=(0, 1, 2))[-1]
+    frame = frames(own, own_photo, target=(0, 1, 2))[-1]
     (bars,) = [panel for panel in frame.panels if isinstance(panel, Bars)]
     alike: Any = frame.summary["similarity"]
     for method, maps in frame.arrays.items():
@@ -70,7 +70,7 @@ def test_how_alike_the_rows_are(own: cs.Network, own_photo: Tensor) -> None:
         assert alike[method] == pytest.approx(expected)
     assert bars.values == tuple(alike.values())
     assert bars.names == ("Saliency map", "Grad-CAM", "Guided backpropagation")
-    same = frames(own, own_photo, targets=(1, 1))[-1]
+    same = frames(own, own_photo, target=(1, 1))[-1]
     assert list(same.summary["similarity"].values()) == pytest.approx([1, 1, 1])
 
 
@@ -80,7 +80,7 @@ def test_without_targets_the_two_top_classes(own: cs.Network, own_photo: Tensor)
 
 
 def test_one_target_has_nothing_to_be_like(own: cs.Network, own_photo: Tensor) -> None:
-    frame = frames(own, own_photo, targets=("blocks:3",))[-1]
+    frame = frames(own, own_photo, target=("blocks:3",))[-1]
     assert frame.summary["similarity"] == {}
     assert not any(isinstance(panel, Bars) for panel in frame.panels)
 
@@ -114,7 +114,7 @@ def test_a_method_that_fails_is_skipped_and_the_others_are_shown(own_photo: Tens
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "all": ({"methods": ("predict",)}, r"compare: predict is no attribution"),
     "unknown method": ({"methods": ("saliency", "gradcm")}, r"unknown technique 'gradcm'; did you"),
-    "unknown target": ({"targets": ("nothing",)}, r"unknown class or layer 'nothing'"),
+    "unknown target": ({"target": ("nothing",)}, r"unknown class or layer 'nothing'"),
     "no method": ({"methods": ()}, r"methods: .* at least 1 item"),
 }
 
@@ -133,10 +133,10 @@ def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> 
 
 
 def test_all_methods_at_once(own: cs.Network, own_photo: Tensor) -> None:
-    result = cs.compare(own, own_photo, methods=tuple(methods.names()), targets=(0, 2)).result()
+    result = cs.compare(own, own_photo, methods=tuple(methods.names()), target=(0, 2)).result()
     assert list(result.summary["skipped"]) == ["occlusion"]
     assert set(result.arrays) == set(methods.names()) - {"occlusion"}
     assert all(np.isfinite(maps).all() for maps in result.arrays.values())
     assert min(result.picture.size) > 100
-    frame = list(registry.get("compare").run(own, own_photo, targets=(0,)).frames())[-1]
+    frame = list(registry.get("compare").run(own, own_photo, target=(0,)).frames())[-1]
     assert all(isinstance(tile, HeatMap) and tile.photo is not None for tile in sheet(frame).maps)

@@ -6,6 +6,7 @@ from . import registry as registry
 from .folders import Batch as Batch
 from .options import ImageSize as ImageSize
 from .options import IndexPath as IndexPath
+from .options import OneTarget as OneTarget
 from .options import Seed as Seed
 from .options import TargetList as TargetList
 from .options import TargetName as TargetName

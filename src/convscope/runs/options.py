@@ -42,7 +42,11 @@ def _other_image(target: str) -> str:
 
 
 def _targets(value: object) -> object:
-    return tuple(map(_target, value)) if isinstance(value, list | tuple) else _target(value)
+    if not isinstance(value, list | tuple):
+        return _target(value)
+    if not value:
+        raise ValueError("an empty list names no target")
+    return tuple(map(_target, value))
 
 
 def _target_tuple(value: object) -> object:
@@ -56,12 +60,14 @@ def _absolute(path: object) -> object:
 # What a caller may write, for type checkers; and what the validators make of it, for a technique's
 # body, the command line and a saved picture.
 if TYPE_CHECKING:
+    OneTarget = TargetLike
     TargetName = TargetLike | None
     Targets = TargetLike | Sequence[TargetLike]
     TargetList = Targets
     TargetNames = TargetName | Sequence[TargetLike]
     IndexPath = str | os.PathLike[str]
 else:
+    OneTarget = Annotated[str | int, BeforeValidator(_target)]
     TargetName = Annotated[str | int | None, BeforeValidator(_target), Field(description=_TARGET)]
     Targets = Annotated[str | int | tuple[str | int, ...], BeforeValidator(_targets)]
     TargetList = Annotated[tuple[str | int, ...], BeforeValidator(_target_tuple)]

@@ -17,7 +17,7 @@ from convscope.ascent import Goal, Recipe, climb_goals
 from convscope.attribution import score_of
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.runs import ImageSize, Seed, Targets, as_targets, technique
+from convscope.runs import ImageSize, OneTarget, Seed, Targets, as_targets, technique
 from convscope.types import Grid, ImageFrame, Target, TargetLike
 from convscope.vocabulary.objectives import Objective, l2, tv
 from convscope.vocabulary.optimizers import adam, sgd
@@ -193,7 +193,7 @@ class LadderSummary(TypedDict):
 def ladder(
     net: Network,
     *,
-    target: Annotated[TargetLike, Field(description="a class by name or number (volcano, 980)")],
+    target: Annotated[OneTarget, Field(description="a class by name or number (volcano, 980)")],
     steps: Steps = None,
     size: ImageSize = None,
     seed: Seed = 0,

@@ -55,14 +55,14 @@ def compare(
             description="names of the attribution techniques to compare, one column each",
         ),
     ] = METHODS,
-    targets: Annotated[
-        TargetList,
+    target: Annotated[
+        TargetList | None,
         Field(
             max_length=24,
             description="targets to explain (classes, channels or neurons), one row each; the two"
             " top classes if none is given",
         ),
-    ] = (),
+    ] = None,
 ) -> Iterator[Frame[CompareSummary]]:
     """Heat maps of several attribution methods for several targets, in one picture.
 
@@ -70,9 +70,9 @@ def compare(
     different columns they do not. A method with the same map for every target explains none of
     them. Below the maps is how similar those of different rows are, as a rank correlation.
     """
-    rows = [net.target(one) for one in as_targets(targets)]
-    if not rows:
-        rows = [net.target(one.index) for one in net.predict(image, 2)]
+    if target is None:
+        target = tuple(one.index for one in net.predict(image, 2))
+    rows = [net.target(one) for one in as_targets(target)]
     columns: dict[str, _Column] = {}
     skipped: dict[str, str] = {}
     titles = {method: registry.get(method).title for method in methods}
