@@ -22,7 +22,7 @@ from convscope.cli import main
 from convscope.cli.commands import COMMANDS
 from convscope.cli.commands.index import IndexOptions
 from convscope.network import zoo
-from convscope.runs import catalog
+from convscope.runs import catalog, registry
 from tests.helpers.shell import Shell, files, start
 
 BAD_WORDS = [
@@ -265,6 +265,29 @@ main._run = with_another
         "convscope: rival adds 'saliency' to convscope.techniques, but convscope has that name"
         " already; the entry point is ignored"
     )
+
+
+def test_resume_is_offered_where_something_climbs(shell: Shell) -> None:
+    techniques = [registry.get(name) for name in catalog.own()]
+    told = {one.name: "--resume" in shell.works(one.command, "--help") for one in techniques}
+    climbing = {"class_image", "ladder", "neuron_image", "deepdream", "invert"}
+    assert {name for name, offered in told.items() if offered} == climbing
+    assert all("--resume" in shell.works(one, "--help") for one in ("ascend", "replay"))
+    assert "--resume" in shell.fails("saliency", "my photo.png", "--resume")
+
+
+def test_help_names_what_an_option_takes(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for command in [*catalog.COMMANDS, *(one.command for one in catalog.own().values())]:
+        text = shell.works(command, "--help")
+        assert not re.search(r"--\S+ \S*(STR|SUPPORTS|\|)", text), "no names of Python's types"
+        assert not re.search(r"[A-Z] --\w", text), "a word without an option's name has only one"
+    for command in ("saliency", "class_image", "ladder", "compare", "patches", "intermediate"):
+        assert "--target TARGET " in shell.works(command, "--help")
+    assert "repeat the option" in shell.works("compare", "--help")
+    assert "by default cam-IMAGE.png" in shell.works("cam", "--help")
+    assert "by default map.png" in shell.works("map", "--help")
+    assert "a folder of photographs" not in shell.works("filters", "--help").partition("-o")[2]
 
 
 def test_options_of_index_are_those_of_the_python_call() -> None:

@@ -230,7 +230,8 @@ def test_a_replay_that_was_stopped_goes_on(here: Path, shell: Shell, stopped: St
 
 
 def test_nothing_to_go_on_with(here: Path, shell: Shell) -> None:
-    shell.works("saliency", "my photo.png", "-o", "a.png", "--resume")
+    words = ("--target", "1", "--steps", "1", "--size", "32")
+    shell.works("class_image", *words, "-o", "a.png", "--resume")
     assert files(here) == {"a.png"}
 
 

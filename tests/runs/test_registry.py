@@ -228,6 +228,28 @@ def test_targets_of_all_kinds(own: cs.Network, own_photo: Tensor, target: Any, k
     assert cs.compare(own, own_photo, target=target).parameters["target"] in ((kept,), kept)
 
 
+@pytest.mark.parametrize("target", [(), []])
+def test_an_empty_list_of_targets_is_refused(
+    own: cs.Network, own_photo: Tensor, target: Any
+) -> None:
+    for name in registry.names():
+        technique = registry.get(name)
+        if "target" in technique.model.model_fields:
+            photo = own_photo if technique.takes_image else None
+            index = {"index": "x"} if "index" in technique.model.model_fields else {}
+            with pytest.raises(cs.ConvscopeError, match=rf"^{name}: target: .*, not [(\[]"):
+                technique.run(own, photo, target=target, **index)
+    with pytest.raises(cs.ConvscopeError, match=r"^gradcam: tokens: too few values$"):
+        cs.gradcam(own, own_photo, tokens=target)
+
+
+def test_the_ladder_takes_every_kind_of_target(own: cs.Network) -> None:
+    for target, kept in ((cs.Target("", 2, label="class 2"), 2), (np.int64(1), 1), ("1", "1")):
+        parameters = cs.ladder(own, target=target).parameters
+        assert parameters["target"] == kept
+        assert type(parameters["target"]) is type(kept)
+
+
 @pytest.mark.parametrize("layer", ["blocks.0", ["blocks.0"], ("blocks.0",)])
 def test_one_name_or_several(own: cs.Network, own_photo: Tensor, layer: Any) -> None:
     for technique in (cs.gradcam, cs.invert, cs.deepdream):

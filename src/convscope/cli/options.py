@@ -20,19 +20,25 @@ DEFAULT_MODEL = "efficientnet_lite0"  # that of the zoo, which imports torch
 
 SAMPLES = "sample:chelsea, sample:coffee, sample:rocket or sample:astronaut"
 
-ImagePath = Annotated[str, Parameter(help=f"path of a photograph, or {SAMPLES}")]
+if TYPE_CHECKING:
+    PathText = str
+else:
+    PathText = str | Path  # always a text, whose paths shells complete
+
+ImagePath = Annotated[PathText, Parameter(help=f"path of a photograph, or {SAMPLES}")]
 
 ImagePaths = Annotated[
-    str, Parameter(help=f"path of a photograph or of a folder of photographs, or {SAMPLES}")
+    PathText, Parameter(help=f"path of a photograph or of a folder of photographs, or {SAMPLES}")
 ]
 
-Contains = Annotated[str, Parameter(help="list only names that contain this text")]
+Contains = Annotated[str, Parameter(help="list only names that contain this text", metavar="TEXT")]
 
 Model = Annotated[
     str,
     Parameter(
         help="name of the network: efficientnet_lite0, efficientnet_lite1, timm/NAME,"
-        " torchvision/NAME, or a name that a plug-in adds"
+        " torchvision/NAME, or a name that a plug-in adds",
+        metavar="NETWORK",
     ),
 ]
 
@@ -58,15 +64,20 @@ class WeightOptions:
         str | None,
         Parameter(
             help="mean of each channel of the training images, for pixels from 0 to 1:"
-            " 0.485,0.456,0.406; one number is that of all channels"
+            " 0.485,0.456,0.406; one number is that of all channels",
+            metavar="NUMBERS",
         ),
     ] = None
     std: Annotated[
-        str | None, Parameter(help="standard deviation of each channel: 0.229,0.224,0.225")
+        str | None,
+        Parameter(help="standard deviation of each channel: 0.229,0.224,0.225", metavar="NUMBERS"),
     ] = None
     input_size: Annotated[
         str | None,
-        Parameter(help="pixels that the network was trained on: 224, or rows and columns: 224,320"),
+        Parameter(
+            help="pixels that the network was trained on: 224, or rows and columns: 224,320",
+            metavar="PIXELS",
+        ),
     ] = None
     crop: Annotated[
         float | None, Parameter(help="fraction of the photograph's shorter side that is kept")
@@ -135,9 +146,12 @@ class NetworkOptions(WeightOptions):
 
     device: Annotated[
         str | None,
-        Parameter(help="device that the network runs on: cpu, cuda, cuda:1; by default a GPU,"
-        " if there is one"),
-    ] = None  # fmt: skip
+        Parameter(
+            help="device that the network runs on: cpu, cuda, cuda:1; by default a GPU, if there is"
+            " one",
+            metavar="DEVICE",
+        ),
+    ] = None
 
     def open(self, index: Path | str | None = None) -> Network:
         """The network; for an index, where no other is asked for, the one that made the index."""
@@ -156,21 +170,24 @@ class NetworkOptions(WeightOptions):
         return load(**source, device=self.device)
 
 
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
+SEVERAL = "repeat the option to give several"
+
+FORMATS = "its name ends in .png, .jpg or .webp, or in .gif, .webp or .mp4 for all steps of the run"
+
+Resume = Annotated[
+    bool, Parameter(help="continue a stopped optimization from its resume file, if there is one")
+]
+
+
+def output_option(what: str) -> Parameter:
+    """The option `-o` of a command that writes `what`."""
+    return Parameter(["--output", "-o"], help=what)
+
+
+@dataclass(frozen=True)
 class PictureOptions:
     """Where a command writes its picture, and what it prints."""
 
-    output: Annotated[
-        Path | None,
-        Parameter(
-            ["--output", "-o"],
-            help="picture to write; .gif, .webp and .mp4 hold all steps of the run; a folder, if"
-            " the input is a folder of photographs; by default it is named after the command",
-        ),
-    ] = None
-    resume: Annotated[
-        bool,
-        Parameter(help="continue a stopped optimization from its resume file, if there is one"),
-    ] = False
-    json: Json = False
+    output: Path | None = None
+    resume: bool = False
+    json: bool = False

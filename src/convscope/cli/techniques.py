@@ -8,11 +8,22 @@ from collections.abc import Callable
 from functools import partial, reduce
 from inspect import Parameter as Argument
 from inspect import Signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import Parameter
 
-from convscope.cli.options import ImagePaths, NetworkOptions, PictureOptions
+from convscope.cli.options import (
+    FORMATS,
+    SEVERAL,
+    ImagePaths,
+    Json,
+    NetworkOptions,
+    PathText,
+    PictureOptions,
+    Resume,
+    output_option,
+)
 from convscope.cli.saving import save_pictures
 
 if TYPE_CHECKING:
@@ -38,14 +49,16 @@ def technique_command(name: str) -> Callable[..., int]:
         options = {word: words.pop(word) for word in technique.model.model_fields if word in words}
         return _run(technique, options, *image, **words)
 
-    arguments = [_keyword(word, *_typed(f)) for word, f in technique.model.model_fields.items()]
+    fields = technique.model.model_fields.items()
+    arguments = [_keyword(word, *_typed(word, field)) for word, field in fields]
     if technique.takes_image:
-        arguments.insert(
-            0, Argument("image", Argument.POSITIONAL_OR_KEYWORD, annotation=ImagePaths)
-        )
+        arguments.insert(0, Argument("image", Argument.POSITIONAL_ONLY, annotation=ImagePaths))
     if technique.attribution:
         arguments.append(_keyword("check", Check, False))
-    arguments.append(_keyword("picture", PictureOptions, PictureOptions()))
+    arguments.append(_keyword("output", _output(technique), None))
+    if technique.climbs:
+        arguments.append(_keyword("resume", Resume, False))
+    arguments.append(_keyword("json", Json, False))
     arguments.append(_keyword("network", NetworkOptions, NetworkOptions()))
     command.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in arguments}
@@ -59,13 +72,28 @@ def _unwrapped(text: str) -> str:
     return re.sub(r"(?<!\n)\n(?![\n -])", " ", text)
 
 
-def _typed(field: FieldInfo) -> tuple[Any, Any]:
+def _output(technique: Technique) -> Any:
+    """The option `-o`: what this technique writes."""
+    name, folder = f"{technique.command}.png", ""
+    if technique.takes_image:
+        name = f"{technique.command}-IMAGE.png"
+        folder = "; a folder, if the input is a folder of photographs"
+    help_ = f"picture to write, by default {name}: {FORMATS}{folder}"
+    return Annotated[Path | None, output_option(help_)]
+
+
+def _typed(name: str, field: FieldInfo) -> tuple[Any, Any]:
     """The type that an option's words are converted to, with its help, and the option's default."""
     kinds = get_args(field.annotation)
     typed = tuple(kind for kind in kinds if "Tensor" not in str(kind))  # nobody can type a tensor
     kind: Any = field.annotation if typed == kinds else reduce(operator.or_, typed)
-    help_ = Parameter(help=field.description or "")
-    return Annotated[kind, help_], Argument.empty if field.is_required() else field.default
+    several = "..." in str(kind).replace("Ellipsis", "...")
+    help_ = "; ".join([field.description or "", *([SEVERAL] if several else [])])
+    is_text = str in (kind, *get_args(kind)) or several
+    if field.json_schema_extra == {"format": "path"}:
+        kind = PathText | None if type(None) in get_args(kind) else PathText
+    parameter = Parameter(help=help_, metavar=name.upper() if is_text else None)
+    return Annotated[kind, parameter], Argument.empty if field.is_required() else field.default
 
 
 def _keyword(name: str, kind: Any, default: Any) -> Argument:
@@ -78,11 +106,14 @@ def _run(
     image: str | None = None,
     *,
     check: bool = False,
-    picture: PictureOptions = PictureOptions(),
+    output: Path | None = None,
+    resume: bool = False,
+    json: bool = False,
     network: NetworkOptions = NetworkOptions(),
 ) -> int:
     options = technique.validate(options)
 
+    picture = PictureOptions(output, resume, json)
     begin = partial(technique.run, **options)
     load = partial(network.open, options.get("index"))
     return save_pictures(technique.command, begin, load, image, picture, check=check)

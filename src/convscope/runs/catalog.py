@@ -27,7 +27,7 @@ CHAPTERS = (
     "Collections of images",
     "From plug-ins",
 )
-PLUG_INS = CHAPTERS[-1]
+CLIMBS, PLUG_INS = "Images made by climbing", CHAPTERS[-1]
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ else:
         BeforeValidator(_absolute),
         Field(
             description="folder of the index of a collection of images, as"
-            " `convscope index FOLDER -o INDEX` makes it"
+            " `convscope index FOLDER -o INDEX` makes it",
+            json_schema_extra={"format": "path"},
         ),
     ]
 

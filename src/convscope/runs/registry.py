@@ -78,6 +78,11 @@ class Technique:
     chapter: str
     model: type[BaseModel]
 
+    @property
+    def climbs(self) -> bool:
+        """Whether it may optimize an image, so that a stopped run can be continued."""
+        return self.chapter in (catalog.CLIMBS, catalog.PLUG_INS)
+
     def validate(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options, converted, and complete with their defaults.
 

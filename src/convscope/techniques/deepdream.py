@@ -115,7 +115,10 @@ def deepdream(
     guide: Annotated[
         str | SkipJsonSchema[Tensor] | None,
         BeforeValidator(_path_of_guide),
-        Field(description="another photograph, whose features the dream imitates"),
+        Field(
+            description="another photograph, whose features the dream imitates",
+            json_schema_extra={"format": "path"},
+        ),
     ] = None,
     octaves: Annotated[
         int, Field(ge=1, le=12, description="number of image sizes, dreamed at from small to large")

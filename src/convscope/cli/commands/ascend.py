@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from convscope.cli.options import SAMPLES, NetworkOptions, PictureOptions, Seed
+from convscope.cli.options import (
+    FORMATS,
+    SAMPLES,
+    Json,
+    NetworkOptions,
+    PathText,
+    PictureOptions,
+    Resume,
+    Seed,
+    output_option,
+)
 from convscope.cli.saving import save_pictures
 
 if TYPE_CHECKING:
@@ -20,15 +30,24 @@ if TYPE_CHECKING:
 def ascend(
     recipe: Annotated[Path, Parameter(help="file of the recipe, .toml or .json")],
     image: Annotated[
-        str | None,
+        PathText | None,
         Parameter(
             help="photograph that the recipe uses, or a folder of photographs to run it on, or"
             f" {SAMPLES}"
         ),
     ] = None,
+    /,
     *,
+    output: Annotated[
+        Path | None,
+        output_option(
+            f"picture to write, by default RECIPE-IMAGE.png: {FORMATS}; a folder, if the input is a"
+            " folder of photographs"
+        ),
+    ] = None,
     seed: Seed = 0,
-    picture: PictureOptions = PictureOptions(),
+    resume: Resume = False,
+    json: Json = False,
     network: NetworkOptions = NetworkOptions(),
 ) -> int:
     """Run a recipe of your own from its file."""
@@ -40,4 +59,5 @@ def ascend(
     def begin(net: Network, photo: Tensor | None) -> Run:
         return follow(net, recipe, photo, seed=seed)
 
+    picture = PictureOptions(output, resume, json)
     return save_pictures(recipe.stem, begin, network.open, image, picture)

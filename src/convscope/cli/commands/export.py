@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 def export(
     index: Annotated[Path, Parameter(help="index of a collection, made by `convscope index`")],
+    /,
     *,
     output: Annotated[
         Path,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from convscope.cli.options import Json, NetworkOptions
+from convscope.cli.options import SEVERAL, Json, NetworkOptions, output_option
 from convscope.cli.progress import each_repair
 from convscope.cli.terminal import INTERRUPTED, print_json, tell
 from convscope.errors import ConvscopeError
@@ -32,7 +32,9 @@ class IndexOptions:
     layers: Annotated[
         tuple[str, ...],
         Parameter(
-            help="layers whose channels are indexed; by default the last layer of each resolution",
+            help="layers whose channels are indexed; by default the last layer of each resolution"
+            f"; {SEVERAL}",
+            metavar="LAYER",
         ),
     ] = ()
     top: Annotated[
@@ -80,7 +82,8 @@ class IndexOptions:
         str | None,
         Parameter(
             help="Ray cluster address, as ray://host:port; by default a cluster is started on this"
-            " machine"
+            " machine",
+            metavar="ADDRESS",
         ),
     ] = None
 
@@ -90,10 +93,10 @@ def index(
         Path,
         Parameter(help="folder of images, searched with its subfolders; with --info, an index"),
     ],
+    /,
     *,
     output: Annotated[
-        Path | None,
-        Parameter(["--output", "-o"], help="index to write; by default FOLDER-index"),
+        Path | None, output_option("index to write, a folder; by default FOLDER-index")
     ] = None,
     info: Annotated[
         bool, Parameter(help="print what an index contains, and change nothing")

@@ -7,7 +7,7 @@ from convscope.cli.terminal import print_json
 from convscope.errors import ConvscopeError
 
 
-def models(contains: Contains = "", *, json: Json = False) -> int:
+def models(contains: Contains = "", /, *, json: Json = False) -> int:
     """List the networks that can be loaded by name."""
     from convscope.network import zoo
 

@@ -7,28 +7,37 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from convscope.cli.options import PictureOptions
+from convscope.cli.options import FORMATS, Json, PathText, PictureOptions, Resume, output_option
 from convscope.cli.saving import save_picture
 
 
 def replay(
-    file: Annotated[Path, Parameter(name="--picture", help="picture that convscope wrote")],
+    file: Annotated[Path, Parameter("PICTURE", help="picture that convscope wrote")],
+    /,
     *,
+    output: Annotated[
+        Path | None,
+        output_option(f"picture to write, by default PICTURE-replay: {FORMATS}"),
+    ] = None,
     image: Annotated[
-        str | None,
-        Parameter(help="path of the photograph, if it is no longer where it was"),
+        PathText | None,
+        Parameter(help="path of the photograph, if it is no longer where it was", metavar="IMAGE"),
     ] = None,
     device: Annotated[
         str | None,
-        Parameter(help="device that the network runs on; by default the same as before"),
+        Parameter(
+            help="device that the network runs on; by default the same as before",
+            metavar="DEVICE",
+        ),
     ] = None,
-    picture: PictureOptions = PictureOptions(),
+    resume: Resume = False,
+    json: Json = False,
 ) -> int:
     """Make a picture again from the provenance that it carries."""
     from convscope.files import check_writable
     from convscope.replay import remake
 
     run = remake(file, image=image, device=device)
-    output = picture.output or file.with_stem(file.stem + "-replay")
+    output = output or file.with_stem(file.stem + "-replay")
     check_writable(output)
-    return save_picture(run, output, picture)
+    return save_picture(run, output, PictureOptions(output, resume, json))

@@ -7,16 +7,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from convscope.cli.options import output_option
 from convscope.cli.progress import each_file
 from convscope.errors import ConvscopeError
 
 
 def spectrum(
     folder: Annotated[Path, Parameter(help="folder of photographs, searched with its subfolders")],
+    /,
     *,
-    output: Annotated[
-        Path, Parameter(["--output", "-o"], help="file to write, an .npz file")
-    ] = Path("spectrum.npz"),
+    output: Annotated[Path, output_option("spectrum to write, an .npz file")] = Path(
+        "spectrum.npz"
+    ),
 ) -> int:
     """Measure the mean frequency spectrum of photographs, for recipes with the start maco."""
     from convscope.files import check_writable, open_image, photographs

@@ -8,17 +8,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from convscope.cli import terminal
-from convscope.cli.options import ImagePath, NetworkOptions, Seed
+from convscope.cli.options import ImagePath, NetworkOptions, Seed, output_option
 from convscope.cli.progress import Watched
 from convscope.errors import ConvscopeError
 
 
 def tour(
     image: ImagePath = "sample:chelsea",
+    /,
     *,
-    output: Annotated[
-        Path, Parameter(["--output", "-o"], help="page to write, an .html file")
-    ] = Path("report.html"),
+    output: Annotated[Path, output_option("page to write, an .html file")] = Path("report.html"),
     index: Annotated[
         Path | None,
         Parameter(
