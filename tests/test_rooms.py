@@ -21,6 +21,8 @@ ROOMS = (
     "types",
     "tensors",
     "system",
+    "notebook",
+    "progress",
     "files",
     "network",
     "vocabulary",
@@ -35,7 +37,7 @@ ROOMS = (
 # Faces import all rooms but the techniques, which they meet in the registry; nobody imports them.
 FACES = ("replay", "testing", "reports", "cli")
 # Rooms that are one file.
-FILES = ("errors", "plugins", "tensors", "system", "replay")
+FILES = ("errors", "plugins", "tensors", "system", "notebook", "progress", "replay")
 # Their modules are namespaces of words: `objectives.logit`.
 NAMESPACES = ("vocabulary",)
 
@@ -194,7 +196,8 @@ def test_techniques_do_not_import_each_other(file: Path) -> None:
     [
         ("matplotlib", {"render"}),
         ("cyclopts", {"cli"}),
-        ("rich", {"cli"}),
+        ("rich", {"progress", "cli"}),
+        ("IPython", {"notebook"}),
         ("jinja2", {"render"}),
         ("timm", set()),  # by the zoo, in one function, because of how it fails
         ("torchvision", set()),

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 class ConvscopeError(Exception):
     """A problem that the user can solve. The message is one line that says what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows below a cell: the message, not the way to it."""
+        return [f"{type(self).__name__}: {' '.join(str(self).splitlines())}"]
+
 
 class RuleError(ConvscopeError):
     """A backward rule finds nothing, or nearly nothing, that it can change."""

@@ -115,7 +115,7 @@ def test_a_progress_bar_only_on_a_terminal_and_after_a_second(
     screen = io.StringIO()
     clock = iter([0.0] + [seconds] * 99)
     monkeypatch.setattr(terminal, "errors", Console(file=screen, force_terminal=True, width=80))
-    monkeypatch.setattr("convscope.cli.progress.time.monotonic", lambda: next(clock, seconds))
+    monkeypatch.setattr("convscope.progress.time.monotonic", lambda: next(clock, seconds))
     steps = [r.step for r in watched(lambda: (frame(i) for i in range(1, 10)), own)]
     assert steps == list(range(1, 10))
     assert ("9/9" in screen.getvalue()) is (seconds > 1)

@@ -235,7 +235,9 @@ def test_show_displays_below_the_cell_only_in_a_notebook(
     displayed: list[object] = []
     opened: list[object] = []
     python, display = types.ModuleType("IPython"), types.ModuleType("IPython.display")
-    python.get_ipython = lambda: object() if inside else None  # type: ignore[attr-defined]
+    formatter = types.SimpleNamespace(active_types=["text/plain", *["text/html"] * inside])
+    shell = types.SimpleNamespace(display_formatter=formatter)
+    python.get_ipython = lambda: shell  # type: ignore[attr-defined]
     display.display = displayed.append  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", python)
     monkeypatch.setitem(sys.modules, "IPython.display", display)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from convscope.cli import terminal
 from convscope.errors import ConvscopeError
+from convscope.progress import bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from convscope.collection import Indexing
     from convscope.runs import Result, Run
 
@@ -40,8 +38,10 @@ class Watched:
 
     def __iter__(self) -> Iterator[Result]:
         try:
+            from convscope.runs import with_bar
+
             with self._on_ctrl_c():
-                for result in _with_bar(self.run):
+                for result in with_bar(self.run, self.run.technique, console=terminal.errors):
                     self.last = result
                     yield result
                     if self.interrupted:
@@ -71,19 +71,6 @@ class Watched:
             signal.signal(signal.SIGINT, before)
 
 
-def _with_bar(run: Run) -> Iterator[Result]:
-    if not terminal.errors.is_terminal:
-        yield from run
-        return
-    begun = time.monotonic()
-    with _bar() as bar:
-        task = bar.add_task(run.technique, visible=False, now="")
-        for result in run:
-            late = time.monotonic() - begun > 1
-            bar.update(task, completed=result.step, total=result.steps, visible=late)
-            yield result
-
-
 def each_file(files: Sequence[Path], title: str, *, quiet: bool = False) -> Iterator[Path]:
     """Each file, while a bar on the terminal names it.
 
@@ -92,44 +79,15 @@ def each_file(files: Sequence[Path], title: str, *, quiet: bool = False) -> Iter
         title: what stands before the bar.
         quiet: show no bar.
     """
-    if quiet or not terminal.errors.is_terminal:
-        yield from files
-        return
-    with _bar() as bar:
-        task = bar.add_task(title, total=len(files), now="")
-        for file in files:
-            bar.update(task, now=file.name)
+    with bar(title, shown=not quiet, console=terminal.errors) as shown:
+        for number, file in enumerate(files):
+            shown.update(number, len(files), file.name)
             yield file
-            bar.advance(task)
 
 
 def each_repair(indexing: Indexing, title: str) -> Iterator[str]:
     """Make an index with a bar on a terminal. Yields each of its parts that was damaged."""
-    if not terminal.errors.is_terminal:
-        for number, progress in enumerate(indexing):
-            yield from progress.damaged if number == 0 else ()
-        return
-    with _bar() as bar:
-        task = bar.add_task(title, total=None, now="")
-        begun, before = time.monotonic(), None
-        for number, progress in enumerate(indexing):
-            yield from progress.damaged if number == 0 else ()
-            before = progress.done if before is None else before
-            speed = (progress.done - before) / max(1e-3, time.monotonic() - begun)
-            now = f"{speed:.0f} images/s" if speed else ""
-            bar.update(task, completed=progress.done, total=progress.total, now=now)
+    from convscope.collection import with_bar
 
-
-def _bar() -> Progress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    what = TextColumn("{task.description}", markup=False)
-    now = TextColumn("{task.fields[now]}", markup=False)
-    columns = what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), now
-    return Progress(*columns, console=terminal.errors, transient=True, redirect_stdout=False)
+    for number, progress in enumerate(with_bar(indexing, title, console=terminal.errors)):
+        yield from progress.damaged if number == 0 else ()

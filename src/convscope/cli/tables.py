@@ -13,8 +13,10 @@ from rich.table import Table
 
 from convscope.cli.doctor import Check
 from convscope.collection import Channels, Index
-from convscope.network import Network
+from convscope.network import HEAD, Network, cells
 from convscope.types import Layer
+
+NUMBERS = ("output", "stride", "receptive field", "parameters")  # columns of a table of layers
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -30,21 +32,10 @@ def layer_rows(layers: Sequence[Layer]) -> list[dict[str, Any]]:
 def print_layers(net: Network, layers: Sequence[Layer]) -> None:
     """A row for each layer, and what the columns mean."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("layer", "type"):
-        table.add_column(name, no_wrap=True)
-    for name in ("output", "stride", "receptive field", "parameters"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("activation")
+    for name in HEAD:
+        table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
     for layer in layers:
-        table.add_row(
-            escape(layer.name),
-            layer.type,
-            "x".join(map(str, layer.shape)),
-            _sizes(layer.stride),
-            _sizes(layer.receptive_field) or "whole input",
-            f"{layer.num_parameters:,}" if layer.num_parameters else "",
-            layer.activation or "",
-        )
+        table.add_row(*map(escape, cells(layer)))
     console.print(table)
     size = "x".join(map(str, net.input_size))
     console.print(
@@ -123,10 +114,3 @@ def print_checks(checks: Sequence[Check]) -> None:
         fix = f"\n[bold]{escape(check.fix)}[/]" if check.fix else ""
         table.add_row(marks[check.state], escape(check.name), escape(check.found) + fix)
     console.print(table)
-
-
-def _sizes(pair: tuple[float, float] | None) -> str:
-    if pair is None:
-        return ""
-    rows, columns = (f"{value:g}" for value in pair)
-    return rows if rows == columns else f"{rows}x{columns}"

@@ -1,6 +1,7 @@
 # What other rooms may use of this one.
 from .build import Indexing as Indexing
 from .build import index as index
+from .build import with_bar as with_bar
 from .channels import Channels as Channels
 from .classification import Classification as Classification
 from .classification import Labeled as Labeled

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -19,6 +20,11 @@ from convscope.collection.settings import Settings
 from convscope.collection.store import Store
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
+from convscope.notebook import in_notebook, show, show_error, show_line
+from convscope.progress import bar
+
+if TYPE_CHECKING:
+    from convscope.progress import Console
 
 
 class Progress(NamedTuple):
@@ -67,13 +73,28 @@ class Indexing:
             merge(store, plan, self.settings.top, width)
         self._index = Index(self.output)
 
-    def result(self) -> Index:
-        """The index; does the rest of the work first."""
+    def result(self, *, progress: bool = False) -> Index:
+        """The index; does the rest of the work first.
+
+        Args:
+            progress: show a progress bar, on a terminal or below the cell of a notebook.
+        """
         if self._index is None:
-            for _ in self:
+            for _ in with_bar(self, "index", shown=progress):
                 pass
         assert self._index is not None
         return self._index
+
+    def _ipython_display_(self) -> None:
+        """Do the work with a progress bar below the cell of a notebook, and show the index."""
+        if not in_notebook():
+            raise NotImplementedError  # a terminal shows the repr
+        try:
+            show(self.result(progress=True))
+        except KeyboardInterrupt:
+            show_line(f"stopped; {self.output} keeps what is done, run the cell again to continue")
+        except Exception:
+            show_error()
 
     def _identify(self, store: Store, before: Mapping[str, Any] | None) -> str:
         """Write what the index is of, or compare it with what is written; its digest."""
@@ -121,6 +142,27 @@ class Indexing:
                 store.write(pending[step.shard], run, step.answers)
             done += step.files
             yield Progress(done, total, damaged)
+
+
+def with_bar(
+    indexing: Indexing, title: str, *, shown: bool = True, console: Console | None = None
+) -> Iterator[Progress]:
+    """Make an index with a progress bar, where somebody can see it.
+
+    Args:
+        indexing: what is made.
+        title: what stands before the bar.
+        shown: whether there is a bar at all.
+        console: the terminal; that of stderr if not given.
+    """
+    begun, before = time.monotonic(), None
+    with bar(title, shown=shown, console=console) as images:
+        for progress in indexing:
+            before = progress.done if before is None else before
+            speed = (progress.done - before) / max(1e-3, time.monotonic() - begun)
+            now = f"{speed:.0f} images/s" if speed else ""
+            images.update(progress.done, progress.total, now)
+            yield progress
 
 
 def index(

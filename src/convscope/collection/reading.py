@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch import Tensor
 
+from convscope import notebook
 from convscope.collection import channel_table
 from convscope.collection.channels import Channels
 from convscope.collection.manifest import Shard
@@ -71,6 +72,16 @@ class Index:
         return (
             f"<Index of {len(self)} images in {self.folder} by {self.identity['network']['name']}>"
         )
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("images", len(self)),
+            ("could not be read", len(self.unreadable)),
+            ("folder", self.folder),
+            ("made by", self.identity["network"]["name"]),
+            ("layers", ", ".join(self.channels)),
+        ]
+        return notebook.table(facts)
 
     def __len__(self) -> int:
         return sum(self._counts)

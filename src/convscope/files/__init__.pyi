@@ -7,6 +7,8 @@ from .atomic import write_file as write_file
 from .atomic import write_folder as write_folder
 from .atomic import write_json as write_json
 from .atomic import write_text as write_text
+from .encoding import encoded as encoded
+from .encoding import preview as preview
 from .images import decoded as decoded
 from .images import digest as digest
 from .images import open_image as open_image

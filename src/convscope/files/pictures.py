@@ -14,6 +14,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from convscope.errors import ConvscopeError, reason
 from convscope.files.atomic import Write, reserve, write_files
+from convscope.files.encoding import on_white
 
 WRITABLE = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".mp4": "MP4",
@@ -81,7 +82,7 @@ def save_pictures(
     pictures = [_of_size(picture, pictures[-1].size) for picture in pictures]
     options = _options(kind, text, pictures, milliseconds)
     if kind in ("JPEG", "MP4"):
-        pictures = [_on_white(picture) for picture in pictures]
+        pictures = [on_white(picture) for picture in pictures]
 
     def write(temporary: Path) -> None:
         if kind == "MP4":
@@ -144,14 +145,6 @@ def _write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
             )
             film.mux(stream.encode(frame))
         film.mux(stream.encode())
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """A picture without transparency, which not every format has."""
-    if picture.mode != "RGBA":
-        return picture
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture).convert("RGB")
 
 
 def sidecar(picture: Path) -> Path:

@@ -10,6 +10,8 @@ from .heads.torchvision_detectors import Detections as Detections
 from .names import PRE as PRE
 from .network import Network as Network
 from .preprocessing import Preprocessing as Preprocessing
+from .tables import HEAD as HEAD
+from .tables import cells as cells
 from .units import as_tiles as as_tiles
 from .units import crop_box as crop_box
 from .units import receptive_field_box as receptive_field_box

@@ -24,6 +24,7 @@ from convscope.network.preprocessing import Normalization, Preprocessing, as_siz
 from convscope.network.randomizing import randomized_copy
 from convscope.network.reading import Reader, deterministic
 from convscope.network.sizes import Sizes
+from convscope.network.tables import facts, listed
 from convscope.network.targets import as_target
 from convscope.system import usual_torch
 from convscope.types import Box, Layer, Prediction, Target, TargetLike
@@ -117,17 +118,15 @@ class Network:
             self._reader = Reader(self._prepared, self._names, self.preprocessing)
             self.layouts, self.sizes = self._reader.arranger, Sizes(self._reader, self.device)
             self.num_classes, self.labels = self.outputs.num_classes, self.outputs.labels
-            self.layers: tuple[Layer, ...] = tuple(
-                layer
-                for layer in self._names.listed.values()
-                if layer.type not in ("Identity", "Dropout")
-                # What computes weights, as in a weight norm, is no layer of the image.
-                and "parametrizations" not in layer.name.split(".")
-            )
+            self.layers: tuple[Layer, ...] = listed(self._names.listed.values())
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.input_size))
         return f"<Network {self.name}: {size} px, {len(self.layers)} layers, on {self.device}>"
+
+    def _repr_html_(self) -> str:
+        known = {"network": repr(self)[1:-1], "parameters": f"{self.num_parameters:,}"}
+        return facts(self.outputs, self.notes, **known)
 
     # -------------------------------------------------------------- the module
 

@@ -24,4 +24,5 @@ from .result import HeatmapResult as HeatmapResult
 from .result import Result as Result
 from .run import Run as Run
 from .saving import save_run as save_run
+from .showing import with_bar as with_bar
 from .signatures import frame_and_summary as frame_and_summary

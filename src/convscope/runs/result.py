@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 from PIL import Image
 from torch import Tensor
 
-from convscope.files import pictures
+from convscope.files import encoded, pictures
+from convscope.notebook import in_notebook, show
 from convscope.render import draw
 from convscope.types import (
     Array,
@@ -121,23 +120,19 @@ class Result(Generic[Summary]):
 
     def show(self) -> None:
         """Show the picture below the cell of a notebook, or in the system's viewer."""
-        try:
-            from IPython import get_ipython
-            from IPython.display import display
-        except ImportError:
-            self.picture.show()
-            return
-        if get_ipython() is None:
-            self.picture.show()
+        if in_notebook():
+            show(self)
         else:
-            display(self)
+            self.picture.show()
 
-    def _repr_html_(self) -> str:
-        buffer = io.BytesIO()
-        self.picture.save(buffer, "PNG")
-        data = base64.b64encode(buffer.getvalue()).decode()
-        name = self.provenance["technique"]
-        return f'<img alt="{name}" style="max-width:100%" src="data:image/png;base64,{data}">'
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """What a notebook shows: the picture, in at most 300 kB, and how it is called there."""
+        if not self.panels:
+            return {"text/plain": repr(self)}, {}
+        picture = encoded(self.picture)
+        alt = f"{self.provenance['technique']}, step {self.step} of {self.steps}"
+        shown = {picture.media_type: picture.text, "text/plain": repr(self)}
+        return shown, {picture.media_type: {"alt": alt}}
 
 
 class ImageResult(Result[Summary]):

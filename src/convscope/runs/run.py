@@ -17,8 +17,10 @@ from convscope.ascent import resume_files
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import Network
+from convscope.notebook import in_notebook, show
 from convscope.runs.result import Result, as_array, result_of
 from convscope.runs.saving import ANIMATIONS, save_run
+from convscope.runs.showing import show_live, with_bar
 from convscope.system import usual_torch
 from convscope.types import Frame
 
@@ -54,6 +56,7 @@ class Run(Generic[R]):
         self.net, self.image, self.parameters = net, image, parameters
         self.frames = begin
         self._result: R | None = None
+        self._stopped = False
         source = None if image is None else images.source(image)
         self.provenance: Mapping[str, object] = {
             "convscope": __version__,
@@ -68,6 +71,9 @@ class Run(Generic[R]):
         }
 
     def __repr__(self) -> str:
+        if self._stopped and self._result is not None:
+            where = f"stopped at step {self._result.step} of {self._result.steps}"
+            return f"<Run of {self.technique}: {where}>"
         return f"<Run of {self.technique}: iterate for live frames, or .result()>"
 
     def __iter__(self) -> Iterator[R]:
@@ -79,16 +85,21 @@ class Run(Generic[R]):
                     break
                 result = cast(R, result_of(frame, self.provenance))
             yield result
-        self._result = result
+        self._result, self._stopped = result, False
 
-    def result(self) -> R:
+    def result(self, *, progress: bool = False) -> R:
         """The result of the last step; runs to the end unless an iteration has done so.
+
+        After the stop button of a notebook it is the result that was the last one then.
+
+        Args:
+            progress: show a progress bar, on a terminal or below the cell of a notebook.
 
         Raises:
             ConvscopeError: the technique cannot go on, or gave no frame.
         """
         if self._result is None:
-            for _ in self:
+            for _ in with_bar(self, self.technique, shown=progress):
                 pass
         if self._result is None:
             raise ConvscopeError(f"{self.technique} gave no frame")
@@ -107,13 +118,16 @@ class Run(Generic[R]):
         }
         return found
 
-    def save(self, path: str | os.PathLike[str], *, resume: bool = False) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], *, resume: bool = False, progress: bool = False
+    ) -> Path:
         """Write the result, or the whole run if the path ends in .gif, .webp or .mp4.
 
         Args:
             path: the file. Its ending chooses the format.
             resume: keep the state of climbs in PATH.resume while they run. If they are stopped, the
                 same call continues them.
+            progress: show a progress bar, on a terminal or below the cell of a notebook.
 
         Returns:
             The file that was written.
@@ -124,19 +138,31 @@ class Run(Generic[R]):
         """
         animated = Path(path).suffix.lower() in ANIMATIONS
         if not resume:
-            return save_run(self if animated else [self.result()], path)
+            if animated:
+                return save_run(with_bar(self, self.technique, shown=progress), path)
+            return save_run([self.result(progress=progress)], path)
         place = resume_files.folder_for(Path(path))
         with resume_files.resumable(place, self.identity, resume=True) as kept:
-            written = self.save(path)
+            written = self.save(path, progress=progress)
             kept.clear()
         return written
 
     def show(self) -> None:
-        """Show the result."""
-        self.result().show()
+        """Show the result below the cell of a notebook, or in the system's viewer."""
+        if in_notebook():
+            show(self)
+        else:
+            self.result().show()
 
-    def _repr_html_(self) -> str:
-        return self.result()._repr_html_()
+    def _ipython_display_(self) -> None:
+        """Run, if this run has not been shown yet, and show the result below the cell."""
+        if not in_notebook():
+            raise NotImplementedError  # a terminal shows the repr
+        if self._result is None:
+            last, stopped = show_live(self, self.technique)
+            self._result, self._stopped = cast(R | None, last), stopped
+        else:
+            show(self._result)
 
 
 def _digest(tensor: Tensor) -> str:
