@@ -110,7 +110,7 @@ def test_an_index_knows_its_network(shell: Shell) -> None:
 )
 def test_techniques(shell: Shell, words: list[str]) -> None:
     index(shell)
-    picture = shell.works(*words, "--index", "photos-index").strip()
+    picture = shell.works(*words, "--index", "photos-index").splitlines()[-1]
     with Image.open(picture) as opened:
         assert min(opened.size) > 100
     told = json.loads(shell.works(*words, "--index", "photos-index", "--json"))

@@ -6,18 +6,24 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import convscope as cs
+from convscope.cli.summaries import print_summary
 from convscope.files import pictures
 from tests.helpers.shell import Shell, files
 
+Capture = pytest.CaptureFixture[str]
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+BARS = {ord(letter): " " for letter in EIGHTHS}
+
 
 def test_the_picture_is_named_after_technique_and_photograph(here: Path, shell: Shell) -> None:
-    assert shell.works("predict", "my photo.png") == "predict-my photo.png\n"
-    assert shell.works("predict", "sample:coffee") == "predict-coffee.png\n"
+    assert shell.works("saliency", "my photo.png") == "saliency-my photo.png\n"
+    assert shell.works("predict", "sample:coffee").endswith("\npredict-coffee.png\n")
     assert shell.works("filters", "--limit", "2") == "filters.png\n"
-    assert files(here) == {"predict-my photo.png", "predict-coffee.png", "filters.png"}
+    assert files(here) == {"saliency-my photo.png", "predict-coffee.png", "filters.png"}
 
 
 def test_options_and_recipe(here: Path, shell: Shell) -> None:
@@ -53,6 +59,41 @@ def test_json(here: Path, shell: Shell, net: cs.Network) -> None:
     assert [p["label"] for p in told["predictions"]] == [first.label, second.label]
     assert told["predictions"][0]["probability"] == pytest.approx(first.probability)
     assert files(here) == {"p.png"}
+
+
+def test_predict_prints_its_table(here: Path, shell: Shell, net: cs.Network) -> None:
+    head, *rows, path = shell.works("predict", "my photo.png", "--top", "7").splitlines()
+    assert head.split() == ["rank", "label", "probability", "index", "logit"]
+    assert path == "predict-my photo.png"
+    image = cs.open_image("my photo.png")
+    with torch.no_grad():
+        logits = net.logits(image)[0].double()
+    probabilities = (logits - logits.logsumexp(0)).exp()
+    for rank, (row, index) in enumerate(zip(rows, logits.topk(7).indices.tolist(), strict=True), 1):
+        first, *label, percent, last, logit = row.translate(BARS).split()
+        assert (int(first), int(last)) == (rank, index)
+        assert " ".join(label) == net.labels[index]
+        assert float(percent.rstrip("%")) == pytest.approx(
+            100 * float(probabilities[index]), abs=0.051
+        )
+        assert float(logit) == pytest.approx(float(logits[index]), rel=6e-4)
+    full = [sum(map(EIGHTHS.index, filter(EIGHTHS.__contains__, row))) for row in rows]
+    assert full == sorted(full, reverse=True)
+    assert full[0] == pytest.approx(160 * float(probabilities.max()), abs=1), "20 letters of 8"
+
+
+def test_a_table_has_one_line_a_row_whatever_a_label_holds(capsys: Capture) -> None:
+    rows = [{"label": "a\n[bold]b[/] \x1b[31m", "images": 3}, {"label": None, "images": 12}]
+    print_summary({"confused": rows, "images": 15, "notes": ["x"], "none": []})
+    head, one, two = capsys.readouterr().out.splitlines()
+    assert (head.split(), two.split()) == (["rank", "label", "images"], ["2", "12"])
+    assert "a [bold]b[/]" in one
+    assert "\x1b" not in one
+    print_summary({"embedding": rows, "pixels": rows[:1]})
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if len(line.split()) == 1] == ["embedding", "pixels"]
+    print_summary({"score": 3})
+    assert capsys.readouterr().out == ""
 
 
 def test_a_gif_holds_the_whole_run(here: Path, shell: Shell) -> None:

@@ -25,6 +25,7 @@ def test_probabilities_are_the_softmax_of_the_users_own_module(
     for p in predictions:
         assert p["probability"] == pytest.approx(expected[p["index"]], rel=1e-4)
         assert p["label"] == f"class {p['index']}"
+        assert p["logit"] == pytest.approx(logits[p["index"]], rel=1e-4, abs=1e-5)
     np.testing.assert_allclose(result.arrays["logits"][0], logits, rtol=1e-4, atol=1e-5)
     assert result.score == pytest.approx(logits.max(), rel=1e-4)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from convscope.cli.options import PictureOptions
 from convscope.cli.progress import Watched, each_file
+from convscope.cli.summaries import print_summary
 from convscope.cli.terminal import INTERRUPTED, fail, print_json, tell
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def save_picture(run: Run, output: Path, picture: PictureOptions) -> int:
         assert watched.last is not None
         print_json({"picture": str(written), **watched.last.summary})
     else:
+        if watched.last is not None:
+            print_summary(watched.last.summary)
         print(written)
     if watched.interrupted and place.exists():
         tell("stopped; run the same command with --resume to continue")

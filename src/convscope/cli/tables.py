@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from convscope.cli.doctor import Check
+from convscope.cli.terminal import results
 from convscope.collection import Channels, Index
 from convscope.network import HEAD, Network, cells
 from convscope.types import Layer
 
 NUMBERS = ("output", "stride", "receptive field", "parameters")  # columns of a table of layers
-
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def layer_rows(layers: Sequence[Layer]) -> list[dict[str, Any]]:
@@ -36,9 +33,9 @@ def print_layers(net: Network, layers: Sequence[Layer]) -> None:
         table.add_column(name, justify="right" if name in NUMBERS else "left", no_wrap=True)
     for layer in layers:
         table.add_row(*map(escape, cells(layer)))
-    console.print(table)
+    results.print(table)
     size = "x".join(map(str, net.input_size))
-    console.print(
+    results.print(
         f"\n{net.name}: {len(net.layers)} layers, input of {size} pixels. Strides and receptive"
         " fields are in pixels of the input. NAME.pre is the layer before its activation."
     )
@@ -74,14 +71,14 @@ def _channel_values(channels: Channels) -> dict[str, Any]:
 def print_index(index: Index) -> None:
     """What is in an index, a row for each layer, and the files that were left out."""
     values = index_values(index)
-    console.print(
+    results.print(
         f"{escape(values['index'])}: {values['images']:,} images in {escape(values['folder'])}"
         f" by {escape(values['network'])}, {values['bytes'] / 1e6:,.0f} MB"
     )
     if values["labels"]:
-        console.print(f"{values['labels']:,} labels, from the names of the folders")
+        results.print(f"{values['labels']:,} labels, from the names of the folders")
     if values["copies"]:
-        console.print(f"{values['copies']:,} images are copies of others")
+        results.print(f"{values['copies']:,} images are copies of others")
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("layer", no_wrap=True)
     for name in ("channels", "positions", "lowest", "highest", "above zero", "dead", "constant"):
@@ -97,13 +94,13 @@ def print_index(index: Index) -> None:
             str(one["dead"] or ""),
             str(one["constant"] or ""),
         )
-    console.print(table)
-    console.print(
+    results.print(table)
+    results.print(
         "'above zero' is the fraction of all values, 'dead' counts channels that are never above"
         " zero, 'constant' channels that always have the same value."
     )
     for path, reason in values["unreadable"].items():
-        console.print(f"left out: {escape(path)}: {escape(reason)}")
+        results.print(f"left out: {escape(path)}: {escape(reason)}")
 
 
 def print_checks(checks: Sequence[Check]) -> None:
@@ -113,4 +110,4 @@ def print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         fix = f"\n[bold]{escape(check.fix)}[/]" if check.fix else ""
         table.add_row(marks[check.state], escape(check.name), escape(check.found) + fix)
-    console.print(table)
+    results.print(table)

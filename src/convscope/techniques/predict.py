@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 import torch
 import torch.nn.functional as F
@@ -11,17 +11,18 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from convscope.network import Network
+from convscope.network import Network, Output
 from convscope.runs import technique
 from convscope.types import Bars, Frame, Grid, Panel, Picture, Prediction
 
 
 class PredictedClass(TypedDict):
-    """A class: its name, its probability and its number."""
+    """A class: its name, its probability, its number and, where it has one, its logit."""
 
     label: str
     probability: float
     index: int
+    logit: NotRequired[float]
 
 
 class PredictSummary(TypedDict):
@@ -55,7 +56,7 @@ def predict(
     summary = []
     for one, row in zip(image, logits, strict=True):
         found = net.name_classes(row, top)
-        summary.append([prediction._asdict() for prediction in found])
+        summary.append([_described(output, row, one) for one in found])
         panels.append(Picture(one, "what the network saw", net.box(image)))
         names, values = tuple(p.label for p in found), tuple(p.probability for p in found)
         label = "fraction of the map" if output.is_map else "probability"
@@ -71,6 +72,14 @@ def predict(
             "probability": output.description,
         },
     )
+
+
+def _described(output: Output, row: Tensor, found: Prediction) -> PredictedClass:
+    """A predicted class, from the network's numbers for the image."""
+    described = PredictedClass(label=found.label, probability=found.probability, index=found.index)
+    if output.probability and output.largest_is_top:
+        described["logit"] = float(row[found.index])
+    return described
 
 
 def _places(net: Network, image: Tensor, places: Tensor, found: list[Prediction]) -> Grid:
