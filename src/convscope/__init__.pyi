@@ -10,6 +10,7 @@ from .files.images import open_image as open_image
 from .network.network import Network as Network
 from .network.zoo import load as load
 from .network.zoo import models as models
+from .reports.touring import tour as tour
 from .runs.options import IndexPath as IndexPath
 from .runs.options import Seed as Seed
 from .runs.options import TargetName as TargetName

@@ -266,7 +266,7 @@ def test_another_ending_is_refused_before_the_work(
     with pytest.raises(SystemExit) as ended:
         main.main(["tour", "sample:coffee", "-o", str(tmp_path / name)])
     assert ended.value.code == 2
-    assert f"a tour is a page that ends in .html, not {name}" in capsys.readouterr().err
+    assert f"the page needs a name that ends in .html, not {name}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,16 +6,24 @@ from importlib.resources import files
 
 import jinja2
 
-_ENVIRONMENT = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-
 
 def fill_template(package: str, name: str, **values: object) -> str:
     """A page of a template, with all values escaped.
 
     Args:
-        package: dotted name of the package that the template lies in.
+        package: dotted name of the package that the template lies in, with those that it extends.
         name: file name of the template.
         values: what its names stand for.
     """
-    source = files(package).joinpath(name).read_text(encoding="utf-8")
-    return _ENVIRONMENT.from_string(source).render(**values)
+
+    def source(template: str) -> str:
+        return files(package).joinpath(template).read_text(encoding="utf-8")
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(source),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(name).render(**values)

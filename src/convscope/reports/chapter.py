@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.reports.page_picture import PagePicture
 from convscope.runs import Run, Technique, registry
+from convscope.types import CLASS_NUMBER, Prediction
 
 Quote = Callable[[Mapping[str, Any]], Mapping[str, object]]
 
@@ -26,8 +29,8 @@ class Chapter:
         grows: whether the page shows the image at several steps.
         run: the technique ready to run; None where this network refuses it.
         refusal: why it does; "" where it does not.
-        command: the words on the command line that make the same picture.
-        picture: WebP in base64, `width` x `height` pixels; `alt` says what it shows.
+        command: what makes the same picture, on the command line or in Python.
+        picture: its picture, once it is made.
         seconds: how long the run took.
         summary: what is quoted, with the names of `quote`.
     """
@@ -42,10 +45,7 @@ class Chapter:
     run: Run | None = None
     refusal: str = ""
     command: str = ""
-    picture: str = ""
-    alt: str = ""
-    width: int = 0
-    height: int = 0
+    picture: PagePicture | None = None
     seconds: float = 0.0
     summary: list[tuple[str, object]] = field(default_factory=list)
 
@@ -55,9 +55,9 @@ class Chapter:
         return self.title.lower().replace(" ", "-").replace("?", "").replace(",", "")
 
     @property
-    def wide(self) -> bool:
-        """Whether the picture needs to scroll on a narrow screen."""
-        return self.width > 1.6 * self.height
+    def done(self) -> bool:
+        """Whether it has its picture, or the reason why there is none."""
+        return self.picture is not None or bool(self.refusal)
 
 
 def chapter(
@@ -72,6 +72,30 @@ def chapter(
 ) -> Chapter:
     """A chapter about the technique of that name; the arguments are described at `Chapter`."""
     return Chapter(title, registry.get(name), reading, options or {}, quote, check, grows)
+
+
+@dataclass(frozen=True)
+class ClassName:
+    """A class as the page calls it, and as the options of a technique name it."""
+
+    label: str
+    target: str
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def class_name(net: Network, prediction: Prediction) -> ClassName:
+    """The class of a prediction: a target by its label, or by its number where that is not clear.
+
+    There may be no labels, or several classes with one label.
+    """
+    try:
+        clear = net.target(prediction.label).channel == prediction.index
+    except ConvscopeError:
+        clear = False
+    target = prediction.label if clear else f"{CLASS_NUMBER}{prediction.index}"
+    return ClassName(prediction.label, target)
 
 
 def layer_name(choose: Callable[..., Any], *arguments: Any) -> str:

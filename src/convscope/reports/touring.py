@@ -3,48 +3,89 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from torch import Tensor
 
-from convscope import __version__
+from convscope.collection import index_of
 from convscope.errors import ConvscopeError
 from convscope.files import images
-from convscope.network import Network, zoo
+from convscope.network import Network
+from convscope.reports import calls
 from convscope.reports.chapter import Chapter
 from convscope.reports.chapters.plan import plan
-from convscope.reports.page import growth_picture, webp, write_page
-from convscope.runs import Result
+from convscope.reports.document import Document, filled
+from convscope.reports.facts import TIMES, about
+from convscope.reports.growth import growth_picture
+from convscope.reports.page_picture import page_picture
+from convscope.runs import Result, check_image, check_network
 from convscope.trust import check
 
 MOMENTS = (0.03, 0.125, 0.5, 1.0)  # fractions of a run at which the page shows an image that grows
 
-LARGEST = 1500  # width of a picture on the page in pixels, a quarter of its greatest height
+LARGEST = 1500  # width of a picture on the page in pixels
 
 
-class Tour:
-    """A photograph on its way through a network.
+def tour(
+    net: Network,
+    image: Tensor,
+    *,
+    index: str | os.PathLike[str] | None = None,
+    full: bool = False,
+    seed: int = 0,
+) -> Tour:
+    """Explain a network on one photograph: a page with every technique and how to read it.
 
-    `chapters` lists what to run. Hand each one's results to `visit`, then `save` the page. A page
-    that is saved early has the chapters that were visited.
+        cs.tour(net, image).save("report.html")
+
+    Args:
+        net: the network, one of your own too.
+        image: (1, 3, H, W), RGB in [0, 1], as `open_image` gives it.
+        index: index of a collection of images, for the chapters that show other photographs.
+        full: use more steps and samples: better pictures, slower.
+        seed: random seed.
+
+    Raises:
+        ConvscopeError: there is no such index, or another network made it, or several images.
+    """
+    check_network("tour", net)
+    check_image("tour", net, image, batch=False)
+    if index is not None:
+        index_of(net, index)  # fails now rather than after half the tour
+        index = os.fspath(index)
+    source = images.source(image)
+    path = None if source is None else _short(source["path"])
+    return Tour(net, image, path, full=full, seed=seed, index=index)
+
+
+def _short(path: str) -> str:
+    """The path from the current folder, if the file is inside."""
+    inside = not path.startswith(images.SAMPLE_PREFIX) and Path(path).is_relative_to(Path.cwd())
+    return os.path.relpath(path) if inside else path
+
+
+class Tour(Document[Chapter]):
+    """A photograph on its way through a network, chapter by chapter.
 
     Args:
         net: the network.
         photo: the photograph, (1, 3, H, W).
-        path: where it is, for the commands on the page.
-        full: use more steps and samples: better pictures, slower.
+        path: where it is; None for an image that is in no file.
+        full: use more steps and samples.
         seed: seed of the random numbers.
         index: index of a collection, for the chapters about other photographs.
+
+    Attributes:
+        chapters: all chapters, in order.
     """
 
     def __init__(
         self,
         net: Network,
         photo: Tensor,
-        path: str,
+        path: str | None,
         *,
         full: bool = False,
         seed: int = 0,
@@ -54,6 +95,13 @@ class Tour:
         self.begun = time.monotonic()
         chapters = plan(net, photo, full=full, seed=seed, index=index)
         self.chapters = [self._ready(chapter) for chapter in chapters]
+
+    def __iter__(self) -> Iterator[Chapter]:
+        for chapter in self.chapters:
+            if not chapter.done:
+                assert chapter.run is not None
+                self.visit(chapter, chapter.run)
+            yield chapter
 
     def visit(self, chapter: Chapter, results: Iterable[Result]) -> None:
         """Follow a chapter's run to its end, and keep what the page shows of it."""
@@ -69,33 +117,40 @@ class Tour:
         assert last is not None
         chapter.seconds = time.monotonic() - begun
         chapter.summary = list(chapter.quote(last.summary).items())
-        shown = (
-            growth_picture(growth, self.photo if chapter.technique.takes_image else None)
-            or last.picture
-        )
-        shown = shown.copy()
-        shown.thumbnail((LARGEST, 4 * LARGEST))
-        chapter.width, chapter.height = shown.size
-        chapter.picture = webp(shown)
-        chapter.alt = f"{chapter.technique.title} of {Path(self.path).stem}"
+        photo = self.photo if chapter.technique.takes_image else None
+        shown = growth_picture(growth, photo) or last.picture
+        alt = f"{chapter.technique.title} of {self.name}"
+        chapter.picture = page_picture(shown, alt, LARGEST)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page: one file that needs nothing else."""
-        name = Path(self.path.removeprefix(images.SAMPLE_PREFIX)).stem
-        return write_page(
-            path,
-            net=self.net,
-            photo_name=name.replace("_", " "),
-            size=tuple(self.photo.shape[-2:]),
-            chapters=[chapter for chapter in self.chapters if chapter.picture or chapter.refusal],
-            seconds=round(time.monotonic() - self.begun),
-            seed=self.seed,
-            version=__version__,
+    @property
+    def name(self) -> str:
+        """What the photograph is called."""
+        if self.path is None:
+            return "an image"
+        return Path(self.path.removeprefix(images.SAMPLE_PREFIX)).stem.replace("_", " ")
+
+    def page(self, *, width: int | None = None) -> str:
+        """The HTML of the page with the chapters that were visited."""
+        seconds = round(time.monotonic() - self.begun)
+        size = f" {TIMES} ".join(map(str, self.photo.shape[-2:]))
+        return filled(
+            "tour.html",
+            title=f"What {self.net.name} sees in {self.name}",
+            facts=[
+                *about(self.net),
+                ("photograph", f"{size} pixels"),
+                ("computed", f"in {seconds} s on {self.net.device}, with seed {self.seed}"),
+            ],
+            chapters=[chapter for chapter in self.chapters if chapter.done],
+            limit=width,
         )
 
     def _ready(self, chapter: Chapter) -> Chapter:
         """The chapter with its run, or with the reason why this network has none."""
-        chapter.command = self._command(chapter)
+        if self.net.source is None or self.path is None:
+            chapter.command = calls.python(chapter)
+        else:
+            chapter.command = calls.command(chapter, self.path, self.net.source)
         try:
             image = self.photo if chapter.technique.takes_image else None
             run = chapter.technique.run(self.net, image, **chapter.options)
@@ -103,27 +158,3 @@ class Tour:
         except ConvscopeError as error:
             chapter.refusal = str(error)
         return chapter
-
-    def _command(self, chapter: Chapter) -> str:
-        words = ["convscope", chapter.technique.command]
-        if chapter.technique.takes_image:
-            words.append(self.path)
-        for name, value in chapter.options.items():
-            for one in value if isinstance(value, tuple) else (value,):
-                words += [f"--{name.replace('_', '-')}", str(one)]
-        if chapter.check:
-            words.append("--check")
-        words += self._network_words()
-        return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
-
-    def _network_words(self) -> list[str]:
-        """The options of the command line that choose this network."""
-        source = self.net.source
-        if source is None:  # a module of the caller's own, which no command can load
-            return []
-        words = [] if source["name"] == zoo.DEFAULT else ["--model", str(source["name"])]
-        if source["checkpoint"]:
-            words += ["--checkpoint", str(source["checkpoint"])]
-        if not source["pretrained"]:
-            words.append("--random-weights")
-        return words

@@ -14,6 +14,7 @@ from .options import TargetNames as TargetNames
 from .options import Targets as Targets
 from .options import as_targets as as_targets
 from .options import check_image as check_image
+from .options import check_network as check_network
 from .own_recipe import ASCEND as ASCEND
 from .own_recipe import Options as Options
 from .own_recipe import ascend as ascend

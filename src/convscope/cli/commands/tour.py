@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from convscope.cli import terminal
 from convscope.cli.options import ImagePath, NetworkOptions, Seed, output_option
 from convscope.cli.progress import Watched
-from convscope.errors import ConvscopeError
 
 
 def tour(
@@ -32,30 +31,26 @@ def tour(
     seed: Seed = 0,
 ) -> int:
     """Explain a network on one photograph: a page with every technique and how to read it."""
-    from convscope.files import check_writable, open_image
-    from convscope.reports.touring import Tour
+    from convscope.files import open_image
+    from convscope.reports.document import check_page, write_page
+    from convscope.reports.touring import tour as begin
 
-    if output.suffix.lower() != ".html":
-        raise ConvscopeError(f"a tour is a page that ends in .html, not {output.name}")
-    check_writable(output, picture=False)
+    check_page(output)
     photo = open_image(image)
-    net = network.open(index)
-    if index is not None:
-        from convscope.collection import index_of
-
-        index_of(net, index)  # fails now rather than after half the tour
-    walk = Tour(
-        net, photo, image, full=full, seed=seed, index=None if index is None else str(index)
-    )
+    walk = begin(network.open(index), photo, index=index, full=full, seed=seed)
+    stopped = False
     for chapter in walk.chapters:
         if chapter.run is not None:
             watched = Watched(chapter.run)
-            walk.visit(chapter, watched)
-            if watched.interrupted:
-                print(walk.save(output))
-                return terminal.INTERRUPTED
+            try:
+                walk.visit(chapter, watched)
+            except KeyboardInterrupt:  # before the chapter's first picture
+                stopped = True
+            if stopped := stopped or watched.interrupted:
+                break
         if terminal.errors.is_terminal:
             mark = "[yellow]--[/]" if chapter.refusal else "[green]ok[/]"
             terminal.errors.print(f"{mark} {chapter.title}")
-    print(walk.save(output))
-    return 0
+    if any(chapter.picture for chapter in walk.chapters):
+        print(write_page(output, walk))
+    return terminal.INTERRUPTED if stopped else 0

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from convscope.network import Network, default_layers
-from convscope.reports.chapter import Chapter, chapter, layer_name
+from convscope.reports.chapter import Chapter, ClassName, chapter, layer_name
 
 
-def chapters(net: Network, name: str, *, full: bool, seed: int) -> Iterator[Chapter]:
-    """Chapters about the predicted class `name`, if there is one, and about layers."""
-    if name:
+def chapters(
+    net: Network, classes: Sequence[ClassName], *, full: bool, seed: int
+) -> Iterator[Chapter]:
+    """Chapters about these classes and about layers."""
+    for name in classes:
         yield _class_image(name, full, seed)
         yield _ladder(name, full, seed)
     deep = layer_name(default_layers.deep, net)
@@ -20,20 +22,20 @@ def chapters(net: Network, name: str, *, full: bool, seed: int) -> Iterator[Chap
     yield _deepdream(full, seed)
 
 
-def _class_image(name: str, full: bool, seed: int) -> Chapter:
+def _class_image(name: ClassName, full: bool, seed: int) -> Chapter:
     return chapter(
         "What would the network most like to see?",
         "class_image",
         "There is no photograph here: the image starts as noise and is changed until the network"
         f" is as sure of {name} as it can be. Look for parts that repeat, and for what comes with"
         " them, such as typical surroundings. That, too, is what the class means to the network.",
-        {"target": name, "steps": 512 if full else 128, "seed": seed},
+        {"target": name.target, "steps": 512 if full else 128, "seed": seed},
         lambda f: {"class": f["target"], "score": f"{f['score']:.1f}"},
         grows=True,
     )
 
 
-def _ladder(name: str, full: bool, seed: int) -> Chapter:
+def _ladder(name: ClassName, full: bool, seed: int) -> Chapter:
     return chapter(
         "Why not simply maximize the score?",
         "ladder",
@@ -42,7 +44,7 @@ def _ladder(name: str, full: bool, seed: int) -> Chapter:
         " because a network can be as sure of noise as of a photograph. Each way to the right"
         " demands more of the image, such as a high score after jitter, blur or rotation, or the"
         " frequencies of natural images. The more is demanded, the more there is to see.",
-        {"target": name, "seed": seed} | ({} if full else {"steps": 64}),
+        {"target": name.target, "seed": seed} | ({} if full else {"steps": 64}),
         lambda f: {preset: f"{score:.1f}" for preset, score in f["score"].items()},
     )
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.reports.chapter import Chapter
+from convscope.reports.chapter import Chapter, class_name
 from convscope.reports.chapters import collections, maximizing, network, pixels, trust, units
 
 
@@ -28,16 +28,15 @@ def plan(
         The chapters. Those about classes are left out where the network has none.
     """
     try:
-        top, second = net.predict(photo, 2)
-        name, other = top.label, second.label
+        classes = [class_name(net, one) for one in net.predict(photo, 2)]
     except ConvscopeError:
-        name = other = ""
+        classes = []
     yield from network.chapters(net)
-    if name:
-        yield from pixels.chapters(name, other, full=full, seed=seed)
+    if classes:
+        yield from pixels.chapters(classes, full=full, seed=seed)
     yield from units.chapters(net, full=full, seed=seed)
     if index:
         yield from collections.chapters(index)
-    if name:
-        yield from trust.chapters(name, full=full)
-    yield from maximizing.chapters(net, name, full=full, seed=seed)
+    if classes:
+        yield from trust.chapters(classes[0], full=full)
+    yield from maximizing.chapters(net, classes[:1], full=full, seed=seed)

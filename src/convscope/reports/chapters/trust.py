@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from convscope.reports.chapter import Chapter, chapter
+from convscope.reports.chapter import Chapter, ClassName, chapter
 
 
-def chapters(name: str, *, full: bool) -> Iterator[Chapter]:
+def chapters(name: ClassName, *, full: bool) -> Iterator[Chapter]:
     """Chapters about the predicted class `name`."""
     yield chapter(
         "Can the heatmap be trusted?",
@@ -20,7 +20,7 @@ def chapters(name: str, *, full: bool) -> Iterator[Chapter]:
         " Randomization: does the map change when the layers of the network are made random, from"
         " the output backwards? If it does not, it has nothing to do with what the network"
         " learned.",
-        {"target": name},
+        {"target": name.target},
         _quote_check,
         check=True,
     )
@@ -31,7 +31,7 @@ def chapters(name: str, *, full: bool) -> Iterator[Chapter]:
         " hardly changes when the last layers are made random, and it is the same for another"
         " class. It shows what the first layers pick out of the photograph, and not why the"
         f" network predicts {name}.",
-        {"target": name, "samples": 16 if full else 4},
+        {"target": name.target, "samples": 16 if full else 4},
         _quote_check,
         check=True,
     )

@@ -1,19 +1,14 @@
-"""The page of a tour: pictures for it, and the file."""
+"""How the image of a run grows, in one picture."""
 
 from __future__ import annotations
 
-import base64
-import io
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from convscope.files import write_text
-from convscope.render import draw, fill_template
+from convscope.render import draw
 from convscope.runs import Result
 from convscope.tensors import resize
 from convscope.types import Grid, Picture
@@ -42,16 +37,3 @@ def growth_picture(results: Sequence[Result], photo: Tensor | None) -> Image.Ima
     captions = tuple(f"after {r.step} steps" for r in results)
     panel = Grid(tiles, columns=len(tiles), captions=captions, low=0.0, high=1.0, tile_inches=2.1)
     return draw((panel,))
-
-
-def webp(picture: Image.Image) -> str:
-    """A picture as WebP in base64."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=88, method=4)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def write_page(path: str | os.PathLike[str], **values: object) -> Path:
-    """Write `tour.html`, filled with values: one file that needs nothing else."""
-    page = fill_template("convscope.reports", "tour.html", **values)
-    return write_text(path, page)

@@ -1,0 +1,49 @@
+"""What to type to get a chapter's picture: on the command line, or in Python."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from convscope.network import zoo
+from convscope.reports.chapter import Chapter
+
+
+def command(chapter: Chapter, photo: str, source: Mapping[str, Any]) -> str:
+    """The words on the command line.
+
+    Args:
+        chapter: what makes the picture.
+        photo: the path of the photograph.
+        source: how the network was loaded.
+    """
+    words = ["convscope", chapter.technique.command]
+    if chapter.technique.takes_image:
+        words.append(photo)
+    for name, value in chapter.options.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [f"--{name.replace('_', '-')}", str(one)]
+    if chapter.check:
+        words.append("--check")
+    words += _network_words(source)
+    return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
+
+
+def _network_words(source: Mapping[str, Any]) -> list[str]:
+    """The options of the command line that choose a network."""
+    words = [] if source["name"] == zoo.DEFAULT else ["--model", str(source["name"])]
+    if source["checkpoint"]:
+        words += ["--checkpoint", str(source["checkpoint"])]
+    if not source["pretrained"]:
+        words.append("--random-weights")
+    return words
+
+
+def python(chapter: Chapter) -> str:
+    """The call in Python, of a network `net` and a photograph `image`."""
+    arguments = ["net", *(["image"] if chapter.technique.takes_image else [])]
+    arguments += [f"{name}={value!r}" for name, value in chapter.options.items()]
+    call = f"cs.{chapter.technique.name}({', '.join(arguments)})"
+    call = f"cs.check({call})" if chapter.check else call
+    return f'{call}.save("{chapter.technique.command}.png")'

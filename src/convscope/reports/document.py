@@ -1,0 +1,98 @@
+"""What a tour and a report have in common: a page that is made part by part."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+from convscope import __version__
+from convscope.errors import ConvscopeError
+from convscope.files import check_writable, write_text
+from convscope.render import fill_template
+
+Part = TypeVar("Part")
+
+NOTEBOOK_WIDTH = 640  # of pictures in a notebook, in pixels
+
+
+class Document(ABC, Generic[Part]):
+    """A page in one file that needs nothing else.
+
+    Iterate over it to follow the work: each part is given once it is made. What is made stays: a
+    second iteration, or `save`, does only what is missing.
+    """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Part]:
+        """Make the parts that are missing, and give all parts in order."""
+
+    @abstractmethod
+    def page(self, *, width: int | None = None) -> str:
+        """The HTML of the page with the parts that are made.
+
+        Args:
+            width: largest width of pictures in pixels; if it is not given, pictures stay as they
+                are.
+        """
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page, after the parts that are missing are made.
+
+        Args:
+            path: the file, which ends in .html.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            ConvscopeError: the file cannot be written, or has another ending.
+        """
+        check_page(path)
+        for _ in self:
+            pass
+        return write_page(path, self)
+
+    def _repr_html_(self) -> str:
+        for _ in self:
+            pass
+        page = html.escape(self.page(width=NOTEBOOK_WIDTH))
+        style = "width: 100%; height: 640px; border: 1px solid #8888; border-radius: 6px"
+        return f'<iframe srcdoc="{page}" sandbox="allow-scripts" style="{style}"></iframe>'
+
+
+def check_page(path: str | os.PathLike[str]) -> None:
+    """Fail before the work if a page cannot be written.
+
+    Raises:
+        ConvscopeError: the path does not end in .html, or cannot be written.
+    """
+    if Path(path).suffix.lower() != ".html":
+        raise ConvscopeError(f"the page needs a name that ends in .html, not {Path(path).name}")
+    check_writable(path, picture=False)
+
+
+def write_page(path: str | os.PathLike[str], document: Document[Part]) -> Path:
+    """Write a page with the parts that are made."""
+    return write_text(path, document.page())
+
+
+def filled(template: str, *, title: str, script: str = "", **values: object) -> str:
+    """A page of a template of this room. Browsers run no script on it but this one."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return fill_template(
+        "convscope.reports",
+        template,
+        title=title,
+        script=script,
+        script_hash=f"'sha256-{digest}'" if script else "",
+        version=__version__,
+        **values,
+    )

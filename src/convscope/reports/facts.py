@@ -1,0 +1,73 @@
+"""What a page says about the network that it shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from convscope.files import digest
+from convscope.network import Network
+
+FIRST = 5  # labels that are written out
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+DIGITS = 16  # of a SHA-256
+
+
+def about(net: Network) -> list[tuple[str, str]]:
+    """Names and values: the network, its classes, its weights and its settings."""
+    rows = [
+        (
+            "network",
+            f"{net.name}, {net.num_parameters:,} parameters, {len(net.layers)} layers",
+        )
+    ]
+    if net.num_classes:
+        rows.append(("classes", _classes(net)))
+    rows += [("weights", _weights(net)), ("input", _input(net)), ("normalization", _numbers(net))]
+    return rows + [("note", note) for note in net.notes]
+
+
+def _classes(net: Network) -> str:
+    count = f"{net.num_classes:,}"
+    if not net.labels:
+        return f"{count}, without names"
+    more = ", ..." if len(net.labels) > FIRST else ""
+    return f"{count}: {', '.join(net.labels[:FIRST])}{more} ({_origin(net.source)})"
+
+
+def _origin(source: Mapping[str, object] | None) -> str:
+    """Where the labels are from."""
+    if source is None:
+        return "names given in Python"
+    return "names that were given" if source.get("labels") else f"names of {source['name']}"
+
+
+def _weights(net: Network) -> str:
+    source, own = net.source, f"SHA-256 of the network {net.digest[:DIGITS]}"
+    if source is None:
+        return f"a module from Python, {own}"
+    checkpoint = source["checkpoint"]
+    if isinstance(checkpoint, str):
+        return f"checkpoint {Path(checkpoint).name}{_file_digest(checkpoint)}, {own}"
+    return f"{'trained' if source['pretrained'] else 'random'}, {own}"
+
+
+def _file_digest(path: str) -> str:
+    return f" (SHA-256 {digest(path)[:DIGITS]})" if os.path.isfile(path) else ""
+
+
+def _input(net: Network) -> str:
+    rows, columns = net.input_size
+    kept = "" if net.crop == 1 else f", the middle {net.crop:.1%} of the photograph"
+    return f"{rows} {TIMES} {columns} pixels{kept}, {net.interpolation}"
+
+
+def _numbers(net: Network) -> str:
+    return f"mean {_list(net.mean)}; standard deviation {_list(net.std)}"
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
