@@ -124,7 +124,7 @@ def _compare(name: ClassName, other: ClassName, full: bool) -> Chapter:
         f" for the runner-up, {other}. Within a column, equal colors are equal values. Where both"
         " rows look alike, the method shows what the network saw rather than what decides between"
         " the two classes.",
-        {"methods": methods, "targets": (name.target, other.target)},
+        {"methods": methods, "target": (name.target, other.target)},
     )
 
 
