@@ -5,17 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import matplotlib as mpl
 from PIL import Image
 
 from convscope.errors import ConvscopeError
-from convscope.render import colors, pictures, plots, tiles
+from convscope.render import colors, pictures, plots, tiles, vector
 from convscope.render.arrangement import GAP, TITLE, DrawnPanel, Row, Titled, across, arranged
 from convscope.render.channels import in_colors
 from convscope.render.fonts import NOTE, families, lacking
 from convscope.render.page import LINE, STYLE, Page, wrap
+from convscope.render.vector import VectorFormat, VectorPage
 from convscope.tensors import around_gray
 from convscope.types import (
     Bars,
@@ -34,6 +35,12 @@ MARGIN = 0.12  # inches
 
 
 SMALL = 7.0  # points of a note
+
+
+EMPTY = "this frame has nothing to show"
+
+
+P = TypeVar("P", bound=Page)
 
 
 # matplotlib's settings belong to the whole process.
@@ -61,33 +68,50 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
         ConvscopeError: no panels.
     """
     if not panels:
-        raise ConvscopeError("this frame has nothing to show")
+        raise ConvscopeError(EMPTY)
     colored = in_colors(panels)
     if len(panels) == 1 and colored[0] is panels[0] and _stands_alone(panels[0]):
         return Image.fromarray(colors.to_bytes(panels[0].rgb))
     with _SETTINGS, mpl.rc_context(_settings()):
-        return _page(colored).image()
+        return _page(colored, Page).image()
+
+
+def draw_vector(panels: Sequence[Panel], kind: VectorFormat, provenance: str) -> bytes:
+    """The content of a PDF or SVG file: all panels, with text as text and images as they are.
+
+    Args:
+        panels: what is drawn.
+        kind: the format.
+        provenance: a text that the file carries.
+
+    Raises:
+        ConvscopeError: no panels.
+    """
+    if not panels:
+        raise ConvscopeError(EMPTY)
+    with _SETTINGS, mpl.rc_context(_settings()):
+        return _page(in_colors(panels), VectorPage).content(kind, provenance)
 
 
 def _settings() -> dict[Any, Any]:
     """matplotlib's own settings with ours, whatever style its user has chosen."""
     kept = {"backend", "backend_fallback", "interactive"}
     usual = {key: value for key, value in mpl.rcParamsDefault.items() if key not in kept}
-    return {**usual, **STYLE, "font.family": list(families())}
+    return {**usual, **STYLE, **vector.STYLE, "font.family": list(families())}
 
 
 def _stands_alone(panel: Panel) -> TypeGuard[Picture]:
     return isinstance(panel, Picture) and panel.box is None
 
 
-def _page(panels: Sequence[Panel]) -> Page:
+def _page(panels: Sequence[Panel], kind: type[P]) -> P:
     rows = arranged([[Titled(one, p.caption) for one in _SHAPES[type(p)](p)] for p in panels])
     above = [max(one.above for one in row) for row in rows]
     below = [max(one.drawn.height for one in row) for row in rows]
     width, height = max(map(across, rows)), sum(above) + sum(below) + GAP * (len(rows) - 1)
     note = wrap(NOTE, width, SMALL) if lacking(_texts(panels)) else []
     room = SMALL * LINE * len(note) + 0.1 if note else 0.0
-    page = Page(width + 2 * MARGIN, height + room + 2 * MARGIN)
+    page = kind(width + 2 * MARGIN, height + room + 2 * MARGIN)
     top = MARGIN
     for row, title, down in zip(rows, above, below, strict=True):
         _put(page, row, top + title)

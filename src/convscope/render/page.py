@@ -52,12 +52,18 @@ STYLE: dict[Any, Any] = {
 class Page:
     """A page of a size in inches. Points on it are (inches from the left, inches from the top)."""
 
+    dpi: float = DPI
+
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
-        self.figure = Figure((width, height), dpi=DPI, facecolor="white")
+        self.figure = Figure((width, height), dpi=self.dpi, facecolor="white")
         self._canvas = FigureCanvasAgg(self.figure)
         self._pixels_down = int(self.figure.bbox.height)
-        self._inches = Affine2D().scale(DPI, -DPI).translate(0, self._pixels_down)
+        self._inches = Affine2D().scale(self.dpi, -self.dpi).translate(0, self._pixels_down)
+
+    def pixels(self, inches: float) -> int:
+        """How many pixels of an image are of use over a length."""
+        return pixels(inches)
 
     def picture(self, rgb: Array, left: float, top: float, width: float, height: float) -> None:
         """Put an image, bytes (H, W, 3), on the page. Much enlarged pixels stay squares."""

@@ -16,7 +16,6 @@ from convscope.render.page import (
     FAINT,
     LINE,
     Page,
-    pixels,
     ticks,
     widest,
     wrap,
@@ -40,7 +39,7 @@ class ImagePanel(DrawnPanel):
         self._rgb, self._box = rgb, box
 
     def put(self, page: Page, left: float, top: float) -> None:
-        rgb, box = _shrunk(self._rgb, self._box, pixels(max(self.width, self.height)))
+        rgb, box = _shrunk(self._rgb, self._box, page.pixels(max(self.width, self.height)))
         shown = colors.to_bytes(rgb)
         if box is not None:
             inside = torch.isfinite(colors.place(torch.zeros(1, 1), shown.shape[:2], box)).numpy()
@@ -62,7 +61,7 @@ class HeatMapPanel(DrawnPanel):
         self.width = self._across + 0.08 + BAR + self._room + WORDS * LINE * len(self._label)
 
     def put(self, page: Page, left: float, top: float) -> None:
-        shown = painted(self._panel, self._scale, pixels(max(self._across, self._down)))
+        shown = painted(self._panel, self._scale, page.pixels(max(self._across, self._down)))
         page.picture(shown, left, top, self._across, self._down)
         self._put_bar(page, left + self._across + 0.08, top)
 

@@ -118,7 +118,7 @@ class TilesPanel(DrawnPanel):
                 rotation=0 if self._upright else 90,
                 multialignment="right" if self._upright else "center",
             )
-        for i, rgb in enumerate(self._paint(pixels(max(self._across, self._down)))):
+        for i, rgb in enumerate(self._paint(page.pixels(max(self._across, self._down)))):
             row, column = divmod(i, self._columns)
             middle = left + self._left + column * self._stride + self._cell / 2
             above = top + row * self._pitch
