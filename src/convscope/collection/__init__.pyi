@@ -4,11 +4,14 @@ from .build import index as index
 from .build import with_bar as with_bar
 from .channels import Channels as Channels
 from .classification import Classification as Classification
+from .classification import ClassNumbers as ClassNumbers
 from .classification import Labeled as Labeled
 from .classification import blocks as blocks
-from .classification import class_accuracy as class_accuracy
+from .classification import by_network as by_network
+from .classification import class_numbers as class_numbers
 from .classification import classified as classified
 from .classification import confused_pairs as confused_pairs
+from .classification import confusion_matrix as confusion_matrix
 from .classification import labeled_images as labeled_images
 from .decoding import PIXELS as PIXELS
 from .decoding import shrunk as shrunk
@@ -24,6 +27,7 @@ from .layout.rows import at_random as at_random
 from .reading import Index as Index
 from .reading import index_of as index_of
 from .reading import open_index as open_index
+from .search.exact import among as among
 from .search.exact import exact as exact
 from .search.faiss import Faiss as Faiss
 from .search.lance import Lance as Lance

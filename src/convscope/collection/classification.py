@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,17 +34,17 @@ class Labeled:
     sizes: Array
 
 
-def labeled_images(net: Network, index: Index) -> Labeled:
+def labeled_images(net: Network, index: Index, least: int = 2) -> Labeled:
     """The labeled images of an index; two names of one class of the network are one label.
 
     Raises:
-        ConvscopeError: there are fewer than two labels.
+        ConvscopeError: there are fewer than `least` labels.
     """
     folders = index.images["label"].to_pylist()
     spellings = _spellings(net, {folder for folder in folders if folder is not None})
     labels = [spellings.get(folder, folder) for folder in folders]
     names = sorted({label for label in labels if label is not None})
-    if len(names) < 2:
+    if len(names) < least:
         raise ConvscopeError(
             f"{index.path} has {len(names)} label{'s' * (len(names) != 1)}; put the images of each"
             " class into a folder with the name of the class"
@@ -75,13 +76,22 @@ def blocks(embeddings: Array, numbers: Array) -> Iterator[tuple[Array, Array, Ar
 
 @dataclass(frozen=True)
 class Classification:
-    """The prediction for one image, its confidence, and whether the label is among the top five."""
+    """The prediction for one image, its confidence, and whether the label is among the top five.
+
+    `classes` are the numbers of the label and of the prediction, where the network classifies.
+    """
 
     row: int
     label: str
     prediction: str
     confidence: float
     in_top5: bool
+    classes: tuple[int, int] | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether the prediction is the label."""
+        return self.prediction == self.label
 
 
 def classified(
@@ -95,7 +105,7 @@ def classified(
         return by, _by_embeddings(labeled)
     if not classes:
         raise ConvscopeError(f"none of the labels is a class of {net.name}; use by='embeddings'")
-    return by, _by_network(net, index, labeled, classes)
+    return by, by_network(net, index, labeled)
 
 
 def _network_classes(net: Network, labels: Iterable[str]) -> dict[str, int]:
@@ -112,9 +122,9 @@ def _network_classes(net: Network, labels: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def _by_network(
-    net: Network, index: Index, labeled: Labeled, classes: dict[str, int]
-) -> list[Classification]:
+def by_network(net: Network, index: Index, labeled: Labeled) -> list[Classification]:
+    """How the network classified the images whose label is one of its classes."""
+    classes = _network_classes(net, labeled.names)
     labels = {number: label for label, number in classes.items()}
     results = []
     images = index.images.select(["classes", "probabilities"]).to_pylist()
@@ -123,8 +133,11 @@ def _by_network(
             first, confidence = image["classes"][0], image["probabilities"][0]
             name = net.output.named(first, confidence)
             prediction = labels.get(first, name) if name == net.label(first) else name
-            in_top5 = prediction == label or classes[label] in image["classes"][1:]
-            results.append(Classification(row, label, prediction, confidence, in_top5))
+            own = classes[label]
+            in_top5 = prediction == label or own in image["classes"][1:]
+            results.append(
+                Classification(row, label, prediction, confidence, in_top5, (own, first))
+            )
     return results
 
 
@@ -155,7 +168,7 @@ def confused_pairs(results: Sequence[Classification]) -> list[tuple[str, str, li
     """The images of each label and wrong prediction; frequent pairs and confident images first."""
     found: dict[tuple[str, str], list[Classification]] = defaultdict(list)
     for one in results:
-        if one.prediction != one.label:
+        if not one.right:
             found[one.label, one.prediction].append(one)
     order = sorted(found, key=lambda pair: (-len(found[pair]), pair))
     return [
@@ -167,8 +180,41 @@ def confused_pairs(results: Sequence[Classification]) -> list[tuple[str, str, li
     ]
 
 
-def class_accuracy(results: Sequence[Classification]) -> dict[str, float]:
-    """The fraction of each label's images that were classified as that label."""
+class ClassNumbers(NamedTuple):
+    """How many images have a label, how many of these are predicted so, and how many of all are."""
+
+    label: str
+    images: int
+    right: int
+    predicted: int
+
+    @property
+    def recall(self) -> float:
+        """The fraction of the images with the label that are predicted so: the class's accuracy."""
+        return self.right / self.images
+
+    @property
+    def precision(self) -> float | None:
+        """The fraction of the images predicted so that have the label; None if there are none."""
+        return self.right / self.predicted if self.predicted else None
+
+
+def class_numbers(results: Sequence[Classification]) -> list[ClassNumbers]:
+    """The numbers of each label, in alphabetical order."""
     images = Counter(one.label for one in results)
-    right = Counter(one.label for one in results if one.prediction == one.label)
-    return {label: right[label] / images[label] for label in sorted(images)}
+    right = Counter(one.label for one in results if one.right)
+    predicted = Counter(one.prediction for one in results)
+    return [ClassNumbers(one, images[one], right[one], predicted[one]) for one in sorted(images)]
+
+
+def confusion_matrix(results: Sequence[Classification], names: Sequence[str]) -> Array:
+    """How many images of each of the labels (rows) have which prediction (columns).
+
+    The last of the (names, names + 1) columns counts predictions that are none of the names.
+    """
+    place = {name: number for number, name in enumerate(names)}
+    matrix = np.zeros((len(names), len(names) + 1), int)
+    for one in results:
+        if one.label in place:
+            matrix[place[one.label], place.get(one.prediction, len(names))] += 1
+    return matrix

@@ -16,7 +16,7 @@ from convscope.collection import (
     Index,
     Labeled,
     blocks,
-    class_accuracy,
+    class_numbers,
     classified,
     confused_pairs,
     index_of,
@@ -97,16 +97,16 @@ def confusions(
     opened = index_of(net, index)
     labeled = labeled_images(net, opened)
     classifier, results = classified(net, opened, labeled, by)
-    accuracies, pairs = class_accuracy(results), confused_pairs(results)
+    pairs = confused_pairs(results)
     summary: ConfusionsSummary = {
         "by": classifier,
         "images": len(results),
         "labels": len(labeled.names),
-        "accuracy": sum(one.prediction == one.label for one in results) / len(results),
+        "accuracy": sum(one.right for one in results) / len(results),
         "confused": [
             {"label": one, "prediction": other, "images": len(rows)} for one, other, rows in pairs
         ],
-        "class_accuracy": accuracies,
+        "class_accuracy": {one.label: one.recall for one in class_numbers(results)},
         "precision_at_5": _precision(opened, labeled),
     }
     if classifier == "network":
