@@ -245,25 +245,6 @@ def test_big_endian_sixteen_bits(tmp_path: Path) -> None:
     np.testing.assert_allclose(opened(tmp_path / "a.tif")[0, :, 0], [0, 256 / 65_535, 1], rtol=1e-6)
 
 
-def test_thirty_two_bits_keep_what_is_beyond_sixteen(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[-5, 0, 65_535]], np.int32)).save(tmp_path / "a.tif")
-    np.testing.assert_allclose(opened(tmp_path / "a.tif")[0, :, 0], [0, 0, 1])
-    Image.fromarray(np.array([[0, 500_000, 1_000_000]], np.int32)).save(tmp_path / "b.tif")
-    np.testing.assert_allclose(opened(tmp_path / "b.tif")[0, :, 0], [0, 0.5, 1])
-
-
-@pytest.mark.filterwarnings("error")
-def test_floats(tmp_path: Path) -> None:
-    def gray(values: list[float]) -> Array:
-        Image.fromarray(np.array([values], np.float32)).save(tmp_path / "a.tif")
-        return opened(tmp_path / "a.tif")[0, :, 0]
-
-    np.testing.assert_allclose(gray([-1, 0, 0.25, 1]), [0, 0, 0.25, 1])
-    np.testing.assert_allclose(gray([0, 1, 4]), [0, 0.25, 1])
-    np.testing.assert_allclose(gray([np.nan, np.inf, 0.5]), [0, 0, 0.5])
-    np.testing.assert_allclose(gray([np.nan, np.nan]), [0, 0])
-
-
 # How each EXIF orientation is stored, from the standard's own words: row 0 of the file is the
 # visual (top, top, bottom, bottom, left, right, right, left) side, column 0 the other one named.
 AS_STORED = {

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, NamedTuple
-
-from PIL import IcoImagePlugin, PngImagePlugin, PpmImagePlugin, TgaImagePlugin, TiffImagePlugin
+from typing import BinaryIO, NamedTuple
 
 from convscope.errors import ConvscopeError, reason
 from convscope.files.decoding import pillow
 from convscope.files.decoding.colors import to_srgb
+from convscope.files.decoding.ico import ico
 from convscope.files.decoding.limits import Limits, Refusal
+from convscope.files.decoding.netpbm import netpbm
+from convscope.files.decoding.png import png
 from convscope.files.decoding.raster import Raster, upright
+from convscope.files.decoding.targa import may_be_targa, targa
+from convscope.files.decoding.tiff import tiff
 from convscope.types import Array
 
 Reader = Callable[[BinaryIO, Limits], Raster]
@@ -70,30 +73,26 @@ def _refusals(name: str) -> Iterator[None]:
         raise ConvscopeError(f"{name} is damaged ({said})") from error
 
 
-def _pillow(kind: type[Any]) -> Reader:
-    return lambda file, limits: pillow.checked(kind(file), limits, 24)
-
-
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 # What a file begins with, at which byte, and what reads it.
 READERS: tuple[tuple[int, bytes, Reader], ...] = (
-    (0, PNG, _pillow(PngImagePlugin.PngImageFile)),
+    (0, PNG, png),
     (0, JPEG, pillow.jpeg),
     (8, b"WEBP", pillow.webp),
     (0, b"GIF87a", pillow.gif),
     (0, b"GIF89a", pillow.gif),
     (0, b"BM", pillow.bmp),
-    (0, b"II*\0", _pillow(TiffImagePlugin.TiffImageFile)),
-    (0, b"MM\0*", _pillow(TiffImagePlugin.TiffImageFile)),
-    (0, b"II+\0", _pillow(TiffImagePlugin.TiffImageFile)),
-    (0, b"MM\0+", _pillow(TiffImagePlugin.TiffImageFile)),
+    (0, b"II*\0", tiff),
+    (0, b"MM\0*", tiff),
+    (0, b"II+\0", tiff),
+    (0, b"MM\0+", tiff),
     (4, b"ftypavif", pillow.avif),
     (4, b"ftypavis", pillow.avif),
     (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", pillow.jpeg2000),
     (0, b"\xff\x4f\xff\x51", pillow.jpeg2000),
-    (0, b"\0\0\1\0", _pillow(IcoImagePlugin.IcoImageFile)),
-    *((0, b"P" + kind.encode(), _pillow(PpmImagePlugin.PpmImageFile)) for kind in "123456fF"),
+    (0, b"\0\0\1\0", ico),
+    *((0, b"P" + kind.encode(), netpbm) for kind in "123456fF"),
     *((0, bytes([size, 0, 0, 0]), pillow.bmp) for size in (12, 40, 52, 56, 64, 108, 124)),
 )
 
@@ -110,11 +109,6 @@ def _reader(file: BinaryIO) -> Reader:
     for at, magic, reader in READERS:
         if head[at:].startswith(magic):
             return reader
-    if _may_be_targa(head):
-        return _pillow(TgaImagePlugin.TgaImageFile)
+    if may_be_targa(head):
+        return targa
     raise Refusal("is not an image that can be read")
-
-
-def _may_be_targa(head: bytes) -> bool:
-    """Whether a file may be a Targa image, which has no mark at its beginning."""
-    return len(head) == 16 and head[1] in (0, 1) and head[2] in (1, 2, 3, 9, 10, 11)

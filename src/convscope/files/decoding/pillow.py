@@ -39,24 +39,35 @@ SLOW_PIXELS = 16_000_000
 MOST_TILES = 4096  # of a JPEG 2000 image
 
 
-class _Jpeg(JpegImagePlugin.JpegImageFile):
+class Jpeg(JpegImagePlugin.JpegImageFile):
     def getexif(self) -> Image.Exif:
         """None: it would give Python warnings about damage."""
         return Image.Exif()
 
 
 def jpeg(file: BinaryIO, limits: Limits) -> Raster:
-    image = _Jpeg(file)
-    limits.check(*image.size, FLOATS)
+    image = opened_jpeg(file)
+    # All coefficients of a progressive image are kept until its last scan.
+    limits.check(*image.size, FLOATS + bool(image.info.get("progressive")))
+    if image.mode == "CMYK" and "adobe" not in image.info:
+        tile = image.tile[0]  # only Adobe's files store inks inverted
+        image.tile = [tile._replace(args=("CMYK", ""))]
+    return described(image)
+
+
+def opened_jpeg(file: BinaryIO) -> Jpeg:
+    """A JPEG file, not yet decoded.
+
+    Raises:
+        Refusal: decoding would take too long.
+    """
+    image = Jpeg(file)
     if image.info.get("progressive"):
         file.seek(0)
         scans = file.read().count(b"\xff\xda")
         if image.width * image.height * scans > MOST_SCANNED:
             raise Refusal(f"would take too long: it has {scans} scans; save it again")
-    if image.mode == "CMYK" and "adobe" not in image.info:
-        tile = image.tile[0]  # only Adobe's files store inks inverted
-        image.tile = [tile._replace(args=("CMYK", ""))]
-    return described(image)
+    return image
 
 
 def webp(file: BinaryIO, limits: Limits) -> Raster:

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from convscope.files.decoding.limits import Refusal
 from convscope.types import Array
 
 BAND = 2**22  # pixels that are converted together, so that temporary copies stay small
+
+# How far floats may lie outside of [0, 1]: resizing may overshoot.
+BEYOND = 0.1
 
 # Bytes for each pixel: of the float32 image, and of an 8-bit image in Pillow with several channels.
 FLOATS, PILLOW = 12, 4
@@ -50,6 +54,13 @@ class Raster:
         channels: int = self.pixels.shape[2]
         return channels
 
+    def drop_alpha(self) -> None:
+        """Forget alpha, if there is some."""
+        if isinstance(self.pixels, Image.Image):
+            mode = {"LA": "L", "RGBA": "RGB"}.get(self.pixels.mode)
+            if mode:
+                self.pixels = self.pixels.convert(mode)
+
     def bands(self) -> Iterator[tuple[slice, Array]]:
         """Some rows at a time, each (rows, W, C)."""
         height, width = self.size
@@ -63,6 +74,24 @@ class Raster:
                 yield part, values.reshape(part.stop - part.start, width, -1)
             else:
                 yield part, self.pixels[part]
+
+
+def in_range(values: Array) -> None:
+    """Make sure that floats run from black, 0, to white, 1; a little beyond is clipped later.
+
+    Raises:
+        Refusal: they do not, and nothing says which number is white.
+    """
+    for top in range(0, len(values), 256):
+        part = values[top : top + 256]
+        if not np.isfinite(part).all():
+            raise Refusal("has numbers that are infinite or missing (NaN)")
+        least, most = part.min(), part.max()
+        if least < -BEYOND or most > 1 + BEYOND:
+            raise Refusal(
+                f"has numbers from {least:.4g} to {most:.4g} and does not say which is white; scale"
+                " them to run from 0 to 1"
+            )
 
 
 def upright(raster: Raster) -> Array:
@@ -123,7 +152,7 @@ def _on_white(values: Array, raster: Raster) -> Array:
     fractions = values.astype(np.float32)
     fractions /= np.float32(raster.white)
     if channels not in (2, 4):
-        return fractions
+        return fractions.clip(0, 1)
     alpha, colors = fractions[..., -1:], fractions[..., :-1]
     if not raster.premultiplied:
         colors = colors * alpha
