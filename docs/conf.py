@@ -64,7 +64,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(MarkDecorator|Options)"),
     (r"py:.*", r"(collections|contextlib|pathlib|os|typing|functools)\..*"),
     (r"py:.*", r"(Any|Path|bool|bytes|dict|float|frozenset|int|list|object|set|str|tuple|None)"),
-    (r"py:.*", r"(P|Exception|Callable|Collection|Iterable|Iterator|Mapping|NamedTuple|Sequence)"),
+    (
+        r"py:.*",
+        r"(P|Exception|Callable|Collection|Iterable|Iterator|Mapping|NamedTuple|Sequence)",
+    ),
 ]
 
 sphinx_gallery_conf = {

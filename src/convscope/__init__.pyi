@@ -11,6 +11,7 @@ from .network.network import Network as Network
 from .network.zoo import load as load
 from .network.zoo import models as models
 from .reports.touring import tour as tour
+from .render.overlaying import overlay as overlay
 from .runs.options import IndexPath as IndexPath
 from .runs.options import Seed as Seed
 from .runs.options import TargetName as TargetName

@@ -40,11 +40,7 @@ class ImagePanel(DrawnPanel):
 
     def put(self, page: Page, left: float, top: float) -> None:
         rgb, box = _shrunk(self._rgb, self._box, page.pixels(max(self.width, self.height)))
-        shown = colors.to_bytes(rgb)
-        if box is not None:
-            inside = torch.isfinite(colors.place(torch.zeros(1, 1), shown.shape[:2], box)).numpy()
-            shown = np.where(inside[..., None], shown, (shown * colors.DIMMED).astype(np.uint8))
-        page.picture(shown, left, top, self.width, self.height)
+        page.picture(dimmed(rgb, box), left, top, self.width, self.height)
 
 
 class HeatMapPanel(DrawnPanel):
@@ -82,6 +78,15 @@ class HeatMapPanel(DrawnPanel):
             page.text((right + 0.05, down), number, NUMBERS, va="center_baseline")
         beside = right + self._room, top + self.height / 2
         page.text(beside, "\n".join(self._label), WORDS, rotation=90, ha="left", va="center")
+
+
+def dimmed(rgb: Tensor, box: Box | None) -> Array:
+    """An RGB image (3, H, W) as bytes (H, W, 3), dimmed outside of `box`."""
+    shown = colors.to_bytes(rgb)
+    if box is None:
+        return shown
+    inside = torch.isfinite(colors.place(torch.zeros(1, 1), shown.shape[:2], box)).numpy()
+    return np.where(inside[..., None], shown, (shown * colors.DIMMED).astype(np.uint8))
 
 
 def scale_of(panel: HeatMap) -> Scale:

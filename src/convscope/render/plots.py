@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -77,8 +77,11 @@ class BarsPanel(DrawnPanel):
         self.cost = _unusual(across / BAR, pitch / PITCHES[0])
 
     def put(self, page: Page, left: float, top: float) -> None:
+        self.on(page.plot(left + self._left, top, self._across, self._down))
+
+    def on(self, axes: Axes) -> None:
+        """Draw the bars on axes."""
         panel = self._panel
-        axes = page.plot(left + self._left, top, self._across, self._down)
         positions = np.arange(len(panel.names))[::-1]
         axes.barh(positions, panel.values, color=ACCENT, height=0.62)
         axes.set_yticks(positions, self._names)
@@ -115,7 +118,10 @@ class HistogramPanel(DrawnPanel):
         self.cost = _unusual(across / ACROSS, down / HEIGHT)
 
     def put(self, page: Page, left: float, top: float) -> None:
-        axes = page.plot(left + 0.1, top, self._across - 0.2, self._down)
+        self.on(page.plot(left + 0.1, top, self._across - 0.2, self._down))
+
+    def on(self, axes: Axes) -> None:
+        """Draw the histogram on axes."""
         values = self._panel.values.detach().cpu().float().flatten().numpy()
         axes.hist(values, bins=80, color=ACCENT)
         for mark in self._panel.marks:
@@ -149,11 +155,15 @@ class CurvesPanel(DrawnPanel):
         self.cost = _unusual(across / ACROSS, down / HEIGHT)
 
     def put(self, page: Page, left: float, top: float) -> None:
-        panel = self._panel
         middle = top + self._down / 2
         page.text((left, middle), "\n".join(self._y_label), WORDS, rotation=90, va="center")
         left += self._left
-        axes = page.plot(left, top, self._across, self._down)
+        self.on(page.plot(left, top, self._across, self._down))
+        self._put_names(page, left, top)
+
+    def on(self, axes: Axes) -> None:
+        """Draw the curves on axes, without their names."""
+        panel = self._panel
         axes.set_xlim(self._x_range)
         axes.set_ylim(self._y_range)
         axes.set_xticks(*self._x_ticks[:2])
@@ -172,6 +182,7 @@ class CurvesPanel(DrawnPanel):
             axes.plot(
                 panel.x,
                 line,
+                label=name,
                 **styles[name],
                 linewidth=1.0 if faint else 1.6,
                 zorder=2.0 if faint else 2.5,
@@ -185,12 +196,10 @@ class CurvesPanel(DrawnPanel):
             (name,) = strong
             color = styles[name]["color"]
             axes.fill_between(panel.x, panel.lines[name], color=color, alpha=0.12, linewidth=0)
-        self._put_names(page, left, top, styles)
 
-    def _put_names(
-        self, page: Page, left: float, top: float, styles: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def _put_names(self, page: Page, left: float, top: float) -> None:
         """Put each name to the right of the plot, near the end of its line, with a line to it."""
+        styles = _styles(self._panel)
         ends = {}
         for name, line in self._panel.lines.items():
             for x, y in zip(self._panel.x, line, strict=True):

@@ -16,6 +16,8 @@ from typing_extensions import TypeVar
 from convscope import __version__
 from convscope.errors import ConvscopeError
 from convscope.files import check_writable, write_text
+from convscope.notebook import Place, in_notebook, show_error
+from convscope.progress import bar
 from convscope.render import fill_template
 
 Part = TypeVar("Part")
@@ -60,9 +62,31 @@ class Document(ABC, Generic[Part]):
             pass
         return write_page(path, self)
 
+    def _ipython_display_(self) -> None:
+        """Make the parts below a notebook's cell, with a progress bar, and show the page.
+
+        The stop button leaves the page with the parts that are made.
+        """
+        if not in_notebook():
+            raise NotImplementedError  # a terminal shows the repr
+        line = ""
+        try:
+            with bar(type(self).__name__.lower()) as parts:
+                for number, _ in enumerate(self, 1):
+                    parts.update(number, None)
+        except KeyboardInterrupt:
+            line = "stopped; this is what is done so far"
+        except Exception:
+            show_error()
+            return
+        Place().put({"text/html": line + self._framed(), "text/plain": line or repr(self)})
+
     def _repr_html_(self) -> str:
         for _ in self:
             pass
+        return self._framed()
+
+    def _framed(self) -> str:
         page = html.escape(self.page(width=NOTEBOOK_WIDTH))
         style = "width: 100%; height: 640px; border: 1px solid #8888; border-radius: 6px"
         return f'<iframe srcdoc="{page}" sandbox="allow-scripts" style="{style}"></iframe>'

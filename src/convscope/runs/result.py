@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convscope.files import encoded, pictures
 from convscope.notebook import in_notebook, show
-from convscope.render import draw
+from convscope.render import Artist, SomeAxes, draw, draw_on
 from convscope.types import (
     Array,
     Ascent,
@@ -117,6 +117,30 @@ class Result(Generic[Summary]):
                 stays as it was.
         """
         return pictures.save_pictures(path, [self.picture], self.provenance)
+
+    def draw(
+        self, axes: SomeAxes, *, panel: int | str | None = None, colorbar: bool = True
+    ) -> list[Artist]:
+        """Draw panels on matplotlib axes, each with its caption as title.
+
+            figure, axes = plt.subplots(1, 2)
+            cs.saliency(net, image).result().draw(axes[0])
+
+        A heatmap over a photograph is in pixels of the photograph.
+
+        Args:
+            axes: one `Axes`, or many (an array or a list): one for each panel.
+            panel: the only panel to draw, by its number in `panels` or by words of its caption. On
+                one `Axes` it is by default the first heatmap, or else the first panel.
+            colorbar: whether a heatmap gets a color bar beside its axes.
+
+        Returns:
+            The artists that were added to the axes.
+
+        Raises:
+            ConvscopeError: there is no such panel, or there are fewer axes than panels.
+        """
+        return draw_on(axes, self.panels, panel, colorbar)
 
     def show(self) -> None:
         """Show the picture below the cell of a notebook, or in the system's viewer."""
