@@ -261,7 +261,7 @@ def pattern(kind: type, channels: int) -> Array:
 
 
 @pytest.mark.parametrize(
-    "compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_deflate", "lzma", "zstd"]
+    "compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_deflate", "lzma"]
 )
 @pytest.mark.parametrize("predictor", [1, 2])
 @pytest.mark.parametrize("rows", [7, 50])
@@ -348,7 +348,7 @@ GRAY: dict[int, Tag] = {256: 4, 257: 4, 258: 8}
         ({259: 8}, "damaged"),
         ({259: 32773}, "damaged"),
         ({259: 34925}, "damaged"),
-        ({259: 50000}, "damaged"),
+        ({259: 50000}, "Zstandard"),
         ({325: [16], 324: [0], 322: 10_000, 323: 10_000}, "impossible size"),
     ],
 )
@@ -374,7 +374,7 @@ def test_a_page_that_follows_itself_ends(tmp_path: Path) -> None:
 def test_damaged_data_write_nothing_to_standard_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma"):
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "lzma"):
         Image.fromarray(pattern(np.uint8, 3)).save(tmp_path / "a.tif", compression=compression)
         whole = (tmp_path / "a.tif").read_bytes()
         for at in range(8, len(whole), len(whole) // 17):

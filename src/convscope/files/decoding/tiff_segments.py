@@ -22,7 +22,7 @@ from convscope.types import Array
 # Compressions that nothing here decodes, by their names.
 NAMES = {
     2: "CCITT", 3: "CCITT fax", 4: "CCITT fax", 6: "old JPEG", 34677: "SGI log", 34712: "JPEG 2000",
-    34887: "LERC", 50001: "WebP", 50002: "JPEG XL",
+    34887: "LERC", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL",
 }  # fmt: skip
 JPEG = 7
 
@@ -93,13 +93,6 @@ def _lzma(data: bytes, segment: Segment) -> bytes:
     return lzma.LZMADecompressor(memlimit=limit).decompress(data, segment.size)
 
 
-def _zstd(data: bytes, segment: Segment) -> bytes:
-    import pyarrow
-
-    found: bytes = pyarrow.decompress(data, segment.size, codec="zstd", asbytes=True)
-    return found
-
-
 def _lzw(data: bytes, segment: Segment) -> Array:
     return lzw.unpacked(data, segment.row_bytes, segment.rows)
 
@@ -132,5 +125,4 @@ DECOMPRESSORS: dict[int, Decompress] = {
     32946: _deflate,
     32773: _packbits,
     34925: _lzma,
-    50000: _zstd,
 }
