@@ -15,7 +15,7 @@ from torch import Tensor
 
 import convscope as cs
 from convscope import replay
-from convscope.files import pictures
+from convscope.files import pictures, read_provenance
 from convscope.network import zoo
 
 
@@ -44,7 +44,7 @@ def saved(net: cs.Network, photo_file: Path) -> Path:
 
 def rewrite(file: Path, **changes: Any) -> Path:
     """The same picture with another recipe; a change to None takes the entry away."""
-    recipe = pictures.read_provenance(file) | changes
+    recipe = read_provenance(file) | changes
     recipe = {name: value for name, value in recipe.items() if name not in changes or value}
     with Image.open(file) as picture:
         return pictures.save_pictures(file, [picture.copy()], recipe)
@@ -53,7 +53,7 @@ def rewrite(file: Path, **changes: Any) -> Path:
 def test_it_comes_back_as_it_was_asked_for(saved: Path) -> None:
     run = replay.remake(saved)
     assert run.technique == "predict"
-    assert run.provenance == pictures.read_provenance(saved)
+    assert run.provenance == read_provenance(saved)
     assert len(run.result().summary["predictions"]) == 2
 
 
@@ -69,7 +69,7 @@ def test_other_formats_replay_from_their_sidecar(
 
 def test_a_sample_is_found_wherever_the_package_is(net: cs.Network, tmp_path: Path) -> None:
     file = cs.predict(net, cs.open_image("sample:chelsea")).save(tmp_path / "a.png")
-    assert replay.remake(file).provenance["image"] == pictures.read_provenance(file)["image"]
+    assert replay.remake(file).provenance["image"] == read_provenance(file)["image"]
 
 
 def test_random_weights_come_back_the_same(tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_a_recipe_from_another_machine_can_run_on_this_device(saved: Path) -> No
 def test_the_recipe_is_plain_json_in_the_picture(saved: Path) -> None:
     with Image.open(saved) as picture:
         recipe = json.loads(picture.info["convscope"])
-    assert recipe == pictures.read_provenance(saved)
+    assert recipe == read_provenance(saved)
     copied = shutil.copy(saved, saved.with_name("renamed.jpg"))  # a PNG, whatever its name
-    assert pictures.read_provenance(copied) == recipe
+    assert read_provenance(copied) == recipe
 
 
 # --------------------------------------------------------------------------- recipes of one's own
@@ -201,7 +201,7 @@ def ascended(net: cs.Network, photo_file: Path) -> Path:
 
 def test_a_recipe_of_ones_own_comes_back(ascended: Path) -> None:
     run = replay.remake(ascended)
-    assert run.provenance == pictures.read_provenance(ascended)
+    assert run.provenance == read_provenance(ascended)
     again = run.save(ascended.with_name("again.png"))
     assert again.read_bytes() == ascended.read_bytes()
 
@@ -234,7 +234,7 @@ def test_a_recipe_of_what_a_text_cannot_hold(net: cs.Network, seen: Tensor, tmp_
 
 
 def test_another_photograph_within_a_recipe(ascended: Path) -> None:
-    parameters = pictures.read_provenance(ascended)["parameters"]
+    parameters = read_provenance(ascended)["parameters"]
     parameters["recipe"]["files"]["sample:coffee"] = "0" * 64
     rewrite(ascended, parameters=parameters)
     with pytest.raises(
@@ -257,7 +257,7 @@ def test_a_recipe_of_ones_own_that_was_tampered_with(
     ascended: Path, parameters: dict[str, Any], message: str
 ) -> None:
     with Image.open(ascended) as picture:
-        recipe = pictures.read_provenance(ascended) | {"parameters": parameters}
+        recipe = read_provenance(ascended) | {"parameters": parameters}
         pictures.save_pictures(ascended, [picture.copy()], recipe)
     with pytest.raises(cs.ConvscopeError, match=message):
         replay.remake(ascended)

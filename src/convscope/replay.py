@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.files import images, pictures
+from convscope.files import images, read_provenance
 from convscope.network import Network, load
 from convscope.runs import ASCEND, Options, Run, ascend, options, registry
 from convscope.trust import check
@@ -63,7 +63,7 @@ def remake(
     """
     name = Path(picture).name
     try:
-        provenance = _Provenance.model_validate(pictures.read_provenance(picture))
+        provenance = _Provenance.model_validate(read_provenance(picture))
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise ConvscopeError(f"the recipe of {name} is damaged, at {where!r}") from error

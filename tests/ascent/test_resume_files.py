@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
@@ -328,11 +329,114 @@ def test_a_folder_of_no_known_run(damage: Callable[[Path], None], place: Path) -
 
 
 @pytest.mark.parametrize("parent", ["nowhere", "file"])
-def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, parent: str) -> None:
+def test_a_run_goes_on_without_a_place_for_its_state(tmp_path: Path, parent: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConvscopeError, match=r"cannot make .*a\.png\.resume") as caught:
-        drain(steps, tmp_path / parent / "a.png.resume")
-    assert "\n" not in str(caught.value)
+    place = tmp_path / parent / "a.png.resume"
+    with resume_files.resumable(place, RUN, resume=True) as folder:
+        assert len(list(steps())) == STEPS
+    assert "cannot be kept in" in folder.problem
+    assert "\n" not in folder.problem
+
+
+@pytest.mark.parametrize("limit", [0, 700, 3000])
+def test_a_run_goes_on_when_the_disk_is_full(
+    place: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """The state of an earlier step stays, and a run can go on from it."""
+    monkeypatch.setattr(resume_files, "INTERVAL", -1)
+    stop(steps, place, 1)
+    held = {file.name: file.read_bytes() for file in place.iterdir()}
+    write = Path.write_bytes
+
+    def full(file: Path, data: bytes) -> int:
+        write(file, data[:limit])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with resume_files.resumable(place, RUN, resume=True) as folder:
+            found = list(steps())
+    assert [frame.step for frame in found] == [2, 3, 4]
+    assert folder.problem.endswith("(No space left on device)")
+    assert {file.name: file.read_bytes() for file in place.iterdir()} == held
+    same(drain(steps, place)[0], found[0])
+
+
+# ------------------------------------------------------------------------ what is not ours stays
+
+
+def weights(place: Path) -> None:
+    torch.save({"a": torch.ones(2)}, place / "my.pt")
+
+
+def numbered(place: Path) -> None:
+    torch.save({"a": torch.ones(2)}, place / "1.pt")
+
+
+def marked_text(place: Path) -> None:
+    (place / "notes.txt").write_text("convscope")
+
+
+def inner_folder(place: Path) -> None:
+    (place / "1.pt").mkdir()
+
+
+def other_run(place: Path) -> None:
+    (place / "run.json").write_text('{"epochs": 3}')
+
+
+def link(place: Path) -> None:
+    """A link to a resume file is somebody's link."""
+    (place.parent / "7.pt").write_bytes(b"convscope")
+    (place / "7.pt").symlink_to(place.parent / "7.pt")
+
+
+@pytest.mark.parametrize("also_ours", [False, True])
+@pytest.mark.parametrize("put", [weights, numbered, marked_text, inner_folder, other_run, link])
+def test_foreign_files_are_never_deleted(
+    put: Callable[[Path], None], also_ours: bool, place: Path, tmp_path: Path
+) -> None:
+    if also_ours:
+        stop(steps, place, 2)
+        for file in place.iterdir():
+            file.rename(
+                place / {"1.pt": "2.pt", "run.json": f"{resume_files.TEMPORARY}x"}[file.name]
+            )
+    place.mkdir(exist_ok=True)
+    put(place)
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        pytest.raises(ConvscopeError, match="which is no resume file of convscope; write to"),
+        resume_files.resumable(place, RUN, resume=False),
+    ):
+        raise AssertionError("went on")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_link_to_a_folder_is_not_followed(place: Path, tmp_path: Path, resume: bool) -> None:
+    models = tmp_path / "models"
+    stop(steps, models, 2)
+    before = sorted(models.iterdir())
+    place.symlink_to(models)
+    with (
+        pytest.raises(ConvscopeError, match=r"a\.png\.resume is the place of .* but not a folder"),
+        resume_files.resumable(place, RUN, resume=resume),
+    ):
+        raise AssertionError("went on")
+    assert sorted(models.iterdir()) == before
+    place.unlink()
+    place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConvscopeError, match="not a folder"):
+        resume_files.check_folder(place, resume=resume)
+
+
+def test_what_comes_meanwhile_stays(place: Path) -> None:
+    stop(steps, place, 2)
+    with resume_files.resumable(place, RUN, resume=True) as folder:
+        weights(place)
+        folder.clear()
+    assert [file.name for file in place.iterdir()] == ["my.pt"]
 
 
 # --------------------------------------------------------------------------------- Run.save

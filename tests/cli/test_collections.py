@@ -20,7 +20,7 @@ import convscope as cs
 from convscope import replay
 from convscope.cli import main, terminal
 from convscope.collection.build import Indexing
-from convscope.files import pictures
+from convscope.files import read_provenance
 from convscope.network import zoo
 from tests.helpers.collections import paint
 from tests.helpers.networks import own_network
@@ -94,7 +94,7 @@ def test_info(shell: Shell) -> None:
 def test_an_index_knows_its_network(shell: Shell) -> None:
     index(shell, "--model", "timm/nonesuch")
     shell.works("patches", "--index", "photos-index", "--count", "2", "--limit", "1")
-    recipe = pictures.read_provenance("patches.png")
+    recipe = read_provenance("patches.png")
     assert recipe["network"]["name"] == "timm/nonesuch"
     assert recipe["parameters"]["index"] == str(Path("photos-index").resolve())
     assert index(shell)[0] == 0, "the same command goes on, with the index's own network"

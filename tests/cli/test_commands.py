@@ -17,7 +17,7 @@ from PIL import Image
 
 import convscope as cs
 from convscope.cli import doctor
-from convscope.files import pictures
+from convscope.files import read_provenance
 from convscope.vocabulary import spectra
 from tests.helpers.shell import Shell, files
 
@@ -51,7 +51,7 @@ def test_ascend_does_what_the_python_call_does(
     assert shell.works("ascend", "on photo.toml", "my photo.png") == "on photo-my photo.png\n"
     run = cs.ascend(net, "on photo.toml", cs.open_image("my photo.png"))
     assert Image.open("on photo-my photo.png").tobytes() == run.result().picture.tobytes()
-    assert pictures.read_provenance("on photo-my photo.png") == run.provenance
+    assert read_provenance("on photo-my photo.png") == run.provenance
     assert shell.works("replay", "on photo-my photo.png", "-o", "b.png") == "b.png\n"
     assert Image.open("b.png").tobytes() == run.result().picture.tobytes()
 
@@ -64,7 +64,7 @@ def test_ascend_has_the_usual_options(recipes: Path, shell: Shell, net: cs.Netwo
     with Image.open("a.gif") as picture:
         assert getattr(picture, "n_frames", 1) == 3
     shell.works("ascend", "lava.toml", "-o", "b.png", "--random-weights", "--device", "cpu")
-    network = pictures.read_provenance("b.png")["network"]
+    network = read_provenance("b.png")["network"]
     assert network == {"name": "efficientnet_lite0", "pretrained": False, "checkpoint": None}
 
 

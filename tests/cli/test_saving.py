@@ -11,7 +11,7 @@ from PIL import Image
 
 import convscope as cs
 from convscope.cli.summaries import print_summary
-from convscope.files import pictures
+from convscope.files import read_provenance
 from tests.helpers.shell import Shell, files
 
 Capture = pytest.CaptureFixture[str]
@@ -30,7 +30,7 @@ def test_options_and_recipe(here: Path, shell: Shell) -> None:
     shell.works("class_image", "--target", "volcano", "--steps", "2", "--size", "32", "--seed", "9")
     with Image.open("class_image.png") as picture:
         assert picture.size == (32, 32)
-    parameters = pictures.read_provenance("class_image.png")["parameters"]
+    parameters = read_provenance("class_image.png")["parameters"]
     assert parameters == {
         "target": "volcano", "preset": "lucid", "tries": 1, "steps": 2, "size": 32, "rule": None,
         "seed": 9,
@@ -41,7 +41,7 @@ def test_an_option_may_be_given_several_times(here: Path, shell: Shell) -> None:
     words = ["--target", "volcano", "--target", "1", "--preset", "maco", "--steps", "1"]
     told = json.loads(shell.works("class_image", *words, "--size", "32", "--json"))
     assert told["target"] == ["volcano", "goldfish"]
-    assert pictures.read_provenance("class_image.png")["parameters"]["target"] == ["volcano", "1"]
+    assert read_provenance("class_image.png")["parameters"]["target"] == ["volcano", "1"]
 
 
 def test_the_command_does_what_the_python_call_does(

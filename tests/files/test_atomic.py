@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import convscope as cs
-from convscope.files import atomic
+from convscope.files import anything, atomic
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
@@ -18,13 +18,13 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        atomic.write_file(tmp_path / "a.html", write)
+        atomic.write_file(tmp_path / "a.html", write, ours=anything)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_json_and_back(tmp_path: Path) -> None:
     values = {"b": [1, 2.5, None], "a": "\u732b"}
-    written = atomic.write_json(tmp_path / "a.json", values)
+    written = atomic.write_json(tmp_path / "a.json", values, ours=anything)
     assert atomic.read_json(written) == values
     for text in ("{", "[1]", ""):
         written.write_text(text)
@@ -42,7 +42,7 @@ def test_what_is_written_is_on_the_disk_before_its_name(
     monkeypatch.setattr(
         os, "fsync", lambda handle: synced.append((os.fstat(handle).st_ino, file.read_text()))
     )
-    atomic.write_text(file, "new")
+    atomic.write_text(file, "new", ours=anything)
     assert synced == [(file.stat().st_ino, "old"), (tmp_path.stat().st_ino, "new")]
 
 
@@ -53,9 +53,13 @@ def test_several_files_or_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     files = {tmp_path / "a": lambda file: file.write_text("new"), tmp_path / "b": fail}
     with pytest.raises(cs.ConvscopeError, match=r"cannot write .*b \(No space left on device\)"):
-        atomic.write_files(files)
+        atomic.write_files(files, ours=anything)
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
+
+
+def foreign(_: Path) -> bool:
+    return False
 
 
 def fill(folder: Path) -> None:
@@ -71,9 +75,9 @@ def half(folder: Path) -> None:
 def test_a_folder_takes_its_place_or_vanishes(tmp_path: Path) -> None:
     target = tmp_path / "out [1]"
     with pytest.raises(KeyboardInterrupt):
-        atomic.write_folder(target, half)
+        atomic.write_folder(target, half, ours=foreign)
     assert list(tmp_path.iterdir()) == []
-    assert atomic.write_folder(target, fill) == target
+    assert atomic.write_folder(target, fill, ours=foreign) == target
     assert [p.name for p in tmp_path.iterdir()] == ["out [1]"]
     assert (target / "inner" / "file").read_text() == "new"
     usual = tmp_path / "usual"
@@ -85,12 +89,12 @@ def test_a_folder_replaces_another_only_if_it_may(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").touch()
-    with pytest.raises(cs.ConvscopeError, match="already exists; delete it, or choose another"):
-        atomic.write_folder(target, fill)
+    with pytest.raises(cs.ConvscopeError, match="was not made by convscope; choose another name"):
+        atomic.write_folder(target, fill, ours=foreign)
     with pytest.raises(KeyboardInterrupt):
-        atomic.write_folder(target, half, replace=True)
+        atomic.write_folder(target, half, ours=anything)
     assert [p.name for p in target.iterdir()] == ["old"]
-    atomic.write_folder(target, fill, replace=True)
+    atomic.write_folder(target, fill, ours=anything)
     assert [p.name for p in target.iterdir()] == ["inner"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
@@ -100,7 +104,7 @@ def test_folders_that_killed_processes_left_go_after_a_day(tmp_path: Path) -> No
         (tmp_path / f"{atomic.TEMPORARY}{name}").mkdir()
         if name.endswith("old"):
             os.utime(tmp_path / f"{atomic.TEMPORARY}{name}", (0, 0))
-    atomic.write_folder(tmp_path / "out", fill)
+    atomic.write_folder(tmp_path / "out", fill, ours=foreign)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         ".convscope-other-old", ".convscope-out-new", "out",
     ]  # fmt: skip
@@ -108,4 +112,4 @@ def test_folders_that_killed_processes_left_go_after_a_day(tmp_path: Path) -> No
 
 def test_a_folder_in_no_folder(tmp_path: Path) -> None:
     with pytest.raises(cs.ConvscopeError, match=r"no folder .*missing to write out to"):
-        atomic.write_folder(tmp_path / "missing" / "out", fill)
+        atomic.write_folder(tmp_path / "missing" / "out", fill, ours=foreign)

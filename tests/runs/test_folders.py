@@ -25,7 +25,7 @@ from torch import Tensor
 import convscope as cs
 from convscope import replay
 from convscope.cli import main, terminal
-from convscope.files import images, pictures
+from convscope.files import images, pictures, read_provenance
 from convscope.network import zoo
 from convscope.runs import catalog, folders, registry
 from convscope.types.frames import Frame
@@ -247,7 +247,7 @@ def test_the_picture_is_that_of_a_single_photograph(
     assert row == {"image": "photos/a.png", **single, "picture": "again/a.png.png"}
     run = cs.saliency(own_network(), cs.open_image("photos/a.png"), target="1")
     assert Image.open("out/a.png.png").tobytes() == run.result().picture.tobytes()
-    assert pictures.read_provenance("out/a.png.png") == run.provenance
+    assert read_provenance("out/a.png.png") == run.provenance
 
 
 def test_a_picture_of_a_folder_can_be_replayed(
@@ -391,9 +391,7 @@ def test_what_may_not_differ(photos: Path, darkroom: Darkroom, shell: Shell, nam
 
 def rewrite(picture: Path, changes: dict[str, Any]) -> None:
     with Image.open(picture) as opened:
-        pictures.save_pictures(
-            picture, [opened.copy()], pictures.read_provenance(picture) | changes
-        )
+        pictures.save_pictures(picture, [opened.copy()], read_provenance(picture) | changes)
 
 
 @pytest.mark.parametrize("content", ["", "no image", "plain", "half"])

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 import convscope as cs
-from convscope.files import pictures
+from convscope.files import read_provenance
 from convscope.types.panels import Grid, Picture, SignedPicture
 from convscope.vocabulary.objectives import logit, tv
 from convscope.vocabulary.optimizers import adam, sign
@@ -169,7 +169,7 @@ def test_a_saved_picture_carries_the_recipe_and_the_photograph(
     value = cs.Recipe(start=photo(own.preprocess(image)), objective=logit(1), optimizer=sign(0.5))
     run = cs.ascend(own, value, image, seed=7)
     assert run.technique == "ascend"
-    carried = pictures.read_provenance(run.save(tmp_path / "out.png"))
+    carried = read_provenance(run.save(tmp_path / "out.png"))
     assert carried["parameters"] == {
         "recipe": {
             "start": "photo(image=net.preprocess(image))",

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 import convscope as cs
-from convscope.files import images, pictures
+from convscope.files import images, read_provenance
 from convscope.runs.run import Run
 from convscope.runs.saving import save_run
 from convscope.types.frames import Frame
@@ -166,7 +166,7 @@ def test_a_film_holds_every_step(own: cs.Network, tmp_path: Path) -> None:
     import av
 
     file = run_of(counting(70), own).save(tmp_path / "a.mp4")
-    assert pictures.read_provenance(file)["technique"] == "counting"
+    assert read_provenance(file)["technique"] == "counting"
     with av.open(str(file)) as opened:
         found = [int(frame.to_ndarray(format="gray8")[4, 4]) for frame in opened.decode(video=0)]
     expected = [255 * min(step, 70) / 70 for step in range(1, 70 + 26)]

@@ -17,7 +17,7 @@ import convscope as cs
 from convscope import replay
 from convscope.attribution.gradients import gradient
 from convscope.attribution.question import ask
-from convscope.files import pictures
+from convscope.files import read_provenance
 from convscope.runs import catalog, registry
 from convscope.runs.options import Seed, TargetName
 from convscope.runs.registry import technique
@@ -365,7 +365,7 @@ def test_a_checked_picture_is_made_again(
     photo = cs.open_image("sample:chelsea")
     run = check(cs.gradcam(own, photo, target=1), seed=7)
     file = run.save(tmp_path / "a.png")
-    assert pictures.read_provenance(file)["checked"] == 7
+    assert read_provenance(file)["checked"] == 7
     again = replay.remake(file)
     assert again.save(tmp_path / "b.png").read_bytes() == file.read_bytes()
     assert again.result().summary == run.result().summary

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import convscope as cs
 from convscope import plugins
-from convscope.files import pictures
+from convscope.files import read_provenance
 from convscope.plugins import PluginWarning
 from convscope.runs import recipe_reading, recipe_writing
 from convscope.vocabulary import objectives, optimizers, priors, rules, starts
@@ -209,7 +209,7 @@ def test_a_picture_is_replayed_where_the_package_is_installed(
 ) -> None:
     net = toys.network(toys.randomized(toys.Residual()), 12)
     run = cs.ascend(net, TEXTS, seed=3)
-    parameters = pictures.read_provenance(run.save(tmp_path / "a.png"))["parameters"]
+    parameters = read_provenance(run.save(tmp_path / "a.png"))["parameters"]
     again = cs.ascend(net, **parameters)
     assert again.result().picture.tobytes() == run.result().picture.tobytes()
     added.clear()

@@ -7,8 +7,12 @@ stopped. A run that starts again inside finds the files and goes on as if it had
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import re
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -16,28 +20,40 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from convscope.errors import ConvscopeError
-from convscope.files import write_file, write_text
+from convscope.errors import ConvscopeError, reason
+from convscope.files import TEMPORARY, is_ours, read_json, write_file, write_json
 
 INTERVAL = 30.0  # seconds between two writes
 
 
 @dataclass
 class ResumeFolder:
-    """The resume files of one run: one for each climb, numbered in the order they begin."""
+    """The resume files of one run: one for each climb, numbered in the order they begin.
+
+    Attributes:
+        path: the folder.
+        run: what distinguishes the run from others.
+        climbs: how many climbs have begun.
+        problem: why the state could not be written; "" if it could. A run goes on without.
+    """
 
     path: Path
-    run: str
+    run: Mapping[str, Any]
     climbs: int = 0
+    problem: str = ""
 
     def clear(self) -> None:
         """Delete the resume files, and nothing else in the folder."""
-        for file in (*self.path.glob("*.pt"), self.path / "run.json"):
-            file.unlink(missing_ok=True)
+        if not self.path.is_dir() or self.path.is_symlink():
+            return
+        for file in self.path.iterdir():
+            if is_ours(file, _is_resume_file):
+                file.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
 
@@ -50,11 +66,17 @@ class ResumeFolder:
         """Write the state of a climb, and which run it belongs to."""
         try:
             self.path.mkdir(exist_ok=True)
-        except OSError as error:
-            raise ConvscopeError(f"cannot make {self.path} ({error.strerror})") from error
-        write_text(self.path / "run.json", self.run)
-        write_file(file, partial(torch.save, dict(state)))
+            write_json(self.path / RUN, {MADE_BY: True, "run": self.run}, ours=_is_resume_file)
+            write_file(file, partial(_save, dict(state)), ours=_is_resume_file)
+        except (OSError, ConvscopeError) as error:
+            problem = f"cannot make {self.path} ({reason(error)})"
+            why = error if isinstance(error, ConvscopeError) else problem
+            self.problem = f"the run cannot be continued later: {why}"
 
+
+RUN = "run.json"
+
+MADE_BY = "convscope"  # a key of RUN, and the comment at the end of the other files
 
 _folder: ContextVar[ResumeFolder | None] = ContextVar("_folder", default=None)
 
@@ -62,6 +84,31 @@ _folder: ContextVar[ResumeFolder | None] = ContextVar("_folder", default=None)
 def folder_for(picture: Path) -> Path:
     """The folder for the resume files of the run that makes this picture."""
     return picture.with_name(f"{picture.name}.resume")
+
+
+def check_folder(path: Path, *, resume: bool) -> None:
+    """Fail before the work if a folder cannot be used, because it holds files of somebody else.
+
+    Args:
+        path: the folder.
+        resume: whether to go on from its files; if not, they are to be deleted.
+
+    Raises:
+        ConvscopeError: it is a file or a link, or not all of its files are resume files.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_dir():
+        raise ConvscopeError(
+            f"{path} is the place of resume files, but not a folder; write to another name, or"
+            " delete it first"
+        )
+    foreign = [file.name for file in path.iterdir() if not is_ours(file, _is_resume_file)]
+    if foreign and not resume:
+        raise ConvscopeError(
+            f"{path} holds {min(foreign)!r}, which is no resume file of convscope; write to another"
+            " name, or move it elsewhere"
+        )
 
 
 @contextmanager
@@ -74,12 +121,14 @@ def resumable(path: Path, run: Mapping[str, object], *, resume: bool) -> Iterato
         resume: whether to go on from the files in the folder. If not, they are deleted.
 
     Raises:
-        ConvscopeError: the files in the folder belong to another run, or are damaged.
+        ConvscopeError: the files in the folder belong to another run or to somebody else, or are
+            damaged.
     """
-    folder = ResumeFolder(path, json.dumps(run, sort_keys=True, default=str))
-    if path.exists() and not resume:
+    check_folder(path, resume=resume)
+    folder = ResumeFolder(path, json.loads(json.dumps(run, default=str)))
+    if os.path.lexists(path) and not resume:
         folder.clear()
-    elif path.exists() and _read(path / "run.json") != folder.run:
+    elif os.path.lexists(path) and _run(path / RUN) != folder.run:
         raise ConvscopeError(
             f"{path} belongs to a run with other options or another photograph; start again"
             " without resuming, or write to another file"
@@ -91,15 +140,37 @@ def resumable(path: Path, run: Mapping[str, object], *, resume: bool) -> Iterato
         _folder.reset(token)
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise _damaged(file) from error
+def _run(file: Path) -> object:
+    """Which run a folder belongs to."""
+    found = read_json(file)
+    if found is None or MADE_BY not in found:
+        raise _damaged(file)
+    return found.get("run")
 
 
 def _damaged(file: Path) -> ConvscopeError:
     return ConvscopeError(f"{file} is damaged; delete {file.parent} and start again")
+
+
+def _save(state: Mapping[str, object], file: Path) -> None:
+    buffer = io.BytesIO()  # torch names no reason where it cannot write to a file
+    torch.save(state, buffer)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = MADE_BY.encode()
+    file.write_bytes(buffer.getvalue())
+
+
+def _is_resume_file(file: Path) -> bool:
+    """Whether a file in a folder of resume files is one, or was being written when a run ended."""
+    if file.is_symlink() or not file.is_file():
+        return False
+    if file.name.startswith(TEMPORARY):
+        return True
+    if file.name == RUN:
+        return MADE_BY in (read_json(file) or {})
+    with file.open("rb") as opened:
+        opened.seek(-len(MADE_BY), os.SEEK_END)
+        return re.fullmatch(r"\d+\.pt", file.name) is not None and opened.read() == MADE_BY.encode()
 
 
 class ResumeFile:
@@ -150,6 +221,7 @@ class ResumeFile:
     def _write(self, step: int) -> None:
         if self.folder is None or self.file is None:
             return
+        self.written_at = time.monotonic()
         state = {
             "step": step,
             "parameters": self.parameters,
@@ -158,4 +230,3 @@ class ResumeFile:
             "scores": self.scores,
         }
         self.folder.write(self.file, state)
-        self.written_at = time.monotonic()

@@ -48,6 +48,7 @@ def save_pictures(
     Returns:
         The exit code.
     """
+    from convscope.ascent import resume_files
     from convscope.files import check_writable, open_image
 
     begin = partial(_begin_checked, begin) if check else begin
@@ -61,7 +62,8 @@ def save_pictures(
     if output is None:
         stem = "" if image is None else "-" + Path(image.replace("sample:", "")).stem
         output = Path(f"{name}{stem}.png")
-    check_writable(output)
+    check_writable(output, read=[] if image is None else [image])
+    resume_files.check_folder(resume_files.folder_for(output), resume=picture.resume)
     photo = None if image is None else open_image(image)
     return save_picture(begin(load(), photo), output, picture)
 
@@ -81,16 +83,21 @@ def save_picture(run: Run, output: Path, picture: PictureOptions) -> int:
     code.
     """
     from convscope.ascent import resume_files
+    from convscope.files import check_writable, inputs
     from convscope.runs import save_run
 
+    check_writable(output, read=inputs(run.provenance))
     place = resume_files.folder_for(output)
-    if place.exists() and not picture.resume:
+    resume_files.check_folder(place, resume=picture.resume)
+    if os.path.lexists(place) and not picture.resume:
         tell(f"starting over; --resume would have continued the run in {place}")
     watched = Watched(run)
     with resume_files.resumable(place, run.identity, resume=picture.resume) as kept:
         written = save_run(watched, output)
         if not watched.interrupted:
             kept.clear()
+    if kept.problem:
+        tell(kept.problem)
     if watched.error:
         return fail(f"{watched.error}; the last good frame is in {written}")
     if picture.json:
@@ -100,7 +107,7 @@ def save_picture(run: Run, output: Path, picture: PictureOptions) -> int:
         if watched.last is not None:
             print_summary(watched.last.summary)
         print(written)
-    if watched.interrupted and place.exists():
+    if watched.interrupted and any(place.glob("*.pt")):
         tell("stopped; run the same command with --resume to continue")
     return INTERRUPTED if watched.interrupted else 0
 

@@ -18,7 +18,7 @@ from convscope.collection.channels import Channels
 from convscope.collection.decoding import PIXELS
 from convscope.collection.manifest import Manifest, Shard
 from convscope.collection.store import MERGED, Store
-from convscope.files import digest, write_file
+from convscope.files import anything, digest, write_file
 
 
 def merge(store: Store, manifest: Manifest, top: int, width: int) -> None:
@@ -45,7 +45,11 @@ def merge(store: Store, manifest: Manifest, top: int, width: int) -> None:
         ("pixels.npy", "pixels", 3 * PIXELS**2, np.uint8),
     ):
         shape = sum(counts), across
-        write_file(store.path / name, partial(_write_matrix, store, manifest, column, shape, kind))
+        write_file(
+            store.path / name,
+            partial(_write_matrix, store, manifest, column, shape, kind),
+            ours=anything,
+        )
     sums = {name: digest(store.path / name) for name in MERGED}
     sizes = {name: (store.path / name).stat().st_size for name in MERGED}
     store.write_json(

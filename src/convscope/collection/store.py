@@ -25,7 +25,7 @@ from convscope.collection.extract import Answers
 from convscope.collection.lock import locked
 from convscope.collection.manifest import Manifest, Shard
 from convscope.errors import ConvscopeError
-from convscope.files import TEMPORARY, digest, read_json, write_file, write_json
+from convscope.files import TEMPORARY, anything, digest, read_json, write_file, write_json
 
 FORMAT = 2
 
@@ -127,7 +127,7 @@ class Store:
         sums = {}
         for table, values in tables.items():
             file = self.part(shard, table)
-            write_file(file, partial(_write_parquet, values))
+            write_file(file, partial(_write_parquet, values), ours=anything)
             sums[table] = digest(file)
         unreadable = len(answers.images) - answers.images["reason"].null_count
         readable = len(answers.images) - unreadable
@@ -189,10 +189,10 @@ class Store:
             yield
 
     def write_json(self, name: str, values: Mapping[str, object]) -> None:
-        write_json(self.path / name, values)
+        write_json(self.path / name, values, ours=anything)
 
     def write_table(self, name: str, table: pa.Table) -> None:
-        write_file(self.path / name, partial(_write_parquet, table))
+        write_file(self.path / name, partial(_write_parquet, table), ours=anything)
 
 
 def _beyond_repair(file: Path, index: Path) -> ConvscopeError:

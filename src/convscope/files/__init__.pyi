@@ -2,6 +2,7 @@
 from . import images as images
 from . import pictures as pictures
 from .atomic import TEMPORARY as TEMPORARY
+from .atomic import check_folder as check_folder
 from .atomic import read_json as read_json
 from .atomic import write_file as write_file
 from .atomic import write_folder as write_folder
@@ -15,4 +16,9 @@ from .images import open_image as open_image
 from .images import thumbnail as thumbnail
 from .pictures import check_writable as check_writable
 from .pictures import save_pictures as save_pictures
+from .pictures import write_with_sidecar as write_with_sidecar
+from .provenance import inputs as inputs
+from .provenance import read_provenance as read_provenance
+from .replacing import anything as anything
+from .replacing import is_ours as is_ours
 from .walk import photographs as photographs

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
-from convscope.errors import ConvscopeError, reason
+from convscope.errors import ConvscopeError
 from convscope.files.atomic import Write, reserve, write_files
 from convscope.files.encoding import on_white
+from convscope.files.images import digest
+from convscope.files.provenance import DIGEST, PROVENANCE_KEY, inputs, is_ours, sidecar
+from convscope.files.replacing import Ours, check_replaceable
 
 WRITABLE = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".mp4": "MP4",
@@ -24,23 +27,34 @@ FRAMES_A_SECOND = 25  # of a film
 
 LARGEST_FILM = 1920  # pixels a side, which every player can show
 
-PROVENANCE_KEY = "convscope"
 
-
-def check_writable(path: str | os.PathLike[str], *, picture: bool = True) -> None:
+def check_writable(
+    path: str | os.PathLike[str],
+    *,
+    ours: Ours | None = None,
+    read: Iterable[str | os.PathLike[str]] = (),
+) -> None:
     """Fail before the work, rather than after it, if `path` cannot be written.
 
     Args:
         path: the file.
-        picture: whether its ending must be that of a known format of pictures.
+        ours: recognizes the files that may be replaced; None for a picture with its provenance,
+            whose ending must then be that of a known format.
+        read: the files that are read for it.
 
     Raises:
-        ConvscopeError: it cannot be written, or has another ending.
+        ConvscopeError: it cannot be written, is one of the files that are read, exists and was not
+            made by convscope, or has another ending.
     """
     target = Path(path)
-    if picture:
-        _format(target)
+    files = [target]
+    if ours is None:
+        ours = is_ours
+        if _format(target) != "PNG":
+            files.append(sidecar(target))
     reserve(target).unlink()
+    for file in files:
+        check_replaceable(file, ours, read)
 
 
 def _format(target: Path) -> str:
@@ -74,10 +88,11 @@ def save_pictures(
         milliseconds: how long each frame of an animation is shown; the last one stays for 1.5 s.
 
     Raises:
-        ConvscopeError: an unknown format, or the file cannot be written.
+        ConvscopeError: an unknown format, or `check_writable` refuses the file.
     """
     target = Path(path)
     kind = _format(target)
+    check_writable(target, read=inputs(provenance))
     text = json.dumps(provenance, indent=2, default=str)
     pictures = [_of_size(picture, pictures[-1].size) for picture in pictures]
     options = _options(kind, text, pictures, milliseconds)
@@ -91,11 +106,32 @@ def save_pictures(
         with temporary.open("wb") as file:
             pictures[0].save(file, format=kind, **options)
 
-    files: dict[Path, Write] = {target: write}
-    if kind != "PNG":
-        files[sidecar(target)] = lambda file: file.write_text(text + "\n", encoding="utf-8")
-    write_files(files)
+    if kind == "PNG":
+        write_files({target: write}, ours=is_ours)
+    else:
+        write_with_sidecar(target, write, provenance)
     return target
+
+
+def write_with_sidecar(target: Path, write: Write, provenance: Mapping[str, object]) -> None:
+    """Write a file of a format that cannot carry provenance, and a file NAME.json that does.
+
+    That file also has the digest of the first, which says that convscope made it.
+
+    Raises:
+        ConvscopeError: one of them cannot be written, or was not made by convscope.
+    """
+    made: list[str] = []
+
+    def write_first(file: Path) -> None:
+        write(file)
+        made.append(digest(file))
+
+    def write_second(file: Path) -> None:
+        values = {**provenance, DIGEST: made[0]}
+        file.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
+
+    write_files({target: write_first, sidecar(target): write_second}, ours=is_ours)
 
 
 def _options(
@@ -182,3 +218,9 @@ def _chunk(file: Path) -> str | None:
             return text
     except UnidentifiedImageError:
         return None
+def _on_white(picture: Image.Image) -> Image.Image:
+    """A picture without transparency, which not every format has."""
+    if picture.mode != "RGBA":
+        return picture
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")

@@ -5,3 +5,4 @@ from .axes import draw_on as draw_on
 from .figure import draw as draw
 from .figure import draw_vector as draw_vector
 from .html import fill_template as fill_template
+from .html import is_page as is_page

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from pathlib import Path
 
 import jinja2
+
+MADE_BY = '<meta name="generator" content="convscope'  # in the head of every template
 
 
 def fill_template(package: str, name: str, **values: object) -> str:
@@ -27,3 +30,9 @@ def fill_template(package: str, name: str, **values: object) -> str:
         undefined=jinja2.StrictUndefined,
     )
     return environment.get_template(name).render(**values)
+
+
+def is_page(file: Path) -> bool:
+    """Whether a file is a page that a template of convscope's made."""
+    with file.open(encoding="utf-8") as page:
+        return MADE_BY in page.read(500)

@@ -18,7 +18,7 @@ from convscope.errors import ConvscopeError
 from convscope.files import check_writable, write_text
 from convscope.notebook import Place, in_notebook, show_error
 from convscope.progress import bar
-from convscope.render import fill_template
+from convscope.render import fill_template, is_page
 
 Part = TypeVar("Part")
 
@@ -100,12 +100,12 @@ def check_page(path: str | os.PathLike[str]) -> None:
     """
     if Path(path).suffix.lower() != ".html":
         raise ConvscopeError(f"the page needs a name that ends in .html, not {Path(path).name}")
-    check_writable(path, picture=False)
+    check_writable(path, ours=is_page)
 
 
 def write_page(path: str | os.PathLike[str], document: Document[Part]) -> Path:
     """Write a page with the parts that are made."""
-    return write_text(path, document.page())
+    return write_text(path, document.page(), ours=is_page)
 
 
 def filled(template: str, *, title: str, script: str = "", **values: object) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.files import images, photographs, pictures
+from convscope.files import images, photographs, pictures, read_provenance
 from convscope.network import Network
 from convscope.runs import registry
 from convscope.runs.run import Run
@@ -159,7 +159,7 @@ class Batch:
     def _is_there(self, photograph: Path, picture: Path) -> bool:
         """Reads no pixel, and the photograph only where all else is the same."""
         try:
-            provenance = pictures.read_provenance(picture)
+            provenance = read_provenance(picture)
             if _way(provenance) != _way(self._on_anything.provenance):
                 return False
             image = provenance.get("image")

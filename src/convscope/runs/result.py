@@ -113,8 +113,8 @@ class Result(Generic[Summary]):
             The file that was written.
 
         Raises:
-            ConvscopeError: the format is unknown or the file cannot be written. An existing file
-                stays as it was.
+            ConvscopeError: the format is unknown, or the file cannot be written, is the photograph,
+                or exists and was not made by convscope. An existing file stays as it was.
         """
         return pictures.save_pictures(path, [self.picture], self.provenance)
 

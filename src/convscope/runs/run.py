@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, cast
@@ -15,7 +16,7 @@ from typing_extensions import TypeVar
 from convscope import __version__
 from convscope.ascent import resume_files
 from convscope.errors import ConvscopeError
-from convscope.files import images
+from convscope.files import check_writable, images, inputs
 from convscope.network import Network
 from convscope.notebook import in_notebook, show
 from convscope.runs.result import Result, as_array, result_of
@@ -133,10 +134,14 @@ class Run(Generic[R]):
             The file that was written.
 
         Raises:
-            ConvscopeError: the format is unknown, the file cannot be written, or the resume file
-                belongs to another run.
+            ConvscopeError: the format is unknown, the file cannot be written or was not made by
+                convscope, or the resume file belongs to another run.
+
+        Warns:
+            RuntimeWarning: the state could not be kept, on a full disk for instance.
         """
         animated = Path(path).suffix.lower() in ANIMATIONS
+        check_writable(path, read=inputs(self.provenance))
         if not resume:
             if animated:
                 return save_run(with_bar(self, self.technique, shown=progress), path)
@@ -145,6 +150,8 @@ class Run(Generic[R]):
         with resume_files.resumable(place, self.identity, resume=True) as kept:
             written = self.save(path, progress=progress)
             kept.clear()
+        if kept.problem:
+            warnings.warn(kept.problem, RuntimeWarning, stacklevel=2)
         return written
 
     def show(self) -> None:

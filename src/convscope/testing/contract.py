@@ -19,7 +19,7 @@ from PIL import Image
 from torch import nn
 
 from convscope import replay
-from convscope.files import images, pictures
+from convscope.files import images, read_provenance
 from convscope.network import DEFAULT, Network, load
 from convscope.testing.cases import (
     Case,
@@ -80,7 +80,7 @@ def check_saving(case: Case) -> None:
         file = run.save(Path(folder, "a.png"))
         with Image.open(file) as picture:
             assert hashlib.sha256(picture.tobytes()).hexdigest() == case.pixels
-        provenance = pictures.read_provenance(file)
+        provenance = read_provenance(file)
     assert provenance["technique"] == case.technique.name
     options = case.technique.validate(case.options_for(net))
     assert provenance["parameters"] == json.loads(json.dumps(options))
@@ -123,6 +123,6 @@ def check_replay(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(replay, "load", _load):
         first = run.save(Path(folder, "first.png"))
         again = replay.remake(first).save(Path(folder, "again.png"))
-        assert pictures.read_provenance(first) == pictures.read_provenance(again)
+        assert read_provenance(first) == read_provenance(again)
         with Image.open(first) as old, Image.open(again) as new:
             assert old.tobytes() == new.tobytes()

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convscope import tensors
+from convscope import __version__, tensors
 from convscope.errors import ConvscopeError
 from convscope.files import write_file
 
@@ -79,9 +79,15 @@ def save(path: str | os.PathLike[str], spectrum: Tensor) -> Path:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez_compressed(file, magnitude=array)
+            np.savez_compressed(file, magnitude=array, made_by_convscope=np.array(__version__))
 
-    return write_file(path, write)
+    return write_file(path, write, ours=is_spectrum)
+
+
+def is_spectrum(path: Path) -> bool:
+    """Whether a file is a spectrum that `save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return "made_by_convscope" in arrays
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Tensor:

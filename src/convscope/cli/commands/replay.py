@@ -39,5 +39,5 @@ def replay(
 
     run = remake(file, image=image, device=device)
     output = output or file.with_stem(file.stem + "-replay")
-    check_writable(output)
+    check_writable(output, read=[file])
     return save_picture(run, output, PictureOptions(output, resume, json))

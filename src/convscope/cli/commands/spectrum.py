@@ -26,7 +26,7 @@ def spectrum(
 
     if output.suffix != ".npz":
         raise ConvscopeError(f"a spectrum is a file that ends in .npz, not {output.name}")
-    check_writable(output, picture=False)
+    check_writable(output, ours=spectra.is_spectrum)
     opened = (open_image(path) for path in each_file(photographs(folder), "spectrum"))
     print(spectra.save(output, spectra.measure(opened)))
     return 0

@@ -26,6 +26,8 @@ _FIELDS: dict[str, pa.DataType] = {
     "neighbors": pa.struct({"ids": pa.list_(pa.int64()), "distances": pa.list_(pa.float32())}),
 }
 
+MADE_BY = {b"made_by": b"convscope"}
+
 
 def write_atlas(
     path: str | os.PathLike[str],
@@ -52,14 +54,20 @@ def write_atlas(
         "neighbors": neighbors,
     }
     missing = {name for name, column in optional.items() if column is None}
-    schema = pa.schema({name: kind for name, kind in _FIELDS.items() if name not in missing})
+    fields = {name: kind for name, kind in _FIELDS.items() if name not in missing}
+    schema = pa.schema(fields, MADE_BY)
 
     def write(file: Path) -> None:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for rows in columns.batches():
                 writer.write_table(pa.table(_values(columns, neighbors, rows), schema=schema))
 
-    return write_file(path, write)
+    return write_file(path, write, ours=is_table)
+
+
+def is_table(file: Path) -> bool:
+    """Whether a file is a table that convscope wrote."""
+    return MADE_BY.items() <= (pq.read_schema(file).metadata or {}).items()
 
 
 def _values(columns: Columns, neighbors: tuple[Array, Array] | None, rows: slice) -> dict[str, Any]:

@@ -16,6 +16,10 @@ from convscope.collection.exports.columns import Columns, as_utf8
 from convscope.files import write_file
 from convscope.types import Array
 
+INFO = {"made_by": "convscope"}
+
+SAMPLES = ',\n "samples": ['  # behind the head of the dataset
+
 
 def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "convscope") -> Path:
     """Write a JSON file that FiftyOne opens:
@@ -53,16 +57,24 @@ def write_fiftyone(path: str | os.PathLike[str], columns: Columns, name: str = "
     for field, column in optional.items():
         if column is None:
             del fields[field]
-    head = {"name": name, "media_type": "image", "sample_fields": fields, "info": {}}
+    head = {"name": name, "media_type": "image", "sample_fields": fields, "info": INFO}
 
     def write(file: Path) -> None:
         with file.open("w", encoding="utf-8") as lines:
-            lines.write(json.dumps(head, indent=1)[:-2] + ',\n "samples": [')
+            lines.write(json.dumps(head, indent=1)[:-2] + SAMPLES)
             for i, sample in enumerate(_samples(columns)):
                 lines.write((",\n" if i else "\n") + json.dumps(sample))
             lines.write("\n]}\n")
 
-    return write_file(path, write)
+    return write_file(path, write, ours=is_dataset)
+
+
+def is_dataset(file: Path) -> bool:
+    """Whether a file is a dataset that convscope wrote."""
+    with file.open(encoding="utf-8") as opened:
+        head = opened.read(10_000).partition(SAMPLES)[0]
+    found: object = json.loads(head + "}")["info"]
+    return found == INFO
 
 
 def _samples(columns: Columns) -> Iterator[dict[str, object]]:

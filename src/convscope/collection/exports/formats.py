@@ -18,7 +18,8 @@ from convscope.collection.layout.rows import at_random
 from convscope.collection.reading import Index, open_index
 from convscope.collection.search.exact import exact
 from convscope.errors import ConvscopeError, unknown
-from convscope.files import write_text
+from convscope.files import check_folder, check_writable, write_text
+from convscope.render import is_page
 
 ON_PAGE = 20_000  # images that a browser moves smoothly
 
@@ -64,7 +65,17 @@ def export(
     opened = index if isinstance(index, Index) else open_index(index)
     if not len(opened):
         raise ConvscopeError(f"{opened.path} has no images to export")
+    _check(kind, output)
     return _WRITERS[kind](opened, cached_layout(opened, method), output)
+
+
+def _check(kind: str, output: Path) -> None:
+    """Fail before the layout is computed, rather than after it, if nothing can be written."""
+    if kind == "projector":
+        check_folder(output, ours=projector.is_projector)
+    else:
+        ours = {"page": is_page, "atlas": atlas.is_table, "fiftyone": fiftyone.is_dataset}
+        check_writable(output, ours=ours[kind])
 
 
 def _page(index: Index, made: Layout, output: Path) -> Path:
@@ -89,7 +100,7 @@ def _page(index: Index, made: Layout, output: Path) -> Path:
         notes=notes,
         grid=unique_grid(made.places[rows]),
     )
-    return write_text(output, text)
+    return write_text(output, text, ours=is_page)
 
 
 def _atlas(index: Index, made: Layout, output: Path) -> Path:

@@ -18,7 +18,15 @@ from convscope.types import Array
 
 SPRITE, TILE = 8_192, 64  # most pixels a side of the sprite picture, and of a thumbnail in it
 
-_CONFIG = """\
+CONFIG = "projector_config.pbtxt"
+
+FILES = {CONFIG, "embeddings.bytes", "metadata.tsv", "sprite.png"}
+
+MADE_BY = "# made by convscope"
+
+_CONFIG = (
+    f"{MADE_BY}\n"
+    + """\
 embeddings {{
   tensor_name: "embeddings"
   tensor_path: "embeddings.bytes"
@@ -32,6 +40,7 @@ embeddings {{
   }}
 }}
 """
+)
 
 
 def write_projector(folder: str | os.PathLike[str], columns: Columns) -> Path:
@@ -64,9 +73,16 @@ def write_projector(folder: str | os.PathLike[str], columns: Columns) -> Path:
                 lines.write("\t".join(row) + "\n")
         _sprite(columns, across, side).save(place / "sprite.png", compress_level=3)
         config = _CONFIG.format(count=count, width=embeddings.shape[1], side=side)
-        (place / "projector_config.pbtxt").write_text(config, encoding="utf-8")
+        (place / CONFIG).write_text(config, encoding="utf-8")
 
-    return write_folder(folder, write)
+    return write_folder(folder, write, ours=is_projector)
+
+
+def is_projector(folder: Path) -> bool:
+    """Whether a folder holds what `write_projector` wrote, and nothing else."""
+    with (folder / CONFIG).open(encoding="utf-8") as config:
+        made_by = config.readline().strip()
+    return made_by == MADE_BY and {path.name for path in folder.iterdir()} <= FILES
 
 
 def _write_embeddings(path: Path, columns: Columns, embeddings: Array) -> None:

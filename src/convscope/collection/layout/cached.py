@@ -14,7 +14,7 @@ import numpy as np
 from convscope.collection.layout.layouts import Layout, layout
 from convscope.collection.reading import Index
 from convscope.errors import ConvscopeError
-from convscope.files import write_file
+from convscope.files import anything, write_file
 
 
 def cached_layout(
@@ -36,7 +36,7 @@ def cached_layout(
     # If the index can only be read, its layouts are computed each time.
     with suppress(OSError, ConvscopeError):
         file.parent.mkdir(exist_ok=True)
-        write_file(file, partial(_write, made))
+        write_file(file, partial(_write, made), ours=anything)
     return made
 
 

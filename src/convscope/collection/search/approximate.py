@@ -23,7 +23,7 @@ import numpy as np
 from convscope.collection.search.exact import among, exact
 from convscope.collection.search.neighbors import Metric, Neighbors, check
 from convscope.errors import ConvscopeError, reason
-from convscope.files import read_json, write_folder, write_json
+from convscope.files import anything, read_json, write_folder, write_json
 from convscope.types import Array
 
 # The recall to reach; a recall of 0.95 is promised, and this one is measured on a sample.
@@ -100,7 +100,7 @@ class Approximate(ABC):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConvscopeError(f"cannot write to {folder} ({reason(error)})") from error
-        write_folder(home, partial(cls._write, embeddings, metric, same, parts), replace=True)
+        write_folder(home, partial(cls._write, embeddings, metric, same, parts), ours=_is_search)
         return cls(embeddings, home, _read_about(home))
 
     @classmethod
@@ -120,7 +120,7 @@ class Approximate(ABC):
         built._calibrate()
         about |= {"recall": built.recall, "effort": asdict(built.effort)}
         about |= {"seconds": time.perf_counter() - begun, "files": _sizes(home)}
-        write_json(home / ABOUT, about)
+        write_json(home / ABOUT, about, ours=anything)
 
     @classmethod
     @abstractmethod
@@ -204,6 +204,11 @@ def recall(found: Neighbors, truth: Neighbors) -> float:
         return 1.0
     near = found.distances <= truth.distances[:, -1:]
     return float(near.sum(1).clip(max=truth.rows.shape[1]).mean() / truth.rows.shape[1])
+
+
+def _is_search(home: Path) -> bool:
+    """Whether a folder is that of an approximate search, which may be damaged."""
+    return (home / ABOUT).is_file()
 
 
 def _read_about(home: Path) -> dict[str, Any]:
