@@ -18,6 +18,7 @@ from convscope.ascent import resume_files
 from convscope.ascent.loop import climb
 from convscope.ascent.recipe import Recipe
 from convscope.errors import ConvscopeError
+from convscope.files import TEMPORARY
 from convscope.types.frames import Ascent
 from convscope.vocabulary import optimizers, priors, starts
 from convscope.vocabulary.objectives import logit
@@ -334,7 +335,7 @@ def test_a_run_goes_on_without_a_place_for_its_state(tmp_path: Path, parent: str
     place = tmp_path / parent / "a.png.resume"
     with resume_files.resumable(place, RUN, resume=True) as folder:
         assert len(list(steps())) == STEPS
-    assert "cannot be kept in" in folder.problem
+    assert folder.problem.startswith(f"the run cannot be continued later: cannot make {place} (")
     assert "\n" not in folder.problem
 
 
@@ -357,6 +358,7 @@ def test_a_run_goes_on_when_the_disk_is_full(
         with resume_files.resumable(place, RUN, resume=True) as folder:
             found = list(steps())
     assert [frame.step for frame in found] == [2, 3, 4]
+    assert folder.problem.startswith("the run cannot be continued later: cannot write ")
     assert folder.problem.endswith("(No space left on device)")
     assert {file.name: file.read_bytes() for file in place.iterdir()} == held
     same(drain(steps, place)[0], found[0])
@@ -398,10 +400,8 @@ def test_foreign_files_are_never_deleted(
 ) -> None:
     if also_ours:
         stop(steps, place, 2)
-        for file in place.iterdir():
-            file.rename(
-                place / {"1.pt": "2.pt", "run.json": f"{resume_files.TEMPORARY}x"}[file.name]
-            )
+        (place / "1.pt").rename(place / "2.pt")
+        (place / "run.json").rename(place / f"{TEMPORARY}x.json")
     place.mkdir(exist_ok=True)
     put(place)
     before = sorted(tmp_path.rglob("*"))

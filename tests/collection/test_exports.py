@@ -236,7 +236,8 @@ def test_what_fails_leaves_nothing(write: Any, tmp_path: Path) -> None:
 
 def test_a_folder_is_replaced_by_nobody(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    with pytest.raises(cs.ConvscopeError, match="already exists; delete it, or choose"):
+    (tmp_path / "logs" / "metadata.tsv").touch()
+    with pytest.raises(cs.ConvscopeError, match="was not made by convscope; choose another name"):
         write_projector(tmp_path / "logs", columns())
     with pytest.raises(cs.ConvscopeError, match=r"no folder .*missing to write logs to"):
         write_projector(tmp_path / "missing" / "logs", columns())

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import convscope as cs
-from convscope.files import atomic, check_writable, digest, pictures, read_provenance
+from convscope.files import atomic, check_writable, digest, pictures, provenance, read_provenance
 from convscope.files.replacing import check_replaceable
 
 PROVENANCE = {"technique": "saliency", "parameters": {}}
@@ -188,7 +188,7 @@ def test_a_file_that_comes_meanwhile(tmp_path: Path, kind: str) -> None:
         (tmp_path / f"a.{kind}").write_text("precious")
 
     with pytest.raises(cs.ConvscopeError, match="was not made by convscope"):
-        atomic.write_file(tmp_path / f"a.{kind}", write, ours=pictures.is_ours)
+        atomic.write_file(tmp_path / f"a.{kind}", write, ours=provenance.is_ours)
     assert content(tmp_path) == {f"a.{kind}": b"precious"}
 
 
@@ -196,14 +196,14 @@ def test_a_file_that_comes_in_the_last_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the last check: the move itself replaces nothing that was not there."""
-    check = atomic.check_replaceable
+    check = check_replaceable
 
     def late(target: Path, ours: Callable[[Path], bool]) -> None:
         check(target, ours)
         if not target.exists():
             target.write_text("precious")
 
-    monkeypatch.setattr(atomic, "check_replaceable", late)
+    monkeypatch.setattr("convscope.files.atomic.check_replaceable", late)
     with pytest.raises(cs.ConvscopeError, match="was not made by convscope"):
         atomic.write_text(tmp_path / "a.txt", "new", ours=lambda _: False)
     assert content(tmp_path) == {"a.txt": b"precious"}

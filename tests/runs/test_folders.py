@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -395,17 +397,25 @@ def rewrite(picture: Path, changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "no image", "plain", "half"])
-def test_a_picture_that_says_nothing_is_made_anew(
+def test_a_file_of_somebody_else_stays_and_the_others_are_made(
     photos: Path, darkroom: Darkroom, shell: Shell, content: str
 ) -> None:
     shell("darken", "photos")
-    picture = Path("photos-darken/a.png.png")
+    picture = Path("photos-darken/b/c.png.png")
     if content == "plain":
         take(picture, 1)
     else:
         picture.write_bytes(picture.read_bytes()[:60] if content == "half" else content.encode())
-    assert shell("darken", "photos")[2] == "pictures: 1 made again, 2 already there\n"
-    assert files("photos-darken") == ALL
+    Path("photos-darken/d.png.png").unlink()
+    before = picture.read_bytes()
+    assert shell("darken", "photos") == (
+        1,
+        "photos-darken\n",
+        "photos/b/c.png: photos-darken/b/c.png.png exists and was not made by convscope; choose"
+        " another name or delete it first\npictures: 1 made, 1 already there, 1 failed\n",
+    )
+    assert picture.read_bytes() == before
+    assert darkroom.served == [40, 80, 120, 120]
 
 
 def test_a_photograph_that_is_gone_bad_is_not_taken_for_done(
@@ -614,23 +624,152 @@ def test_a_folder_that_cannot_be_read(
     assert shell.fails("darken", "photos") == "cannot read photos/b (Permission denied)"
 
 
-@pytest.mark.parametrize("problem", ["disk", "folder"])
-def test_a_picture_that_cannot_be_written_ends_the_run(
-    photos: Path, darkroom: Darkroom, shell: Shell, monkeypatch: pytest.MonkeyPatch, problem: str
+def test_a_full_disk_ends_the_run(
+    photos: Path, darkroom: Darkroom, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next would not fit on the disk either: its work would be for nothing."""
+    """The next picture would not fit on the disk either: its work would be for nothing."""
+    save = Image.Image.save
 
-    def full(*_: object, **__: object) -> NoReturn:
-        raise cs.ConvscopeError("cannot write photos-darken/a.png.png (No space left on device)")
+    def full(picture: Image.Image, *words: Any, **options: Any) -> None:
+        if darkroom.served == [40, 80]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(picture, *words, **options)
 
-    if problem == "disk":
-        monkeypatch.setattr(pictures, "save_pictures", full)
-    else:
-        Path("photos-darken").mkdir()
-        Path("photos-darken/b").touch()
-    message = shell.fails("darken", "photos")
-    assert message.startswith({"disk": "cannot write", "folder": "cannot make"}[problem])
-    assert darkroom.served == {"disk": [40], "folder": [40, 80]}[problem]
+    monkeypatch.setattr(Image.Image, "save", full)
+    code, out, err = shell("darken", "photos")
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "pictures: 1 made; 2 left, run the same command again to continue",
+        "convscope: cannot write photos-darken/b/c.png.png (No space left on device)",
+    ]
+    assert files("photos-darken") == {"a.png.png": 20}
+
+
+def file_as_folder(photos: Path) -> str:
+    Path("photos-darken/b").touch()
+    return "cannot make photos-darken/b/c.png.png: photos-darken/b is not a folder"
+
+
+def folder_as_picture(photos: Path) -> str:
+    Path("photos-darken/b/c.png.png").mkdir(parents=True)
+    return "cannot write photos-darken/b/c.png.png: it is a folder"
+
+
+def link_as_picture(photos: Path) -> str:
+    Path("photos-darken/b").mkdir()
+    Path("photos-darken/b/c.png.png").symlink_to("/nowhere")
+    return "photos-darken/b/c.png.png is a link"
+
+
+def link_as_folder(photos: Path) -> str:
+    Path("photos-darken/b").symlink_to("b")
+    return "photos-darken/b"
+
+
+def photograph_that_leads_to_itself(photos: Path) -> str:
+    (photos / "b/c.png").unlink()
+    (photos / "b/c.png").symlink_to("c.png")
+    return "cannot be read (Symlink loop"
+
+
+def photograph_that_leads_nowhere(photos: Path) -> str:
+    (photos / "b/c.png").unlink()
+    (photos / "b/c.png").symlink_to("d.png")
+    return "no image at photos/b/c.png"
+
+
+def photograph_that_is_a_pipe(photos: Path) -> str:
+    (photos / "b/c.png").unlink()
+    os.mkfifo(photos / "b/c.png")
+    return "photos/b/c.png is not a file"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        file_as_folder, folder_as_picture, link_as_picture, link_as_folder,
+        photograph_that_leads_to_itself, photograph_that_leads_nowhere, photograph_that_is_a_pipe,
+    ],
+)  # fmt: skip
+def test_what_is_in_the_way_of_one_picture_spares_the_others(
+    photos: Path, darkroom: Darkroom, shell: Shell, spoil: Callable[[Path], str]
+) -> None:
+    Path("photos-darken").mkdir()
+    message = spoil(photos)
+    code, _, err = shell("darken", "photos")
+    assert code == 1
+    told, counted = err.splitlines()
+    assert message in told
+    assert "photos/b/c.png" in told
+    assert counted == "pictures: 2 made, 1 failed"
+    assert darkroom.served == [40, 120], "known before the work"
+
+
+def test_a_photograph_that_vanishes_meanwhile(
+    photos: Path, darkroom: Darkroom, shell: Shell
+) -> None:
+    darkroom.before = lambda _: (photos / "b/c.png").unlink(missing_ok=True)
+    assert shell("darken", "photos") == (
+        1, "photos-darken\n", "no image at photos/b/c.png\npictures: 2 made, 1 failed\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("letter", ["a", "\u732b", "\udcff"])
+def test_names_as_long_as_they_can_be(
+    photos: Path, darkroom: Darkroom, shell: Shell, letter: str
+) -> None:
+    """A picture has a name longer than its photograph's, so it is shortened, the same each time."""
+    longest = letter * (251 // len(os.fsencode(letter)))
+    alike = longest[:-1] + "b"
+    for name, brightness in ((longest, 200), (alike, 100)):
+        take(photos / f"{name}.png", brightness)
+    code, _, err = shell("darken", "photos")
+    assert (code, err) == (0, "pictures: 5 made\n")
+    found = files("photos-darken")
+    assert sorted(found.values()) == [20, 40, 50, 60, 100]
+    names = {name for name in found if name not in ALL}
+    assert all(len(os.fsencode(name)) <= 255 and name.endswith(".png") for name in names)
+    assert shell("darken", "photos")[2] == "pictures: 5 already there\n"
+
+
+def test_names_of_one_file(photos: Path, darkroom: Darkroom, shell: Shell) -> None:
+    """As `a.png` and `A.png` are where the case of letters does not count."""
+    shell("darken", "photos")
+    Path("photos-darken/d.png.png").unlink()
+    os.link("photos-darken/a.png.png", "photos-darken/d.png.png")
+    code, _, err = shell("darken", "photos")
+    assert code == 1
+    assert err.splitlines() == [
+        "photos/d.png: photos-darken/d.png.png is the picture of photos/a.png already",
+        "pictures: 2 already there, 1 failed",
+    ]
+    assert files("photos-darken")["a.png.png"] == 20
+
+
+# ------------------------------------------------------------------------------- two at a time
+
+
+def test_two_runs_do_not_write_to_one_folder(
+    photos: Path, darkroom: Darkroom, shell: Shell
+) -> None:
+    """The lock of a process that was killed is free."""
+    hold = (
+        "import sys, time; from pathlib import Path; from convscope.files import locked\n"
+        "with locked(Path('photos-darken')):\n    print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", hold]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        message = shell.fails("darken", "photos")
+        assert message == (
+            "another process is writing to photos-darken; wait for it, or give another output"
+        )
+        other.kill()
+    assert darkroom.served == []
+    assert Path("photos-darken/.convscope.lock").exists()
+    assert shell("darken", "photos")[2] == "pictures: 3 made\n"
+    assert files("photos-darken") == ALL
 
 
 @pytest.mark.parametrize("word", ["", "sample:photos", "a\0b"])

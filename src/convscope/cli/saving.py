@@ -49,19 +49,20 @@ def save_pictures(
         The exit code.
     """
     from convscope.ascent import resume_files
-    from convscope.files import check_writable, open_image
+    from convscope.files import check_writable, locked, open_image, shortened
 
     begin = partial(_begin_checked, begin) if check else begin
     if image is not None and os.path.isdir(image) and not image.startswith("sample:"):
         from convscope.runs import folders
 
         plan = folders.plan(name, Path(image), picture.output)
-        net = load()
-        return _save_all(folders.Batch(plan, partial(begin, net), net), name, picture.json)
+        with locked(plan.output):
+            net = load()
+            return _save_all(folders.Batch(plan, partial(begin, net), net), name, picture.json)
     output = picture.output
     if output is None:
         stem = "" if image is None else "-" + Path(image.replace("sample:", "")).stem
-        output = Path(f"{name}{stem}.png")
+        output = Path(shortened(f"{name}{stem}", ".png"))
     check_writable(output, read=[] if image is None else [image])
     resume_files.check_folder(resume_files.folder_for(output), resume=picture.resume)
     photo = None if image is None else open_image(image)
@@ -116,7 +117,7 @@ def _save_all(batch: Batch, title: str, as_json: bool) -> int:
     """Ctrl-C gives up the photograph at hand and keeps the pictures of those before it."""
     photographs, output = batch.plan.photographs, batch.plan.output
     count: Counter[str] = Counter()
-    failures = []
+    failures: list[str] = []
     interrupted = False
     try:
         for photograph in each_file(photographs, title, quiet=as_json and sys.stdout.isatty()):
@@ -128,16 +129,21 @@ def _save_all(batch: Batch, title: str, as_json: bool) -> int:
                 print(json.dumps(outcome.row), flush=True)
     except KeyboardInterrupt:
         interrupted = True
-    for failure in failures:
-        tell(failure)
-    _tell_count(count, len(photographs) - count.total() if interrupted else 0)
-    if output.is_dir() and not as_json:
+    except Exception:  # the next photograph would meet it too
+        if count.total() > len(failures):
+            _tell_count(count, failures, len(photographs))
+        raise
+    _tell_count(count, failures, len(photographs))
+    if count.total() > len(failures) and not as_json:
         print(output)
     return INTERRUPTED if interrupted else int(bool(failures))
 
 
-def _tell_count(count: Counter[str], left: int) -> None:
-    """How many photographs had which outcome, and how many are left."""
+def _tell_count(count: Counter[str], failures: list[str], of: int) -> None:
+    """What failed, how many photographs had which outcome, and how many are left."""
+    for failure in failures:
+        tell(failure)
+    left = of - count.total()
     parts = [f"{count[state]} {words}" for state, words in _OUTCOMES.items() if count[state]]
     rest = f"; {left} left, run the same command again to continue" if left else ""
     tell(f"pictures: {', '.join(parts) or 'none made'}{rest}")

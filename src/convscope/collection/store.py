@@ -22,10 +22,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from convscope.collection.extract import Answers
-from convscope.collection.lock import locked
 from convscope.collection.manifest import Manifest, Shard
 from convscope.errors import ConvscopeError
-from convscope.files import TEMPORARY, anything, digest, read_json, write_file, write_json
+from convscope.files import (
+    LOCK,
+    TEMPORARY,
+    anything,
+    digest,
+    locked,
+    read_json,
+    write_file,
+    write_json,
+)
 
 FORMAT = 2
 
@@ -72,7 +80,7 @@ class Store:
         if not self.path.is_dir():
             return True
         return any(
-            not (path.name in ("lock", "shards") or path.name.startswith(TEMPORARY))
+            not (path.name in (LOCK, "shards") or path.name.startswith(TEMPORARY))
             for path in (*self.path.iterdir(), *self.path.glob("shards/*"))
         )
 

@@ -14,6 +14,8 @@ from .images import decoded as decoded
 from .images import digest as digest
 from .images import open_image as open_image
 from .images import thumbnail as thumbnail
+from .locking import LOCK as LOCK
+from .locking import locked as locked
 from .pictures import check_writable as check_writable
 from .pictures import save_pictures as save_pictures
 from .pictures import write_with_sidecar as write_with_sidecar
@@ -22,3 +24,4 @@ from .provenance import read_provenance as read_provenance
 from .replacing import anything as anything
 from .replacing import is_ours as is_ours
 from .walk import photographs as photographs
+from .walk import shortened as shortened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NoReturn
 
 from convscope.errors import ConvscopeError
 from convscope.files.images import endings
+
+LONGEST = 255  # bytes of a name, on nearly all file systems
 
 
 def photographs(
@@ -53,3 +56,12 @@ def photographs(
 
 def _refuse(error: OSError) -> NoReturn:
     raise ConvscopeError(f"cannot read {error.filename} ({error.strerror})") from error
+
+
+def shortened(name: str, ending: str) -> str:
+    """A name with an ending, with a digest in place of what no file system has room for."""
+    if len(os.fsencode(name + ending)) <= LONGEST:
+        return name + ending
+    tail = f"-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}{ending}"
+    kept = os.fsencode(name)[: LONGEST - len(tail)].decode(errors="ignore")
+    return kept + tail

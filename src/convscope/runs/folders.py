@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -14,7 +15,14 @@ import torch
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
-from convscope.files import images, photographs, pictures, read_provenance
+from convscope.files import (
+    check_writable,
+    images,
+    photographs,
+    pictures,
+    read_provenance,
+    shortened,
+)
 from convscope.network import Network
 from convscope.runs import registry
 from convscope.runs.run import Run
@@ -33,7 +41,7 @@ class Plan:
     def picture(self, photograph: Path) -> Path:
         """The whole name and .png, for there may be both cat.jpg and cat.png."""
         name = photograph.relative_to(self.folder)
-        return self.output / name.with_name(f"{name.name}.png")
+        return self.output / name.with_name(shortened(name.name, ".png"))
 
 
 def plan(technique: str, folder: Path, output: Path | None = None) -> Plan:
@@ -114,20 +122,22 @@ class Batch:
         anything = torch.rand(1, 3, 2 * height, 2 * width, generator=generator)
         self._on_anything = begin(anything)
         self._worked = False
+        self._taken: dict[tuple[int, int], Path] = {}
 
     def make(self, photograph: Path) -> Outcome:
         """A photograph's picture, unless it is there, made in the same way.
 
         Raises:
-            ConvscopeError: the picture cannot be written, or the technique refuses not this
-                photograph, but any.
+            ConvscopeError: the disk is full, say, or the technique refuses not this photograph, but
+                any.
         """
         picture = self.plan.picture(photograph)
-        if self._is_there(photograph, picture):
-            self._worked = True
-            return Outcome(photograph, picture, "kept")
         # Whatever one photograph comes to grief by, the memory it needs too, spares the others.
         try:
+            if self._is_there(photograph, picture):
+                self._worked = True
+                return self._noted(Outcome(photograph, picture, "kept"))
+            self._check(photograph, picture)
             photo = images.open_image(photograph)
         except Exception as error:
             return Outcome(photograph, picture, "failed", error=_naming(photograph, error))
@@ -142,10 +152,30 @@ class Batch:
         state: Literal["made", "replaced"] = "replaced" if picture.exists() else "made"
         try:
             picture.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConvscopeError(f"cannot make {picture.parent} ({error.strerror})") from error
-        pictures.save_pictures(picture, [drawn], result.provenance)
-        return Outcome(photograph, picture, state, result.summary)
+            pictures.save_pictures(picture, [drawn], result.provenance)
+        except (OSError, ConvscopeError) as error:
+            if _on_whole_disk(error):
+                raise
+            return Outcome(photograph, picture, "failed", error=_naming(photograph, error))
+        return self._noted(Outcome(photograph, picture, state, result.summary))
+
+    def _check(self, photograph: Path, picture: Path) -> None:
+        """Fail before the work if the picture cannot be written where it belongs."""
+        for above in picture.relative_to(self.plan.output).parents:
+            folder = self.plan.output / above
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise ConvscopeError(f"cannot make {picture}: {folder} is not a folder")
+        if not picture.parent.is_dir():
+            return
+        check_writable(picture, read=[photograph])
+        other = self._taken.get(_place(picture)) if picture.exists() else None
+        if other not in (None, photograph):
+            raise ConvscopeError(f"{picture} is the picture of {other} already")
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Remember where a picture is: names that differ in case may be of one file."""
+        self._taken[_place(outcome.picture)] = outcome.photograph
+        return outcome
 
     @cached_property
     def _refusal(self) -> str:
@@ -166,6 +196,17 @@ class Batch:
             return isinstance(image, dict) and image.get("sha256") == images.digest(photograph)
         except ConvscopeError:
             return False
+
+
+def _place(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino
+
+
+def _on_whole_disk(error: Exception) -> bool:
+    """Whether a picture could not be written for a reason that the next one would meet too."""
+    cause = error.__cause__ or error
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def _way(provenance: Mapping[str, object]) -> str:
