@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import PngImagePlugin
 
 from convscope.errors import ConvscopeError, reason
 from convscope.files.images import digest
@@ -20,6 +20,8 @@ from convscope.files.images import digest
 PROVENANCE_KEY = "convscope"  # of the text chunk
 
 DIGEST = "sha256"  # in a sidecar, beside the provenance
+
+PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 
 LARGEST = 2**20  # bytes of provenance that are read
 
@@ -83,11 +85,11 @@ def _is_sidecar(found: Any) -> bool:
 
 def _in_chunk(file: Path) -> Any:
     """What the text chunk of a PNG says; None if there is none."""
-    try:
-        with Image.open(file, formats=("PNG",)) as picture:
-            text = picture.info.get(PROVENANCE_KEY)
-    except UnidentifiedImageError:
-        return None
+    with file.open("rb") as opened:
+        if opened.read(len(PNG)) != PNG:
+            return None
+        opened.seek(0)
+        text = PngImagePlugin.PngImageFile(opened).info.get(PROVENANCE_KEY)
     return None if text is None else _loaded(text)
 
 
