@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, short
 from convscope.files import images, read_provenance
-from convscope.network import Network, load
+from convscope.network import Network, arguments, load, runs_code
 from convscope.runs import ASCEND, Options, Run, ascend, options, registry
 from convscope.trust import check
 
@@ -21,6 +21,7 @@ class _Network(BaseModel):
     own: bool = False
     pretrained: bool = True
     checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
     labels: list[str] | None = None
     mean: tuple[float, ...] | float | None = None
     std: tuple[float, ...] | float | None = None
@@ -73,11 +74,21 @@ def remake(
             f"{name} was made with a network of your own ({network.name}), which its recipe"
             " cannot load; run the technique in Python"
         )
+    if runs_code(network.name):
+        raise ConvscopeError(
+            f"{name} was made with code ({short(network.name)}), which replay does not run; run the"
+            " technique with that --model"
+        )
     ascended = provenance.technique == ASCEND
     begin = _ascend if ascended else registry.get(provenance.technique).run
     photo = _photo(provenance, name, image) if provenance.takes_image else None
     source = network.model_dump(exclude={"own"}, exclude_none=True)
-    net = load(**source, device=device or provenance.device)
+    net = load(**arguments(source), device=device or provenance.device)
+    now = (net.source or {}).get("checkpoint_sha256")
+    if network.checkpoint_sha256 not in (None, now):
+        raise ConvscopeError(
+            f"{network.checkpoint} is not, or no longer, the checkpoint that {name} was made with"
+        )
     run = begin(net, photo, **provenance.parameters)
     return run if provenance.checked is None else check(run, seed=provenance.checked)
 

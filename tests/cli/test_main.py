@@ -59,7 +59,7 @@ BAD_WORDS = [
     (["saliency", "my photo.png", "-o", "my photo.png/a.png"], r"no folder my photo\.png"),
     (["saliency", "my photo.png", "--checkpoint", "no.pt"], r"no checkpoint at no\.pt"),
     (["saliency", "my photo.png", "--checkpoint", "my photo.png"],
-     r"not a checkpoint that holds only tensors"),
+     r"my photo\.png is no checkpoint: it is damaged"),
     (["replay", "nothing.png"], r"no picture at nothing\.png"),
     (["replay", "my photo.png"], r"carries no provenance"),
     (["layers", "--model", "nosuch"], r"unknown network 'nosuch'"),

@@ -16,6 +16,7 @@ from convscope.ascent.loop import climb
 from convscope.ascent.recipe import Recipe
 from convscope.errors import ConvscopeError
 from convscope.network import zoo
+from convscope.network.sources import timm_networks
 from convscope.vocabulary import objectives, starts
 from tests.helpers import toys
 
@@ -71,7 +72,7 @@ def test_activations_inside_normalizations() -> None:
             out: Tensor = self.bn3(x).mean((2, 3))
             return out
 
-    zoo._timm()
+    timm_networks.timm_package()
     module = toys.randomized(Inside()).eval()
     net = toys.network(module)
     assert {p.conv for p in net._prepared.pairs} == {"conv1", "conv2"}

@@ -16,6 +16,7 @@ import convscope as cs
 from convscope.errors import ConvscopeError
 from convscope.network import zoo
 from convscope.network._torchvision import torchvision
+from convscope.network.sources import timm_networks
 
 
 def test_the_default_network(net: cs.Network, photo: Tensor) -> None:
@@ -146,7 +147,7 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, family: str
         raise OSError("no route to host")
 
     if family == "timm":
-        monkeypatch.setattr(zoo._timm(), "create_model", offline)
+        monkeypatch.setattr(timm_networks.timm_package(), "create_model", offline)
     else:
         monkeypatch.setattr(torchvision().models, "get_model", offline)
     with pytest.raises(
@@ -164,6 +165,7 @@ def test_weights_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
 def test_torchvision_imports_in_a_fresh_interpreter() -> None:
     code = """
 from convscope.network._torchvision import torchvision
+from convscope.network.sources import timm_networks
 assert torchvision() is torchvision()
 import torch, timm
 from torchvision.models import squeezenet1_1

@@ -44,7 +44,7 @@ def walk(
 @pytest.fixture(scope="module")
 def small(net: cs.Network) -> cs.Network:
     """The default network for 96 x 96 pixels, on which a tour takes a fifth of the time."""
-    found = net._with(net._prepared.plain, input_size=96)
+    found = cs.Network(net.module, **{**net.settings, "input_size": 96})
     found.source = net.source
     return found
 

@@ -5,9 +5,9 @@ A command takes a group as one keyword argument; its fields are options beside t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -37,7 +37,8 @@ Model = Annotated[
     str,
     Parameter(
         help="name of the network: efficientnet_lite0, efficientnet_lite1, timm/NAME,"
-        " torchvision/NAME, or a name that a plug-in adds",
+        " torchvision/NAME, a name that a plug-in adds, or your own code: FILE.py:FUNCTION,"
+        " PACKAGE.MODULE:FUNCTION or an exported program, FILE.pt2",
         metavar="NETWORK",
     ),
 ]
@@ -54,11 +55,15 @@ class WeightOptions:
 
     model: Model = DEFAULT_MODEL
     checkpoint: Annotated[
-        Path | None, Parameter(help="file of your own weights for the network, .safetensors or .pt")
+        Path | None,
+        Parameter(
+            help="file of your own weights for the network, with any number of classes: .pt, .pth,"
+            " .ckpt, .safetensors; FILE:NAME for the weights under a name in it"
+        ),
     ] = None
     labels: Annotated[
         Path | None,
-        Parameter(help="file with the names of the classes: one a line, or JSON"),
+        Parameter(help="file with the names of the classes: one a line, .json, .csv or .yaml"),
     ] = None
     mean: Annotated[
         str | None,
@@ -91,27 +96,33 @@ class WeightOptions:
 
     def load(self, device: str | None) -> Network:
         """The network, on `device` or, for None, on a GPU where there is one."""
-        from convscope.network import load
-
-        return load(
-            self.model,
-            pretrained=not self.random_weights,
-            checkpoint=self.checkpoint,
-            labels=self.labels,
-            mean=_numbers("--mean", self.mean),
-            std=_numbers("--std", self.std),
-            input_size=_size(self.input_size),
-            crop=self.crop,
-            interpolation=self.interpolation,
-            device=device,
-        )
+        return _load(device, name=self.model, **self._given)
 
     @property
-    def named(self) -> bool:
-        """Whether any of the options is given."""
-        given = {field.name: getattr(self, field.name) for field in fields(WeightOptions)}
-        model = given.pop("model") != DEFAULT_MODEL
-        return model or any(value not in (None, False) for value in given.values())
+    def _given(self) -> dict[str, Any]:
+        """The options that are given but for the model, as arguments of `load`."""
+        found = {
+            "checkpoint": self.checkpoint,
+            "labels": self.labels,
+            "mean": _numbers("--mean", self.mean),
+            "std": _numbers("--std", self.std),
+            "input_size": _size(self.input_size),
+            "crop": self.crop,
+            "interpolation": self.interpolation,
+            "pretrained": False if self.random_weights else None,
+        }
+        return {word: value for word, value in found.items() if value is not None}
+
+
+def _load(device: str | None, **options: Any) -> Network:
+    """The network. What was assumed about its checkpoint is told."""
+    from convscope.cli.terminal import tell
+    from convscope.network import load
+
+    net = load(device=device, **{"pretrained": True, **options})
+    for note in net.loading_notes:
+        tell(f"convscope: {note}")
+    return net
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | float | None:
@@ -155,19 +166,23 @@ class NetworkOptions(WeightOptions):
 
     def open(self, index: Path | str | None = None) -> Network:
         """The network; for an index, where no other is asked for, the one that made the index."""
-        if index is None or self.named:
-            return self.load(self.device)
-        return self._maker(Path(index))
+        other = self.checkpoint or self.random_weights or self.model != DEFAULT_MODEL
+        return self.load(self.device) if index is None or other else self._maker(Path(index))
 
     def _maker(self, index: Path) -> Network:
         from convscope.collection import Store  # imports pyarrow
-        from convscope.network import load
+        from convscope.network import arguments, runs_code
 
         identity = Store(index).identity()
         source = identity and identity["source"]
         if not source:
             return self.load(self.device)
-        return load(**source, device=self.device)
+        if runs_code(source["name"]):
+            raise ConvscopeError(
+                f"{index} was made by code ({short(source['name'])}), which runs only if you name"
+                " it: give --model, and --checkpoint if there was one"
+            )
+        return _load(self.device, **{**arguments(source), **self._given})
 
 
 SEVERAL = "repeat the option to give several"

@@ -10,6 +10,7 @@ from .heads.torchvision_detectors import Detections as Detections
 from .names import PRE as PRE
 from .network import Network as Network
 from .preprocessing import Preprocessing as Preprocessing
+from .sources.own_code import runs_code as runs_code
 from .tables import HEAD as HEAD
 from .tables import cells as cells
 from .units import as_tiles as as_tiles
@@ -19,4 +20,5 @@ from .units import receptive_field_crop as receptive_field_crop
 from .units import strongest_units as strongest_units
 from .units import to_photograph as to_photograph
 from .zoo import DEFAULT as DEFAULT
+from .zoo import arguments as arguments
 from .zoo import load as load

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from convscope.network.prepared.preparing import prepare, usual_default
 from convscope.network.prepared.unwrapping import need_readable, unwrapped
 from convscope.network.preprocessing import Normalization, Preprocessing, as_size
 from convscope.network.randomizing import randomized_copy
-from convscope.network.reading import Reader, deterministic
+from convscope.network.reading import Reader, deterministic, first_not_finite
 from convscope.network.sizes import Sizes
 from convscope.network.tables import facts, listed
 from convscope.network.targets import as_target
@@ -71,6 +72,7 @@ class Network:
         device: where the network runs.
         dtype: the precision that it runs in.
         source: how `load` made the network; None for a module of your own.
+        loading_notes: what `load` assumed, or left out of a checkpoint.
 
     Raises:
         ConvscopeError: the module does not run on such images, or its weights are not finite.
@@ -102,6 +104,7 @@ class Network:
                 self.name, len(self.mean), self.input_size, crop, interpolation
             )
             self.source: Mapping[str, object] | None = None
+            self.loading_notes: tuple[str, ...] = ()
             self.device = as_device(device, module)
 
             generator = torch.Generator().manual_seed(0)
@@ -133,7 +136,7 @@ class Network:
     @property
     def notes(self) -> tuple[str, ...]:
         """Optimizations that were skipped, each with its reason, and what was assumed."""
-        return (*self._prepared.notes, *self.outputs.assumed)
+        return (*self._prepared.notes, *self.outputs.assumed, *self.loading_notes)
 
     @property
     def activation_names(self) -> tuple[str, ...]:
@@ -171,9 +174,9 @@ class Network:
             fraction: fraction of the layers that get random weights; 0 means only the last layer.
             seed: seed of the random weights.
         """
-        order = list(self._prepared.trace.last())
-        module = randomized_copy(self._prepared.plain, order, fraction, seed)
-        return self._with(module, name=f"{self.name} with random weights")
+        module = randomized_copy(self.module, list(self._prepared.trace.last()), fraction, seed)
+        name = f"{self.name} with random weights"
+        return Network(module, **{**self.settings, "name": name})
 
     @property
     def digest(self) -> str:
@@ -185,15 +188,17 @@ class Network:
         """The same network on another device; this network itself if it runs there already."""
         if torch.device(device) == self.device:
             return self
-        net = self._with(self._prepared.plain, device=device)
-        net.source = self.source
+        net = Network(self.module, **{**self.settings, "device": device})
+        net.source, net.loading_notes = self.source, self.loading_notes
         return net
 
-    def _with(self, module: nn.Module, **changed: Any) -> Network:
-        return Network(module, **{**self._settings, **changed})
+    @property
+    def module(self) -> nn.Module:
+        """The module, prepared but not folded; change nothing in it."""
+        return self._prepared.plain
 
     @property
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """The arguments that make this network, without the module."""
         return {
             "mean": self.mean,
@@ -210,8 +215,9 @@ class Network:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle holds the module, on the CPU. It is prepared again when it is loaded."""
-        settings = {**self._settings, "device": "cpu"}
-        return unpickled, (Network, *pickled(self._prepared.plain), settings, self.source)
+        settings = {**self.settings, "device": "cpu"}
+        loaded = {"source": self.source, "loading_notes": self.loading_notes}
+        return unpickled, (Network, *pickled(self.module), settings, loaded)
 
     # ------------------------------------------------------------------ images
 
@@ -344,12 +350,7 @@ class Network:
         """Say which layer first gives a NaN or an infinity, for an image at its own size."""
         if not image.isfinite().all():
             return "the image itself holds NaN or infinity"
-        for name in self._reader.order:
-            with torch.no_grad():
-                value = self.activations(image, {name})[name]
-            if not value.isfinite().all():
-                return f"the first such layer is {name!r}"
-        return "no layer alone shows it"
+        return first_not_finite(self._reader.order, partial(self.activations, image))
 
     # ------------------------------------------------------------------- names
 

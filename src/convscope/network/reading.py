@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -249,3 +249,13 @@ class _BeforeActivations(ActivationMode):
 
 def _pixels(x: Tensor) -> str:
     return f"{x.shape[-2]}x{x.shape[-1]}"
+
+
+def first_not_finite(order: Iterable[str], read: Callable[[set[str]], Mapping[str, Tensor]]) -> str:
+    """Say which layer, in their order, first gives a NaN or an infinity."""
+    for name in order:
+        with torch.no_grad():
+            value = read({name})[name]
+        if not value.isfinite().all():
+            return f"the first such layer is {name!r}"
+    return "no layer alone shows it"

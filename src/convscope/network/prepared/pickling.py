@@ -34,12 +34,12 @@ def unpickled(
     module: bytes,
     torchvision_needed: bool,
     settings: Mapping[str, Any],
-    source: Mapping[str, object] | None,
+    loaded: Mapping[str, object],
 ) -> N:
     """The network that `make` makes of the module, which is prepared again."""
     if torchvision_needed:
         torchvision()
-    net: Any = make(pickle.loads(module), **settings)
-    net.source = source
-    result: N = net
-    return result
+    net = make(pickle.loads(module), **settings)
+    for name, value in loaded.items():
+        setattr(net, name, value)
+    return net

@@ -39,13 +39,16 @@ def names() -> list[str]:
     ]
 
 
-def from_torchvision(name: str, pretrained: bool, imagenet: Sequence[str]) -> Built:
+def from_torchvision(
+    name: str, pretrained: bool, imagenet: Sequence[str], *, num_classes: int | None = None
+) -> Built:
     """A network and its settings.
 
     Args:
         name: its name in torchvision.
         pretrained: whether to download trained weights.
         imagenet: the names of ImageNet's classes.
+        num_classes: the number of classes; that of the trained weights if not given.
 
     Raises:
         ConvscopeError: the name is unknown, or such a network takes more than an image.
@@ -59,9 +62,10 @@ def from_torchvision(name: str, pretrained: bool, imagenet: Sequence[str]) -> Bu
     if pretrained:
         module = downloaded(full, lambda: models.get_model(name, weights=weights))
     else:
-        module = _untrained(name)
+        module = _untrained(name, num_classes)
+    known = None if num_classes else weights.meta["categories"]
     if _family(name) == "detection":
-        return Detections(module), _of_detector(module, weights.meta["categories"])
+        return Detections(module), _of_detector(module, known)
     transform = weights.transforms()
     settings = {
         "mean": transform.mean,
@@ -70,13 +74,13 @@ def from_torchvision(name: str, pretrained: bool, imagenet: Sequence[str]) -> Bu
     }
     (resize,) = transform.resize_size
     if _family(name) == "segmentation":
-        labels = weights.meta["categories"]
-        return module, {**settings, "input_size": resize, "labels": labels}
+        return module, {**settings, "input_size": resize, "labels": known}
     (size,) = transform.crop_size
-    return module, {**settings, "input_size": size, "crop": size / resize, "labels": imagenet}
+    labels = imagenet if known else None
+    return module, {**settings, "input_size": size, "crop": size / resize, "labels": labels}
 
 
-def _of_detector(module: Any, labels: Sequence[str]) -> dict[str, Any]:
+def _of_detector(module: Any, labels: Sequence[str] | None) -> dict[str, Any]:
     """The settings of a detector, which resizes images itself."""
     transform = module.transform
     width, height = transform.fixed_size or [transform.min_size[-1]] * 2
@@ -94,8 +98,10 @@ def _family(name: str) -> str:
     return module.partition(".models.")[2].partition(".")[0]
 
 
-def _untrained(name: str) -> nn.Module:
+def _untrained(name: str, num_classes: int | None) -> nn.Module:
     composed = _family(name) in ("segmentation", "detection")
-    backbone: dict[str, Any] = {"weights_backbone": None} if composed else {}
-    module: nn.Module = torchvision().models.get_model(name, weights=None, **backbone)
+    options: dict[str, Any] = {"weights_backbone": None} if composed else {}
+    if num_classes is not None:
+        options["num_classes"] = num_classes
+    module: nn.Module = torchvision().models.get_model(name, weights=None, **options)
     return module

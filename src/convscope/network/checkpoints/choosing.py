@@ -1,0 +1,165 @@
+"""Chooses the weights that a module gets from all that a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from convscope.errors import ConvscopeError
+from convscope.network.checkpoints.explaining import does_not_fit, listed, too_much
+from convscope.network.checkpoints.fitting import Fit, fits
+from convscope.network.checkpoints.states import State
+from convscope.network.checkpoints.stored import Stored
+
+
+@dataclass(frozen=True)
+class Classes:
+    """How a network is built for another number of classes.
+
+    Attributes:
+        count: the number that it is built for.
+        rebuild: the module for another number.
+    """
+
+    count: int
+    rebuild: Callable[[int], nn.Module]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Weights that fit, the module that they fit, and what was assumed or left out."""
+
+    fit: Fit
+    module: nn.Module
+    classes: int | None
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    file: str, found: Sequence[State], module: nn.Module, classes: Classes | None = None
+) -> Chosen:
+    """The weights for a module.
+
+    Args:
+        file: the checkpoint's name, for messages.
+        found: the state dicts of the checkpoint.
+        module: gets them.
+        classes: how the module is built for another number of classes, if that is known.
+
+    Raises:
+        ConvscopeError: none fit, or several do.
+    """
+    tried = fits(found, module)
+    chosen = _of_complete(file, tried, module, None if classes is None else classes.count)
+    if chosen is None and classes is not None:
+        chosen = _other_count(file, found, tried, classes)
+        chosen = chosen or _other_head(file, tried, classes)
+    if chosen is None:
+        raise ConvscopeError(does_not_fit(file, tried))
+    return chosen
+
+
+def _of_complete(
+    file: str, tried: Sequence[Fit], module: nn.Module, count: int | None
+) -> Chosen | None:
+    complete = [fit for fit in tried if fit.complete]
+    clean = [fit for fit in complete if not fit.may_be_layers(fit.others(complete))]
+    if not clean and complete:
+        first = complete[0]
+        raise ConvscopeError(too_much(file, first, first.may_be_layers(first.others(complete))))
+    if not clean:
+        return None
+    different = list({tuple(fit.found.values()): fit for fit in reversed(clean)}.values())[::-1]
+    plain = [fit for fit in different if not fit.averaged] or different
+    if len(plain) > 1:
+        places = [fit.place for fit in plain if fit.place]
+        raise ConvscopeError(
+            f"{file} holds several sets of weights that fit, under {listed(places)}: choose one of"
+            f" them, as in {file}:{places[0]}"
+        )
+    return Chosen(plain[0], module, count, _notes(file, plain[0], different, complete))
+
+
+def _notes(
+    file: str, fit: Fit, fitting: Sequence[Fit], complete: Collection[Fit]
+) -> tuple[str, ...]:
+    notes = []
+    averages = [other.place for other in fitting if other is not fit]
+    if averages:
+        notes.append(
+            f"the weights are those under {fit.place!r} in {file}; averages of them are under"
+            f" {listed(averages)}: {file}:{averages[0]} loads these"
+        )
+    left_out = fit.others(complete)
+    if left_out:
+        notes.append(f"{listed(left_out)} in {file} is not of the network, and left out")
+    if fit.state.module:
+        notes.append(f"{file} holds a whole {fit.state.module}, of which the weights are loaded")
+    return tuple(notes)
+
+
+# ----------------------------------------------------------------------------- heads
+
+
+def _other_count(
+    file: str, found: Sequence[State], tried: Sequence[Fit], classes: Classes
+) -> Chosen | None:
+    """The weights for the module with another number of classes, if only its head differs."""
+    for fit in tried:
+        count = _count(fit, classes.count)
+        if count is not None:
+            module = classes.rebuild(count)
+            return _of_complete(file, fits(found, module), module, count)
+    return None
+
+
+def _count(fit: Fit, before: int) -> int | None:
+    """How many classes a state dict has, if its shapes differ from the module's in that alone."""
+    counts = set()
+    for name, shape in fit.other_shapes.items():
+        ours = tuple(fit.wanted[name].shape)
+        if len(ours) != len(shape) or ours[1:] != shape[1:] or ours[0] % before:
+            return None
+        count, rest = divmod(shape[0], ours[0] // before)  # of a detector, once for each anchor
+        counts.add(0 if rest else count)
+    return counts.pop() if len(counts) == 1 and 0 not in counts and not fit.missing else None
+
+
+def _other_head(file: str, tried: Sequence[Fit], classes: Classes) -> Chosen | None:
+    """The weights for a module whose head has other names in the checkpoint.
+
+    That is so if the head was put into an `nn.Sequential`, behind a dropout, or beside the network.
+    """
+    if not tried or not tried[0].missing:
+        return None
+    fit = tried[0]
+    other = classes.rebuild(classes.count + 1).state_dict()
+    head = [name for name, value in fit.wanted.items() if value.shape != other[name].shape]
+    pair = _pair(fit.may_be_layers(fit.others()))
+    if sorted(head) != sorted(fit.missing) or pair is None or len(head) != len(pair):
+        return None
+    names = dict(zip(pair, (f"{fit.prefix}{name}" for name in head), strict=True))
+    tensors = {names.get(name, name): one for name, one in fit.state.tensors.items()}
+    state = replace(fit.state, tensors=tensors)
+    weight = state.tensors[f"{fit.prefix}{head[0]}"]
+    if not isinstance(weight, Stored) or weight.shape[1:] != fit.wanted[head[0]].shape[1:]:
+        return None
+    count = weight.shape[0]
+    module = classes.rebuild(count)
+    chosen = _of_complete(file, fits([state], module), module, count)
+    note = (
+        f"{listed(list(pair))} in {file} is taken for the classifier ({listed(head)}), right behind"
+        " the features: a layer between them, other than a dropout, would be missing"
+    )
+    return chosen and replace(chosen, notes=(*chosen.notes, note))
+
+
+def _pair(names: Sequence[str]) -> tuple[str, ...] | None:
+    """The weight and the bias of a single layer, if the names are those."""
+    layer = {name.rpartition(".")[0] for name in names}
+    last = sorted((name.rpartition(".")[2] for name in names), reverse=True)
+    if len(layer) != 1 or last not in (["weight", "bias"], ["weight"]):
+        return None
+    return tuple(f"{next(iter(layer))}.{name}".removeprefix(".") for name in last)
