@@ -161,7 +161,7 @@ def test_classes_that_no_label_tells_apart(
     labels: list[str] | None, own: cs.Network, photo: Tensor
 ) -> None:
     """Each chapter is about the class that was predicted, by its number where need be."""
-    net = own._with(own._prepared.plain, labels=labels)
+    net = cs.Network(own.module, **{**own.settings, "labels": labels})
     first = net.predict(photo)[0]
     about_classes = [c for c in Tour(net, photo, None).chapters if "target" in c.options]
     asked = {c.technique.name: c.options["target"] for c in about_classes}
