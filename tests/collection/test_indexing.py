@@ -23,6 +23,7 @@ from torch import Tensor, nn
 import convscope as cs
 from convscope.collection import store
 from convscope.collection.reading import Index
+from convscope.collection.receipts import MERGED
 from convscope.files import atomic, images
 from tests.helpers.collections import Make, paint, same
 from tests.helpers.networks import Own, own_network
@@ -236,7 +237,7 @@ def contents(index: Index) -> dict[str, Any]:
 
 
 def test_an_update_gives_what_a_new_index_would(
-    make: Make, photos: Path, monkeypatch: pytest.MonkeyPatch
+    own: cs.Network, make: Make, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make()
     paint(photos / "00 new.png", 100)
@@ -253,7 +254,9 @@ def test_an_update_gives_what_a_new_index_would(
         return real(path)
 
     monkeypatch.setattr(images, "open_image", noted)
-    updated = make(update=True)
+    indexing = cs.index(own, photos, tmp_path / "index", workers=0, update=True)
+    assert not any(progress.damaged for progress in indexing)
+    updated = indexing.result()
     # In order of paths: 20, 21, 22; then 01, 03, ... A shard of what went, one of what changed.
     assert sorted(opened) == ["00 new.png", "03.png", "20.png", "21.png", "22.png", "new.png"]
     monkeypatch.undo()
@@ -326,7 +329,7 @@ def damage(file: Path, how: str) -> None:
     file.write_bytes(whole)
 
 
-@pytest.mark.parametrize("name", store.MERGED)
+@pytest.mark.parametrize("name", MERGED)
 def test_what_was_brought_together_is_mended(make: Make, tmp_path: Path, name: str) -> None:
     make("whole")
     make()
@@ -339,21 +342,27 @@ def test_what_was_brought_together_is_mended(make: Make, tmp_path: Path, name: s
     assert same(tmp_path / "whole", tmp_path / "index")
 
 
-def test_an_index_of_another_version_or_damaged_at_its_root(make: Make, tmp_path: Path) -> None:
+def test_an_index_of_another_version(make: Make, tmp_path: Path) -> None:
+    """Older ones have neither checksums in their JSON files nor a receipt of the manifest."""
     make()
-    file = tmp_path / "index" / "index.json"
-    values = json.loads(file.read_text())
-    file.write_text(json.dumps({**values, "format": 99}))
-    for open_ in (make, lambda: cs.open_index(tmp_path / "index")):
-        with pytest.raises(cs.ConvscopeError, match=r"another version of convscope \(format 99"):
+    index = tmp_path / "index"
+    values = json.loads((index / "index.json").read_text())
+    (index / "manifest.json").unlink()
+    for version, told in ((2, "format 2"), (99, "format 99"), (10**99, r"format 1e\+99")):
+        (index / "index.json").write_text(json.dumps({**values, "format": version}))
+        for open_ in (make, lambda: cs.open_index(index)):
+            with pytest.raises(cs.ConvscopeError, match=rf"another version of convscope \({told},"):
+                open_()
+
+
+def test_an_index_that_is_damaged_at_its_root(make: Make, tmp_path: Path) -> None:
+    make()
+    index = tmp_path / "index"
+    for name in ("index.json", "manifest.json"):
+        (index / name).write_text("{")
+    for open_ in (make, lambda: cs.open_index(index)):
+        with pytest.raises(cs.ConvscopeError, match=r"index\.json is damaged; delete"):
             open_()
-    file.write_text("{")
-    with pytest.raises(cs.ConvscopeError, match="is damaged; delete"):
-        make()
-    file.write_text(json.dumps(values))
-    damage(tmp_path / "index" / "manifest.parquet", "cut")
-    with pytest.raises(cs.ConvscopeError, match="is damaged; delete"):
-        make()
 
 
 def test_no_index(tmp_path: Path) -> None:

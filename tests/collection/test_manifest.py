@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import convscope as cs
 from convscope.collection.manifest import File, Manifest, listing
+from convscope.collection.names import named, stored
 from tests.helpers.collections import paint
 
 
@@ -40,13 +42,29 @@ def test_odd_names_are_as_good_as_others(tmp_path: Path, name: str) -> None:
     assert not listing(tmp_path)[0].reason
 
 
-def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
-    raw = os.path.join(os.fsencode(tmp_path), b"caf\xe9.png")
-    with open(raw, "wb"):
+@pytest.mark.parametrize(
+    "raw",
+    [b"caf\xe9.png", b"\xff\xfe.png", b"\xed\xb3\xa9.png", "\uef80\ue000 \uefff.png".encode()],
+)
+def test_names_of_any_bytes(tmp_path: Path, raw: bytes) -> None:
+    """The manifest and the key of a shard hold the very bytes of the name."""
+    with open(os.path.join(os.fsencode(tmp_path), raw), "wb"):
         pass
     (found,) = listing(tmp_path)
-    assert found.path == r"caf\xe9.png"
-    assert found.reason == "its name is not UTF-8"
+    assert os.fsencode(found.path) == raw
+    assert not found.reason
+    plan = Manifest(()).updated([found], 5)
+    assert Manifest.from_table(plan.to_table()) == plan
+    plan.to_table()["path"][0].as_py().encode()  # is UTF-8
+    other = replace(found, path="caf.png")
+    assert plan.shards[0].key("") != Manifest(()).updated([other], 5).shards[0].key("")
+
+
+@given(st.binary(min_size=1).filter(lambda raw: b"\0" not in raw))
+def test_what_is_stored_comes_back(raw: bytes) -> None:
+    name = os.fsdecode(raw)
+    stored(name).encode()
+    assert os.fsencode(named(stored(name))) == raw
 
 
 def test_links(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from convscope import __version__
 from convscope.collection import identity, manifest
 from convscope.collection.engines.engine import Engine, EngineName, make_engine
+from convscope.collection.inspecting import inspect, readable_now
 from convscope.collection.manifest import Manifest, Shard
 from convscope.collection.merging import merge
 from convscope.collection.reading import Index
@@ -52,7 +53,7 @@ class Indexing:
         update: bool,
         follow_links: bool,
     ) -> None:
-        self.net, self.folder, self.output = net, folder.resolve(), output
+        self.net, self.folder, self.output = net, Path(os.path.realpath(folder)), output
         self.settings, self.engine = settings, engine
         self.update, self.follow_links = update, follow_links
         self._index: Index | None = None
@@ -66,11 +67,16 @@ class Indexing:
             )
         files = manifest.listing(self.folder, (self.output,), follow_links=self.follow_links)
         with store.writing():
-            run = self._identify(store, before)
-            plan = self._plan(store, files)
-            yield from self._work(store, plan, run)
-            width = _embedding_width(self.net, self.settings.embedding)
-            merge(store, plan, self.settings.top, width)
+            about, damaged = self._identify(store, before)
+            plan, also = self._plan(store, about, files)
+            run = identity.digest(about)
+            found = inspect(store, about, plan, run)
+            again = readable_now(store, found, self.folder)
+            pending = [s for s in plan.shards if s not in found.receipts or s in again]
+            yield from self._work(store, plan, pending, run, (*damaged, *also, *found.damaged))
+            if pending or not found.merged:
+                width = _embedding_width(self.net, self.settings.embedding)
+                merge(store, about, plan, self.settings.top, width)
         self._index = Index(self.output)
 
     def result(self, *, progress: bool = False) -> Index:
@@ -96,8 +102,10 @@ class Indexing:
         except Exception:
             show_error()
 
-    def _identify(self, store: Store, before: Mapping[str, Any] | None) -> str:
-        """Write what the index is of, or compare it with what is written; its digest."""
+    def _identify(
+        self, store: Store, before: dict[str, Any] | None
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Write what the index is of, or compare it with what is written; what was damaged."""
         now = identity.identity(self.net, self.folder, self.settings, self.follow_links)
         if before is None:
             labels = list(self.net.labels)
@@ -105,43 +113,51 @@ class Indexing:
             store.write_identity(
                 {**now, "convscope": __version__, "labels": labels, "source": source}
             )
-        else:
-            identity.check_same(self.output, before, now)
-        return identity.digest(now)
+            return store.identity() or {}, []
+        identity.check_same(self.output, before, now)
+        if store.own_identity() == before:
+            return before, []
+        store.write_identity(before)
+        return before, [os.fspath(self.output / "index.json")]
 
-    def _plan(self, store: Store, files: Sequence[manifest.File]) -> Manifest:
-        """The shards, as they were begun or with what has changed in the folder."""
+    def _plan(
+        self, store: Store, about: Mapping[str, Any], files: Sequence[manifest.File]
+    ) -> tuple[Manifest, list[str]]:
+        """The shards, as they were begun or with what has changed in the folder; what was damaged.
+
+        Images that could not be looked at before are no change where that is possible now.
+        """
         known = store.manifest()
-        changes = "" if known is None else known.changes(files)
-        if known is not None and not changes:
-            return known
-        if changes and not self.update:
+        damaged = store.damaged_manifest(about)
+        before = (known or Manifest(())).refreshed(files)
+        changes = before.changes(files)
+        if known is not None and changes and not self.update:
             raise ConvscopeError(
                 f"{self.folder} has changed since {self.output} was begun ({changes}); update"
                 " the index (--update, or update=True)"
             )
-        plan = (known or Manifest(())).updated(files, self.settings.shard)
-        store.write_manifest(plan)
-        return plan
+        plan = before.updated(files, self.settings.shard) if changes else before
+        if known is not None and plan != known:
+            store.drop(set(known.shards) - set(plan.shards))
+        if plan != known or not store.is_settled(about):
+            store.write_manifest(plan, about)
+        return plan, damaged
 
-    def _work(self, store: Store, plan: Manifest, run: str) -> Iterator[Progress]:
+    def _work(
+        self, store: Store, plan: Manifest, pending: list[Shard], run: str, damaged: Sequence[str]
+    ) -> Iterator[Progress]:
         """Do the shards that are missing or damaged."""
-        states = {shard: store.state(shard, run) for shard in plan.shards}
-        damaged = tuple(
-            os.fspath(store.part(shard, "*")) for shard in states if states[shard] == "damaged"
-        )
-        pending = {shard.number: shard for shard in states if states[shard] != "done"}
         total = sum(len(shard.files) for shard in plan.shards)
-        done = total - sum(len(shard.files) for shard in pending.values())
-        yield Progress(done, total, damaged)
+        done = total - sum(len(shard.files) for shard in pending)
+        yield Progress(done, total, tuple(damaged))
         if not pending:
             return
-        work: list[Shard] = list(pending.values())
-        for step in self.engine(self.net, self.settings, self.folder, work):
+        numbered = {shard.number: shard for shard in pending}
+        for step in self.engine(self.net, self.settings, self.folder, pending):
             if step.answers is not None:
-                store.write(pending[step.shard], run, step.answers)
+                store.write(numbered[step.shard], run, step.answers)
             done += step.files
-            yield Progress(done, total, damaged)
+            yield Progress(done, total, tuple(damaged))
 
 
 def with_bar(

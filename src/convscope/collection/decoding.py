@@ -37,7 +37,8 @@ class Decoded:
         height, width: size of the image in pixels.
         thumbnail: a JPEG file of the network's input.
         pixels: the network's input at 32 x 32, RGB bytes.
-        reason: why the image cannot be read; all but the file is then empty.
+        reason: why the image cannot be read. All but the file is then empty, and its digest if its
+            content is the reason.
     """
 
     file: File
@@ -101,23 +102,52 @@ class Decoder:
             return Decoded(file, reason=file.reason), None
         path = self.folder / file.path
         try:
-            photo = images.open_image(path)
-            source = images.source(photo)
-            assert source is not None
-            pixels = self.preprocess(photo.to(self.dtype))
-            shown = pixels.float().expand(-1, 3, -1, -1)
-            height, width = photo.shape[-2:]
-            return Decoded(
-                file,
-                source["sha256"],
-                height,
-                width,
-                _jpeg(shown, self.thumbnail),
-                shrunk(shown, (PIXELS, PIXELS)).tobytes(),
-            ), pixels
+            return self._opened(file, path)
         except Exception as error:  # one bad image must not end the pass
             message = str(error) if isinstance(error, ConvscopeError) else repr(error)[:300]
-            return Decoded(file, reason=message.replace(str(path.resolve()), file.path)), None
+            message = message.replace(os.path.realpath(path), file.path)
+            return Decoded(file, _bad_content(path, file, error), reason=message), None
+
+    def _opened(self, file: File, path: Path) -> tuple[Decoded, Tensor]:
+        photo = images.open_image(path)
+        source = images.source(photo)
+        assert source is not None
+        if not _is_as_listed(path, file):
+            raise ConvscopeError(f"{file.path} changed while it was read")
+        pixels = self.preprocess(photo.to(self.dtype))
+        shown = pixels.float().expand(-1, 3, -1, -1)
+        height, width = photo.shape[-2:]
+        return Decoded(
+            file,
+            source["sha256"],
+            height,
+            width,
+            _jpeg(shown, self.thumbnail),
+            shrunk(shown, (PIXELS, PIXELS)).tobytes(),
+        ), pixels
+
+
+def _is_as_listed(path: Path, file: File) -> bool:
+    """Whether a file has the size and the time that it had when the folder was listed."""
+    found = path.stat()
+    return (found.st_size, found.st_mtime_ns) == (file.size, file.modified)
+
+
+def _bad_content(path: Path, file: File, error: BaseException | None) -> str:
+    """The checksum of a file whose content cannot be read.
+
+    It is empty if the reason may be gone at the next time: the file was not there or changed, the
+    disk failed, there was no memory.
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+            return ""
+        error = error.__cause__
+    try:
+        found = images.digest(path)
+        return found if _is_as_listed(path, file) else ""
+    except (OSError, ConvscopeError):
+        return ""
 
 
 def shrunk(image: Tensor, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:

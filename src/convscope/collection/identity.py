@@ -13,6 +13,8 @@ from convscope.collection.settings import Settings
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 
+PARTS = ("folder", "follow_links", "preprocessing", "network", "settings")
+
 
 def identity(net: Network, folder: Path, settings: Settings, follow_links: bool) -> dict[str, Any]:
     """What an index is of, as JSON can hold it."""
@@ -32,8 +34,9 @@ def identity(net: Network, folder: Path, settings: Settings, follow_links: bool)
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """The SHA-256 of an identity."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    """The SHA-256 of an identity, whatever else is known of the index."""
+    of = {part: values[part] for part in PARTS}
+    return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
 
 
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -8,9 +8,32 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from convscope.collection.decoding import PIXELS, Decoded
+from convscope.collection.names import stored
 from convscope.types import Array
+
+SCHEMA = pa.schema(
+    {
+        "path": pa.string(),
+        "size": pa.int64(),
+        "sha256": pa.string(),
+        "label": pa.string(),
+        "reason": pa.string(),
+        "height": pa.int32(),
+        "width": pa.int32(),
+        "classes": pa.list_(pa.int32()),
+        "probabilities": pa.list_(pa.float32()),
+        "embedding": pa.list_(pa.float16()),
+        "thumbnail": pa.binary(),
+        "pixels": pa.binary(3 * PIXELS**2),
+    }
+)
+
+# The columns that are small enough to be kept in memory for all images.
+HEAVY = ("embedding", "thumbnail", "pixels")
+LIGHT = pa.schema([field for field in SCHEMA if field.name not in HEAVY])
 
 
 def to_table(
@@ -26,26 +49,38 @@ def to_table(
     """
     reasons = [image.reason or None for image in images]
 
-    def known(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    def known(values: Iterable[Any], name: str) -> pa.Array:
         pairs = zip(values, reasons, strict=True)
-        return pa.array([value if reason is None else None for value, reason in pairs], kind)
+        kept = [value if reason is None else None for value, reason in pairs]
+        return pa.array(kept, SCHEMA.field(name).type)
 
+    paths = [stored(image.file.path) for image in images]
     return pa.table(
         {
-            "path": pa.array([image.file.path for image in images], pa.string()),
-            "size": pa.array([image.file.size for image in images], pa.int64()),
-            "sha256": pa.array([image.sha256 or None for image in images], pa.string()),
-            "label": pa.array([label(image.file.path) for image in images], pa.string()),
-            "reason": pa.array(reasons, pa.string()),
-            "height": known((image.height for image in images), pa.int32()),
-            "width": known((image.width for image in images), pa.int32()),
+            "path": paths,
+            "size": [image.file.size for image in images],
+            "sha256": [image.sha256 or None for image in images],
+            "label": [label(path) for path in paths],
+            "reason": [reason and stored(reason) for reason in reasons],
+            "height": known((image.height for image in images), "height"),
+            "width": known((image.width for image in images), "width"),
             "classes": _lists(classes, reasons, pa.int32()),
             "probabilities": _lists(probabilities, reasons, pa.float32()),
             "embedding": _lists(embeddings, reasons, pa.float16()),
-            "thumbnail": known((image.thumbnail for image in images), pa.binary()),
-            "pixels": known((image.pixels for image in images), pa.binary(3 * PIXELS**2)),
-        }
+            "thumbnail": known((image.thumbnail for image in images), "thumbnail"),
+            "pixels": known((image.pixels for image in images), "pixels"),
+        },
+        schema=SCHEMA,
     )
+
+
+def are_classes(table: pa.Table, count: int) -> bool:
+    """Whether the predictions in a table are classes of a network that has `count` labels, or 0."""
+    classes, probabilities = (table[n].combine_chunks() for n in ("classes", "probabilities"))
+    lengths = [pc.list_value_length(one).drop_null() for one in (classes, probabilities)]
+    numbers = classes.flatten().to_numpy(zero_copy_only=False)
+    known = (numbers >= 0) & (numbers < (count or np.inf))
+    return bool(lengths[0].equals(lengths[1]) and known.all() and 0 not in lengths[0].to_pylist())
 
 
 def label(path: str) -> str | None:

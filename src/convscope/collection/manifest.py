@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from convscope.collection.names import leads_out, named, stored
 from convscope.errors import ConvscopeError, reason
 from convscope.files import photographs
+
+SCHEMA = pa.schema(
+    {
+        "path": pa.string(),
+        "size": pa.int64(),
+        "modified": pa.int64(),
+        "reason": pa.string(),
+        "shard": pa.int64(),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,8 @@ class Shard:
         """A digest that tells its results from those of other files or another run."""
         found = hashlib.sha256(run.encode())
         for file in self.files:
-            found.update(f"\n{file.path}\0{file.size}\0{file.modified}\0{file.reason}".encode())
+            text = f"\n{file.path}\0{file.size}\0{file.modified}\0{file.reason}"
+            found.update(stored(text).encode())
         return found.hexdigest()
 
 
@@ -74,6 +85,18 @@ class Manifest:
             kept.append(Shard(number + i, tuple(new[begin : begin + size])))
         return Manifest(tuple(kept))
 
+    def refreshed(self, files: Sequence[File]) -> Manifest:
+        """The manifest with what is known now of the files that could not be read before."""
+        now = {file.path: file for file in files}
+        return Manifest(
+            tuple(
+                Shard(
+                    shard.number, tuple(now.get(f.path, f) if f.reason else f for f in shard.files)
+                )
+                for shard in self.shards
+            )
+        )
+
     def changes(self, files: Sequence[File]) -> str:
         """How what the folder holds now differs, such as "2 new, 1 gone"; "" if it does not."""
         before = {file.path: file for file in self.files}
@@ -88,19 +111,31 @@ class Manifest:
     def to_table(self) -> pa.Table:
         return pa.table(
             {
-                "path": [file.path for file in self.files],
-                "size": pa.array([file.size for file in self.files], pa.int64()),
-                "modified": pa.array([file.modified for file in self.files], pa.int64()),
-                "reason": [file.reason for file in self.files],
-                "shard": pa.array([s.number for s in self.shards for _ in s.files], pa.int64()),
-            }
+                "path": [stored(file.path) for file in self.files],
+                "size": [file.size for file in self.files],
+                "modified": [file.modified for file in self.files],
+                "reason": [stored(file.reason) for file in self.files],
+                "shard": [shard.number for shard in self.shards for _ in shard.files],
+            },
+            schema=SCHEMA,
         )
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Manifest:
+        """The manifest in a table.
+
+        Raises:
+            ValueError: a path leads out of the folder, or a value is missing.
+        """
+        if any(column.null_count for column in table.columns):
+            raise ValueError("missing values")
         shards: dict[int, list[File]] = {}
         for row in table.to_pylist():
-            shards.setdefault(row.pop("shard"), []).append(File(**row))
+            texts = {name: named(row[name]) for name in ("path", "reason")}
+            file = File(size=row["size"], modified=row["modified"], **texts)
+            if leads_out(file.path) or row["shard"] < 0:
+                raise ValueError("paths that lead out of the folder")
+            shards.setdefault(row["shard"], []).append(file)
         return cls(tuple(Shard(number, tuple(files)) for number, files in shards.items()))
 
 
@@ -109,8 +144,8 @@ def listing(
 ) -> list[File]:
     """The images in a folder and the folders in it, sorted by path, without hidden ones.
 
-    A link that leads out of the folder is listed with that reason, unless `follow_links` is true. A
-    name that is not UTF-8 is listed with its reason too.
+    A link that leads out of the folder is listed with that reason, unless `follow_links` is true.
+    What is not a file, or cannot be looked at, is listed with its reason too.
 
     Args:
         folder: the folder of the collection.
@@ -128,18 +163,16 @@ def listing(
 
 
 def _file(path: Path, root: Path, follow_links: bool) -> File:
-    name = os.fsencode(path.relative_to(root).as_posix())
+    name = path.relative_to(root).as_posix()
     try:
-        text = name.decode()
-    except UnicodeDecodeError:
-        return File(name.decode(errors="backslashreplace"), 0, 0, "its name is not UTF-8")
-    inside = not path.is_symlink() or path.resolve().is_relative_to(root)
-    if not follow_links and not inside:
-        return File(text, 0, 0, "the link leads out of the folder and is not followed")
-    try:
+        inside = not path.is_symlink() or path.resolve().is_relative_to(root)
+        if not follow_links and not inside:
+            return File(name, 0, 0, "the link leads out of the folder and is not followed")
         found = path.stat()
     except OSError as error:
-        return File(text, 0, 0, reason(error))
+        return File(name, 0, 0, reason(error))
+    except RuntimeError:  # of `resolve`
+        return File(name, 0, 0, "the link leads in a circle")
     if not stat.S_ISREG(found.st_mode):
-        return File(text, 0, 0, "not a file")
-    return File(text, found.st_size, found.st_mtime_ns)
+        return File(name, 0, 0, "not a file")
+    return File(name, found.st_size, found.st_mtime_ns)

@@ -2,83 +2,103 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from convscope.collection import channel_table, channels
+from convscope.collection import channel_table, channels, identity, image_table
 from convscope.collection.channels import Channels
 from convscope.collection.decoding import PIXELS
+from convscope.collection.inspecting import parts
 from convscope.collection.manifest import Manifest, Shard
-from convscope.collection.store import MERGED, Store
-from convscope.files import anything, digest, write_file
+from convscope.collection.store import Store, write_parquet
+from convscope.collection.tables import read_table
+from convscope.errors import ConvscopeError
+from convscope.files import anything, write_file
 
 
-def merge(store: Store, manifest: Manifest, top: int, width: int) -> None:
-    """Merge all shards, with one of them in memory at a time, unless that is done already.
+def merge(store: Store, about: Mapping[str, Any], plan: Manifest, top: int, width: int) -> None:
+    """Merge all shards, with one of them in memory at a time.
 
     Args:
         store: the files of the index; all shards of the manifest are done.
-        manifest: the shards.
+        about: what it is an index of.
+        plan: the shards.
         top: number of images kept at either end of a channel.
         width: numbers in an embedding.
+
+    Raises:
+        ConvscopeError: a shard was damaged meanwhile, or the files cannot be written.
     """
-    receipts = [store.receipt(shard) or {} for shard in manifest.shards]
-    parts = hashlib.sha256(json.dumps(receipts, sort_keys=True).encode()).hexdigest()
-    done = store.done()
-    if done and done["parts"] == parts and store.damaged(done) is None:
-        return
+    run = identity.digest(about)
+    receipts = {shard: store.receipt(shard, run) for shard in plan.shards}
+    whole = {shard: receipt for shard, receipt in receipts.items() if receipt is not None}
     (store.path / "done.json").unlink(missing_ok=True)
-    store.delete_others(manifest)
-    counts = [receipt["images"] for receipt in receipts]
-    found = channels.merged(_numbered(store, manifest, counts), top)
+    store.delete_others(plan)
+    try:
+        values = parts(store, about, plan, whole)
+        _merge(store, plan, values["images"], top, width)
+    except (ValueError, KeyError) as error:
+        raise ConvscopeError(
+            f"{store.path} was damaged while it was merged; run the same command again"
+        ) from error
+    store.write_done(values)
+
+
+def _merge(store: Store, plan: Manifest, counts: list[int], top: int, width: int) -> None:
+    def write_light(file: Path) -> None:
+        write_parquet(_light(store, plan), image_table.LIGHT, file)
+
+    write_file(store.path / "images.parquet", write_light, ours=anything)
+    found = channels.merged(_numbered(store, plan, counts), top)
     store.write_table("channels.parquet", channel_table.to_table(found))
     for name, column, across, kind in (
         ("embeddings.npy", "embedding", width, np.float16),
         ("pixels.npy", "pixels", 3 * PIXELS**2, np.uint8),
     ):
         shape = sum(counts), across
-        write_file(
-            store.path / name,
-            partial(_write_matrix, store, manifest, column, shape, kind),
-            ours=anything,
-        )
-    sums = {name: digest(store.path / name) for name in MERGED}
-    sizes = {name: (store.path / name).stat().st_size for name in MERGED}
-    store.write_json(
-        "done.json", {"parts": parts, "images": counts, "sha256": sums, "sizes": sizes}
-    )
+        write = partial(_write_matrix, store, plan, column, shape, kind)
+        write_file(store.path / name, write, ours=anything)
 
 
-def _numbered(store: Store, manifest: Manifest, counts: list[int]) -> Iterator[dict[str, Channels]]:
+def _light(store: Store, plan: Manifest) -> Iterator[pa.Table]:
+    """The small columns of each shard, also of files that could not be read."""
+    for shard in plan.shards:
+        file, names = store.part(shard.number, "images"), image_table.LIGHT.names
+        yield read_table(file, image_table.SCHEMA, names, len(shard.files))
+
+
+def _numbered(store: Store, plan: Manifest, counts: list[int]) -> Iterator[dict[str, Channels]]:
     """The channels of each shard, with its images numbered after those of the shards before."""
     before = 0
-    for shard, count in zip(manifest.shards, counts, strict=True):
-        found = channel_table.from_table(pq.read_table(store.part(shard, "channels")))
+    for shard, count in zip(plan.shards, counts, strict=True):
+        table = read_table(store.part(shard.number, "channels"), channel_table.SCHEMA)
+        found = channel_table.from_table(table)
         yield {layer: one.moved(before) for layer, one in found.items()}
         before += count
 
 
 def _write_matrix(
-    store: Store, manifest: Manifest, column: str, shape: tuple[int, int], kind: Any, file: Path
+    store: Store, plan: Manifest, column: str, shape: tuple[int, int], kind: Any, file: Path
 ) -> None:
     """Write a column of all images as a .npy file."""
     with file.open("wb") as opened:
         header = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(opened, header)
-        for shard in manifest.shards:
+        begin = opened.tell()
+        for shard in plan.shards:
             _copy(store, shard, column, opened)
+        if opened.tell() - begin != shape[0] * shape[1] * np.dtype(kind).itemsize:
+            raise ValueError("several widths")
 
 
 def _copy(store: Store, shard: Shard, column: str, file: IO[bytes]) -> None:
-    values = store.rows(shard, [column])[column].combine_chunks()
+    rows = store.rows(shard.number, len(shard.files), [column])
+    values = rows[column].combine_chunks()
     if pa.types.is_fixed_size_binary(values.type):
         file.write(b"".join(values.to_pylist()))
     else:

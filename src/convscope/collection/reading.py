@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from torch import Tensor
 
 from convscope import notebook
-from convscope.collection import channel_table
+from convscope.collection import channel_table, image_table
 from convscope.collection.channels import Channels
-from convscope.collection.manifest import Shard
+from convscope.collection.inspecting import damage
+from convscope.collection.names import leads_out, named
 from convscope.collection.settings import Settings
 from convscope.collection.store import Store
+from convscope.collection.tables import read_table
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import PRE, Network
 from convscope.types import Array
 
 # Columns that are small enough to be kept in memory for all images.
-LIGHT = ["path", "size", "sha256", "label", "height", "width", "classes", "probabilities"]
+LIGHT = [name for name in image_table.LIGHT.names if name != "reason"]
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,36 @@ class Index:
         identity = self._store.identity()
         if identity is None:
             raise ConvscopeError(f"no index at {path}; convscope index FOLDER -o INDEX makes one")
-        plan, done = self._store.manifest(), self._store.done()
-        command = f"convscope index {identity['folder']} -o {path}"
-        if plan is None or done is None:
-            raise ConvscopeError(f"{path} is not finished; {command} finishes it")
-        damaged = self._store.damaged(done, thorough=False)
-        if damaged:
-            raise ConvscopeError(f"{damaged} in {path} is damaged; {command} repairs it")
         self.identity: Mapping[str, Any] = identity
-        self.settings = Settings.from_json(identity["settings"])
         self.folder = Path(identity["folder"])
+        if self._store.own_identity() != identity:
+            raise self._damaged("index.json")
+        done = self._store.done()
+        if done is None and (self.path / "done.json").exists():
+            raise self._damaged("done.json")
+        if done is None:
+            raise ConvscopeError(f"{path} is not finished; {self._command} finishes it")
+        if done.index != self._store.seal(identity):
+            raise self._damaged("done.json")
+        for name, size in done.sizes.items():
+            file = self.path / name
+            if not file.is_file() or file.stat().st_size != size:
+                raise self._damaged(name)
+        self._done, self._checked = done, set[str]()
+        self.settings = Settings.from_json(identity["settings"])
         self.labels: tuple[str, ...] = tuple(identity["labels"])
-        self.digest: str = done["parts"]
-        self._shards: tuple[Shard, ...] = plan.shards
-        self._counts: Sequence[int] = done["images"]
+        self.digest: str = done.parts
+
+    @property
+    def _command(self) -> str:
+        return shlex.join(["convscope", "index", str(self.folder), "-o", str(self.path)])
+
+    def _damaged(self, name: str) -> ConvscopeError:
+        return ConvscopeError(f"{name} in {self.path} is damaged; {self._command} repairs it")
+
+    def damage(self) -> tuple[str, ...]:
+        """The names of all files that are not as they were written; reads all of them."""
+        return damage(self._store, self.identity)
 
     def __repr__(self) -> str:
         return (
@@ -84,7 +102,7 @@ class Index:
         return notebook.table(facts)
 
     def __len__(self) -> int:
-        return sum(self._counts)
+        return sum(self._done.images)
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -101,11 +119,49 @@ class Index:
             other = "with other weights or another preprocessing" if same else f"not {net.name}"
             raise ConvscopeError(f"{self.path} was made by {made_by['name']}, {other}")
 
+    def _whole(self, name: str, sha256: str) -> Path:
+        """A file of the index. When it is first used, it is compared with its checksum."""
+        if name not in self._checked and not self._store.matches(name, sha256):
+            raise self._damaged(name)
+        self._checked.add(name)
+        return self.path / name
+
+    def _merged(self, name: str) -> Path:
+        return self._whole(name, self._done.sha256[name])
+
+    @cached_property
+    def _files(self) -> pa.Table:
+        """The small columns of all files, readable or not."""
+        try:
+            found = read_table(self._merged("images.parquet"), image_table.LIGHT)
+        except ValueError as error:
+            raise self._damaged("images.parquet") from error
+        if any(leads_out(named(path)) for path in found["path"].to_pylist()):
+            raise self._damaged("images.parquet")
+        return found
+
     @cached_property
     def images(self) -> pa.Table:
         """A row for each image: path, size in bytes, sha256, label (the folder that it lies in),
-        height, width, the likeliest classes and their probabilities."""
-        return self.table(LIGHT)
+        height, width, the likeliest classes and their probabilities.
+
+        `paths` and `folders` have the names of files and folders as Python has them. They differ
+        from the columns "path" and "label" only where a name is not UTF-8.
+        """
+        found = self._files.filter(self._files["reason"].is_null()).select(LIGHT)
+        if len(found) != len(self) or not image_table.are_classes(found, len(self.labels)):
+            raise self._damaged("images.parquet")
+        return found
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The path of each image in the folder."""
+        return tuple(map(named, self.images["path"].to_pylist()))
+
+    @cached_property
+    def folders(self) -> tuple[str | None, ...]:
+        """The label of each image: the name of the folder that it lies in, if there is one."""
+        return tuple(name and named(name) for name in self.images["label"].to_pylist())
 
     def table(self, columns: Sequence[str]) -> pa.Table:
         """Columns of all images: those of `images`, "embedding", "thumbnail" (JPEG), "pixels"."""
@@ -113,8 +169,21 @@ class Index:
 
     def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The same shard by shard, so that only one shard is in memory."""
-        for shard in self._shards:
-            yield self._store.rows(shard, list(columns))
+        for place in range(len(self._done.shards)):
+            yield self._shard(place, list(columns))
+
+    def _shard(self, place: int, columns: list[str]) -> pa.Table:
+        """Columns of the images of a shard, by its place in the order of shards."""
+        shard = self._done.shards[place]
+        name = self._store.part(shard, "images").relative_to(self.path).as_posix()
+        self._whole(name, self._done.tables[place])
+        try:
+            found = self._store.rows(shard, None, columns)
+        except ValueError as error:
+            raise self._damaged(name) from error
+        if len(found) != self._done.images[place]:
+            raise self._damaged(name)
+        return found
 
     def records(self) -> Iterator[pa.RecordBatch]:
         """The columns that a filter can use, for all images in order: path, label, height, width,
@@ -132,31 +201,41 @@ class Index:
     @cached_property
     def unreadable(self) -> tuple[Unreadable, ...]:
         """The files that could not be read, with their reasons."""
-        tables = (
-            self._store.rows(shard, ["path", "reason"], readable=False)
-            for shard, count in zip(self._shards, self._counts, strict=True)
-            if count < len(shard.files)
-        )
-        return tuple(Unreadable(**row) for table in tables for row in table.to_pylist())
+        found = self._files.filter(self._files["reason"].is_valid()).select(["path", "reason"])
+        return tuple(Unreadable(*map(named, row.values())) for row in found.to_pylist())
 
     @cached_property
     def embeddings(self) -> Array:
         """(N, D) float16, a memory-mapped file."""
-        return self._matrix("embeddings.npy")
+        return self._matrix("embeddings.npy", np.float16)
 
     @cached_property
     def pixels(self) -> Array:
         """(N, 3 * 32 * 32) uint8, the network's inputs at 32 x 32 pixels; a memory-mapped file."""
-        return self._matrix("pixels.npy")
+        return self._matrix("pixels.npy", np.uint8)
 
-    def _matrix(self, name: str) -> Array:
-        array: Array = np.load(self.path / name, mmap_mode="r" if len(self) else None)
+    def _matrix(self, name: str, kind: type[np.generic]) -> Array:
+        try:
+            mode: Literal["r"] | None = "r" if len(self) else None
+            array: Array = np.load(self._merged(name), mmap_mode=mode, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise self._damaged(name) from error
+        if array.dtype != kind or array.ndim != 2 or len(array) != len(self):
+            raise self._damaged(name)
         return array
 
     @cached_property
     def channels(self) -> Mapping[str, Channels]:
         """What the channels of each layer do."""
-        return channel_table.from_table(pq.read_table(self.path / "channels.parquet"))
+        name = "channels.parquet"
+        try:
+            table = read_table(self._merged(name), channel_table.SCHEMA)
+            found = channel_table.from_table(table)
+        except ValueError as error:
+            raise self._damaged(name) from error
+        if any(one.images != len(self) for one in found.values()):
+            raise self._damaged(name)
+        return found
 
     def collected(self, layer: str) -> str:
         """The name under which a layer was collected: its own, with or without `.pre`.
@@ -174,13 +253,13 @@ class Index:
 
     def thumbnails(self, rows: Sequence[int]) -> list[bytes]:
         """The thumbnails (JPEG files) of some images."""
-        ends = np.cumsum(self._counts)
-        shards = np.searchsorted(ends, rows, side="right")
+        ends = np.cumsum(self._done.images)
+        places = np.searchsorted(ends, rows, side="right")
         found: dict[int, bytes] = {}
-        for number in np.unique(shards):
-            kept = self._store.rows(self._shards[number], ["thumbnail"])["thumbnail"]
-            first = ends[number] - self._counts[number]
-            for row in np.asarray(rows)[shards == number]:
+        for place in np.unique(places).tolist():
+            kept = self._shard(place, ["thumbnail"])["thumbnail"]
+            first = ends[place] - self._done.images[place]
+            for row in np.asarray(rows)[places == place]:
                 found[int(row)] = kept[int(row - first)].as_py()
         return [found[int(row)] for row in rows]
 
@@ -190,8 +269,8 @@ class Index:
         Raises:
             ConvscopeError: the file is gone or has changed.
         """
-        path, sha256 = (self.images[name][int(row)].as_py() for name in ("path", "sha256"))
-        if not (self.folder / path).exists():
+        path, sha256 = self.paths[int(row)], self.images["sha256"][int(row)].as_py()
+        if not os.path.lexists(self.folder / path):
             raise ConvscopeError(f"{path} is no longer in {self.folder}; update the index")
         photo = images.open_image(self.folder / path)
         source = images.source(photo)

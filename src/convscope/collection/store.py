@@ -2,17 +2,23 @@
 
 INDEX/index.json                       what it is an index of
 INDEX/manifest.parquet                 all files and their shards
+INDEX/manifest.json                    the receipt of the manifest, with a copy of index.json
 INDEX/shards/000000-images.parquet     a row for each file of a shard
 INDEX/shards/000000-channels.parquet   a row for each channel, over the images of the shard
 INDEX/shards/000000.json               the receipt of the shard, written last
+INDEX/images.parquet                   a row for each file, with the small columns
 INDEX/channels.parquet                 a row for each channel, over all images
 INDEX/embeddings.npy, pixels.npy       matrices with a row for each image
-INDEX/done.json                        the receipt of what is merged, written last of all
+INDEX/done.json                        the receipt of all of it, written last of all
+
+A receipt has the checksums of other files, and every JSON file has its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,28 +27,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from convscope.collection import image_table, manifest
 from convscope.collection.extract import Answers
 from convscope.collection.manifest import Manifest, Shard
-from convscope.errors import ConvscopeError
-from convscope.files import (
-    LOCK,
-    TEMPORARY,
-    anything,
-    digest,
-    locked,
-    read_json,
-    write_file,
-    write_json,
+from convscope.collection.names import in_json, named, stored
+from convscope.collection.receipts import (
+    MERGED,
+    Done,
+    Planned,
+    Receipt,
+    Sums,
+    as_receipt,
+    is_identity,
 )
+from convscope.collection.sealed import read_sealed, read_unsealed, seal, write_sealed
+from convscope.collection.tables import read_table
+from convscope.errors import ConvscopeError
+from convscope.files import LOCK, TEMPORARY, anything, digest, locked, write_file
 
-FORMAT = 2
+FORMAT = 3
 
-TABLES = ("images", "channels")
-
-# Columns that do not get smaller by compression.
-INCOMPRESSIBLE = ("embedding", "thumbnail", "pixels")
-
-MERGED = ("channels.parquet", "embeddings.npy", "pixels.npy")
+_OF_A_SHARD = re.compile(r"(\d{6,})(\.json|-images\.parquet|-channels\.parquet)")
 
 
 class Store:
@@ -51,27 +56,53 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    # -------------------------------------------------------------------------- identity
+
     def identity(self) -> dict[str, Any] | None:
         """What it is an index of; None if there is no index yet.
 
+        Where index.json is damaged, or is that of another index, its copy in manifest.json counts.
+
         Raises:
-            ConvscopeError: it is damaged, or of another version.
+            ConvscopeError: both are damaged, or it is an index of another version.
         """
-        file = self.path / "index.json"
-        if not file.exists():
-            return None
-        found = read_json(file)
+        own, copy = self.own_identity(), self._copied_identity()
+        if own is not None and copy is not None and own != copy:
+            done = self.done()
+            sums = {self.seal(one): one for one in (own, copy)}
+            own = copy = None if done is None else sums.get(done.index)
+        found = own or copy
         if found is None:
-            raise _beyond_repair(file, self.path)
-        if found.get("format") != FORMAT:
-            raise ConvscopeError(
-                f"{self.path} was written by another version of convscope (format"
-                f" {found.get('format')}, not {FORMAT}); make a new index elsewhere"
-            )
+            self._explain()
         return found
 
+    def own_identity(self) -> dict[str, Any] | None:
+        """What index.json holds; None if there is none, or it is damaged."""
+        return _identity(read_sealed(self.path / "index.json"))
+
+    def _copied_identity(self) -> dict[str, Any] | None:
+        planned = self.planned()
+        return None if planned is None else _identity(planned.index)
+
+    def _explain(self) -> None:
+        """Fail if there are files of an index, but not what it is an index of."""
+        file = self.path / "index.json"
+        if not file.exists() and not (self.path / "manifest.json").exists():
+            return
+        version = read_unsealed(file).get("format")
+        if isinstance(version, int) and version != FORMAT:
+            raise ConvscopeError(
+                f"{self.path} was written by another version of convscope (format"
+                f" {version:.12g}, not {FORMAT}); make a new index elsewhere"
+            )
+        raise ConvscopeError(f"{file} is damaged; delete {self.path} and make the index again")
+
     def write_identity(self, values: Mapping[str, object]) -> None:
-        self.write_json("index.json", {"format": FORMAT, **values})
+        write_sealed(self.path / "index.json", in_json({"format": FORMAT, **values}, stored))
+
+    def seal(self, identity: Mapping[str, Any]) -> str:
+        """The checksum of what index.json holds."""
+        return seal(in_json(identity, stored))
 
     def foreign(self) -> bool:
         """Whether anything lies here that does not belong to an index that was just begun."""
@@ -84,45 +115,85 @@ class Store:
             for path in (*self.path.iterdir(), *self.path.glob("shards/*"))
         )
 
+    # -------------------------------------------------------------------------- manifest
+
+    def planned(self) -> Planned | None:
+        """The receipt of the manifest; None if there is none, or it is damaged."""
+        return as_receipt(Planned, read_sealed(self.path / "manifest.json"))
+
     def manifest(self) -> Manifest | None:
-        """The files and their shards; None if they are not written yet.
-
-        Raises:
-            ConvscopeError: the manifest is damaged.
-        """
-        file = self.path / "manifest.parquet"
+        """The files and their shards; None if they are not written yet, or damaged."""
+        file, planned, done = self.path / "manifest.parquet", self.planned(), self.done()
+        known = [*(planned.sha256 if planned else ()), *([done.manifest] if done else ())]
+        if self._digest(file) not in known:
+            return None
         try:
-            return Manifest.from_table(pq.read_table(file)) if file.exists() else None
-        except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-            raise _beyond_repair(file, self.path) from error
+            return Manifest.from_table(read_table(file, manifest.SCHEMA))
+        except ValueError:
+            return None
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        self.write_table("manifest.parquet", manifest.to_table())
+    def write_manifest(self, plan: Manifest, identity: Mapping[str, Any]) -> None:
+        """Write the manifest and its receipt, so that the two fit at any time."""
+        file, table = self.path / "manifest.parquet", plan.to_table()
+        index = in_json(identity, stored)
+        receipt, before = self.path / "manifest.json", self._digest(file)
+
+        def receive(temporary: Path) -> None:
+            write_parquet([table], table.schema, temporary)
+            sums = [digest(temporary), *([before] if before else [])]
+            write_sealed(receipt, {"index": index, "sha256": sums})
+
+        write_file(file, receive, ours=anything)
+        write_sealed(receipt, {"index": index, "sha256": [digest(file)]})
+
+    def is_settled(self, identity: Mapping[str, Any]) -> bool:
+        """Whether the receipt of the manifest is that of this very manifest and no other."""
+        found = self.planned()
+        sums = [self._digest(self.path / "manifest.parquet")]
+        return (
+            found is not None and found.index == in_json(identity, stored) and found.sha256 == sums
+        )
+
+    def damaged_manifest(self, identity: Mapping[str, Any]) -> list[str]:
+        """The manifest or its receipt, if it was there and is not as it was written."""
+        file, receipt = self.path / "manifest.parquet", self.path / "manifest.json"
+        if self.manifest() is None:
+            return [os.fspath(file)] if file.exists() or self.done() is not None else []
+        found = self.planned()
+        fits = (
+            found is not None
+            and found.index == in_json(identity, stored)
+            and self._digest(file) in found.sha256
+        )
+        return [] if fits else [os.fspath(receipt)]
 
     # ---------------------------------------------------------------------------- shards
 
-    def part(self, shard: Shard, table: str) -> Path:
+    def part(self, shard: int, table: str) -> Path:
         """The file of a table of a shard."""
-        return self.path / "shards" / f"{shard.number:06}-{table}.parquet"
+        return self.path / "shards" / f"{shard:06}-{table}.parquet"
 
-    def receipt(self, shard: Shard) -> dict[str, Any] | None:
-        return read_json(self._receipt(shard))
+    def receipt_file(self, shard: int) -> Path:
+        return self.path / "shards" / f"{shard:06}.json"
 
-    def _receipt(self, shard: Shard) -> Path:
-        return self.path / "shards" / f"{shard.number:06}.json"
+    def receipt(self, shard: Shard, run: str) -> Receipt | None:
+        """The receipt of a shard; None if there is none, or it is damaged or of another shard."""
+        found = as_receipt(Receipt, read_sealed(self.receipt_file(shard.number)))
+        if found is None or found.key != shard.key(run):
+            return None
+        return found if found.images + found.unreadable == len(shard.files) else None
 
-    def state(self, shard: Shard, run: str) -> str:
-        """Whether a shard is "done", "missing" (or of other files or another run) or "damaged"."""
-        receipt = self.receipt(shard)
-        if receipt is None:
-            return "damaged" if self._receipt(shard).exists() else "missing"
-        if receipt.get("key") != shard.key(run):
-            return "missing"
-        for table in TABLES:
-            file = self.part(shard, table)
-            if not file.is_file() or digest(file) != receipt["sha256"][table]:
-                return "damaged"
-        return "done"
+    def is_whole(self, shard: Shard, receipt: Receipt) -> bool:
+        """Whether the tables of a shard are as they were written."""
+        sums = receipt.sha256.model_dump().items()
+        whole = all(self._digest(self.part(shard.number, table)) == sha for table, sha in sums)
+        return whole and self._count(shard) == receipt.images
+
+    def _count(self, shard: Shard) -> int | None:
+        try:
+            return len(self.rows(shard.number, len(shard.files), ["path"]))
+        except ValueError:
+            return None
 
     def write(self, shard: Shard, run: str, answers: Answers) -> None:
         """Write the answers to a shard: all of them, or none.
@@ -130,54 +201,62 @@ class Store:
         Raises:
             ConvscopeError: they cannot be written.
         """
-        self._receipt(shard).unlink(missing_ok=True)
-        tables = {"images": answers.images, "channels": answers.channels}
+        self.receipt_file(shard.number).unlink(missing_ok=True)
         sums = {}
-        for table, values in tables.items():
-            file = self.part(shard, table)
-            write_file(file, partial(_write_parquet, values), ours=anything)
+        for table, values in (("images", answers.images), ("channels", answers.channels)):
+            file = self.part(shard.number, table)
+            write_file(file, partial(write_parquet, [values], values.schema), ours=anything)
             sums[table] = digest(file)
         unreadable = len(answers.images) - answers.images["reason"].null_count
         readable = len(answers.images) - unreadable
-        self.write_json(
-            f"shards/{shard.number:06}.json",
-            {"key": shard.key(run), "images": readable, "unreadable": unreadable, "sha256": sums},
+        receipt = Receipt(
+            key=shard.key(run), images=readable, unreadable=unreadable, sha256=Sums(**sums)
         )
+        write_sealed(self.receipt_file(shard.number), receipt.model_dump())
 
-    def rows(self, shard: Shard, columns: list[str], readable: bool = True) -> pa.Table:
-        """Some columns of a shard's images: of those that could be read, or of the others."""
+    def rows(
+        self, shard: int, count: int | None, columns: list[str], readable: bool = True
+    ) -> pa.Table:
+        """Some columns of a shard's images: of those that could be read, or of the others.
+
+        Raises:
+            ValueError: the shard has another number of files than `count`, or is damaged.
+        """
         needed = list(dict.fromkeys([*columns, "reason"]))
-        found = pq.read_table(self.part(shard, "images"), columns=needed)
+        found = read_table(self.part(shard, "images"), image_table.SCHEMA, needed, count)
         wanted = found["reason"].is_null() if readable else found["reason"].is_valid()
         return found.filter(wanted).select(columns)
 
-    def delete_others(self, manifest: Manifest) -> None:
+    def drop(self, shards: Collection[Shard]) -> None:
+        """Forget the answers to some shards, and with them that the index was finished."""
+        (self.path / "done.json").unlink(missing_ok=True)
+        for shard in shards:
+            self.receipt_file(shard.number).unlink(missing_ok=True)
+
+    def delete_others(self, plan: Manifest) -> None:
         """Delete the files of shards that are no longer in the manifest."""
-        kept = {f"{shard.number:06}" for shard in manifest.shards}
+        kept = {f"{shard.number:06}" for shard in plan.shards}
         for file in (self.path / "shards").iterdir():
-            if file.name[:6] not in kept:
+            ours = _OF_A_SHARD.fullmatch(file.name)
+            if ours and ours[1] not in kept:
                 file.unlink()
 
     # ---------------------------------------------------------------------------- merged
 
-    def done(self) -> dict[str, Any] | None:
-        """The receipt of what is merged; None if the index is not finished."""
-        return read_json(self.path / "done.json")
+    def done(self) -> Done | None:
+        """The receipt of what is merged; None if the index is not finished, or it is damaged."""
+        return as_receipt(Done, read_sealed(self.path / "done.json"))
 
-    def damaged(self, done: Mapping[str, Any], thorough: bool = True) -> str | None:
-        """The first of the merged files that is not as it was written.
+    def write_done(self, values: Mapping[str, object]) -> None:
+        """Write the receipt of what is merged, with the checksums of the merged files."""
+        sums = {name: digest(self.path / name) for name in MERGED}
+        sizes = {name: (self.path / name).stat().st_size for name in MERGED}
+        found = Done.model_validate({**values, "sha256": sums, "sizes": sizes})
+        write_sealed(self.path / "done.json", found.model_dump())
 
-        Args:
-            done: the receipt.
-            thorough: compare the content as well as the size.
-        """
-        for name in MERGED:
-            file = self.path / name
-            if not file.is_file() or file.stat().st_size != done["sizes"][name]:
-                return name
-            if thorough and digest(file) != done["sha256"][name]:
-                return name
-        return None
+    def matches(self, name: str, sha256: str) -> bool:
+        """Whether a file has this checksum."""
+        return self._digest(self.path / name) == sha256
 
     # --------------------------------------------------------------------------- writing
 
@@ -190,27 +269,42 @@ class Store:
         """
         shards = self.path / "shards"
         with locked(self.path):
+            if shards.is_symlink() or (shards.exists() and not shards.is_dir()):
+                raise ConvscopeError(f"{shards} is not a folder of its own; delete it")
             shards.mkdir(exist_ok=True)
             for folder in (self.path, shards):
                 for file in folder.glob(f"{TEMPORARY}*"):
                     file.unlink()
             yield
 
-    def write_json(self, name: str, values: Mapping[str, object]) -> None:
-        write_json(self.path / name, values, ours=anything)
-
     def write_table(self, name: str, table: pa.Table) -> None:
-        write_file(self.path / name, partial(_write_parquet, table), ours=anything)
+        write_file(self.path / name, partial(write_parquet, [table], table.schema), ours=anything)
+
+    def _digest(self, file: Path) -> str | None:
+        """The checksum of a file; None if there is no such file."""
+        try:
+            return digest(file) if file.is_file() else None
+        except ConvscopeError:
+            return None
 
 
-def _beyond_repair(file: Path, index: Path) -> ConvscopeError:
-    return ConvscopeError(f"{file} is damaged; delete {index} and make the index again")
+def _identity(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What an index is of, if values say it in the format of today."""
+    if values is None or values.get("format") != FORMAT or not is_identity(values):
+        return None
+    found: dict[str, Any] = in_json(values, named)
+    return found
 
 
-def _write_parquet(table: pa.Table, file: Path) -> None:
+def write_parquet(tables: Iterable[pa.Table], schema: pa.Schema, file: Path) -> None:
+    """Write tables of one schema to a file, one after another."""
     try:
-        packed = {name: "none" if name in INCOMPRESSIBLE else "zstd" for name in table.column_names}
-        repetitive = [name for name in table.column_names if name not in INCOMPRESSIBLE]
-        pq.write_table(table, file, compression=packed or "none", use_dictionary=repetitive)
+        packed = {n: "none" if n in image_table.HEAVY else "zstd" for n in schema.names}
+        repetitive = [name for name in schema.names if name not in image_table.HEAVY]
+        with pq.ParquetWriter(
+            file, schema, compression=packed, use_dictionary=repetitive
+        ) as writer:
+            for table in tables:
+                writer.write_table(table)
     except pa.ArrowException as error:
         raise OSError(str(error)) from error

@@ -5,16 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from convscope.collection.layout.layouts import Layout, layout
 from convscope.collection.reading import Index
+from convscope.collection.receipts import Count, Digest, Part, as_receipt
+from convscope.collection.sealed import read_sealed, write_sealed
 from convscope.errors import ConvscopeError
-from convscope.files import anything, write_file
+from convscope.files import anything, digest, write_file
+from convscope.types import Array
+
+
+class _About(Part):
+    """What is known of a layout beside its places: what it is of, and their checksum."""
+
+    key: str
+    method: str
+    trustworthiness: float
+    recall: float
+    embedded: Count
+    notes: list[str]
+    places: Digest
 
 
 def cached_layout(
@@ -28,25 +41,40 @@ def cached_layout(
     """`layout` of an index's embeddings, computed once for each choice of options."""
     options = {"method": method, "perplexity": perplexity, "sample": sample, "seed": seed}
     key = json.dumps([index.digest, options], sort_keys=True)
-    name = f"{method}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    file = index.path / "layouts" / name
-    with suppress(Exception):  # damaged files fail in many ways
-        return _read(file)
+    key = hashlib.sha256(key.encode()).hexdigest()
+    name = f"{method}-{key[:16]}"
+    about, places = (index.path / "layouts" / f"{name}.{kind}" for kind in ("json", "npy"))
+    found = _read(about, places, key, len(index))
+    if found is not None:
+        return found
     made = layout(index.embeddings, method, perplexity=perplexity, sample=sample, seed=seed)
     # If the index can only be read, its layouts are computed each time.
     with suppress(OSError, ConvscopeError):
-        file.parent.mkdir(exist_ok=True)
-        write_file(file, partial(_write, made), ours=anything)
+        about.parent.mkdir(exist_ok=True)
+        _write(made, about, places, key)
     return made
 
 
-def _read(file: Path) -> Layout:
-    with np.load(file, allow_pickle=False) as arrays:
-        values: dict[str, Any] = json.loads(str(arrays["values"]))
-        return Layout(arrays["places"], **{**values, "notes": tuple(values["notes"])})
+def _read(about: Path, places: Path, key: str, count: int) -> Layout | None:
+    """A layout of so many images; None if there is none, or it is not as it was written."""
+    found = as_receipt(_About, read_sealed(about))
+    try:
+        if found is None or found.key != key or digest(places) != found.places:
+            return None
+        array: Array = np.load(places, allow_pickle=False)
+    except (OSError, ValueError, EOFError, ConvscopeError):
+        return None
+    if array.shape != (count, 2) or array.dtype != np.float32 or not np.isfinite(array).all():
+        return None
+    values = found.model_dump(exclude={"places", "key"})
+    return Layout(array, **{**values, "notes": tuple(found.notes)})
 
 
-def _write(made: Layout, file: Path) -> None:
+def _write(made: Layout, about: Path, places: Path, key: str) -> None:
+    def save(file: Path) -> None:
+        with file.open("wb") as opened:
+            np.save(opened, made.places, allow_pickle=False)
+
+    write_file(places, save, ours=anything)
     values = {name: value for name, value in vars(made).items() if name != "places"}
-    with file.open("wb") as opened:
-        np.savez(opened, places=made.places, values=json.dumps(values))
+    write_sealed(about, {**values, "key": key, "places": digest(places)})

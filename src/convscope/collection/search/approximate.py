@@ -20,10 +20,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from convscope.collection.sealed import read_sealed, write_sealed
 from convscope.collection.search.exact import among, exact
 from convscope.collection.search.neighbors import Metric, Neighbors, check
 from convscope.errors import ConvscopeError, reason
-from convscope.files import anything, read_json, write_folder, write_json
+from convscope.files import digest, write_folder
 from convscope.types import Array
 
 # The recall to reach; a recall of 0.95 is promised, and this one is measured on a sample.
@@ -40,9 +41,11 @@ GAIN = 0.002  # if twice the cells gain less recall than this, more candidates a
 # Comparing all of so few embeddings is faster than an index.
 FEW = 10_000
 
-FORMAT = 1
+FORMAT = 2
 
 ABOUT = "about.json"
+
+FILES = {"index.faiss", "embeddings.lance"}  # that a search consists of
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ class Approximate(ABC):
             "metric": metric,
             "embeddings": [*embeddings.shape, embeddings.dtype.name],
         }
+        for place in (folder, home):
+            if place.is_symlink():
+                raise ConvscopeError(f"{place} is a link; delete it")
         with suppress(Exception):  # damaged files fail in many ways
             about = _read_about(home)
             if all(about[part] == value for part, value in same.items()):
@@ -119,8 +125,8 @@ class Approximate(ABC):
         built = cls(embeddings, home, about)
         built._calibrate()
         about |= {"recall": built.recall, "effort": asdict(built.effort)}
-        about |= {"seconds": time.perf_counter() - begun, "files": _sizes(home)}
-        write_json(home / ABOUT, about, ours=anything)
+        about |= {"seconds": time.perf_counter() - begun, "files": _sums(home)}
+        write_sealed(home / ABOUT, about)
 
     @classmethod
     @abstractmethod
@@ -149,6 +155,8 @@ class Approximate(ABC):
         wanted = min(count * self.effort.candidates, len(self.embeddings))
         cells = max(self.effort.cells, self._least(wanted)) / fraction
         candidates = self._candidates(queries, wanted, min(self.cells, ceil(cells)), where)
+        if any((rows >= len(self.embeddings)).any() for rows in candidates):
+            raise ConvscopeError(f"{self.home} is damaged; delete it, so that it is built again")
         found = among(self.embeddings, queries, candidates, count, self.metric)
         again = found.rows[:, -1] < 0
         if self.metric == "cosine":
@@ -208,17 +216,17 @@ def recall(found: Neighbors, truth: Neighbors) -> float:
 
 def _is_search(home: Path) -> bool:
     """Whether a folder is that of an approximate search, which may be damaged."""
-    return (home / ABOUT).is_file()
+    return (home / ABOUT).is_file() or {path.name for path in home.iterdir()} <= FILES
 
 
 def _read_about(home: Path) -> dict[str, Any]:
-    about = read_json(home / ABOUT)
-    if about is None or _sizes(home) != about["files"]:
+    about = read_sealed(home / ABOUT)
+    if about is None or _sums(home) != about["files"]:
         raise ValueError("damaged")
     return about
 
 
-def _sizes(home: Path) -> dict[str, int]:
-    """All files of an index and their sizes."""
+def _sums(home: Path) -> dict[str, str]:
+    """All files of an index and their checksums."""
     files = sorted(path for path in home.rglob("*") if path.is_file() and path.name != ABOUT)
-    return {path.relative_to(home).as_posix(): path.stat().st_size for path in files}
+    return {path.relative_to(home).as_posix(): digest(path) for path in files}
