@@ -17,7 +17,7 @@ from PIL import Image
 from rich.console import Console
 
 import convscope as cs
-from convscope import replay
+from convscope import progress, replay
 from convscope.cli import main, terminal
 from convscope.collection.build import Indexing
 from convscope.files import read_provenance
@@ -180,9 +180,9 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, then: Callable[[], N
     real = Indexing.__iter__
 
     def followed(self: Indexing) -> Iterator[Any]:
-        for progress in real(self):
-            yield progress
-            if progress.done >= after:
+        for step in real(self):
+            yield step
+            if step.done >= after:
                 then()
 
     monkeypatch.setattr(Indexing, "__iter__", followed)
@@ -224,6 +224,7 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Screen()
     monkeypatch.setattr(terminal, "errors", Console(file=shown, force_terminal=True, width=120))
     monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(progress, "LATE", 0)
     with pytest.raises(SystemExit):
         main.main(["index", "photos", "--workers", "0", "--batch-size", "1"])
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue())
