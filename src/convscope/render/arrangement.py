@@ -64,23 +64,42 @@ def arranged(choices: Sequence[Sequence[Titled]]) -> list[Row]:
     Args:
         choices: for each panel its shapes, the usual one first.
     """
-    breaks = list(_breaks(len(choices)))
-    most = 1 + max(map(len, choices))
-    while most > 2 and prod(min(len(one), most) for one in choices) * len(breaks) > TRIED:
+    # Panels of one kind have the same shape.
+    kinds = [(type(one[0].drawn), len(one)) for one in choices]
+    breaks = list(_breaks(len(choices), _period(kinds)))
+    most = max(map(len, choices))
+    while most > 1 and prod(min(count, most) for _, count in set(kinds)) * len(breaks) > TRIED:
         most -= 1
-    few = [one[:most] for one in choices] if len(choices) <= 4 else [one[:1] for one in choices]
-    pages = (_rows(panels, ends) for panels in product(*few) for ends in breaks)
+    shapes = product(*(range(min(count, most)) for _, count in dict.fromkeys(kinds)))
+    chosen = (dict(zip(dict.fromkeys(kinds), shape, strict=True)) for shape in shapes)
+    pages = (
+        _rows([one[shape[kind]] for one, kind in zip(choices, kinds, strict=True)], ends)
+        for shape in chosen
+        for ends in breaks
+    )
     return min(pages, key=_cost)
 
 
-def _breaks(count: int) -> Iterator[tuple[int, ...]]:
-    """The numbers of panels at which rows end: all ways of few panels, equal rows of many."""
-    if count <= 6:
-        for inner in range(count):
-            for ends in combinations(range(1, count), inner):
-                yield (*ends, count)
+def _period(kinds: Sequence[object]) -> int:
+    """After how many panels their kinds repeat: 2 where many images have a picture and bars."""
+    count = len(kinds)
+    parts = (part for part in range(1, count + 1) if count % part == 0)
+    return next(part for part in parts if list(kinds) == list(kinds[:part]) * (count // part))
+
+
+def _breaks(count: int, period: int) -> Iterator[tuple[int, ...]]:
+    """The numbers of panels at which rows end: all ways of few panels, equal rows of many.
+
+    What repeats is not torn apart, unless nothing else is there. The first rows are the fullest.
+    """
+    period = 1 if period == count else period
+    places = range(count - period, 0, -period)
+    if len(places) < 6:
+        for inner in range(len(places) + 1):
+            for ends in combinations(places, inner):
+                yield (*reversed(ends), count)
     else:
-        for size in range(1, count + 1):
+        for size in range(count, 0, -period):
             yield (*range(size, count, size), count)
 
 

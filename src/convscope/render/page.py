@@ -127,11 +127,11 @@ def pixels(inches: float) -> int:
     return max(1, round(inches * DPI))
 
 
-@lru_cache(4096)
+@lru_cache(2**15)
 def width_of(words: str, points: float) -> float:
     """Width of a line of text, in inches."""
     font = FontProperties(family=list(families()), size=points)
-    width, _, _ = _RULER.get_text_width_height_descent(words, font, False)
+    width, _, _ = _RULER.get_text_width_height_descent(legible(words), font, False)
     return float(width) / DPI
 
 
@@ -145,7 +145,7 @@ def wrap(words: str, inches: float, points: float, most: int = 6) -> list[str]:
 
     What does not fit into `most` lines is left out, and an ellipsis stands for it.
     """
-    lines = _wrapped(legible(words), inches, points)
+    lines = _wrapped(legible(words), inches, points, most)
     if len(lines) <= most:
         return lines
     last = lines[most - 1]
@@ -154,18 +154,24 @@ def wrap(words: str, inches: float, points: float, most: int = 6) -> list[str]:
     return [*lines[: most - 1], f"{last.rstrip()}\N{HORIZONTAL ELLIPSIS}"]
 
 
-def _wrapped(words: str, inches: float, points: float) -> list[str]:
+def _wrapped(words: str, inches: float, points: float, most: int) -> list[str]:
+    """The first lines, a little more than `most`."""
+
     def fits(text: str) -> bool:
         return width_of(text, points) <= inches
 
     lines = [""]
     for word in words.split():
+        if len(lines) > most:
+            break
         pieces = [word]
         if not fits(word):
             parts = _SEAM.split(word)
             pieces = [piece for part in parts for piece in ([part] if fits(part) else part)]
         space = " " if lines[-1] else ""
         for piece in pieces:
+            if len(lines) > most:
+                break
             longer = lines[-1] + space + piece
             if lines[-1] and not fits(longer):
                 lines.append(piece)

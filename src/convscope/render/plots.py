@@ -35,17 +35,21 @@ PALE = "#e6e6e6"
 HEIGHTS, WIDTHS = (HEIGHT, 2.2, 4.0), (ACROSS, 2.8, 5.0)  # of plots, in inches, the usual first
 
 
-PITCHES = (0.42, 0.58, 0.28, 0.2)  # distances of bars, in inches, the usual first
+PITCHES = (0.42, 0.6, 0.8, 0.28, 0.2)  # distances of bars, in inches, the usual first
 
 
-BAR, NAMED = 3.2, 2.4  # width of the longest bar with its value, and of a name, in inches
+BAR, NAMED, BESIDE = 3.2, 2.4, 0.3  # widths of bars, of their names, and between columns, in inches
 
 
 def bars(panel: Bars) -> Sequence[BarsPanel]:
-    """The shapes of a panel of bars; one is as high as an image, if there are not too many bars."""
-    as_images = (HEIGHT - _below([panel.label])) / max(1, len(panel.names))
-    pitches = [PITCHES[0], min(max(PITCHES), max(min(PITCHES), as_images)), *PITCHES[1:]]
-    return [BarsPanel(panel, BAR * wide, pitch) for pitch in pitches for wide in (1, 0.7, 1.5)]
+    """The shapes of a panel of bars; in one they are as high as an image, if that can be."""
+    count = len(panel.names)
+    shapes = []
+    for columns in range(1, max(1, min(4, count // 3)) + 1):
+        as_images = (HEIGHT - _below([panel.label])) / max(1, math.ceil(count / columns))
+        pitches = [PITCHES[0], min(max(PITCHES), max(min(PITCHES), as_images)), *PITCHES[1:]]
+        shapes += [BarsPanel(panel, BAR * x, y, columns) for y in pitches for x in (1, 0.7, 1.5)]
+    return sorted(shapes, key=lambda one: one.cost)
 
 
 def histograms(panel: Histogram) -> Sequence[HistogramPanel]:
@@ -64,47 +68,53 @@ def _unusual(*ratios: float) -> float:
 
 
 class BarsPanel(DrawnPanel):
-    """Horizontal bars, each with its name on the left and its value at its end."""
+    """Horizontal bars, each with its name on the left and its value at its end.
 
-    def __init__(self, panel: Bars, across: float, pitch: float) -> None:
+    Several columns of bars have one scale.
+    """
+
+    def __init__(self, panel: Bars, across: float, pitch: float, columns: int = 1) -> None:
         self._panel, self._across = panel, across
+        self._texts = [f" {value:{panel.form}} " for value in panel.values]
         lines = max(1, int(pitch / (SMALL * LINE)))
         self._names = ["\n".join(wrap(name, NAMED, SMALL, lines)) for name in panel.names]
         self._left = 0.1 + max((widest(n.split("\n"), SMALL) for n in self._names), default=0.0)
         self._label = wrap(panel.label, across, WORDS)
-        self._down = pitch * max(1, len(panel.names))
-        self.width, self.height = self._left + across, self._down + _below(self._label)
-        self.cost = _unusual(across / BAR, pitch / PITCHES[0])
+        self._rows = max(1, math.ceil(len(panel.names) / columns))
+        self._down, self._stride = pitch * self._rows, self._left + across + BESIDE
+        self.width = columns * self._stride - BESIDE
+        self.height = self._down + _below(self._label)
+        self.filled = len(panel.names) / (self._rows * columns)
+        self.cost = _unusual(across / BAR, pitch / PITCHES[0], columns)
 
     def put(self, page: Page, left: float, top: float) -> None:
-        self.on(page.plot(left + self._left, top, self._across, self._down))
+        for column, first in enumerate(range(0, len(self._names), self._rows)):
+            at = left + self._left + column * self._stride
+            self.on(page.plot(at, top, self._across, self._down), first)
 
-    def on(self, axes: Axes) -> None:
-        """Draw the bars on axes."""
-        panel = self._panel
-        positions = np.arange(len(panel.names))[::-1]
-        axes.barh(positions, panel.values, color=ACCENT, height=0.62)
-        axes.set_yticks(positions, self._names)
-        axes.set_ylim(-0.55, len(panel.names) - 0.45)
-        texts = [f" {value:{panel.form}} " for value in panel.values]
-        low, high = self._range(widest(texts, SMALL))
+    def on(self, axes: Axes, first: int = 0) -> None:
+        """Draw a column of bars on axes, from the bar of this number on."""
+        part = slice(first, first + self._rows)
+        values, texts = self._panel.values[part], self._texts[part]
+        positions = range(self._rows - 1, self._rows - 1 - len(values), -1)
+        axes.barh(positions, values, color=ACCENT, height=0.62)
+        axes.set_yticks(positions, self._names[part])
+        axes.set_ylim(-0.55, self._rows - 0.45)
+        low, high = self._ends(widest(self._texts, SMALL))
         axes.set_xlim(low, high)
-        _number(
-            axes, self._label, ticks(low, high, round(1.6 * self._across), _whole(panel.values))
-        )
-        for position, value, text in zip(positions, panel.values, texts, strict=True):
+        whole = _whole(self._panel.values)
+        _number(axes, self._label, ticks(low, high, round(1.6 * self._across), whole))
+        for position, value, text in zip(positions, values, texts, strict=True):
             side = "right" if value < 0 else "left"
             axes.text(value, position, text, ha=side, va="center", fontsize=SMALL)
 
-    def _range(self, room: float) -> tuple[float, float]:
+    def _ends(self, room: float) -> tuple[float, float]:
         """The values at both ends, so that a text as wide as `room` fits beside each bar."""
         values = [value for value in self._panel.values if math.isfinite(value)]
         low, high = min([0.0, *values]), max([0.0, *values])
-        rooms = (low < 0) + (high > 0 or low == high)
-        per_inch = ((high - low) or 1.0) / max(0.3, self._across - rooms * room)
-        return low - (per_inch * room if low < 0 else 0), high + (
-            per_inch * room if high > 0 or low == high else 0
-        )
+        below, above = low < 0, high > 0 or low == 0
+        per_inch = ((high - low) or 1.0) / max(0.3, self._across - (below + above) * room)
+        return low - below * room * per_inch, high + above * room * per_inch
 
 
 class HistogramPanel(DrawnPanel):
@@ -149,7 +159,7 @@ class CurvesPanel(DrawnPanel):
         self._down = down - _below(self._x_label)
         self._y_label = wrap(panel.y_label + self._y_ticks[2], self._down, WORDS)
         self._left = 0.12 + WORDS * LINE * len(self._y_label) + widest(self._y_ticks[1], SMALL)
-        self._names = {name: wrap(name, 1.5, SMALL) for name in panel.lines}
+        self._names = {name: wrap(name, 1.5, SMALL, 4) for name in panel.lines}
         named = max((widest(lines, SMALL) for lines in self._names.values()), default=0.0)
         self.width, self.height = self._left + across + LEADER + named, down
         self.cost = _unusual(across / ACROSS, down / HEIGHT)
@@ -208,7 +218,10 @@ class CurvesPanel(DrawnPanel):
                     ends[name] = left + across, top + self._down * (1 - _fraction(y, self._y_range))
         order = sorted(ends, key=lambda name: ends[name][1])
         heights = [SMALL * LINE * len(self._names[name]) for name in order]
-        places = _apart([ends[name][1] for name in order], heights, top + self._down)
+        # A name is never above the plot, where the caption is, except for half a line.
+        highest = [top + (height - SMALL * LINE) / 2 for height in heights]
+        centers = [max(ends[name][1], least) for name, least in zip(order, highest, strict=True)]
+        places = _apart(centers, heights, top + self._down)
         right = left + self._across
         for name, down in zip(order, places, strict=True):
             color = styles[name]["color"]

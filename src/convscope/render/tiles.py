@@ -28,15 +28,15 @@ CANVAS = 13.5  # the longer side of a mosaic, in inches: about 2,000 pixels
 PALE = 241  # gray of its ground, on which white tiles are visible
 
 
-SCALES = (1.0, 0.85, 0.7)  # of tiles
+SCALES = (1.0, 0.85, 0.7, 1.25)  # of tiles
 
 
 ASPECT = 1.6  # width of all tiles together over their height, where nothing says how many columns
 
 
 # What other shapes cost, as a fraction of the page: rows that are not full, tiles that are e times
-# as small, and tiles that are together e times as wide or high as `ASPECT` says.
-UNFILLED, SMALLER, UNUSUAL = 0.1, 0.2, 0.12
+# as small or large, and tiles that are together e times as wide or high as `ASPECT` says.
+UNFILLED, RESIZED, UNUSUAL = 0.06, 0.15, 0.12
 
 
 class TilesPanel(DrawnPanel):
@@ -66,7 +66,7 @@ class TilesPanel(DrawnPanel):
             shape: height and width of a tile, in its own pixels.
             captions: one for each tile, or none.
             columns: number of columns.
-            scale: how much smaller tiles are drawn than they usually are.
+            scale: how much larger tiles are drawn than they usually are.
             side: side of a square as large as a tile, in inches, where the panel does not say it.
             gap: distance between tiles in inches.
             within: greatest width of all columns together, in inches.
@@ -101,7 +101,7 @@ class TilesPanel(DrawnPanel):
         rows = math.ceil(count / columns)
         self.height = rows * self._pitch - gap
         self.filled = count / (rows * columns)
-        self.cost = SMALLER * abs(math.log(scale * smaller))
+        self.cost = RESIZED * abs(math.log(scale * smaller))
         if panel.columns is None:
             unusual = abs(math.log(columns * self._across / (rows * self._down) / ASPECT))
             self.cost += UNUSUAL * unusual + UNFILLED * (self.filled < 1)
@@ -176,7 +176,7 @@ def grids(panel: Grid) -> Sequence[TilesPanel]:
             within=8.5,
         )
 
-    return _shapes(panel.columns, count, shaped)
+    return _shapes(panel.columns, count, shaped, panel.together)
 
 
 def sheets(panel: Sheet) -> Sequence[TilesPanel]:
@@ -207,10 +207,14 @@ def sheets(panel: Sheet) -> Sequence[TilesPanel]:
 
 
 def _shapes(
-    columns: int | None, count: int, shaped: Callable[[int, float], TilesPanel]
+    columns: int | None,
+    count: int,
+    shaped: Callable[[int, float], TilesPanel],
+    together: int = 1,
 ) -> list[TilesPanel]:
     """The shapes of tiles, the best first, whatever else is on the page."""
-    counts = {math.ceil(count / rows) for rows in range(1, count + 1)}
+    groups = math.ceil(count / together)
+    counts = {together * math.ceil(groups / rows) for rows in range(1, groups + 1)}
     if columns is not None:
         counts = {min(columns, count)}
     shapes = [shaped(columns, scale) for scale in SCALES for columns in sorted(counts)]

@@ -167,10 +167,10 @@ def _layer_frame(
     grid = Grid(
         as_tiles(tiles),
         f"{target.layer}: patches of the photograph, and their {rule} gradient{note}",
-        columns=6,
         captions=tuple(caption for unit in units for caption in _captions(unit)),
         low=0.0,
         high=1.0,
+        together=2,
     )
     return replace(
         frame,

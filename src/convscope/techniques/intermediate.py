@@ -121,7 +121,6 @@ def _grid(question: Question, units: tuple[Target, ...], gradients: dict[str, Te
     return Grid(
         as_tiles(tiles),
         f"{question.target}: what a unit sees, and its gradients there{note}",
-        columns=2 * across,
         captions=tuple(
             caption
             for unit in units
@@ -131,6 +130,7 @@ def _grid(question: Question, units: tuple[Target, ...], gradients: dict[str, Te
         low=0.0,
         high=1.0,
         tile_inches=2.0 if len(units) == 1 else None,
+        together=across,
     )
 
 

@@ -72,7 +72,8 @@ class Grid:
 
     Values are shown between `low` and `high` (each tile's own extremes where None). `marked` tiles
     are crossed out (dead channels, say), `rows` are captions of whole rows. `tile_inches` is the
-    side of a square as large as a tile.
+    side of a square as large as a tile. Where `columns` is None, the page decides, and `together`
+    tiles stay in one row.
     """
 
     tiles: Tensor
@@ -84,6 +85,7 @@ class Grid:
     low: float | None = None
     high: float | None = None
     tile_inches: float | None = None
+    together: int = 1
 
 
 @dataclass(frozen=True)
