@@ -15,7 +15,7 @@ from PIL import Image
 
 from convscope.render import draw, figure, fonts
 from convscope.render.channels import in_colors
-from convscope.render.page import ticks, width_of, wrap
+from convscope.render.page import Page, ticks, width_of, wrap
 from convscope.runs import registry
 from convscope.types.panels import (
     Bars,
@@ -58,13 +58,13 @@ def empty(picture: Image.Image) -> float:
             if not widest:
                 break
             best = max(best, widest * (bottom - top + 1))
-    return best / (down * across)
+    return float(best / (down * across))
 
 
 def texts(panels: tuple[Panel, ...]) -> tuple[Any, list[tuple[str, Any]]]:
     """The page and all texts on it with their boxes, by matplotlib's own renderer, in pixels."""
     with mpl.rc_context(figure._settings()):
-        page = figure._page(in_colors(panels))
+        page = figure._page(in_colors(panels), Page)
         page.image()
         found = [one for one in page.figure.findobj(Text) if one.get_text().strip()]
         return page.figure.bbox, [(one.get_text(), one.get_window_extent()) for one in found]
@@ -282,7 +282,7 @@ def test_whole_numbers_have_whole_ticks(
 def numbers(panel: Panel) -> list[float]:
     """The numbers of the axis below a plot."""
     with mpl.rc_context(figure._settings()):
-        (axes, *_) = figure._page([panel]).figure.axes
+        (axes, *_) = figure._page([panel], Page).figure.axes
         return [float(value) for value in axes.get_xticks()]
 
 

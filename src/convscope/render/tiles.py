@@ -176,7 +176,7 @@ def grids(panel: Grid) -> Sequence[TilesPanel]:
             within=8.5,
         )
 
-    return _shapes(panel.columns, count, shaped, panel.together)
+    return _shapes(panel, count, shaped, panel.together)
 
 
 def sheets(panel: Sheet) -> Sequence[TilesPanel]:
@@ -203,11 +203,11 @@ def sheets(panel: Sheet) -> Sequence[TilesPanel]:
             within=8.5 if panel.columns is None else 14.0,
         )
 
-    return _shapes(panel.columns, len(maps), shaped)
+    return _shapes(panel, len(maps), shaped)
 
 
 def _shapes(
-    columns: int | None,
+    panel: Grid | Sheet,
     count: int,
     shaped: Callable[[int, float], TilesPanel],
     together: int = 1,
@@ -215,8 +215,10 @@ def _shapes(
     """The shapes of tiles, the best first, whatever else is on the page."""
     groups = math.ceil(count / together)
     counts = {together * math.ceil(groups / rows) for rows in range(1, groups + 1)}
-    if columns is not None:
-        counts = {min(columns, count)}
+    if panel.columns is not None:
+        counts = {min(panel.columns, count)}
+    elif panel.rows:
+        counts = {math.ceil(count / len(panel.rows))}
     shapes = [shaped(columns, scale) for scale in SCALES for columns in sorted(counts)]
     return sorted(shapes, key=lambda one: one.cost + 1 - one.filled)
 
