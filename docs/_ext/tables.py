@@ -22,11 +22,11 @@ from sphinx.application import Sphinx
 from convscope.ascent import Recipe
 from convscope.cli import main
 from convscope.cli.commands import COMMANDS
+from convscope.cli.words import MEANINGS, Entry, chosen
 from convscope.runs import catalog, registry
 from convscope.runs.registry import Technique
 from convscope.runs.signatures import limits
 from convscope.vocabulary.word import Word, arguments
-from convscope.vocabulary.words import KINDS, WORDS
 
 
 def write(app: Sphinx) -> None:
@@ -34,7 +34,7 @@ def write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "generated"
     folder.mkdir(exist_ok=True)
     pages = {"techniques": techniques_table(), "commands": commands_help()}
-    pages |= {kind: vocabulary_table(kind) for kind in KINDS}
+    pages |= {kind: vocabulary_list(kind) for kind in MEANINGS}
     pages["families"] = families.table(Path(app.srcdir) / "families.csv")
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
@@ -66,14 +66,27 @@ def techniques_table() -> str:
     return "\n".join(head + rows) + f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```"
 
 
-def vocabulary_table(kind: str) -> str:
-    """A row for each word of a kind: how it is written, with its defaults, and what it means."""
-    rows = [
-        f"| `{name}{_signature(word)}` | {_first_paragraph(word)} |"
-        for name, word in WORDS.items()
-        if issubclass(word, KINDS[kind])
-    ]
-    return "\n".join(["| word | meaning |", "|---|---|", *rows])
+def vocabulary_list(kind: str) -> str:
+    """Each word of a kind: how it is written, with its defaults, what it means, its arguments."""
+    return "\n\n".join(_described(one) for one in chosen(kind))
+
+
+def _described(one: Entry) -> str:
+    paragraphs = [one.summary, *one.description.split("\n\n")]
+    rows = [f"- `{a.name}`: {a.description} ({'; '.join(a.limits)})" for a in one.arguments]
+    parts = [*filter(None, map(_escaped, paragraphs)), *(["\n".join(rows)] if rows else [])]
+    lines = "\n\n".join(parts).split("\n")
+    return "\n".join(
+        [f"`{one.call}`", f": {lines[0]}", *(f"  {line}".rstrip() for line in lines[1:])]
+    )
+
+
+def _escaped(text: str) -> str:
+    """Text whose stars and bars outside of code mean themselves."""
+    return "`".join(
+        part if i % 2 else re.sub(r"[*|]", r"\\\g<0>", part)
+        for i, part in enumerate(text.split("`"))
+    )
 
 
 def _signature(word: type) -> str:
@@ -85,10 +98,6 @@ def _parameter(parameter: inspect.Parameter) -> str:
     if parameter.default is parameter.empty:
         return parameter.name
     return f"{parameter.name}={parameter.default!r}"
-
-
-def _first_paragraph(word: object) -> str:
-    return " ".join((inspect.getdoc(word) or "").partition("\n\n")[0].split()).replace("|", "\\|")
 
 
 # ---------------------------------------------------------------------- command line

@@ -27,3 +27,4 @@ from .run import Run as Run
 from .saving import save_run as save_run
 from .showing import with_bar as with_bar
 from .signatures import frame_and_summary as frame_and_summary
+from .signatures import limits as limits

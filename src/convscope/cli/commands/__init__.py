@@ -9,5 +9,6 @@ from convscope.cli.commands.models import models
 from convscope.cli.commands.replay import replay
 from convscope.cli.commands.spectrum import spectrum
 from convscope.cli.commands.tour import tour
+from convscope.cli.commands.words import words
 
-COMMANDS = (tour, index, export, ascend, replay, spectrum, layers, models, doctor)
+COMMANDS = (tour, index, export, ascend, replay, spectrum, layers, models, words, doctor)
