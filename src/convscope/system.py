@@ -7,10 +7,11 @@ import ctypes
 import os
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -74,6 +75,46 @@ def in_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class _InQuietThreads(type):
+    def __subclasscheck__(cls, category: type) -> bool:
+        return getattr(_thread, "quiet", 0) > 0
+
+
+class _Everything(Warning, metaclass=_InQuietThreads):
+    """A category that all warnings belong to while a thread is in `quiet`, and none elsewhere."""
+
+
+_QUIET = ("ignore", None, _Everything, None, 0)  # as `simplefilter` adds it
+
+_thread = threading.local()
+_quiet_lock = threading.Lock()
+_quiet_threads = 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Ignore the Python warnings of this thread.
+
+    `warnings.catch_warnings` would put back its own list of filters when it ends. If two threads
+    use it, the second may put back the list of the first, and the process is silent for good.
+    """
+    global _quiet_threads
+    with _quiet_lock:
+        _quiet_threads += 1
+        if _quiet_threads == 1:
+            warnings.simplefilter("ignore", _Everything)
+    _thread.quiet = getattr(_thread, "quiet", 0) + 1
+    try:
+        yield
+    finally:
+        _thread.quiet -= 1
+        with _quiet_lock:
+            _quiet_threads -= 1
+            if not _quiet_threads:
+                with contextlib.suppress(ValueError):  # another part of the program took it out
+                    cast("list[object]", warnings.filters).remove(_QUIET)
 
 
 @contextmanager

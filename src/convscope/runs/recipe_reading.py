@@ -15,7 +15,6 @@ import json
 import operator
 import os
 import tomllib
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from convscope.ascent import Recipe
 from convscope.errors import ConvscopeError, short, unknown
 from convscope.files import images
 from convscope.network import Network
+from convscope.system import quiet
 from convscope.vocabulary import starts
 from convscope.vocabulary.objectives import Objective
 from convscope.vocabulary.objectives.base import ARITHMETIC
@@ -177,8 +177,7 @@ class _Reader:
             return tuple(self.part(name, one) for one in text)
         if not isinstance(text, str) or (name == "rule" and self.is_rule(text)):
             return text
-        with _naming(name, text), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd backslashes
+        with _naming(name, text), quiet():  # about odd backslashes
             # In brackets, so that a text may have several lines.
             return self.value(ast.parse(f"({text}\n)", mode="eval").body)
 

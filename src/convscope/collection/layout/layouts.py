@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from convscope.collection.layout.methods import METHODS, umap_package
 from convscope.collection.layout.quality import JUDGED, quality
 from convscope.collection.layout.rows import at_random, blocks
 from convscope.errors import ConvscopeError, unknown
-from convscope.system import in_threads
+from convscope.system import in_threads, quiet
 from convscope.types import Array
 
 NAMES = ("pca", *METHODS)
@@ -81,8 +80,7 @@ def layout(
     if count < FEWEST and method != "pca":
         notes.append(f"fewer than {FEWEST} images: laid out by PCA")
     # scikit-learn's limits may leave torch with another number of threads.
-    with warnings.catch_warnings(), in_threads(torch.get_num_threads()):
-        warnings.simplefilter("ignore")  # the notes say what matters
+    with quiet(), in_threads(torch.get_num_threads()):  # the notes say what matters
         if method == "pca" or count < FEWEST:
             chosen = np.arange(count)
             places = principal_axes(embeddings, chosen, 2, seed)(embeddings, chosen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from convscope.errors import ConvscopeError
+from convscope.system import quiet
 from convscope.types import Array
 
 NEAR = 10  # neighbors that other images are placed among
@@ -102,8 +102,7 @@ def umap_package() -> Any:
         ConvscopeError: it is not installed.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             import umap
     except ImportError as error:
         message = "umap is not installed: pip install 'convscope[umap]'"

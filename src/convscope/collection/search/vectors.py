@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from convscope.collection.search.neighbors import Metric
 from convscope.errors import ConvscopeError
+from convscope.system import quiet
 from convscope.types import Array
 
 # Numbers in a block: 2,048 embeddings of 1,280. A block in float32 should stay in the cache.
@@ -33,16 +33,10 @@ def blocks(embeddings: Array) -> Iterator[tuple[int, Array, Tensor]]:
     for begin in range(0, len(embeddings), size):
         block = np.ascontiguousarray(embeddings[begin : begin + size])
         floats = buffer[: len(block)]
-        floats.copy_(_tensor(block))
+        with quiet():  # a mapped file may be read-only, and here it is only read
+            floats.copy_(torch.from_numpy(block))
         yield begin, block, floats
         release(embeddings[begin : begin + size])
-
-
-def _tensor(block: Array) -> Tensor:
-    with warnings.catch_warnings():
-        # A mapped file may be read-only, and here it is only read.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(block)
 
 
 def distances(embeddings: Array, queries: Array, metric: Metric) -> Array:
