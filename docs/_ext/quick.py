@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING, Any
 
 from convscope.ascent import Recipe
 from convscope.runs.registry import Technique
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 STEPS = 4
 # The largest value of each option; of `stride` the smallest.
@@ -28,7 +29,7 @@ def quick(values: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(found.get(name), int):
             found[name] = min(found[name], limit)
     if isinstance(found.get("stride"), int):
-        found["stride"] = max(found["stride"], STRIDE)
+        found["stride"] = max(found["stride"], min(STRIDE, found.get("patch") or STRIDE))
     return found
 
 
@@ -47,8 +48,13 @@ def _short(begin: Callable[..., None]) -> Callable[..., None]:
     return short
 
 
+def limit() -> None:
+    """Let every technique and recipe of this process run at quick settings."""
+    Technique.validate = _limited(Technique.validate)  # type: ignore[method-assign]
+    Recipe.__init__ = _short(Recipe.__init__)  # type: ignore[method-assign]
+
+
 def setup(_app: Sphinx) -> dict[str, bool]:
     if os.environ.get("CONVSCOPE_QUICK_DOCS"):
-        Technique.validate = _limited(Technique.validate)  # type: ignore[method-assign]
-        Recipe.__init__ = _short(Recipe.__init__)  # type: ignore[method-assign]
+        limit()
     return {"parallel_read_safe": True}
