@@ -11,23 +11,13 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError, short
 from convscope.files import images, read_provenance
-from convscope.network import Network, arguments, load, runs_code
+from convscope.network import Network, Source, arguments, load, runs_code
 from convscope.runs import ASCEND, Options, Run, ascend, options, registry
 from convscope.trust import check
 
 
-class _Network(BaseModel):
-    name: str
+class _Network(Source):
     own: bool = False
-    pretrained: bool = True
-    checkpoint: str | None = None
-    checkpoint_sha256: str | None = None
-    labels: list[str] | None = None
-    mean: tuple[float, ...] | float | None = None
-    std: tuple[float, ...] | float | None = None
-    input_size: tuple[int, int] | None = None
-    crop: float | None = None
-    interpolation: str | None = None
 
 
 class _Photo(BaseModel):
@@ -82,8 +72,7 @@ def remake(
     ascended = provenance.technique == ASCEND
     begin = _ascend if ascended else registry.get(provenance.technique).run
     photo = _photo(provenance, name, image) if provenance.takes_image else None
-    source = network.model_dump(exclude={"own"}, exclude_none=True)
-    net = load(**arguments(source), device=device or provenance.device)
+    net = load(**arguments(network.model_dump()), device=device or provenance.device)
     now = (net.source or {}).get("checkpoint_sha256")
     if network.checkpoint_sha256 not in (None, now):
         raise ConvscopeError(

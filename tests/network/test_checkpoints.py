@@ -367,7 +367,7 @@ def refused(message: str, path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: [1, 2], "a.pt holds no state dict, but a list without weights"),
+        (lambda s: [1, 2], "a.pt holds no state dict, but 'list' without weights"),
         (lambda s: torch.zeros(3), "a.pt holds a tensor, not a state dict"),
         (lambda s: {}, "a.pt holds no state dict"),
         (lambda s: {0: torch.ones(3), None: 1, (1, 2): 3}, "a.pt holds no state dict"),

@@ -177,12 +177,13 @@ class NetworkOptions(WeightOptions):
         source = identity and identity["source"]
         if not source:
             return self.load(self.device)
-        if runs_code(source["name"]):
+        known = arguments(source)
+        if runs_code(known["name"]):
             raise ConvscopeError(
-                f"{index} was made by code ({short(source['name'])}), which runs only if you name"
+                f"{index} was made by code ({short(known['name'])}), which runs only if you name"
                 " it: give --model, and --checkpoint if there was one"
             )
-        return _load(self.device, **{**arguments(source), **self._given})
+        return _load(self.device, **{**known, **self._given})
 
 
 SEVERAL = "repeat the option to give several"

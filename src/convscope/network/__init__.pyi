@@ -11,6 +11,8 @@ from .names import PRE as PRE
 from .network import Network as Network
 from .preprocessing import Preprocessing as Preprocessing
 from .sources.own_code import runs_code as runs_code
+from .sources.source import Source as Source
+from .sources.source import arguments as arguments
 from .tables import HEAD as HEAD
 from .tables import cells as cells
 from .units import as_tiles as as_tiles
@@ -20,5 +22,4 @@ from .units import receptive_field_crop as receptive_field_crop
 from .units import strongest_units as strongest_units
 from .units import to_photograph as to_photograph
 from .zoo import DEFAULT as DEFAULT
-from .zoo import arguments as arguments
 from .zoo import load as load

@@ -106,11 +106,6 @@ def load(
     return net
 
 
-def arguments(source: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `load` that make a network again, from its attribute `source`."""
-    return {word: value for word, value in source.items() if word != "checkpoint_sha256"}
-
-
 def _settings(built: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that are given, and those of the network's name."""
     channels = len(built.get("mean", ()))

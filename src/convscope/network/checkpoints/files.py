@@ -33,10 +33,10 @@ def open_weights(path: Path) -> Opened:
 def _by_content(path: Path, first: bytes) -> Opened:
     if first.startswith(b"PK\x03\x04"):
         return open_zip(path)
+    if first[8:9] == b"{":  # behind the length of the header, which may begin like a pickle
+        return open_safetensors(path)
     if first.startswith(b"\x80"):
         return open_old(path)
-    if first[8:9] == b"{":
-        return open_safetensors(path)
     raise Damaged(_what(first))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, short
 from convscope.network.checkpoints.choosing import Classes, choose
 from convscope.network.checkpoints.explaining import listed
 from convscope.network.checkpoints.files import open_weights
@@ -20,6 +20,7 @@ from convscope.network.checkpoints.labels_inside import labels_inside
 from convscope.network.checkpoints.states import states, under
 from convscope.network.checkpoints.stored import (
     Damaged,
+    Foreign,
     Opened,
     Storage,
     Stored,
@@ -100,7 +101,8 @@ class Checkpoint:
         values = self._opened.values
         if isinstance(values, Stored):
             return f"{name} holds a tensor, not a state dict"
-        return f"{name} holds no state dict, but a {type(values).__name__} without weights"
+        kind = values.kind if isinstance(values, Foreign) else type(values).__name__
+        return f"{name} holds no state dict, but {short(kind)} without weights"
 
 
 def _split(path: Path) -> tuple[Path, str]:

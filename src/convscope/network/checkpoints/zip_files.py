@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,20 +25,31 @@ def open_zip(path: Path) -> Opened:
     Raises:
         Damaged: it is another archive, or damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            folder = _folder(archive.namelist())
-            entries = _checked(archive, path.stat().st_size)
-            with archive.open(entries[f"{folder}/data.pkl"]) as file:
-                pickled = file.read()
-    except zipfile.BadZipFile as error:
-        raise Damaged("it is damaged, or was not written to the end") from error
+    with _damaged("it is damaged, or was not written to the end"), zipfile.ZipFile(path) as archive:
+        folder = _folder(archive.namelist())
+        entries = _checked(archive, path.stat().st_size)
+        with archive.open(entries[f"{folder}/data.pkl"]) as file:
+            pickled = file.read()
     return Opened(read_pickle(io.BytesIO(pickled)), _ZipReader(path, folder, entries))
+
+
+@contextmanager
+def _damaged(message: str) -> Iterator[None]:
+    """Turn the many errors of `zipfile` into one."""
+    try:
+        yield
+    except (Damaged, MemoryError):
+        raise
+    except Exception as error:
+        raise Damaged(message) from error
 
 
 def _checked(archive: zipfile.ZipFile, size: int) -> Mapping[str, zipfile.ZipInfo]:
     """The entries by name, if they are as `torch.save` writes them: not compressed."""
     entries = {entry.filename: entry for entry in archive.infolist()}
+    if not any(entry.CRC for entry in entries.values()):  # torch can be told to leave them out
+        for entry in entries.values():
+            del entry.CRC  # then zipfile compares nothing
     if len(entries) < len(archive.infolist()):
         raise Damaged("it holds two entries of one name")
     if any(e.compress_type != zipfile.ZIP_STORED or e.flag_bits & 1 for e in entries.values()):
@@ -73,14 +85,12 @@ class _ZipReader:
 
     def __call__(self, storages: Collection[Storage]) -> Iterator[tuple[Storage, torch.Tensor]]:
         order = self.entries.get(f"{self.folder}/byteorder")
-        with zipfile.ZipFile(self.path) as archive:
-            try:
-                if order and archive.read(order) != b"little":
-                    raise Damaged("it was written on a machine that puts the high bytes first")
-                for storage in storages:
-                    yield storage, self._read(archive, storage)
-            except zipfile.BadZipFile as error:
-                raise Damaged("its sums do not match: it is damaged; copy it again") from error
+        message = "its sums do not match: it is damaged; copy it again"
+        with _damaged(message), zipfile.ZipFile(self.path) as archive:
+            if order and archive.read(order) != b"little":
+                raise Damaged("it was written on a machine that puts the high bytes first")
+            for storage in storages:
+                yield storage, self._read(archive, storage)
 
     def _read(self, archive: zipfile.ZipFile, storage: Storage) -> torch.Tensor:
         entry = self.entries.get(f"{self.folder}/data/{storage.key}")
