@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,21 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+LONGEST = 1000  # letters of a message
+
+
 class ConvscopeError(Exception):
-    """A problem that the user can solve. The message is one line that says what to do."""
+    """A problem that the user can solve. The message is one line that says what to do.
+
+    Names in it may come from files of strangers, so it is made safe for a terminal, and bounded.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(in_one_line(message), LONGEST))
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows below a cell: the message, not the way to it."""
-        return [f"{type(self).__name__}: {' '.join(str(self).splitlines())}"]
+        return [f"{type(self).__name__}: {self}"]
 
 
 class RuleError(ConvscopeError):
@@ -31,7 +41,7 @@ def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> Convs
         known: all names that exist.
         hint: a sentence to end the message with.
     """
-    known = list(known)
+    known, word = list(known), shortened(word, 80)
     by_lower = {name.lower(): name for name in reversed(known)}
     near = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.5)
     near += [low for low in by_lower if len(word) > 2 and word.lower() in low and low not in near]
@@ -70,8 +80,40 @@ def invalid(name: str, error: ValidationError) -> ConvscopeError:
 
 def short(value: object) -> str:
     """The representation of a value in at most 83 characters, for a message."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:80]}..."
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no number of more than 4,300 digits
+        text = f"a {type(value).__name__} that is too large to write out"
+    return shortened(" ".join(text.split()), 83)
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text of at most `limit` letters: what is too long loses its middle."""
+    if len(text) <= limit:
+        return text
+    end = limit // 3
+    return f"{text[: limit - end - 3]}...{text[-end:]}"
+
+
+def in_one_line(text: object) -> str:
+    """A text in one line, with every letter that would control a terminal written out: "\\x1b"."""
+    return visible(" ".join(str(text).splitlines()))
+
+
+def visible(text: str, *, kept: str = "") -> str:
+    """A text with every letter that would control a terminal written out, but for those `kept`."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter in kept else _visible(letter) for letter in text)
+
+
+def _visible(letter: str) -> str:
+    if letter.isprintable() or unicodedata.category(letter) == "Zs" or letter in JOINERS:
+        return letter
+    return letter.encode("unicode_escape").decode()
+
+
+JOINERS = "\u200c\u200d"  # change the shapes of the letters beside them, in Persian and in emoji
 
 
 def reason(error: Exception) -> str:

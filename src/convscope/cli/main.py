@@ -21,8 +21,9 @@ from cyclopts import (
 
 from convscope import __version__
 from convscope.cli.commands import COMMANDS
+from convscope.cli.stopping import INTERRUPTED, exit_code, interrupt, stopped_by
 from convscope.cli.techniques import technique_command
-from convscope.cli.terminal import INTERRUPTED, errors, fail, tell
+from convscope.cli.terminal import errors, fail, make_safe, tell
 from convscope.errors import ConvscopeError, unknown
 from convscope.plugins import PluginWarning
 from convscope.runs import catalog
@@ -37,8 +38,11 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    with _plugin_warnings_as_messages():
-        sys.exit(_run(words) if debug else _guarded(words))
+    make_safe(sys.stdout)
+    make_safe(sys.stderr)
+    with _plugin_warnings_as_messages(), stopped_by(interrupt):
+        code = _run(words) if debug else _guarded(words)
+    sys.exit(exit_code(code))
 
 
 def _run(words: list[str]) -> int:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from convscope.cli import terminal
-from convscope.errors import ConvscopeError
+from convscope.cli.stopping import stopped_by
+from convscope.errors import ConvscopeError, in_one_line
 from convscope.progress import bar
 
 if TYPE_CHECKING:
@@ -22,11 +19,12 @@ if TYPE_CHECKING:
 class Watched:
     """The results of a run, with a progress bar if it takes longer than a second on a terminal.
 
-    Ctrl-C, or an error after the first result, ends the results early instead of losing them.
+    Ctrl-C, SIGTERM, or an error after the first result, ends the results early instead of losing
+    them.
 
     Attributes:
         last: the last result so far.
-        interrupted: whether Ctrl-C ended the run.
+        interrupted: whether Ctrl-C or SIGTERM ended the run.
         error: the error that ended the run, if one did.
     """
 
@@ -40,7 +38,7 @@ class Watched:
         try:
             from convscope.runs import with_bar
 
-            with self._on_ctrl_c():
+            with stopped_by(self._stop):
                 for result in with_bar(self.run, self.run.technique, console=terminal.errors):
                     self.last = result
                     yield result
@@ -51,24 +49,12 @@ class Watched:
                 raise
             self.error = error
 
-    @contextmanager
-    def _on_ctrl_c(self) -> Iterator[None]:
-        """Ctrl-C ends the run after the result that is being made or drawn. A second Ctrl-C, or one
-        before the first result, raises KeyboardInterrupt at once."""
-
-        def note(_number: int, _where: FrameType | None) -> None:
-            if self.last is None or self.interrupted:
-                raise KeyboardInterrupt
-            self.interrupted = True
-
-        if threading.current_thread() is not threading.main_thread():
-            yield  # signals go to the main thread only
-            return
-        before = signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+    def _stop(self) -> None:
+        """The run ends after the result that is being made or drawn. A second Ctrl-C, or one before
+        the first result, ends it at once."""
+        if self.last is None or self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
 
 
 def each_file(files: Sequence[Path], title: str, *, quiet: bool = False) -> Iterator[Path]:
@@ -81,7 +67,7 @@ def each_file(files: Sequence[Path], title: str, *, quiet: bool = False) -> Iter
     """
     with bar(title, shown=not quiet, console=terminal.errors) as shown:
         for number, file in enumerate(files):
-            shown.update(number, len(files), file.name)
+            shown.update(number, len(files), in_one_line(file.name))
             yield file
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections import Counter
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from convscope.cli.options import PictureOptions
 from convscope.cli.progress import Watched, each_file
+from convscope.cli.stopping import INTERRUPTED
 from convscope.cli.summaries import print_summary
-from convscope.cli.terminal import INTERRUPTED, fail, print_json, tell
+from convscope.cli.terminal import fail, print_json, show, tell
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +107,7 @@ def save_picture(run: Run, output: Path, picture: PictureOptions) -> int:
     else:
         if watched.last is not None:
             print_summary(watched.last.summary)
-        print(written)
+        show(written)
     if watched.interrupted and any(place.glob("*.pt")):
         tell("stopped; run the same command with --resume to continue")
     return INTERRUPTED if watched.interrupted else 0
@@ -126,7 +126,7 @@ def _save_all(batch: Batch, title: str, as_json: bool) -> int:
             if outcome.error:
                 failures.append(outcome.error)
             if as_json:
-                print(json.dumps(outcome.row), flush=True)
+                print_json(outcome.row, indent=None)
     except KeyboardInterrupt:
         interrupted = True
     except Exception:  # the next photograph would meet it too
@@ -135,7 +135,7 @@ def _save_all(batch: Batch, title: str, as_json: bool) -> int:
         raise
     _tell_count(count, failures, len(photographs))
     if count.total() > len(failures) and not as_json:
-        print(output)
+        show(output)
     return INTERRUPTED if interrupted else int(bool(failures))
 
 

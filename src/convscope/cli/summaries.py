@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convscope.cli import terminal
+from convscope.errors import in_one_line
 
 BAR = 20  # letters of the bar of a probability
 Rows = Sequence[Mapping[str, Any]]
@@ -51,4 +52,4 @@ def _table(rows: Rows, title: str) -> Table:
 def _written(name: str, value: object) -> Text:
     if isinstance(value, float):
         return Text(f"{value:.1%}" if name == "probability" else f"{value:#.4g}")
-    return Text("" if value is None else terminal.in_one_line(value))
+    return Text("" if value is None else in_one_line(value))

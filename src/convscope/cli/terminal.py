@@ -1,26 +1,46 @@
-"""What commands print: results on stdout, messages and progress on stderr."""
+"""What commands print: results on stdout, messages and progress on stderr.
+
+Names of files, layers and labels may hold letters that control a terminal; here they are written
+out.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+from convscope.errors import in_one_line, visible
 
-errors = Console(stderr=True, highlight=False)
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+class SafeConsole(Console):
+    """A console that controls the terminal by its own styles only."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text, kept="\n\t"), **options)
+
+
+errors = SafeConsole(stderr=True, highlight=False)
 
 # Other programs get lines of this width.
-results = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+results = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
-def in_one_line(text: object) -> str:
-    """A text in one line, without letters that would control the terminal."""
-    line = " ".join(str(text).splitlines())
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
-    )
+def make_safe(stream: TextIO) -> None:
+    """Let a stream write out what its encoding has no letter for."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def show(result: object) -> None:
+    """Print a result on stdout, in a line of its own."""
+    print(visible(str(result)))
 
 
 def tell(message: str) -> None:
@@ -34,6 +54,6 @@ def fail(message: str) -> int:
     return 2
 
 
-def print_json(value: object) -> None:
-    """Print a value on stdout as indented JSON."""
-    print(json.dumps(value, indent=2))
+def print_json(value: object, indent: int | None = 2) -> None:
+    """Print a value on stdout as JSON, whose letters are all ASCII."""
+    print(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"), flush=True)

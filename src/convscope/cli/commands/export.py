@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from convscope.cli.terminal import show
+
 
 def export(
     index: Annotated[Path, Parameter(help="index of a collection, made by `convscope index`")],
@@ -34,5 +36,5 @@ def export(
     """Write a collection and its layout as a web page, or as files for another program."""
     from convscope.collection import export as write
 
-    print(write(index, output, to=to, method=method))
+    show(write(index, output, to=to, method=method))
     return 0

@@ -11,7 +11,8 @@ from cyclopts import Parameter
 
 from convscope.cli.options import SEVERAL, Json, NetworkOptions, output_option
 from convscope.cli.progress import each_repair
-from convscope.cli.terminal import INTERRUPTED, print_json, tell
+from convscope.cli.stopping import INTERRUPTED
+from convscope.cli.terminal import print_json, show, tell
 from convscope.errors import ConvscopeError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def index(
     if json:
         return _print_index(made, json)
     tell(f"images: {len(made)} indexed, {len(made.unreadable)} left out")
-    print(output)
+    show(output)
     return 0
 
 

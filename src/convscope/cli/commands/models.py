@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convscope.cli.options import Contains, Json
-from convscope.cli.terminal import print_json
+from convscope.cli.terminal import print_json, show
 from convscope.errors import ConvscopeError
 
 
@@ -17,5 +17,6 @@ def models(contains: Contains = "", /, *, json: Json = False) -> int:
     if json:
         print_json(found)
     else:
-        print("\n".join(found))
+        for name in found:
+            show(name)
     return 0

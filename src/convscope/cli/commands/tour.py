@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from convscope.cli import terminal
 from convscope.cli.options import ImagePath, NetworkOptions, Seed, output_option
 from convscope.cli.progress import Watched
+from convscope.cli.stopping import INTERRUPTED
 
 
 def tour(
@@ -52,5 +53,5 @@ def tour(
             mark = "[yellow]--[/]" if chapter.refusal else "[green]ok[/]"
             terminal.errors.print(f"{mark} {chapter.title}")
     if any(chapter.picture for chapter in walk.chapters):
-        print(write_page(output, walk))
-    return terminal.INTERRUPTED if stopped else 0
+        terminal.show(write_page(output, walk))
+    return INTERRUPTED if stopped else 0
