@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from rich.table import Table
+from rich.text import Text
 
 import convscope as cs
 from convscope.cli import terminal
@@ -48,7 +49,7 @@ def test_consoles_write_only_their_own_styles() -> None:
     console = terminal.SafeConsole(file=screen, force_terminal=True, color_system=None, width=200)
     table = Table("name", EVIL)
     table.add_row(EVIL, "[bold]b[/]")
-    console.print(EVIL, table)
+    console.print(EVIL, table, Text(EVIL), Text.assemble((EVIL, "bold")))
     assert not CONTROLS & {*screen.getvalue()}
 
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from rich.table import Table
 from rich.text import Text
 
-from convscope.cli.terminal import in_one_line, results
-from convscope.errors import ConvscopeError, unknown
+from convscope.cli.terminal import results
+from convscope.errors import ConvscopeError, in_one_line, unknown
 from convscope.plugins import PluginWarning
 from convscope.runs import limits
 from convscope.vocabulary.norms import NORMS
