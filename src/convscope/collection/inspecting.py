@@ -109,7 +109,6 @@ def _is_readable(path: Path) -> bool:
 
 def damage(store: Store, about: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the files of a finished index that are not as they were written."""
-    plan = store.manifest()
-    if plan is None:
-        return (os.fspath(store.path / "manifest.parquet"),)
-    return inspect(store, about, plan, identity.digest(about)).damaged
+    plan, manifest = store.manifest(), store.damaged_manifest(about)
+    found = () if plan is None else inspect(store, about, plan, identity.digest(about)).damaged
+    return (*manifest, *found)

@@ -37,7 +37,7 @@ def merge(store: Store, about: Mapping[str, Any], plan: Manifest, top: int, widt
     run = identity.digest(about)
     receipts = {shard: store.receipt(shard, run) for shard in plan.shards}
     whole = {shard: receipt for shard, receipt in receipts.items() if receipt is not None}
-    (store.path / "done.json").unlink(missing_ok=True)
+    store.drop(())
     store.delete_others(plan)
     try:
         values = parts(store, about, plan, whole)

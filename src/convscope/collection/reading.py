@@ -30,6 +30,8 @@ from convscope.types import Array
 # Columns that are small enough to be kept in memory for all images.
 LIGHT = [name for name in image_table.LIGHT.names if name != "reason"]
 
+NAMED = 5  # damaged files that a message names
+
 
 @dataclass(frozen=True)
 class Unreadable:
@@ -82,9 +84,23 @@ class Index:
     def _damaged(self, name: str) -> ConvscopeError:
         return ConvscopeError(f"{name} in {self.path} is damaged; {self._command} repairs it")
 
-    def damage(self) -> tuple[str, ...]:
-        """The names of all files that are not as they were written; reads all of them."""
-        return damage(self._store, self.identity)
+    def _impossible(self, name: str) -> ConvscopeError:
+        """An error for a file that has the right checksum and is wrong all the same."""
+        return ConvscopeError(
+            f"{name} in {self.path} holds what no index holds; delete {self.path} and make the"
+            " index again"
+        )
+
+    def check_files(self) -> None:
+        """Compare all files with their checksums. Otherwise a file is compared when it is used.
+
+        Raises:
+            ConvscopeError: some are not as they were written, and which.
+        """
+        names = [os.path.relpath(name, self.path) for name in damage(self._store, self.identity)]
+        if names:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            raise self._damaged(", ".join(names[:NAMED]) + more)
 
     def __repr__(self) -> str:
         return (
@@ -135,9 +151,9 @@ class Index:
         try:
             found = read_table(self._merged("images.parquet"), image_table.LIGHT)
         except ValueError as error:
-            raise self._damaged("images.parquet") from error
+            raise self._impossible("images.parquet") from error
         if any(leads_out(named(path)) for path in found["path"].to_pylist()):
-            raise self._damaged("images.parquet")
+            raise self._impossible("images.parquet")
         return found
 
     @cached_property
@@ -150,7 +166,7 @@ class Index:
         """
         found = self._files.filter(self._files["reason"].is_null()).select(LIGHT)
         if len(found) != len(self) or not image_table.are_classes(found, len(self.labels)):
-            raise self._damaged("images.parquet")
+            raise self._impossible("images.parquet")
         return found
 
     @cached_property
@@ -180,9 +196,9 @@ class Index:
         try:
             found = self._store.rows(shard, None, columns)
         except ValueError as error:
-            raise self._damaged(name) from error
+            raise self._impossible(name) from error
         if len(found) != self._done.images[place]:
-            raise self._damaged(name)
+            raise self._impossible(name)
         return found
 
     def records(self) -> Iterator[pa.RecordBatch]:
@@ -219,9 +235,9 @@ class Index:
             mode: Literal["r"] | None = "r" if len(self) else None
             array: Array = np.load(self._merged(name), mmap_mode=mode, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise self._damaged(name) from error
+            raise self._impossible(name) from error
         if array.dtype != kind or array.ndim != 2 or len(array) != len(self):
-            raise self._damaged(name)
+            raise self._impossible(name)
         return array
 
     @cached_property
@@ -232,9 +248,9 @@ class Index:
             table = read_table(self._merged(name), channel_table.SCHEMA)
             found = channel_table.from_table(table)
         except ValueError as error:
-            raise self._damaged(name) from error
+            raise self._impossible(name) from error
         if any(one.images != len(self) for one in found.values()):
-            raise self._damaged(name)
+            raise self._impossible(name)
         return found
 
     def collected(self, layer: str) -> str:

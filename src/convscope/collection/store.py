@@ -42,7 +42,7 @@ from convscope.collection.receipts import (
 )
 from convscope.collection.sealed import read_sealed, read_unsealed, seal, write_sealed
 from convscope.collection.tables import read_table
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, reason
 from convscope.files import LOCK, TEMPORARY, anything, digest, locked, write_file
 
 FORMAT = 3
@@ -201,7 +201,7 @@ class Store:
         Raises:
             ConvscopeError: they cannot be written.
         """
-        self.receipt_file(shard.number).unlink(missing_ok=True)
+        _delete(self.receipt_file(shard.number))
         sums = {}
         for table, values in (("images", answers.images), ("channels", answers.channels)):
             file = self.part(shard.number, table)
@@ -229,9 +229,9 @@ class Store:
 
     def drop(self, shards: Collection[Shard]) -> None:
         """Forget the answers to some shards, and with them that the index was finished."""
-        (self.path / "done.json").unlink(missing_ok=True)
+        _delete(self.path / "done.json")
         for shard in shards:
-            self.receipt_file(shard.number).unlink(missing_ok=True)
+            _delete(self.receipt_file(shard.number))
 
     def delete_others(self, plan: Manifest) -> None:
         """Delete the files of shards that are no longer in the manifest."""
@@ -239,7 +239,7 @@ class Store:
         for file in (self.path / "shards").iterdir():
             ours = _OF_A_SHARD.fullmatch(file.name)
             if ours and ours[1] not in kept:
-                file.unlink()
+                _delete(file)
 
     # ---------------------------------------------------------------------------- merged
 
@@ -294,6 +294,13 @@ def _identity(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = in_json(values, named)
     return found
+
+
+def _delete(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConvscopeError(f"cannot delete {file} ({reason(error)})") from error
 
 
 def write_parquet(tables: Iterable[pa.Table], schema: pa.Schema, file: Path) -> None:

@@ -116,7 +116,9 @@ def index(
     from convscope.collection import open_index
 
     if info:
-        return _print_index(open_index(folder), json)
+        opened = open_index(folder)
+        opened.check_files()
+        return _print_index(opened, json)
     output = output or Path(f"{os.path.basename(os.path.abspath(folder))}-index")
     if not folder.is_dir():
         raise ConvscopeError(f"no folder {folder}")
