@@ -140,7 +140,8 @@ def _bad_content(path: Path, file: File, error: BaseException | None) -> str:
     disk failed, there was no memory.
     """
     while error is not None:
-        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
+        passing = isinstance(error, MemoryError | FileNotFoundError)
+        if passing or getattr(error, "errno", None) is not None:
             return ""
         error = error.__cause__
     try:

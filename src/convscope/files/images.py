@@ -65,9 +65,10 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
     try:
         file = _sample_file(name.removeprefix(SAMPLE_PREFIX)) if sample else Path(name).resolve()
         if not file.exists():
-            raise ConvscopeError(f"no image at {name}")
+            raise ConvscopeError(f"no image at {name}") from FileNotFoundError()
         if not file.is_file():
-            raise ConvscopeError(f"{name or 'an empty name'} is not a file")
+            told = f"{name or 'an empty name'} is not a file"
+            raise ConvscopeError(told) from FileNotFoundError()
         with file.open("rb") as opened:
             if not opened.read(1):
                 raise ConvscopeError(f"{name} is empty")
