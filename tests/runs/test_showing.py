@@ -153,6 +153,45 @@ def test_an_index_is_made_and_shown(notebook: Kernel, tmp_path: Path) -> None:
     assert len(missing.errors[0]) == 1
 
 
+DOCUMENT = """
+import time
+from convscope.reports.document import Document
+
+class Pages(Document):
+    made = 0
+    def __iter__(self):
+        for number in range(1, 5):
+            if number > self.made:
+                time.sleep({pause})
+                if number == {fail_at}:
+                    raise cs.ConvscopeError("no fourth page")
+                self.made = number
+            yield number
+    def page(self, *, width=None):
+        return f"<b>{{self.made}} pages</b>"
+"""
+
+
+def test_a_page_is_made_with_a_bar(notebook: Kernel) -> None:
+    notebook.run(DOCUMENT.format(pause=0.3, fail_at=0))
+    cell = notebook.run("pages = Pages(); pages")
+    assert cell.text[0] == "pages: 4, 0:01"
+    assert bars(cell.states)[0] == (None, None)
+    assert "4 pages" in cell.places[1]["text/html"]
+    assert "&lt;b&gt;" in cell.places[1]["text/html"]
+    assert notebook.run("pages.made").text == ["4"]
+
+
+def test_a_page_that_is_stopped_has_what_was_made(notebook: Kernel) -> None:
+    notebook.run(DOCUMENT.format(pause=2, fail_at=0))
+    cell = notebook.run("pages = Pages(); pages", stop_at="pages: 1, ")
+    assert cell.status == "ok"
+    assert cell.text[1] == "stopped; this is what is done so far"
+    assert "1 pages" in cell.places[1]["text/html"]
+    notebook.run(DOCUMENT.format(pause=0, fail_at=4))
+    assert notebook.run("Pages()").errors == [["ConvscopeError: no fourth page"]]
+
+
 def test_networks_and_layers_are_tables(notebook: Kernel) -> None:
     shown = notebook.run("net").places[0]
     assert "<td" in shown["text/html"]
