@@ -188,7 +188,10 @@ class NetworkOptions(WeightOptions):
 
 SEVERAL = "repeat the option to give several"
 
-FORMATS = "its name ends in .png, .jpg or .webp, or in .gif, .webp or .mp4 for all steps of the run"
+FORMATS = (
+    "its name ends in .png, .jpg or .webp; in .pdf or .svg for a paper; in .npz or .npy for the"
+    " arrays; or in .gif, .webp or .mp4 for all steps of the run"
+)
 
 Resume = Annotated[
     bool, Parameter(help="continue a stopped optimization from its resume file, if there is one")

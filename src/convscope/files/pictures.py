@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,21 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from convscope.errors import ConvscopeError
-from convscope.files.atomic import Write, reserve, write_files
+from convscope.files.atomic import Write, reserve, write_file, write_files
+from convscope.files.carriers import DIGEST, as_text, sealed, write_npz
 from convscope.files.encoding import on_white
 from convscope.files.images import digest
-from convscope.files.provenance import DIGEST, PROVENANCE_KEY, inputs, is_ours, sidecar
+from convscope.files.provenance import PROVENANCE_KEY, inputs, is_ours, sidecar
 from convscope.files.replacing import Ours, check_replaceable
+from convscope.types import Array
 
-WRITABLE = {
+PICTURES = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".mp4": "MP4",
 }  # fmt: skip
+
+WRITABLE = {**PICTURES, ".pdf": "PDF", ".svg": "SVG", ".npz": "NPZ", ".npy": "NPY"}
+
+CARRIERS = ("PNG", "PDF", "SVG", "NPZ")  # formats that need no sidecar
 
 FRAMES_A_SECOND = 25  # of a film
 
@@ -50,18 +55,19 @@ def check_writable(
     files = [target]
     if ours is None:
         ours = is_ours
-        if _format(target) != "PNG":
+        if _format(target) not in CARRIERS:
             files.append(sidecar(target))
     reserve(target).unlink()
     for file in files:
         check_replaceable(file, ours, read)
 
 
-def _format(target: Path) -> str:
-    kind = WRITABLE.get(target.suffix.lower())
+def _format(target: Path, known: Mapping[str, str] = WRITABLE) -> str:
+    kind = known.get(target.suffix.lower())
     if kind is None:
         raise ConvscopeError(
-            f"cannot write {target.name}: end it in .png, .jpg, .webp, .gif or .mp4"
+            f"cannot write {target.name}: end it in .png, .jpg, .webp, .gif or .mp4, in .pdf or"
+            " .svg for a paper, or in .npz or .npy for the arrays"
         )
     if kind == "MP4" and find_spec("av") is None:
         raise ConvscopeError(
@@ -91,9 +97,9 @@ def save_pictures(
         ConvscopeError: an unknown format, or `check_writable` refuses the file.
     """
     target = Path(path)
-    kind = _format(target)
+    kind = _format(target, PICTURES)
     check_writable(target, read=inputs(provenance))
-    text = json.dumps(provenance, indent=2, default=str)
+    text = as_text(provenance)
     pictures = [_of_size(picture, pictures[-1].size) for picture in pictures]
     options = _options(kind, text, pictures, milliseconds)
     if kind in ("JPEG", "MP4"):
@@ -113,6 +119,51 @@ def save_pictures(
     return target
 
 
+def save_figure(
+    path: str | os.PathLike[str],
+    make: Callable[[str], bytes],
+    provenance: Mapping[str, object],
+) -> Path:
+    """Write a PDF or SVG file that carries its provenance.
+
+    Args:
+        path: the file.
+        make: gives the content that carries a text.
+        provenance: how the figure was made.
+
+    Raises:
+        ConvscopeError: `check_writable` refuses the file.
+    """
+    target = Path(path)
+    check_writable(target, read=inputs(provenance))
+    content = sealed(make, provenance)
+    return write_file(target, lambda file: file.write_bytes(content), ours=is_ours)
+
+
+def save_arrays(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, Array],
+    provenance: Mapping[str, object],
+) -> Path:
+    """Write arrays with their provenance: an NPZ file, or a lone array as an NPY file.
+
+    Raises:
+        ConvscopeError: `check_writable` refuses the file.
+    """
+    target = Path(path)
+    check_writable(target, read=inputs(provenance))
+    if _format(target) == "NPZ":
+        return write_file(target, lambda file: write_npz(file, arrays, provenance), ours=is_ours)
+    (array,) = arrays.values()
+    write_with_sidecar(target, lambda file: _write_npy(file, array), provenance)
+    return target
+
+
+def _write_npy(file: Path, array: Array) -> None:
+    with file.open("wb") as opened:
+        np.save(opened, array, allow_pickle=False)
+
+
 def write_with_sidecar(target: Path, write: Write, provenance: Mapping[str, object]) -> None:
     """Write a file of a format that cannot carry provenance, and a file NAME.json that does.
 
@@ -129,7 +180,7 @@ def write_with_sidecar(target: Path, write: Write, provenance: Mapping[str, obje
 
     def write_second(file: Path) -> None:
         values = {**provenance, DIGEST: made[0]}
-        file.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
+        file.write_text(as_text(values) + "\n", encoding="utf-8")
 
     write_files({target: write_first, sidecar(target): write_second}, ours=is_ours)
 

@@ -1,7 +1,7 @@
 """The provenance of pictures and other files: how they were made, and so whether convscope did.
 
-A PNG carries it in a text chunk. Any other file has it beside it in a file NAME.json, a sidecar,
-which also has the digest of the file.
+A PNG carries it in a text chunk, PDF, SVG and NPZ files as `carriers.py` says. Any other file has
+it beside it in a file NAME.json, a sidecar, which also has the digest of the file.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from typing import Any
 from PIL import PngImagePlugin
 
 from convscope.errors import ConvscopeError, reason
+from convscope.files.carriers import DIGEST, LARGEST, carried, is_unchanged
 from convscope.files.images import digest
 
 PROVENANCE_KEY = "convscope"  # of the text chunk
 
-DIGEST = "sha256"  # in a sidecar, beside the provenance
-
 PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
-
-LARGEST = 2**20  # bytes of provenance that are read
 
 
 def sidecar(file: Path) -> Path:
@@ -41,7 +38,7 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not target.is_file():
         raise ConvscopeError(f"no picture at {target}")
     try:
-        found = _in_chunk(target)
+        found = _inside(target)
         found = _in_file(sidecar(target)) if found is None else found
     except Exception as error:  # damaged files fail in many ways
         raise ConvscopeError(
@@ -56,10 +53,13 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
 def is_ours(file: Path) -> bool:
     """Whether convscope wrote a file that has provenance, or is a sidecar.
 
-    A file without a chunk must have the digest that its sidecar says. May raise any error for a
-    file that is damaged.
+    Any but a PNG must have the digest that it carries or its sidecar says, so a figure that
+    somebody has edited is not ours. May raise any error for a file that is damaged.
     """
-    if _is_provenance(_in_chunk(file)):
+    inside = _inside(file)
+    if _is_sidecar(inside):
+        return is_unchanged(file, inside[DIGEST])
+    if _is_provenance(inside):
         return True
     if file.suffix == ".json" and _is_sidecar(_in_file(file)):
         return True
@@ -83,13 +83,14 @@ def _is_sidecar(found: Any) -> bool:
     return _is_provenance(found) and DIGEST in found
 
 
-def _in_chunk(file: Path) -> Any:
-    """What the text chunk of a PNG says; None if there is none."""
+def _inside(file: Path) -> Any:
+    """What a file says in itself; None if it says nothing."""
     with file.open("rb") as opened:
-        if opened.read(len(PNG)) != PNG:
-            return None
-        opened.seek(0)
-        text = PngImagePlugin.PngImageFile(opened).info.get(PROVENANCE_KEY)
+        if opened.read(len(PNG)) == PNG:
+            opened.seek(0)
+            text = PngImagePlugin.PngImageFile(opened).info.get(PROVENANCE_KEY)
+        else:
+            text = carried(file)
     return None if text is None else _loaded(text)
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 from PIL import Image
 from torch import Tensor
 
-from convscope.files import encoded, pictures
+from convscope.files import encoded
 from convscope.notebook import in_notebook, show
 from convscope.render import Artist, SomeAxes, draw, draw_on
+from convscope.runs.exporting import save_result
 from convscope.types import (
     Array,
     Ascent,
@@ -104,19 +105,22 @@ class Result(Generic[Summary]):
         return draw(self.panels)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture, which carries its provenance.
+        """Write the picture, a figure for a paper, or the arrays; the file carries its provenance.
 
         Args:
-            path: the file. Its ending chooses the format.
+            path: the file. Its ending chooses the format: a picture (.png, .jpg, .webp, .gif), a
+                figure with text as vectors and images with all their pixels (.pdf, .svg), all
+                arrays by name (.npz), or the main one (.npy).
 
         Returns:
             The file that was written.
 
         Raises:
-            ConvscopeError: the format is unknown, or the file cannot be written, is the photograph,
-                or exists and was not made by convscope. An existing file stays as it was.
+            ConvscopeError: the format is unknown or the arrays do not fit it, or the file cannot be
+                written, is the photograph, or exists and was not made by convscope. An existing
+                file stays as it was.
         """
-        return pictures.save_pictures(path, [self.picture], self.provenance)
+        return save_result(self, Path(path))
 
     def draw(
         self, axes: SomeAxes, *, panel: int | str | None = None, colorbar: bool = True

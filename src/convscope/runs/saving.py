@@ -39,6 +39,8 @@ def save_run(results: Iterable[Result], path: str | os.PathLike[str], limit: int
             pictures.append(last.picture)
     if last is None:
         raise ConvscopeError("the run gave no frame")
-    if not animated or last.step < last.steps:
-        pictures.append(last.picture)  # also if an animation was stopped early
+    if not animated:
+        return last.save(path)
+    if last.step < last.steps:
+        pictures.append(last.picture)  # the animation was stopped early
     return save_pictures(path, pictures, last.provenance)

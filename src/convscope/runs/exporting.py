@@ -1,0 +1,75 @@
+"""A result as a file: a picture, a figure for a paper (PDF, SVG), or arrays (NPZ, NPY)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convscope.errors import ConvscopeError
+from convscope.files import pictures
+from convscope.render import draw_vector
+from convscope.types import Array, SignedPicture
+
+if TYPE_CHECKING:
+    from convscope.runs.result import Result
+
+
+def save_result(result: Result[Any], path: Path) -> Path:
+    """Write a result to a file of any format; its ending chooses which.
+
+    Raises:
+        ConvscopeError: the format is unknown, the result has no arrays or, for an NPY file, several
+            of equal rank, or the file cannot be written.
+    """
+    ending, provenance = path.suffix.lower(), result.provenance
+    if ending == ".pdf":
+        return pictures.save_figure(
+            path, lambda text: draw_vector(result.panels, "pdf", text), provenance
+        )
+    if ending == ".svg":
+        return pictures.save_figure(
+            path, lambda text: draw_vector(result.panels, "svg", text), provenance
+        )
+    if ending == ".npz":
+        return pictures.save_arrays(path, every_array(result), provenance)
+    if ending == ".npy":
+        return pictures.save_arrays(path, {"": main_array(result)}, provenance)
+    return pictures.save_pictures(path, [result.picture], provenance)
+
+
+def every_array(result: Result[Any]) -> dict[str, Array]:
+    """All arrays of a result by name.
+
+    Raises:
+        ConvscopeError: there are none.
+    """
+    named = {name: getattr(result, name) for name in ("image", "gradient", "heatmap", "score")}
+    found = {n: np.asarray(v) for n, v in {**named, **result.arrays}.items() if v is not None}
+    if not found:
+        raise ConvscopeError(
+            f"{result.provenance['technique']} gives no arrays: write a picture, or print --json"
+        )
+    return found
+
+
+def main_array(result: Result[Any]) -> Array:
+    """The array that a result is about: its heatmap, else its gradient, image or only array.
+
+    Raises:
+        ConvscopeError: there is none, or there are several of equal rank.
+    """
+    if result.heatmap is not None:
+        return result.heatmap
+    if result.gradient is not None and any(isinstance(p, SignedPicture) for p in result.panels):
+        return result.gradient
+    if result.image is not None and len(result.arrays) < 2:
+        return result.image
+    names = ", ".join(every_array(result))
+    if len(result.arrays) != 1:
+        raise ConvscopeError(
+            f"{result.provenance['technique']} gives several arrays ({names}): write an .npz file,"
+            " which holds them all"
+        )
+    return next(iter(result.arrays.values()))
