@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from convscope.errors import ConvscopeError, described, unknown
+from convscope.network._torchvision import torchvision
 from convscope.network.network import Network
 from convscope.network.sources.plugin_networks import Built
 from convscope.network.sources.timm_networks import timm_settings
@@ -113,6 +114,7 @@ def _made(name: str) -> Any:
     if path is not None and not path.is_file():
         raise ConvscopeError(f"no file {path}")
     folder = path.resolve().parent if path else Path.cwd()
+    torchvision()  # the code may import it, or timm
     with _importable(folder), _as_the_users(name, path):
         code = _executed(path) if path else importlib.import_module(found["module"])
         if not hasattr(code, word):
