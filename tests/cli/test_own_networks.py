@@ -1,0 +1,138 @@
+"""Networks of one's own on the command line: checkpoints, labels, settings, code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import convscope as cs
+from convscope.files import read_provenance
+from convscope.network import zoo
+from tests.helpers.collections import paint
+from tests.helpers.shell import Shell
+
+CODE = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)
+    )
+    return module, {"mean": [0.5] * 3, "std": [0.5] * 3, "input_size": 16}
+"""
+
+RECIPE = """
+start = "noise(size=16)"
+objective = "logit('x')"
+optimizer = "adam(0.1)"
+steps = 1
+"""
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(capsys)
+
+
+@pytest.fixture(autouse=True)
+def own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the working folder: a photograph, code, a checkpoint and labels."""
+    monkeypatch.setattr("convscope.network.load", zoo.load)
+    Path("mine.py").write_text(CODE)
+    net = cs.load("mine.py:make", device="cpu")
+    state = {f"module.{name}": value * 2 for name, value in net.module.state_dict().items()}
+    torch.save({"state_dict": state, "classes": ["cat", "dog", "owl"]}, "mine.pt")
+    Path("names.txt").write_text("x\ny\nz\n")
+
+
+MINE = ("--model", "mine.py:make", "--device", "cpu")
+
+
+def test_code_a_checkpoint_and_its_labels(shell: Shell) -> None:
+    words = ("predict", "my photo.png", *MINE, "--checkpoint", "mine.pt", "-o", "a.png")
+    code, _, err = shell(*words)
+    assert (code, err) == (0, "convscope: the labels are those under 'classes' in mine.pt\n")
+    network = read_provenance("a.png")["network"]
+    assert network["name"] == f"{Path('mine.py').resolve()}:make"
+    assert len(network["checkpoint_sha256"]) == 64
+
+
+def test_labels_and_settings(shell: Shell) -> None:
+    more = ("--mean", "0.4,0.5,0.6", "--std", "0.2", "--input-size", "20x24", "--crop", "0.9")
+    words = ("predict", "my photo.png", *MINE, "--labels", "names.txt", *more)
+    found = json.loads(shell.works(*words, "-o", "a.png", "--json"))
+    assert {one["label"] for one in found["predictions"]} == {"x", "y", "z"}
+    network = read_provenance("a.png")["network"]
+    assert (network["mean"], network["std"]) == ([0.4, 0.5, 0.6], [0.2] * 3)
+    assert (network["input_size"], network["crop"]) == ([20, 24], 0.9)
+    assert network["labels"] == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--mean", "a,b"], r"^--mean is a number for each channel, with commas.*not 'a,b'"),
+        (["--std", ""], "^--std is a number for each channel"),
+        (["--mean", "123,117,104", "--std", "1,1,1"], "pixels from 0 to 255; here"),
+        (["--mean", "0.1,0.2"], "one number for each channel"),
+        (["--input-size", "big"], "^--input-size is a number of pixels, or rows and columns"),
+        (["--input-size", "1,2,3"], "^--input-size is a number of pixels"),
+        (["--crop", "2"], "crop must be above 0 and at most 1"),
+        (["--labels", "no.txt"], "no file of labels at no.txt"),
+        (["--labels", "my photo.png"], "my photo.png holds no labels"),
+        (["--checkpoint", "mine.pt:ema"], "mine.pt holds no weights under 'ema'"),
+        (["--model", "mine.pt"], r"give the name.*--model timm/NAME --checkpoint mine\.pt"),
+        (["--model", "mine.py"], r"mine\.py is a file: say which function"),
+        (["--model", "mine.py:makes"], r"unknown function 'makes'; did you mean 'make'"),
+    ],
+)  # fmt: skip
+def test_bad_words(words: list[str], message: str, shell: Shell) -> None:
+    model = () if "--model" in words else MINE
+    assert re.search(message, shell.fails("predict", "my photo.png", *model, *words))
+
+
+def test_every_command_takes_them(shell: Shell) -> None:
+    own = (*MINE, "--checkpoint", "mine.pt", "--labels", "names.txt")
+    assert "Conv2d" in shell.works("layers", *own[:2], *own[4:])
+    Path("lava.toml").write_text(RECIPE)
+    for words in (["saliency", "my photo.png"], ["filters"], ["ascend", "lava.toml"]):
+        code, _, err = shell(*words, *own, "-o", "a.png")
+        assert (code, err) == (0, ""), words
+        assert read_provenance("a.png")["network"]["labels"] == ["x", "y", "z"]
+
+
+def test_an_index_opens_the_same_network_again(shell: Shell) -> None:
+    """From its checkpoint and with its labels; from code only where that is named again."""
+    for number in range(6):
+        paint(Path("photos") / "xyz"[number % 3] / f"{number}.png", number)
+    options = ("--input-size", "32", "--labels", "names.txt")
+    module = zoo._build("torchvision/squeezenet1_1", False, {}, 3)[0]
+    torch.save(module.state_dict(), "squeeze.pth")
+    made = ("--model", "torchvision/squeezenet1_1", "--checkpoint", "squeeze.pth", *options)
+    assert shell("index", "photos", "-o", "one", "--workers", "0", *made)[0] == 0
+    Path("names.txt").unlink()
+    assert shell("neighbors", "my photo.png", "--index", "one", "-o", "a.png")[0] == 0
+    network = read_provenance("a.png")["network"]
+    assert (network["labels"], network["input_size"]) == (["x", "y", "z"], [32, 32])
+    assert shell("index", "photos", "-o", "two", "--workers", "0", *MINE)[0] == 0
+    message = shell.fails("neighbors", "my photo.png", "--index", "two")
+    assert re.search(r"two was made by code \('.*mine\.py:make'\), which runs only if", message)
+    assert shell("neighbors", "my photo.png", "--index", "two", *MINE, "-o", "a.png")[0] == 0
+
+
+def test_replay(shell: Shell) -> None:
+    """A changed checkpoint is named; code is not run."""
+    module = zoo._build("torchvision/squeezenet1_1", False, {}, 3)[0]
+    torch.save(module.state_dict(), "squeeze.pth")
+    made = ("--model", "torchvision/squeezenet1_1", "--checkpoint", "squeeze.pth")
+    assert shell("saliency", "my photo.png", *made, "--input-size", "64", "-o", "a.png")[0] == 0
+    torch.save({**module.state_dict(), "features.0.bias": torch.ones(64)}, "squeeze.pth")
+    assert re.search(r"squeeze\.pth is not, or no longer, the", shell.fails("replay", "a.png"))
+    shell.works("saliency", "my photo.png", *MINE, "-o", "b.png")
+    assert "made with code" in shell.fails("replay", "b.png")
