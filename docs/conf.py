@@ -56,7 +56,7 @@ python_maximum_signature_line_length = 88
 nitpicky = True
 # Their inventories live on the web, and a build needs no network.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(torch|Tensor|nn|np|numpy|PIL|Image|pydantic|pa|pyarrow)(\..*)?"),
+    (r"py:.*", r"(torch|Tensor|nn|np|numpy|PIL|Image|matplotlib|pydantic|pa|pyarrow)(\..*)?"),
     (r"py:.*", r"convscope\.runs\.options\._\w+"),  # in annotations of options
     (r"py:.*", r"convscope\.network\.heads\..*\.(Form|Endings)"),  # in those of an Output
     # What only type checkers need: type variables, and types of summaries.
