@@ -10,6 +10,7 @@ from .files.images import open_image as open_image
 from .network.network import Network as Network
 from .network.zoo import load as load
 from .network.zoo import models as models
+from .reports.reporting import report as report
 from .reports.touring import tour as tour
 from .render.overlaying import overlay as overlay
 from .runs.options import IndexPath as IndexPath

@@ -6,3 +6,4 @@ from .figure import draw as draw
 from .figure import draw_vector as draw_vector
 from .html import fill_template as fill_template
 from .html import is_page as is_page
+from .pictures import map_picture as map_picture

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from convscope.render import colors
@@ -92,6 +93,11 @@ def dimmed(rgb: Tensor, box: Box | None) -> Array:
 def scale_of(panel: HeatMap) -> Scale:
     """The scale on which a heatmap's values become colors."""
     return colors.limits(panel.values, panel.signed, panel.clip, panel.top)
+
+
+def map_picture(panel: HeatMap, limit: int) -> Image.Image:
+    """A heatmap in colors without its color bar, at most `limit` pixels a side."""
+    return Image.fromarray(painted(panel, scale_of(panel), limit))
 
 
 def painted(panel: HeatMap, scale: Scale, limit: int) -> Array:

@@ -7,7 +7,7 @@ import hashlib
 import html
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Generic
 
@@ -22,8 +22,6 @@ from convscope.render import fill_template, is_page
 
 Part = TypeVar("Part")
 
-NOTEBOOK_WIDTH = 640  # of pictures in a notebook, in pixels
-
 
 class Document(ABC, Generic[Part]):
     """A page in one file that needs nothing else.
@@ -37,13 +35,16 @@ class Document(ABC, Generic[Part]):
         """Make the parts that are missing, and give all parts in order."""
 
     @abstractmethod
-    def page(self, *, width: int | None = None) -> str:
-        """The HTML of the page with the parts that are made.
+    def page(self) -> str:
+        """The HTML of the page with the parts that are made."""
 
-        Args:
-            width: largest width of pictures in pixels; if it is not given, pictures stay as they
-                are.
-        """
+    def _shown(self) -> Iterable[Part]:
+        """The parts that a notebook shows."""
+        return self
+
+    @abstractmethod
+    def _preview(self) -> str:
+        """The HTML of a page that is small enough for a notebook, with the parts that are made."""
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, after the parts that are missing are made.
@@ -72,7 +73,7 @@ class Document(ABC, Generic[Part]):
         line = ""
         try:
             with bar(type(self).__name__.lower()) as parts:
-                for number, _ in enumerate(self, 1):
+                for number, _ in enumerate(self._shown(), 1):
                     parts.update(number, None)
         except KeyboardInterrupt:
             line = "stopped; this is what is done so far"
@@ -82,12 +83,12 @@ class Document(ABC, Generic[Part]):
         Place().put({"text/html": line + self._framed(), "text/plain": line or repr(self)})
 
     def _repr_html_(self) -> str:
-        for _ in self:
+        for _ in self._shown():
             pass
         return self._framed()
 
     def _framed(self) -> str:
-        page = html.escape(self.page(width=NOTEBOOK_WIDTH))
+        page = html.escape(self._preview())
         style = "width: 100%; height: 640px; border: 1px solid #8888; border-radius: 6px"
         return f'<iframe srcdoc="{page}" sandbox="allow-scripts" style="{style}"></iframe>'
 
@@ -109,9 +110,12 @@ def write_page(path: str | os.PathLike[str], document: Document[Part]) -> Path:
 
 
 def filled(template: str, *, title: str, script: str = "", **values: object) -> str:
-    """A page of a template of this room. Browsers run no script on it but this one."""
+    """A page of a template of this room. Browsers run no script on it but this one.
+
+    What UTF-8 cannot express becomes question marks: bytes of a file name that are not text.
+    """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return fill_template(
+    page = fill_template(
         "convscope.reports",
         template,
         title=title,
@@ -120,3 +124,4 @@ def filled(template: str, *, title: str, script: str = "", **values: object) -> 
         version=__version__,
         **values,
     )
+    return page.encode("utf-8", "replace").decode("utf-8")

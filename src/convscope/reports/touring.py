@@ -27,6 +27,8 @@ MOMENTS = (0.03, 0.125, 0.5, 1.0)  # fractions of a run at which the page shows 
 
 LARGEST = 1500  # width of a picture on the page in pixels
 
+PREVIEW = 640  # and in a notebook
+
 
 def tour(
     net: Network,
@@ -129,8 +131,14 @@ class Tour(Document[Chapter]):
             return "an image"
         return Path(self.path.removeprefix(images.SAMPLE_PREFIX)).stem.replace("_", " ")
 
-    def page(self, *, width: int | None = None) -> str:
-        """The HTML of the page with the chapters that were visited."""
+    def page(self) -> str:
+        return self._page(None)
+
+    def _preview(self) -> str:
+        return self._page(PREVIEW)
+
+    def _page(self, width: int | None) -> str:
+        """The page with the chapters that were visited, and pictures of at most this width."""
         seconds = round(time.monotonic() - self.begun)
         size = f" {TIMES} ".join(map(str, self.photo.shape[-2:]))
         return filled(
@@ -142,7 +150,7 @@ class Tour(Document[Chapter]):
                 ("computed", f"in {seconds} s on {self.net.device}, with seed {self.seed}"),
             ],
             chapters=[chapter for chapter in self.chapters if chapter.done],
-            limit=width,
+            width=width,
         )
 
     def _ready(self, chapter: Chapter) -> Chapter:

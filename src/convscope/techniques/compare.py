@@ -15,7 +15,7 @@ from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import TargetList, as_targets, registry, technique
-from convscope.trust import attribute, over_photo, similarity
+from convscope.trust import attribute, on_one_scale, over_photo, similarity
 from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet, Target
 
 METHODS = (
@@ -120,20 +120,14 @@ def _column(
     """
     frames = [attribute(net, image, method, target.spec) for target in targets]
     first, *others = maps = [frame.heatmap[0] for frame in frames if frame.heatmap is not None]
-    drawn = [over_photo(frame, image[0].detach(), net.box(image)) for frame in frames]
-    top = max(map(_saturation, drawn))
-    caption = f"{title}, up to {top:.2g}"
+    box = net.box(image)
+    drawn = on_one_scale([over_photo(frame, image[0].detach(), box) for frame in frames])
+    caption = f"{title}, up to {drawn[0].top:.2g}"
     return _Column(
         maps=torch.stack(maps),
-        panels=tuple(replace(one, caption=caption, clip=1.0, top=top) for one in drawn),
+        panels=tuple(replace(one, caption=caption) for one in drawn),
         similarity=min(similarity(first, other) for other in others) if others else None,
     )
-
-
-def _saturation(panel: HeatMap) -> float:
-    """The |value| at which the colors of a map saturate when it is drawn alone."""
-    sizes = panel.values.abs().flatten().sort().values
-    return float(sizes[round(panel.clip * (len(sizes) - 1))])
 
 
 def _sheet(columns: Sequence[_Column], targets: Sequence[Target]) -> Sheet:

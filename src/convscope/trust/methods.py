@@ -79,6 +79,18 @@ def over_photo(frame: Frame, image: Tensor, box: Box, caption: str = "") -> Heat
     return drawn
 
 
+def on_one_scale(panels: Sequence[HeatMap]) -> tuple[HeatMap, ...]:
+    """The same maps, so that equal colors are equal values; `top` is where their colors end."""
+    top = max(map(_saturation, panels))
+    return tuple(replace(panel, clip=1.0, top=top) for panel in panels)
+
+
+def _saturation(panel: HeatMap) -> float:
+    """The |value| at which the colors of a map saturate when it is drawn alone."""
+    sizes = panel.values.abs().flatten().sort().values
+    return float(sizes[round(panel.clip * (len(sizes) - 1))])
+
+
 def with_map(frame: Frame) -> Frame:
     """The frame with a `heatmap`, made of its gradient if it has none."""
     if frame.heatmap is not None:

@@ -7,8 +7,9 @@ from convscope.cli.commands.index import index
 from convscope.cli.commands.layers import layers
 from convscope.cli.commands.models import models
 from convscope.cli.commands.replay import replay
+from convscope.cli.commands.report import report
 from convscope.cli.commands.spectrum import spectrum
 from convscope.cli.commands.tour import tour
 from convscope.cli.commands.words import words
 
-COMMANDS = (tour, index, export, ascend, replay, spectrum, layers, models, words, doctor)
+COMMANDS = (tour, index, report, export, ascend, replay, spectrum, layers, models, words, doctor)
