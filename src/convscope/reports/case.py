@@ -75,7 +75,7 @@ def groups(
     """All mistakes, or all photographs of one label, at most `limit` of them.
 
     The most frequent confusions are first, and in each the most confident predictions; photographs
-    that were classified rightly are last.
+    that were classified rightly are last. Where there are too many, every confusion keeps some.
 
     Raises:
         ConvscopeError: there is no such label.
@@ -89,9 +89,24 @@ def groups(
         right.sort(key=lambda one: (-one.confidence, one.row))
         pairs += [(label, label, [one.row for one in right])] if right else []
     paths = index.images["path"]
-    found, left = [], limit
-    for number, (name, prediction, rows) in enumerate(pairs):
-        cases = [Case(by_row[r], paths[r].as_py(), name, prediction) for r in rows[:left]]
-        left -= len(cases)
-        found.append(Group(f"group-{number}", name, prediction, cases, len(rows)))
-    return found
+    shown = _allotted([len(rows) for *_, rows in pairs], limit)
+    return [
+        Group(
+            f"group-{number}",
+            name,
+            prediction,
+            [Case(by_row[row], paths[row].as_py(), name, prediction) for row in rows[:count]],
+            len(rows),
+        )
+        for number, ((name, prediction, rows), count) in enumerate(zip(pairs, shown, strict=True))
+    ]
+
+
+def _allotted(counts: Sequence[int], limit: int) -> list[int]:
+    """How many of each group are shown: one of each in turn, until the limit is reached."""
+    shown = [0] * len(counts)
+    limit = min(limit, sum(counts))
+    while sum(shown) < limit:
+        for number in [n for n, count in enumerate(counts) if shown[n] < count]:
+            shown[number] += sum(shown) < limit
+    return shown

@@ -147,20 +147,19 @@ class Report(Document[Case]):
             for group in self.groups
         ]
         groups = [group for group in groups if group.cases]
-        right = sum(one.right for one in self._results)
+        count, right = len(self._results), sum(one.right for one in self._results)
         return filled(
             "report.html",
             title=self._title,
             script=files("convscope.reports").joinpath("report.js").read_text(encoding="utf-8"),
-            facts=[*about(self.net), *self._facts(right)],
+            facts=[*about(self.net), *self._facts()],
             notes=self._notes([case for group in groups for case in group.cases]),
             technique=self._maker.technique,
             matrix=matrix(self._results),
             classes=worst_first(self._results),
             groups=groups,
             links={(group.label, group.prediction): group.anchor for group in groups},
-            mistakes=len(self._results) - right,
-            label=self._label,
+            accuracy=f"{right:,} of {count:,} photographs ({right / count:.1%}) are right.",
         )
 
     @property
@@ -171,24 +170,24 @@ class Report(Document[Case]):
             return f"{what} of {self.net.name} on {folder}"
         return f"{what} in {folder}, seen by {self.net.name}"
 
-    def _facts(self, right: int) -> list[tuple[str, str]]:
-        count = len(self._results)
+    def _facts(self) -> list[tuple[str, str]]:
         labels = len({one.label for one in self._results})
         return [
-            ("photographs", f"{count:,} with {labels} labels, the names of their folders"),
-            ("accuracy", f"{right / count:.1%}: {right:,} right, {count - right:,} wrong"),
+            ("photographs", f"{len(self._results):,} in {self.index.folder.name}"),
+            ("labels", f"{labels:,}, the names of the folders"),
         ]
 
     def _notes(self, made: Sequence[Case]) -> list[str]:
         """What the page does not show, and why."""
         total = sum(group.count for group in self.groups)
+        what = "mistakes" if self._label is None else f"photographs of {self._label}"
         notes = []
         if len(made) < len(self):
             notes.append(f"This page has the first {len(made)} of {len(self)} photographs.")
         if len(self) < total:
             notes.append(
-                f"{len(self):,} of {total:,} photographs are shown, those of the most frequent"
-                f" confusions first; {total - len(self):,} are left out. --limit {total} shows all."
+                f"{len(self):,} of {total:,} {what} are shown, the most confident of each confusion;"
+                f" {total - len(self):,} are left out. --limit {total} shows all."
             )
         return [*notes, *self._left_out(), *_problems(made)]
 
