@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 import convscope as cs
 from convscope.types.panels import Bars, Grid
 from tests.helpers.collections import Make
-
-LABELS = ["red", "green", "blue"]
+from tests.helpers.painted import LABELS, PICTURES, Colors, color_network, paint_colors
 
 
 def told(result: cs.Result) -> Any:
@@ -24,47 +22,14 @@ def told(result: cs.Result) -> Any:
     return result.summary
 
 
-class Colors(nn.Module):
-    """Scores are the mean of each color; so is the embedding."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flat = nn.Flatten()
-        self.head = nn.Linear(3, 3, bias=False)
-        with torch.no_grad():
-            self.head.weight.copy_(torch.eye(3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.head(self.flat(self.pool(x)))
-        return result
-
-
 @pytest.fixture
 def colors() -> cs.Network:
-    return cs.Network(Colors(), mean=[0.0] * 3, std=[1.0] * 3, input_size=16, labels=LABELS)
-
-
-# Folder, name and color of each picture.
-PICTURES = [
-    ("red", "a", (200, 10, 0)),
-    ("red", "b", (220, 0, 10)),
-    ("red", "wrong", (10, 210, 0)),
-    ("green", "a", (0, 250, 10)),
-    ("green", "b", (20, 190, 0)),
-    ("blue", "a", (0, 10, 230)),
-    ("blue", "wrong", (90, 200, 10)),
-    ("blue", "surely wrong", (0, 255, 0)),
-]
+    return color_network()
 
 
 @pytest.fixture
 def painted(tmp_path: Path) -> Path:
-    folder = tmp_path / "painted"
-    for label, name, color in PICTURES:
-        (folder / label).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 16), color).save(folder / label / f"{name}.png")
-    return folder
+    return paint_colors(tmp_path / "painted")
 
 
 def test_by_the_networks_own_answers(colors: cs.Network, painted: Path, make: Make) -> None:

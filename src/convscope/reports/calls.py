@@ -30,11 +30,21 @@ def command(chapter: Chapter, photo: str, source: Mapping[str, Any]) -> str:
     return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
 
 
+def on_command_line(source: Mapping[str, Any]) -> bool:
+    """Whether options can choose a network: not where labels were given, whose file is unknown."""
+    return "labels" not in source
+
+
 def _network_words(source: Mapping[str, Any]) -> list[str]:
     """The options of the command line that choose a network."""
     words = [] if source["name"] == zoo.DEFAULT else ["--model", str(source["name"])]
     if source["checkpoint"]:
         words += ["--checkpoint", str(source["checkpoint"])]
+    for name in ("mean", "std", "input_size", "crop", "interpolation"):
+        if name in source:
+            value = source[name]
+            text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
     if not source["pretrained"]:
         words.append("--random-weights")
     return words

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from convscope.files import digest
 from convscope.network import Network
 
 FIRST = 5  # labels that are written out
@@ -51,12 +49,9 @@ def _weights(net: Network) -> str:
         return f"a module from Python, {own}"
     checkpoint = source["checkpoint"]
     if isinstance(checkpoint, str):
-        return f"checkpoint {Path(checkpoint).name}{_file_digest(checkpoint)}, {own}"
+        digest = str(source.get("checkpoint_sha256", ""))[:DIGITS]
+        return f"checkpoint {Path(checkpoint).name} (SHA-256 {digest}), {own}"
     return f"{'trained' if source['pretrained'] else 'random'}, {own}"
-
-
-def _file_digest(path: str) -> str:
-    return f" (SHA-256 {digest(path)[:DIGITS]})" if os.path.isfile(path) else ""
 
 
 def _input(net: Network) -> str:

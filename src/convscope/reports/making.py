@@ -15,9 +15,8 @@ from convscope.network import Network
 from convscope.render import map_picture
 from convscope.reports.case import Case
 from convscope.reports.page_picture import PagePicture, page_picture
-from convscope.runs import registry
 from convscope.system import usual_torch
-from convscope.trust import attribute, on_one_scale, over_photo
+from convscope.trust import attribute, attribution, on_one_scale, over_photo
 from convscope.types import Array
 
 WIDTH = 320  # of the photograph and its maps, in pixels
@@ -49,7 +48,7 @@ class Maker:
         similar: int,
     ) -> None:
         self.index, self.net, self.similar = index, net, similar
-        self.technique = registry.get(technique)
+        self.technique = attribution(technique)
         self._right = _right_rows(index, results)
         self._small: dict[int, PagePicture] = {}
         self._worked = False

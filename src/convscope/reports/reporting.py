@@ -17,7 +17,7 @@ from convscope.collection import (
     open_index,
 )
 from convscope.errors import ConvscopeError
-from convscope.network import Network, load
+from convscope.network import Network, arguments, load, runs_code
 from convscope.reports.case import Case, Group, groups
 from convscope.reports.document import Document, filled
 from convscope.reports.facts import about
@@ -74,13 +74,14 @@ def report(
 
 
 def _maker(index: Index) -> Network:
+    """The network that made an index, loaded again; code that an index names is not run."""
     source = index.identity.get("source")
-    if not source:
+    if not source or runs_code(source["name"]):
         raise ConvscopeError(
-            f"{index.path} was made by a network of your own in Python: give it too,"
-            " report(index, net)"
+            f"{index.path} was made by a module of your own: give the network too, report(index,"
+            " net)"
         )
-    return load(**source)
+    return load(**arguments(source))
 
 
 def _no_class(net: Network, labeled: Labeled) -> str:
@@ -186,8 +187,8 @@ class Report(Document[Case]):
             notes.append(f"This page has the first {len(made)} of {len(self)} photographs.")
         if len(self) < total:
             notes.append(
-                f"{len(self):,} of {total:,} {what} are shown, the most confident of each confusion;"
-                f" {total - len(self):,} are left out. --limit {total} shows all."
+                f"{len(self):,} of {total:,} {what} are shown, the most confident of each"
+                f" confusion; {total - len(self):,} are left out. --limit {total} shows all."
             )
         return [*notes, *self._left_out(), *_problems(made)]
 

@@ -155,10 +155,11 @@ class Tour(Document[Chapter]):
 
     def _ready(self, chapter: Chapter) -> Chapter:
         """The chapter with its run, or with the reason why this network has none."""
-        if self.net.source is None or self.path is None:
+        source = self.net.source
+        if self.path is None or source is None or not calls.on_command_line(source):
             chapter.command = calls.python(chapter)
         else:
-            chapter.command = calls.command(chapter, self.path, self.net.source)
+            chapter.command = calls.command(chapter, self.path, source)
         try:
             image = self.photo if chapter.technique.takes_image else None
             run = chapter.technique.run(self.net, image, **chapter.options)

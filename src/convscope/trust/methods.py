@@ -13,7 +13,7 @@ from torch import Tensor
 from convscope.attribution import draw_maps
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.runs import registry
+from convscope.runs import Technique, registry
 from convscope.types import Box, Frame, HeatMap, MapStyle
 
 # Of a gradient in color.
@@ -23,6 +23,18 @@ GRADIENT = MapStyle("|gradient|", pixelwise=True)
 def names() -> list[str]:
     """The techniques that are attributions."""
     return [one.name for one in registry.techniques() if one.attribution]
+
+
+def attribution(name: str) -> Technique:
+    """The technique of that name.
+
+    Raises:
+        ConvscopeError: there is none, or it is no attribution.
+    """
+    found = registry.get(name)
+    if not found.attribution:
+        raise ConvscopeError(f"{name} is no attribution; use one of {', '.join(names())}")
+    return found
 
 
 def attribute(
@@ -48,9 +60,7 @@ def attribute(
     Raises:
         ConvscopeError: the technique is no attribution, or refuses this network or image.
     """
-    entry = registry.get(method)
-    if not entry.attribution:
-        raise ConvscopeError(f"{method} is no attribution; use one of {', '.join(names())}")
+    entry = attribution(method)
     if target is not None:
         options["target"] = target if isinstance(target, str | int) else tuple(target)
     *_, frame = entry.function(net, image, **entry.validate(options))
