@@ -9,6 +9,8 @@ from cyclopts import Parameter
 
 from convscope.cli import terminal
 from convscope.cli.options import NetworkOptions, output_option
+from convscope.cli.stopping import INTERRUPTED
+from convscope.errors import in_one_line
 from convscope.progress import bar
 
 
@@ -20,10 +22,15 @@ def report(
     output: Annotated[Path, output_option("page to write, an .html file")] = Path("report.html"),
     label: Annotated[
         str | None,
-        Parameter(help="show all photographs with this label, also those that were right"),
+        Parameter(
+            help="show all photographs with this label, also those that were right", metavar="LABEL"
+        ),
     ] = None,
     technique: Annotated[
-        str, Parameter(help="attribution whose maps are shown: gradcam, occlusion, ...")
+        str,
+        Parameter(
+            help="attribution whose maps are shown: gradcam, occlusion, ...", metavar="TECHNIQUE"
+        ),
     ] = "gradcam",
     limit: Annotated[int, Parameter(help="maximum number of photographs")] = 200,
     similar: Annotated[int, Parameter(help="number of similar photographs of each class")] = 3,
@@ -44,12 +51,12 @@ def report(
     try:
         with bar("report", console=terminal.errors) as shown:
             for done, case in enumerate(made, 1):
-                shown.update(done, len(made), case.path)
+                shown.update(done, len(made), in_one_line(case.path))
     except KeyboardInterrupt:
         stopped = True
     if done or not stopped:
         written = write_page(output, made)
         size = written.stat().st_size / 1e6
         terminal.tell(f"report: {done} of {len(made)} photographs, {size:.1f} MB")
-        print(written)
-    return terminal.INTERRUPTED if stopped else 0
+        terminal.show(written)
+    return INTERRUPTED if stopped else 0
