@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 import convscope as cs
 from convscope.runs import catalog, registry
 from convscope.testing import case
 from convscope.testing.declaration import check_documentation
+from tests.helpers.networks import Own
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -70,19 +72,18 @@ def test_a_warning_fails_the_build() -> None:
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> registry.Technique:
-    """The technique that CONTRIBUTING.md shows, registered for one test."""
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> registry.Technique:
+    """A technique that CONTRIBUTING.md shows, registered for one test; the parameter says which."""
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     monkeypatch.setattr(catalog, "_added", dict(catalog._added))
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    source = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert source is not None
-    before = set(registry._registered)
-    exec(compile(source[1], "CONTRIBUTING.md", "exec"), {"__name__": "written"})
-    (name,) = set(registry._registered) - before
-    return registry.get(name)
+    sources = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    source = next(one for one in sources if f"def {request.param}(" in one)
+    exec(compile(source, "CONTRIBUTING.md", "exec"), {"__name__": "written"})
+    return registry.get(request.param)
 
 
+@pytest.mark.parametrize("written", ["gradient_times_input"], indirect=True)
 def test_the_technique_in_contributing_works(
     written: registry.Technique, own: cs.Network, own_photo: Tensor
 ) -> None:
@@ -93,4 +94,18 @@ def test_the_technique_in_contributing_works(
     seen = own.preprocess(own_photo)[0].numpy()
     assert result.heatmap is not None
     np.testing.assert_allclose(result.heatmap, (gradient * seen).sum(0), rtol=1e-5, atol=1e-7)
+    assert min(result.picture.size) > 100
+
+
+@pytest.mark.parametrize("written", ["gradient_times_activation"], indirect=True)
+def test_the_technique_on_a_layer_in_contributing_works(
+    written: registry.Technique, own: cs.Network, own_photo: Tensor
+) -> None:
+    result = written.run(own, own_photo, target=1, layer="blocks").result()
+    module, held = Own().eval(), []
+    module.blocks.register_forward_hook(lambda _, __, output: held.append(output))
+    score = module((own.preprocess(own_photo) - 0.5) / 0.25)[0, 1]
+    (gradient,) = torch.autograd.grad(score, held)
+    expected = (held[0] * gradient).sum(1)[0].detach().numpy()
+    np.testing.assert_allclose(result.arrays["blocks"][0], expected, rtol=1e-4, atol=1e-6)
     assert min(result.picture.size) > 100

@@ -10,9 +10,12 @@ from .gradients import gradient as gradient
 from .gradients import joined_changes as joined_changes
 from .gradients import over_colors as over_colors
 from .gradients import smoothed_gradient as smoothed_gradient
+from .layer_maps import LayerGradient as LayerGradient
 from .layer_maps import LayerMapSummary as LayerMapSummary
 from .layer_maps import as_maps as as_maps
 from .layer_maps import gradients_at as gradients_at
+from .layer_maps import layer_gradient as layer_gradient
+from .layer_maps import layer_gradients as layer_gradients
 from .layer_maps import layer_map_frame as layer_map_frame
 from .layer_maps import upsampled as upsampled
 from .options import BatchSize as BatchSize

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from convscope.attribution.panels import AttributionSummary, draw_maps, map_fram
 from convscope.attribution.question import Question
 from convscope.errors import ConvscopeError
 from convscope.network import Network
+from convscope.system import batched
 from convscope.types import HeatmapFrame, ImageFrame, MapStyle, Sheet
 
 
@@ -88,6 +90,75 @@ def gradients_at(
             raise ConvscopeError(f"the gradient at {name!r} is not finite, though the score is")
         found.append(gradient)
     return found
+
+
+class LayerGradient(NamedTuple):
+    """What a layer gives for some images, and the gradient of their scores there.
+
+    Attributes:
+        frame: the images as the network gets them, and their scores, for `layer_map_frame`.
+        activations: the output of the layer as feature maps, (N, C, h, w).
+        gradients: how much the score changes with each of these values, in the same shape.
+    """
+
+    frame: ImageFrame
+    activations: Tensor
+    gradients: Tensor
+
+
+def layer_gradient(
+    question: Question, layer: str, *, tokens: tuple[int, int] | None = None, batch_size: int = 16
+) -> LayerGradient:
+    """A layer's feature maps, and the gradient of the score with respect to them.
+
+    Args:
+        question: the images and their targets, from `ask`.
+        layer: the layer's name, as `net.layers` has it.
+        tokens: rows and columns of a transformer's tokens, where the network does not show them.
+        batch_size: how many images the network gets at a time.
+
+    Raises:
+        ConvscopeError: no such layer, or one without maps, or one that the target does not depend
+            on.
+    """
+
+    def work(part: slice) -> LayerGradient:
+        return layer_gradients(question[part], [layer], tokens)[layer]
+
+    done = batched(len(question.inputs), batch_size, work)
+    parts = [found for some in done for _, found in some]
+    frames = [part.frame for part in parts]
+    return LayerGradient(
+        ImageFrame(
+            image=question.inputs,
+            score=torch.cat([frame.score for frame in frames]),
+            activations={"": torch.cat([frame.activations[""] for frame in frames])},
+        ),
+        torch.cat([part.activations for part in parts]),
+        torch.cat([part.gradients for part in parts]),
+    )
+
+
+def layer_gradients(
+    question: Question, layers: Sequence[str], tokens: tuple[int, int] | None = None
+) -> dict[str, LayerGradient]:
+    """The same at several layers, from one pass forward and back with all images at once."""
+    net = question.net
+    with torch.enable_grad():
+        bound = question.objective.bind(net)
+        values, score = bound.read(net, question.inputs, layers, leaves=True)
+        gradients = gradients_at(question, score, values, layers)
+    score = score.detach()
+    output = values[""].detach() if "" in values else score
+    frame = ImageFrame(image=question.inputs, score=score, activations={"": output})
+    return {
+        name: LayerGradient(
+            frame,
+            as_maps(net, values[name].detach(), name, tokens),
+            as_maps(net, gradient, name, tokens),
+        )
+        for name, gradient in zip(layers, gradients, strict=True)
+    }
 
 
 def layer_map_frame(

@@ -16,9 +16,8 @@ from convscope.attribution import (
     Question,
     Tokens,
     Upsampling,
-    as_maps,
     ask,
-    gradients_at,
+    layer_gradients,
     layer_map_frame,
 )
 from convscope.network import Network, default_layers
@@ -148,24 +147,17 @@ def _gradient_cam(
     net = question.net
     names = list(layers) or default_layers.last_maps(net, question.targets)
 
-    def work(part: slice) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        some = question[part]
-        with torch.enable_grad():
-            bound = some.objective.bind(net)
-            values, score = bound.read(net, some.inputs, names, leaves=True)
-            gradients = gradients_at(some, score, values, names)
-        found = {}
-        for name, gradient in zip(names, gradients, strict=True):
-            maps = as_maps(net, values[name].detach(), name, tokens)
-            found[name] = combine(maps, as_maps(net, gradient, name, tokens))
-        return found, score.detach(), values[""].detach() if "" in values else score
+    def work(part: slice) -> tuple[dict[str, Tensor], ImageFrame]:
+        found = layer_gradients(question[part], names, tokens)
+        maps = {name: combine(one.activations, one.gradients) for name, one in found.items()}
+        return maps, next(iter(found.values())).frame
 
     done = [parts for some in batched(len(question.inputs), batch_size, work) for _, parts in some]
     if not layers:
         # Of a transformer's last tokens only the class token feeds the score: the deepest layer
         # whose other tokens do.
-        names = [n for n in names if any(found[n].any() for found, *_ in done)][-1:] or names[-1:]
-    maps = {name: torch.cat([found[name] for found, *_ in done]) for name in names}
-    score = torch.cat([score for _, score, _ in done])
-    output = torch.cat([output for *_, output in done])
+        names = [n for n in names if any(found[n].any() for found, _ in done)][-1:] or names[-1:]
+    maps = {name: torch.cat([found[name] for found, _ in done]) for name in names}
+    score = torch.cat([frame.score for _, frame in done])
+    output = torch.cat([frame.activations[""] for _, frame in done])
     return ImageFrame(image=question.inputs, score=score, activations={"": output}), maps
