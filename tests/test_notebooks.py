@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +91,27 @@ def test_notebooks_are_kept_without_outputs(file: Path) -> None:
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     assert file.stat().st_size < 40_000
+
+
+@every
+def test_notebooks_need_only_what_is_installed_with_convscope(file: Path) -> None:
+    known = {"convscope", "IPython", "torch", "PIL", "skimage", "sklearn", "matplotlib", "numpy"}
+    known |= {*sys.stdlib_module_names, "digits_network"}  # the notebook itself writes the last
+    cells = json.loads(file.read_text("utf-8"))["cells"]
+    code = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    trees = [ast.parse(re.sub(r"^%%.*", "", text)) for text in code]
+    found = {
+        name.split(".")[0]
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else _names(node))
+    }
+    assert found <= known
+
+
+def _names(node: ast.Import) -> list[str]:
+    return [alias.name for alias in node.names]
 
 
 @every

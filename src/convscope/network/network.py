@@ -128,8 +128,9 @@ class Network:
         return f"<Network {self.name}: {size} px, {len(self.layers)} layers, on {self.device}>"
 
     def _repr_html_(self) -> str:
-        known = {"network": repr(self)[1:-1], "parameters": f"{self.num_parameters:,}"}
-        return facts(self.outputs, self.notes, **known)
+        words = repr(self).strip("<>").removeprefix("Network ")
+        parameters = f"{self.num_parameters:,}"
+        return facts(self.outputs, self.notes, network=words, parameters=parameters)
 
     # -------------------------------------------------------------- the module
 
