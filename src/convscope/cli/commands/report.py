@@ -18,6 +18,7 @@ def report(
     index: Annotated[
         Path, Parameter(help="index of a collection, made by `convscope index`", metavar="INDEX")
     ],
+    /,
     *,
     output: Annotated[Path, output_option("page to write, an .html file")] = Path("report.html"),
     label: Annotated[
