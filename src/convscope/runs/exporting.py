@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import numpy as np
+from PIL import Image
 
 from convscope.errors import ConvscopeError
 from convscope.files import pictures
 from convscope.render import draw_vector
-from convscope.types import Array, SignedPicture
-
-if TYPE_CHECKING:
-    from convscope.runs.result import Result
+from convscope.types import Array, Panel, SignedPicture
 
 
-def save_result(result: Result[Any], path: Path) -> Path:
+class Exported(Protocol):
+    """What is written of a `Result`."""
+
+    provenance: Mapping[str, object]
+
+    @property
+    def panels(self) -> tuple[Panel, ...]: ...
+    @property
+    def picture(self) -> Image.Image: ...
+    @property
+    def image(self) -> Array | None: ...
+    @property
+    def gradient(self) -> Array | None: ...
+    @property
+    def heatmap(self) -> Array | None: ...
+    @property
+    def score(self) -> float | Array | None: ...
+    @property
+    def arrays(self) -> dict[str, Array]: ...
+
+
+def save_result(result: Exported, path: Path) -> Path:
     """Write a result to a file of any format; its ending chooses which.
 
     Raises:
@@ -39,7 +59,7 @@ def save_result(result: Result[Any], path: Path) -> Path:
     return pictures.save_pictures(path, [result.picture], provenance)
 
 
-def every_array(result: Result[Any]) -> dict[str, Array]:
+def every_array(result: Exported) -> dict[str, Array]:
     """All arrays of a result by name.
 
     Raises:
@@ -54,7 +74,7 @@ def every_array(result: Result[Any]) -> dict[str, Array]:
     return found
 
 
-def main_array(result: Result[Any]) -> Array:
+def main_array(result: Exported) -> Array:
     """The array that a result is about: its heatmap, else its gradient, image or only array.
 
     Raises:
