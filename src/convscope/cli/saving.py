@@ -115,6 +115,8 @@ def save_picture(run: Run, output: Path, picture: PictureOptions) -> int:
 
 def _save_all(batch: Batch, title: str, as_json: bool) -> int:
     """Ctrl-C gives up the photograph at hand and keeps the pictures of those before it."""
+    from convscope.files import told
+
     photographs, output = batch.plan.photographs, batch.plan.output
     count: Counter[str] = Counter()
     failures: list[str] = []
@@ -134,6 +136,8 @@ def _save_all(batch: Batch, title: str, as_json: bool) -> int:
             _tell_count(count, failures, len(photographs))
         raise
     _tell_count(count, failures, len(photographs))
+    if batch.plan.others:
+        tell(told(batch.plan.others))
     if count.total() > len(failures) and not as_json:
         show(output)
     return INTERRUPTED if interrupted else int(bool(failures))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from convscope.collection.names import leads_out, named, stored
 from convscope.errors import ConvscopeError, reason
-from convscope.files import photographs
+from convscope.files import reason_for, survey
 
 SCHEMA = pa.schema(
     {
@@ -158,7 +158,8 @@ def listing(
     root = folder.resolve()
     if not root.is_dir():
         raise ConvscopeError(f"no folder {folder}")
-    paths = photographs(root, left_out, follow_links=follow_links)
+    found = survey(root, left_out, follow_links=follow_links)
+    paths = found.photographs + found.others
     return sorted((_file(path, root, follow_links) for path in paths), key=lambda file: file.path)
 
 
@@ -175,4 +176,4 @@ def _file(path: Path, root: Path, follow_links: bool) -> File:
         return File(name, 0, 0, "the link leads in a circle")
     if not stat.S_ISREG(found.st_mode):
         return File(name, 0, 0, "not a file")
-    return File(name, found.st_size, found.st_mtime_ns)
+    return File(name, found.st_size, found.st_mtime_ns, reason_for(path))

@@ -16,6 +16,8 @@ from .images import open_image as open_image
 from .images import thumbnail as thumbnail
 from .locking import LOCK as LOCK
 from .locking import locked as locked
+from .others import reason_for as reason_for
+from .others import told as told
 from .pictures import check_writable as check_writable
 from .pictures import save_pictures as save_pictures
 from .pictures import write_with_sidecar as write_with_sidecar
@@ -25,3 +27,4 @@ from .replacing import anything as anything
 from .replacing import is_ours as is_ours
 from .walk import photographs as photographs
 from .walk import shortened as shortened
+from .walk import survey as survey

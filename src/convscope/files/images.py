@@ -18,6 +18,7 @@ from convscope import tensors
 from convscope.errors import ConvscopeError, reason, unknown
 from convscope.files.decoding.decode import decode, decode_thumbnail
 from convscope.files.decoding.limits import Limits
+from convscope.files.others import HEIC, RAW, opens_heic, reason_for
 
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535
@@ -69,6 +70,8 @@ def open_image(path: str | os.PathLike[str]) -> Tensor:
         if not file.is_file():
             told = f"{name or 'an empty name'} is not a file"
             raise ConvscopeError(told) from FileNotFoundError()
+        if file.suffix.lower() in RAW:  # many would open as TIFF, with a small preview
+            raise ConvscopeError(f"{name} cannot be read: {reason_for(name)}")
         with file.open("rb") as opened:
             if not opened.read(1):
                 raise ConvscopeError(f"{name} is empty")
@@ -105,7 +108,7 @@ def thumbnail(picture: bytes) -> Image.Image:
 
 def endings() -> frozenset[str]:
     """The endings of files that `open_image` may be able to read, in lowercase: ".jpg"."""
-    return ENDINGS
+    return ENDINGS | HEIC if opens_heic() else ENDINGS
 
 
 def digest(path: str | os.PathLike[str]) -> str:

@@ -6,12 +6,25 @@ import hashlib
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from convscope.errors import ConvscopeError
 from convscope.files.images import endings
+from convscope.files.others import reason_for, told
 
 LONGEST = 255  # bytes of a name, on nearly all file systems
+
+
+class Found(NamedTuple):
+    """What a folder holds.
+
+    Args:
+        photographs: the files that are named like an image, sorted.
+        others: those that are named like a picture in a format that is not opened, sorted.
+    """
+
+    photographs: tuple[Path, ...]
+    others: tuple[Path, ...]
 
 
 def photographs(
@@ -20,7 +33,17 @@ def photographs(
     *,
     follow_links: bool = False,
 ) -> tuple[Path, ...]:
-    """The files in a folder, and in the folders in it, that are named like an image; sorted.
+    """The photographs of `survey`."""
+    return survey(folder, left_out, follow_links=follow_links).photographs
+
+
+def survey(
+    folder: Path,
+    left_out: Collection[str | os.PathLike[str]] = (),
+    *,
+    follow_links: bool = False,
+) -> Found:
+    """The pictures in a folder, and in the folders in it.
 
     Hidden files and folders do not count. Links to files count, whatever they lead to.
 
@@ -32,11 +55,10 @@ def photographs(
     Raises:
         ConvscopeError: no photograph, or a folder that cannot be read.
     """
-    known = endings()
     visited = {os.path.realpath(path) for path in left_out}
     if follow_links:
         visited.add(os.path.realpath(folder))
-    found = []
+    found, others = [], []
     for here, inner, names in os.walk(folder, onerror=_refuse, followlinks=follow_links):
         entered = []
         for name in inner:
@@ -47,11 +69,13 @@ def photographs(
             if follow_links:  # links may go in circles
                 visited.add(real)
         inner[:] = entered
-        shown = (Path(here, name) for name in names if not name.startswith("."))
-        found += [path for path in shown if path.suffix.lower() in known]
+        shown = [Path(here, name) for name in names if not name.startswith(".")]
+        found += [path for path in shown if path.suffix.lower() in endings()]
+        others += [path for path in shown if reason_for(path)]
     if not found:
-        raise ConvscopeError(f"no photograph in {folder}")
-    return tuple(sorted(found))
+        known = f", but {told(sorted(others))}" if others else ""
+        raise ConvscopeError(f"no photograph in {folder}{known}")
+    return Found(tuple(sorted(found)), tuple(sorted(others)))
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -18,10 +18,10 @@ from convscope.errors import ConvscopeError
 from convscope.files import (
     check_writable,
     images,
-    photographs,
     pictures,
     read_provenance,
     shortened,
+    survey,
 )
 from convscope.network import Network
 from convscope.runs import registry
@@ -32,11 +32,15 @@ _MAY_DIFFER = {"convscope", "torch", "device", "image"}
 
 @dataclass(frozen=True)
 class Plan:
-    """The photographs of a folder, in the order of their paths, and where their pictures go."""
+    """The photographs of a folder, in the order of their paths, and where their pictures go.
+
+    The others are in formats that are not opened.
+    """
 
     folder: Path
     output: Path
     photographs: tuple[Path, ...]
+    others: tuple[Path, ...] = ()
 
     def picture(self, photograph: Path) -> Path:
         """The whole name and .png, for there may be both cat.jpg and cat.png."""
@@ -57,7 +61,7 @@ def plan(technique: str, folder: Path, output: Path | None = None) -> Plan:
     usual = {name: _usual_output(folder, name) for name in (technique, *registry.names())}
     output = usual[technique] if output is None else output
     _check_output(folder, output)
-    return Plan(folder, output, photographs(folder, (output, *usual.values())))
+    return Plan(folder, output, *survey(folder, (output, *usual.values())))
 
 
 def _usual_output(folder: Path, technique: str) -> Path:

@@ -26,13 +26,14 @@ def spectrum(
     ),
 ) -> int:
     """Measure the mean frequency spectrum of photographs, for recipes with the start maco."""
-    from convscope.files import check_writable, open_image, photographs
+    from convscope.files import check_writable, open_image, survey, told
     from convscope.vocabulary import spectra
 
     if output.suffix != ".npz":
         raise ConvscopeError(f"a spectrum is a file that ends in .npz, not {output.name}")
     check_writable(output, ours=spectra.is_spectrum)
-    paths = photographs(folder)
+    found = survey(folder)
+    paths = found.photographs
     left_out: list[ConvscopeError] = []
 
     def opened() -> Iterator[Tensor]:
@@ -50,5 +51,7 @@ def spectrum(
         tell(f"left out: {one}")
     if left_out:
         tell(f"photographs: {len(paths) - len(left_out)} measured, {len(left_out)} left out")
+    if found.others:
+        tell(told(found.others))
     show(spectra.save(output, magnitudes))
     return int(bool(left_out))

@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 from convscope.errors import ConvscopeError, reason
 from convscope.files.decoding import pillow
 from convscope.files.decoding.colors import to_srgb
+from convscope.files.decoding.heic import AVIF_BRANDS, BRANDS, brands, heic
 from convscope.files.decoding.ico import ico
 from convscope.files.decoding.limits import Limits, Refusal
 from convscope.files.decoding.netpbm import netpbm
@@ -16,6 +17,7 @@ from convscope.files.decoding.png import png
 from convscope.files.decoding.raster import Raster, upright
 from convscope.files.decoding.targa import may_be_targa, targa
 from convscope.files.decoding.tiff import tiff
+from convscope.files.others import reason_for
 from convscope.types import Array
 
 Reader = Callable[[BinaryIO, Limits], Raster]
@@ -45,7 +47,7 @@ def decode(name: str, file: BinaryIO, limits: Limits) -> Image:
         ConvscopeError: it is too large, damaged, or no image.
     """
     with _refusals(name):
-        return _finished(_reader(file)(file, limits))
+        return _finished(_reader(file, name)(file, limits))
 
 
 def decode_thumbnail(name: str, file: BinaryIO, limits: Limits) -> Image:
@@ -53,7 +55,7 @@ def decode_thumbnail(name: str, file: BinaryIO, limits: Limits) -> Image:
     with _refusals(name):
         if not file.read(8).startswith((JPEG, PNG)):
             raise Refusal("is neither a JPEG nor a PNG image")
-        return _finished(_reader(file)(file, limits))
+        return _finished(_reader(file, "")(file, limits))
 
 
 def _finished(raster: Raster) -> Image:
@@ -87,8 +89,6 @@ READERS: tuple[tuple[int, bytes, Reader], ...] = (
     (0, b"MM\0*", tiff),
     (0, b"II+\0", tiff),
     (0, b"MM\0+", tiff),
-    (4, b"ftypavif", pillow.avif),
-    (4, b"ftypavis", pillow.avif),
     (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", pillow.jpeg2000),
     (0, b"\xff\x4f\xff\x51", pillow.jpeg2000),
     (0, b"\0\0\1\0", ico),
@@ -97,7 +97,7 @@ READERS: tuple[tuple[int, bytes, Reader], ...] = (
 )
 
 
-def _reader(file: BinaryIO) -> Reader:
+def _reader(file: BinaryIO, name: str) -> Reader:
     """What reads a file, by what it begins with; the file is at its beginning afterwards.
 
     Raises:
@@ -109,6 +109,13 @@ def _reader(file: BinaryIO) -> Reader:
     for at, magic, reader in READERS:
         if head[at:].startswith(magic):
             return reader
+    found = brands(file)
+    file.seek(0)
+    if found & AVIF_BRANDS:
+        return pillow.avif
+    if found & BRANDS:
+        return heic
     if may_be_targa(head):
         return targa
-    raise Refusal("is not an image that can be read")
+    known = reason_for(name)
+    raise Refusal(f"is not an image that can be read{known and f': {known}'}")

@@ -14,6 +14,8 @@ from convscope.types import Array
 HEADER = 65_536  # bytes, with its comments
 MOST_TEXT = 64_000_000  # bytes; reading numbers written as text takes long
 
+MOST_COMMENTS = 10_000
+
 GAP = rb"(?:\s|#[^\n]*\n)+"
 BITS = re.compile(rb"P[14]" + GAP + rb"(\d{1,9})" + GAP + rb"(\d{1,9})\s")
 NUMBERS = re.compile(
@@ -90,7 +92,10 @@ def _text(file: BinaryIO) -> bytes:
     text = file.read(MOST_TEXT + 1)
     if len(text) > MOST_TEXT:
         raise Refusal("would take too long: its numbers are text; save it as bytes")
-    return re.sub(rb"#[^\n]*", b"", text) if b"#" in text else text
+    comments = text.count(b"#")
+    if comments > MOST_COMMENTS:
+        raise Refusal(f"is damaged (it has {comments} comments)")
+    return re.sub(rb"#[^\n]*", b"", text) if comments else text
 
 
 def _read(file: BinaryIO, kind: np.dtype[np.generic], count: int) -> Array:

@@ -31,10 +31,12 @@ from convscope.types import Array
 MOST_SCANNED = 2_000_000_000
 
 # The decoders of these hold several copies of the image. Bytes for each pixel.
-WEBP, AVIF, JPEG2000 = 20, 24, 28
+WEBP, WEBP_ALPHA, AVIF, JPEG2000 = 20, 30, 24, 28
 
 RUN_LENGTHS = (1, 2)  # kinds of compression of BMP
 SLOW_PIXELS = 16_000_000
+
+MOST_EXIF_PARTS = 64  # of a JPEG file
 
 MOST_TILES = 4096  # of a JPEG 2000 image
 
@@ -61,6 +63,8 @@ def opened_jpeg(file: BinaryIO) -> Jpeg:
     Raises:
         Refusal: decoding would take too long.
     """
+    if _exif_parts(file) > MOST_EXIF_PARTS:  # Pillow joins them one by one
+        raise Refusal("is damaged (its EXIF data are in too many parts)")
     image = Jpeg(file)
     if image.info.get("progressive"):
         file.seek(0)
@@ -70,12 +74,24 @@ def opened_jpeg(file: BinaryIO) -> Jpeg:
     return image
 
 
+def _exif_parts(file: BinaryIO) -> int:
+    """How many parts of the header hold EXIF data."""
+    file.seek(2)
+    parts = 0
+    while len(head := file.read(10)) == 10 and head[0] == 0xFF and head[1] != 0xDA:
+        parts += head[1] == 0xE1 and head[4:] == b"Exif\0\0"
+        file.seek(int.from_bytes(head[2:4], "big") - 8, io.SEEK_CUR)
+    file.seek(0)
+    return parts
+
+
 def webp(file: BinaryIO, limits: Limits) -> Raster:
     size = WebPImagePlugin._get_size(file.read(30))
     if size is not None:
         limits.check(*size, WEBP)
     file.seek(0)
-    return checked(WebPImagePlugin.WebPImageFile(file), limits, WEBP)
+    image = WebPImagePlugin.WebPImageFile(file)
+    return checked(image, limits, WEBP_ALPHA if image.mode == "RGBA" else WEBP)
 
 
 def avif(file: BinaryIO, limits: Limits) -> Raster:

@@ -58,7 +58,7 @@ def png(file: BinaryIO, limits: Limits) -> Raster:
 def _bytes_a_pixel(bits: int, channels: int, color: int) -> float:
     if bits == 16:
         return FLOATS + PILLOW + 2 * channels
-    return FLOATS if channels in (1, 3) and color != PALETTE else FLOATS + PILLOW + channels
+    return FLOATS if channels in (1, 3) and color != PALETTE else FLOATS + 2 * PILLOW
 
 
 def _opened(file: BinaryIO) -> PngImagePlugin.PngImageFile:
