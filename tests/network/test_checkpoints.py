@@ -179,7 +179,7 @@ def test_averages_are_told_and_can_be_chosen(tmp_path: Path) -> None:
     torch.save({**before("net.", one), **before("net_ema.module.", other)}, path)
     loaded = load(path)
     assert same(loaded.module, one)
-    assert "'net_ema.module'" in loaded.notes[0]
+    assert "a.pth:net_ema.module loads the averages" in loaded.notes[0]
     assert same(load(f"{path}:net_ema").module, other)
     torch.save({"ema": other, "epoch": 3}, path)
     assert same(load(path).module, other)
@@ -210,7 +210,7 @@ def test_what_may_be_of_the_network_is_not_left_out(tmp_path: Path) -> None:
     with pytest.raises(ConvscopeError, match=r"also holds 'gate\.bias', which the network"):
         load(path)
     torch.save({**before("model.", state), "loss.weight": torch.ones(5)}, path)
-    assert "'loss.weight' in a.pt is not of the network" in load(path).notes[0]
+    assert load(path).notes[0].endswith("the network does not have it: 'loss.weight'")
 
 
 # ------------------------------------------------------------------------------- classes
@@ -241,21 +241,23 @@ def test_the_number_of_classes_is_read_from_the_head(tmp_path: Path) -> None:
         fine_tuned(tmp_path / "a.pt", state)
 
 
+@pytest.mark.parametrize("prefix", ["", "backbone."])
 @pytest.mark.parametrize("name", ["fc.1", "classifier", "head.fc"])
-def test_a_head_by_another_name(name: str, tmp_path: Path) -> None:
+def test_a_head_by_another_name(name: str, prefix: str, tmp_path: Path) -> None:
     def build(classes: int) -> nn.Module:
         return nn.ModuleDict({"conv": nn.Conv2d(3, 4, 3), "fc": nn.Linear(4, classes)})
 
     state = build(7).state_dict()
-    names = {"fc.weight": f"{name}.weight", "fc.bias": f"{name}.bias"}
+    names = {f"conv.{n}": f"{prefix}conv.{n}" for n in ("weight", "bias")}
+    names |= {"fc.weight": f"{name}.weight", "fc.bias": f"{name}.bias"}
     path = tmp_path / "a.pt"
     torch.save({names.get(k, k): v for k, v in state.items()}, path)
     loaded = Checkpoint(path).load(build(5), Classes(5, build))
     assert (loaded.classes, same(loaded.module, state)) == (7, True)
-    assert f"'{name}.weight', '{name}.bias' in a.pt is taken for the classifier" in loaded.notes[0]
+    assert f"is taken to be '{name}.weight', '{name}.bias', with noth" in loaded.notes[0]
     two = {f"{name}.3.weight": torch.ones(4, 4), f"{name}.3.bias": torch.ones(4)}
     torch.save({names.get(k, k): v for k, v in state.items()} | two, path)
-    with pytest.raises(ConvscopeError, match=r"'fc\.weight', 'fc\.bias' missing"):
+    with pytest.raises(ConvscopeError, match=r"does not fit the network: .*missing"):
         Checkpoint(path).load(build(5), Classes(5, build))
 
 
@@ -263,6 +265,7 @@ KEPT: dict[str, Any] = {
     "classes": ["a", "b", "c"],
     "class_names": ("a", "b", "c"),
     "names": {0: "a", 1: "b", 2: "c"},
+    "meta": {"CLASSES": ("a", "b", "c")},
     "class_to_idx": {"c": 2, "a": 0, "b": 1},
     "hyper_parameters": {"id2label": {"0": "a", "1": "b", "2": "c"}},
     "args": argparse.Namespace(labels=["a", "b", "c"]),

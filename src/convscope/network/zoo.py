@@ -12,7 +12,7 @@ from torch import nn
 
 from convscope.errors import unknown
 from convscope.network.checkpoints.choosing import Classes
-from convscope.network.checkpoints.labels_inside import choose_labels
+from convscope.network.checkpoints.labels_inside import GIVE_LABELS, choose_labels
 from convscope.network.checkpoints.loading import Checkpoint
 from convscope.network.heads.labels import as_labels
 from convscope.network.heads.output_kinds import Labels
@@ -134,7 +134,9 @@ def _with_weights(
         return (module, settings), loaded.notes
     labels, note = choose_labels(weights.file, weights.labels, loaded.classes)
     if labels is None and settings["labels"] is None and not note:
-        note = f"the classes have numbers, as {weights.file} holds no labels: give labels="
+        note = (
+            f"classes are named by their numbers, as {weights.file} holds no labels: {GIVE_LABELS}"
+        )
     settings = {**settings, "labels": labels or settings["labels"]}
     return (module, settings), (*loaded.notes, *([note] if note else []))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, short
 from convscope.network.checkpoints.explaining import does_not_fit, listed, too_much
 from convscope.network.checkpoints.fitting import Fit, fits
 from convscope.network.checkpoints.states import State
@@ -38,7 +38,11 @@ class Chosen:
 
 
 def choose(
-    file: str, found: Sequence[State], module: nn.Module, classes: Classes | None = None
+    file: str,
+    found: Sequence[State],
+    module: nn.Module,
+    classes: Classes | None = None,
+    architecture: str = "",
 ) -> Chosen:
     """The weights for a module.
 
@@ -47,6 +51,7 @@ def choose(
         found: the state dicts of the checkpoint.
         module: gets them.
         classes: how the module is built for another number of classes, if that is known.
+        architecture: what the training program called the network, for messages.
 
     Raises:
         ConvscopeError: none fit, or several do.
@@ -57,7 +62,7 @@ def choose(
         chosen = _other_count(file, found, tried, classes)
         chosen = chosen or _other_head(file, tried, classes)
     if chosen is None:
-        raise ConvscopeError(does_not_fit(file, tried))
+        raise ConvscopeError(does_not_fit(file, tried, architecture))
     return chosen
 
 
@@ -89,14 +94,16 @@ def _notes(
     averages = [other.place for other in fitting if other is not fit]
     if averages:
         notes.append(
-            f"the weights are those under {fit.place!r} in {file}; averages of them are under"
-            f" {listed(averages)}: {file}:{averages[0]} loads these"
+            f"the weights are those under {fit.place!r} in {file}; {file}:{averages[0]} loads"
+            " the averages in it"
         )
     left_out = fit.others(complete)
     if left_out:
-        notes.append(f"{listed(left_out)} in {file} is not of the network, and left out")
+        notes.append(f"left out of {file}, as the network does not have it: {listed(left_out)}")
     if fit.state.module:
-        notes.append(f"{file} holds a whole {fit.state.module}, of which the weights are loaded")
+        notes.append(
+            f"{file} holds a whole module ({short(fit.state.module)}); its weights are used"
+        )
     return tuple(notes)
 
 
@@ -132,14 +139,19 @@ def _other_head(file: str, tried: Sequence[Fit], classes: Classes) -> Chosen | N
 
     That is so if the head was put into an `nn.Sequential`, behind a dropout, or beside the network.
     """
-    if not tried or not tried[0].missing:
-        return None
-    fit = tried[0]
     other = classes.rebuild(classes.count + 1).state_dict()
-    head = [name for name, value in fit.wanted.items() if value.shape != other[name].shape]
-    pair = _pair(fit.may_be_layers(fit.others()))
-    if sorted(head) != sorted(fit.missing) or pair is None or len(head) != len(pair):
-        return None
+    for fit in tried:
+        head = [name for name, value in fit.wanted.items() if value.shape != other[name].shape]
+        pair = _pair(fit)
+        if sorted(head) == sorted(fit.missing) and len(head) == len(pair):
+            return _with_head(file, fit, head, pair, classes)
+    return None
+
+
+def _with_head(
+    file: str, fit: Fit, head: Sequence[str], pair: Sequence[str], classes: Classes
+) -> Chosen | None:
+    """The weights with those of a pair of names as the module's head."""
     names = dict(zip(pair, (f"{fit.prefix}{name}" for name in head), strict=True))
     tensors = {names.get(name, name): one for name, one in fit.state.tensors.items()}
     state = replace(fit.state, tensors=tensors)
@@ -150,16 +162,16 @@ def _other_head(file: str, tried: Sequence[Fit], classes: Classes) -> Chosen | N
     module = classes.rebuild(count)
     chosen = _of_complete(file, fits([state], module), module, count)
     note = (
-        f"{listed(list(pair))} in {file} is taken for the classifier ({listed(head)}), right behind"
-        " the features: a layer between them, other than a dropout, would be missing"
+        f"the classifier of {file} is taken to be {listed(pair)}, with nothing but a dropout"
+        " between it and the features"
     )
     return chosen and replace(chosen, notes=(*chosen.notes, note))
 
 
-def _pair(names: Sequence[str]) -> tuple[str, ...] | None:
-    """The weight and the bias of a single layer, if the names are those."""
-    layer = {name.rpartition(".")[0] for name in names}
-    last = sorted((name.rpartition(".")[2] for name in names), reverse=True)
-    if len(layer) != 1 or last not in (["weight", "bias"], ["weight"]):
-        return None
-    return tuple(f"{next(iter(layer))}.{name}".removeprefix(".") for name in last)
+def _pair(fit: Fit) -> list[str]:
+    """The weight and the bias of the only other layer there; empty if there are more."""
+    layers = {name.rpartition(".")[0] for name in fit.may_be_layers(fit.others())}
+    if len(layers) != 1:
+        return []
+    names = [f"{layer}.{name}".removeprefix(".") for layer in layers for name in ("weight", "bias")]
+    return [name for name in names if name in fit.state.tensors]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from convscope.errors import short
 from convscope.network.checkpoints.fitting import Fit
 
 SHOWN = 3
@@ -28,12 +29,13 @@ _SIGNS = {
 }
 
 
-def does_not_fit(file: str, tried: Sequence[Fit]) -> str:
+def does_not_fit(file: str, tried: Sequence[Fit], architecture: str) -> str:
     """Why no state dict fits.
 
     Args:
         file: the checkpoint's name.
         tried: how each state dict fits, the best first.
+        architecture: the name that the training program gave the network; "" if it is not there.
     """
     if not tried:
         return f"{file} holds no weights"
@@ -52,21 +54,24 @@ def does_not_fit(file: str, tried: Sequence[Fit]) -> str:
     others = fit.may_be_layers(fit.others())
     if others and fit.missing:
         problems.append(f"{listed(others)} not known")
-    return f"{file}{where} does not fit the network: {'; '.join(problems)}; {_way(fit)}"
+    way = _way(fit, others, architecture)
+    return f"{file}{where} does not fit the network: {'; '.join(problems)}; {way}"
 
 
-def _way(fit: Fit) -> str:
-    if not fit.missing and list(fit.other_shapes) == ["pos_embed"]:
-        return "it was trained on another size of images: give that, as input_size (--input-size)"
-    if not fit.other_shapes and len(fit.missing) <= 2:
-        return "these weights are of the layers below; load weights that have all layers"
+def _way(fit: Fit, others: Sequence[str], architecture: str) -> str:
+    if not fit.missing and "pos_embed" in fit.other_shapes:
+        return "if it was trained on another size of images, give that as input_size (--input-size)"
+    if not fit.other_shapes and not others and len(fit.missing) <= 2:
+        return "it has no classifier: load weights that have one"
+    if architecture and (fit.missing or len(fit.other_shapes) > SHOWN):
+        return f"it was saved from {short(architecture)}: load that network"
     if 2 * len(fit.found) >= len(fit.wanted):
         return (
-            "build the module that was trained in a function, and load FILE.py:FUNCTION with these"
-            " weights"
+            "write a function that builds the module that was trained, and load FILE.py:FUNCTION"
+            " with these weights"
         )
     looks = next((what for sign, what in _SIGNS.items() if _has(fit, sign)), None)
-    seems = f"its names look like {looks}" if looks else "these are other networks"
+    seems = f"its names look like {looks}" if looks else "it is of another network"
     return f"{seems}: load the network that was trained, by its name or as FILE.py:FUNCTION"
 
 
@@ -76,15 +81,15 @@ def _has(fit: Fit, sign: str) -> bool:
 
 def too_much(file: str, fit: Fit, others: Sequence[str]) -> str:
     """Why weights that fit are refused: the checkpoint has other layers beside them."""
-    inside = all(name.startswith(fit.prefix) for name in others)
+    inside = any(name.startswith(fit.prefix) for name in others)
     way = (
-        f"{file}:{fit.place} leaves them out"
-        if fit.place and not inside
-        else ("if they are not used, save the state dict without them")
+        "delete them from the state dict in Python, and torch.save it"
+        if inside or not fit.place
+        else f"load {file}:{fit.place}"
     )
     return (
         f"{file} does not fit the network: it also holds {listed(others)}, which the network does"
-        f" not have; {way}"
+        f" not have; if they are not used, {way}"
     )
 
 

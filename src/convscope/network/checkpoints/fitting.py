@@ -14,10 +14,12 @@ from torch import nn
 from convscope.network.checkpoints.states import State
 from convscope.network.checkpoints.stored import Stored, Unusable
 
-# Not of any network: what thop and torch's averages count, and constants that timm's windows of
-# attention compute themselves since 2023.
+# Not of any network: what thop and torch's averages count.
 _COUNTERS = {"total_ops", "total_params", "n_averaged", "num_batches_tracked"}
+# Nothing that the output depends on: constants that timm's windows of attention compute themselves
+# since 2023, and heads of torchvision that are for training only.
 _CONSTANTS = {"relative_position_index", "attn_mask", "relative_coords_table"}
+_AUXILIARY = ("aux_classifier.", "AuxLogits.")
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|averaged?|avg)([._]|$)", re.IGNORECASE)
 _OF_TRAINING = re.compile(r"(criterion|loss|metric|acc)[a-z0-9_]*", re.IGNORECASE)
 
@@ -105,6 +107,7 @@ class Fit:
             name
             for name in others
             if _last(name) not in _CONSTANTS
+            and not name.removeprefix(self.prefix).startswith(_AUXILIARY)
             and (name.startswith(self.prefix) or self._is_layer(name))
         ]
 

@@ -12,6 +12,7 @@ from convscope.network.heads.label_files import KEYS
 from convscope.network.heads.labels import as_labels
 
 DEEPEST = 4
+GIVE_LABELS = "give them as labels= (--labels)"
 LONGEST = 200  # characters of a label
 
 
@@ -35,7 +36,7 @@ def _named(values: Any) -> Iterator[tuple[str, Any]]:
         inner = []
         for place, value in open_:
             for name, one in members(value).items():
-                if name in KEYS:
+                if isinstance(name, str) and name.lower() in KEYS:
                     yield f"{place}.{name}".removeprefix("."), one
                 elif isinstance(one, dict | Foreign) and id(one) not in seen:
                     seen.add(id(one))
@@ -71,11 +72,11 @@ def choose_labels(
         place, labels = next(iter(fitting.items()))
         return labels, f"the labels are those under {place!r} in {file}"
     if fitting:
-        return None, f"{file} holds several lists of {count} labels: give labels="
+        return None, f"{file} holds several lists of {count} labels: {GIVE_LABELS}"
     if inside:
         place, others = next(iter(inside.items()))
         return None, (
-            f"the {len(others)} labels under {place!r} in {file} are not of {count} classes: give"
-            " labels="
+            f"the {len(others)} labels under {place!r} in {file} are not of {count} classes:"
+            f" {GIVE_LABELS}"
         )
     return None, ""

@@ -25,6 +25,7 @@ from convscope.network.checkpoints.stored import (
     Storage,
     Stored,
     Unusable,
+    members,
 )
 
 
@@ -72,7 +73,7 @@ class Checkpoint:
             ConvscopeError: they do not fit, or are damaged. The module is unchanged.
         """
         file = self.file
-        chosen = choose(file, self._states, module, classes)
+        chosen = choose(file, self._states, module, classes, self.architecture)
         _check_kinds(file, chosen.fit)
         try:
             state = dict(_numbers(self._opened, chosen.fit))
@@ -86,6 +87,14 @@ class Checkpoint:
     def labels(self) -> Mapping[str, Sequence[str]]:
         """All lists of labels that the checkpoint holds, by the names that lead to them."""
         return labels_inside(self._opened.values)
+
+    @property
+    def architecture(self) -> str:
+        """What the training program called the network; "" if it does not say."""
+        values = members(self._opened.values)
+        places = (values, *(members(values.get(name)) for name in ("args", "hyper_parameters")))
+        names = (place.get(key) for place in places for key in ("arch", "model", "model_name"))
+        return next((name for name in names if isinstance(name, str) and name), "")
 
     @property
     def sha256(self) -> str:

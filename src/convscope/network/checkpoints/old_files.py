@@ -24,8 +24,8 @@ def open_old(path: Path) -> Opened:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if read_pickle(data) != _MAGIC or read_pickle(data) != _PROTOCOL:
             raise Damaged(
-                "it is a pickle, but not one of torch.save; load it in Python, and torch.save its"
-                " state dict"
+                "it is a pickle, but not one of torch.save: in Python,"
+                " value = pickle.load(open(FILE, 'rb')); torch.save(value, NEW)"
             )
         system = read_pickle(data)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
