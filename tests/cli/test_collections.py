@@ -115,7 +115,7 @@ def test_techniques(shell: Shell, words: list[str]) -> None:
         assert min(opened.size) > 100
     told = json.loads(shell.works(*words, "--index", "photos-index", "--json"))
     assert told["picture"] == picture
-    shell.works("replay", picture)
+    shell.works("replay", picture, "--trust")
 
 
 def test_neighbors_of_a_folder_of_queries(shell: Shell) -> None:

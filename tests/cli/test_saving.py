@@ -105,9 +105,12 @@ def test_a_gif_holds_the_whole_run(here: Path, shell: Shell) -> None:
 
 def test_replay(here: Path, shell: Shell) -> None:
     shell.works("guided_backprop", "my photo.png", "-o", "a.png")
-    assert shell.works("replay", "a.png") == "a-replay.png\n"
+    assert "a.png names the photograph" in shell.fails("replay", "a.png")
+    for _ in range(2):
+        assert shell.works("replay", "a.png", "--trust") == "a-replay.png\n"
     assert Image.open("a-replay.png").tobytes() == Image.open("a.png").tobytes()
     Path("my photo.png").rename("other name.png")
-    assert "give --image" in shell.fails("replay", "a.png", "-o", "b.png")
+    assert "give --image" in shell.fails("replay", "a.png", "--trust", "-o", "b.png")
+    assert "a.png is one of the files to read" in shell.fails("replay", "a.png", "-o", "a.png")
     shell.works("replay", "a.png", "-o", "b.png", "--image", "other name.png")
     assert Image.open("b.png").tobytes() == Image.open("a.png").tobytes()

@@ -22,4 +22,5 @@ from .units import receptive_field_crop as receptive_field_crop
 from .units import strongest_units as strongest_units
 from .units import to_photograph as to_photograph
 from .zoo import DEFAULT as DEFAULT
+from .zoo import comes_along as comes_along
 from .zoo import load as load

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, short
 from convscope.types import Box
 
 # In pixels. A strip two pixels high would otherwise grow to gigabytes before it is cropped.
@@ -107,17 +107,21 @@ class Preprocessing:
         return image
 
 
+LARGEST = 8192  # pixels a side of the input
+
+
 def as_size(size: Any) -> tuple[int, int]:
     """Rows and columns, from one number for a square or from two, of any type.
 
     Raises:
-        ConvscopeError: it is neither, or no whole number of pixels.
+        ConvscopeError: it is neither, or no whole number of pixels from 1 to 8192.
     """
     values = _numbers(size)
     sides = values if len(values) == 2 else values * 2
-    if len(sides) != 2 or not all(side >= 1 and side == int(side) for side in sides):
+    if len(sides) != 2 or not all(1 <= side <= LARGEST and side == int(side) for side in sides):
         raise ConvscopeError(
-            f"input_size must be (rows, columns) in pixels, or one number for a square, not {size}"
+            f"input_size must be (rows, columns) in pixels, or one number for a square, and at most"
+            f" {LARGEST}, not {short(size)}"
         )
     return int(sides[0]), int(sides[1])
 

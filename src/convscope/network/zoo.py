@@ -195,6 +195,11 @@ def _build(
     raise unknown("network", name, [*_LITE, *added], hint)
 
 
+def comes_along(name: str) -> bool:
+    """Whether a network and its weights are in packages that convscope installs."""
+    return name in _LITE
+
+
 def models(contains: str = "") -> list[str]:
     """The names that `load` knows and that contain a text, in upper or lower case."""
     timm = timm_networks.timm_package()

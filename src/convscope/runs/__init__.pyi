@@ -15,10 +15,12 @@ from .options import Targets as Targets
 from .options import as_targets as as_targets
 from .options import check_image as check_image
 from .options import check_network as check_network
+from .options import named_files as named_files
 from .own_recipe import ASCEND as ASCEND
 from .own_recipe import Options as Options
 from .own_recipe import ascend as ascend
 from .recipe_reading import check_recipe as check_recipe
+from .recipe_reading import foreign_parts as foreign_parts
 from .registry import Technique as Technique
 from .registry import technique as technique
 from .result import HeatmapResult as HeatmapResult

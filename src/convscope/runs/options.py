@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -128,6 +128,23 @@ def validated(
         return dict(model(**values))
     except ValidationError as error:
         raise invalid(name, error) from error
+
+
+def named_files(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
+    """The paths that options name, as a picture carries them; nothing is opened.
+
+    Args:
+        model: the types of the options.
+        values: the options.
+    """
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        is_path = field is not None and field.json_schema_extra == {"format": "path"}
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and (is_path or one.startswith(LIKE)):
+                path = one.removeprefix(LIKE)
+                if not path.startswith(images.SAMPLE_PREFIX):
+                    yield path
 
 
 def check_network(name: str, net: Network) -> None:

@@ -14,9 +14,10 @@ import ast
 import json
 import operator
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -30,12 +31,13 @@ from convscope.errors import ConvscopeError, short, unknown
 from convscope.files import images
 from convscope.network import Network
 from convscope.system import quiet
+from convscope.types import LIKE
 from convscope.vocabulary import starts
 from convscope.vocabulary.objectives import Objective
 from convscope.vocabulary.objectives.base import ARITHMETIC
 from convscope.vocabulary.rules import Rule
 from convscope.vocabulary.word import Word, arguments
-from convscope.vocabulary.words import WORDS, call_of
+from convscope.vocabulary.words import WORDS, call_of, package_of
 
 Preprocess = Callable[[Tensor], Tensor]
 
@@ -45,6 +47,8 @@ IMAGE, PREPROCESS, UNWRITABLE = "image", "net.preprocess", "unwritable"
 # What texts may hold beside the parts of a recipe: the SHA-256 of the files that they name, and the
 # packages that add some of their words.
 FILES, PACKAGES = "files", "packages"
+
+LARGEST = 2**20  # bytes of a file
 
 _OPERATORS = {
     ast.Add: operator.add,
@@ -100,7 +104,11 @@ def _parsed(file: Path) -> dict[str, Any]:
     if parse is None:
         raise ConvscopeError(f"{file.name} is not a recipe: its name should end in .toml or .json")
     try:
-        texts = parse(file.read_text(encoding="utf-8-sig"))
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ConvscopeError(f"{file.name} is too large for a recipe: more than a megabyte")
+        texts = parse(content.decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise ConvscopeError(f"no recipe at {file}") from error
     except (OSError, ValueError, RecursionError) as error:  # ValueError: TOML, JSON and UTF-8
@@ -131,6 +139,34 @@ def compose(
         ConvscopeError: a part or a word is unknown, or an argument is wrong. The message is one
             line that names it.
     """
+    digests, packages = _mapping(texts, FILES), _mapping(texts, PACKAGES)
+    return _composed(texts, _Reader(image, preprocess, folder, digests, packages))
+
+
+def foreign_parts(texts: Mapping[str, Any]) -> list[str]:
+    """What a recipe names that does not come with convscope, in words. Nothing is opened.
+
+    These are packages or else, where it names no package, paths.
+    """
+    words = re.findall(r"[^\W\d]\w*", " ".join(_strings(list(texts.values()))))
+    packages = filter(None, map(package_of, dict.fromkeys(words)))
+    if named := [f"the package {package}" for package in dict.fromkeys(packages)]:
+        return named
+    reader = _Listing()
+    with suppress(ConvscopeError):  # whoever composes it comes as far as this, and then gets it
+        _composed(texts, reader)
+    return [f"the path {short(path)}" for path in reader.found]
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _strings(one)
+
+
+def _composed(texts: Mapping[str, Any], reader: _Reader) -> Recipe:
     parts = {name: text for name, text in texts.items() if name not in (FILES, PACKAGES)}
     known = arguments(Recipe)
     if "seed" in parts:
@@ -138,8 +174,6 @@ def compose(
     for name in parts:
         if name not in known:
             raise unknown("part of recipe", name, known)
-    digests, packages = _mapping(texts, FILES), _mapping(texts, PACKAGES)
-    reader = _Reader(image, preprocess, folder, digests, packages)
     values: dict[str, Any] = {name: reader.part(name, text) for name, text in parts.items()}
     _refuse_missing("recipe", Recipe, values)
     return Recipe(**values)
@@ -303,6 +337,32 @@ class _Reader:
         if known and os.path.isfile(file) and images.digest(file) != known:
             raise ConvscopeError(f"{path} has changed: it is not this recipe's spectrum")
         return file
+
+
+class _Listing(_Reader):
+    """Notes the paths that are named, and opens none of them."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.full((1, 3, 1, 1), 0.5), torch.Tensor.detach, Path(), {}, {})
+        self.found: list[str] = []
+
+    def value(self, node: ast.expr) -> object:
+        value = super().value(node)
+        if isinstance(value, str) and value.startswith(LIKE):
+            self._note(value.removeprefix(LIKE))
+        return value
+
+    def photograph(self, path: str) -> Tensor:
+        self._note(path)
+        return torch.full((1, 3, 1, 1), 0.5)
+
+    def spectrum(self, path: str) -> str:
+        self._note(path)
+        return path
+
+    def _note(self, path: str) -> None:
+        if not path.startswith(images.SAMPLE_PREFIX):
+            self.found.append(path)
 
 
 @contextmanager

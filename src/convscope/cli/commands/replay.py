@@ -21,8 +21,22 @@ def replay(
     ] = None,
     image: Annotated[
         PathText | None,
-        Parameter(help="path of the photograph, if it is no longer where it was", metavar="IMAGE"),
+        Parameter(help="path of the photograph that the picture was made from", metavar="IMAGE"),
     ] = None,
+    model: Annotated[
+        str | None,
+        Parameter(help="name of the network that the picture was made with", metavar="NETWORK"),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, Parameter(help="file of the weights that the picture was made with")
+    ] = None,
+    trust: Annotated[
+        bool,
+        Parameter(
+            help="open every photograph, network, index and package that the picture names; do this"
+            " with your own pictures only, or name them again with the options above"
+        ),
+    ] = False,
     device: Annotated[
         str | None,
         Parameter(
@@ -37,7 +51,7 @@ def replay(
     from convscope.files import check_writable
     from convscope.replay import remake
 
-    run = remake(file, image=image, device=device)
     output = output or file.with_stem(file.stem + "-replay")
     check_writable(output, read=[file])
+    run = remake(file, image=image, model=model, checkpoint=checkpoint, device=device, trust=trust)
     return save_picture(run, output, PictureOptions(output, resume, json))

@@ -19,7 +19,7 @@ def as_device(device: str | torch.device | None, module: nn.Module) -> torch.dev
         return torch.device("cpu") if first is None else first.device
     try:
         wanted = torch.device(device)
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=wanted).item()  # fails for "meta", which holds no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConvscopeError(f"device {str(device)!r} cannot be used here; try cpu") from error
     return wanted
