@@ -61,7 +61,7 @@ def test_all_mistakes_the_most_frequent_and_confident_first(
     assert dict(case.scores)["green"] == pytest.approx(green / (red + green + 1))
 
 
-def test_similar_photographs_were_classified_rightly(colors: cs.Network, index: cs.Index) -> None:
+def test_similar_photographs_were_classified_correctly(colors: cs.Network, index: cs.Index) -> None:
     """Nearest first, by the cosine of their colors; what was wrong is not among them."""
     *_, case = cs.report(index, colors)
     assert case.path == "red/wrong.png"
@@ -81,7 +81,7 @@ def test_all_photographs_of_a_label(colors: cs.Network, index: cs.Index) -> None
     assert [caption.partition(" (")[0] for caption, _ in right.maps] == ["Grad-CAM for blue"]
     # Nothing but itself is left to be similar.
     assert right.similar == [("blue", [])]
-    assert "no other photograph of blue was classified rightly" in report.page()
+    assert "blue: no other photograph was classified correctly" in report.page()
 
 
 def test_a_limit_leaves_some_of_every_confusion(colors: cs.Network, index: cs.Index) -> None:
@@ -140,7 +140,7 @@ def test_the_page_needs_nothing_else_and_runs_no_other_script(
 def test_numbers_on_top(colors: cs.Network, index: cs.Index) -> None:
     page = cs.report(index, colors).page()
     words = " ".join(Page(page).text.split())
-    assert "5 of 8 photographs (62.5%) are right" in words
+    assert "5 of 8 photographs (62.5%) are classified correctly" in words
     # The lowest recall first: photographs, recall, precision.
     assert "blue 3 33.3% 100.0% red 3 66.7% 100.0% green 2 100.0% 40.0%" in words
     assert "blue green red blue 1 2 0 green 0 2 0 red 0 1 2" in words  # the matrix
@@ -357,3 +357,60 @@ def test_without_a_script(browser: Any, saved: Path) -> None:
     assert tab.locator("article:visible").count() == 3
     assert tab.locator("select:visible").count() == 0
     context.close()
+
+
+def test_no_mistakes(tmp_path: Path, make: Make) -> None:
+    folder = paint_colors(tmp_path / "painted")
+    for wrong in [*folder.glob("*/*wrong.png")]:
+        wrong.unlink()
+    net = color_network()
+    report = cs.report(make(net=net, folder=folder), net)
+    assert len(report) == 0
+    page = Page(report.save(tmp_path / "report.html").read_text("utf-8")).text
+    assert "There are no mistakes." in page
+    assert "5 of 5 photographs (100.0%) are classified correctly" in page
+
+
+def test_copies_are_no_similar_photographs(tmp_path: Path, make: Make) -> None:
+    """A copy shows nothing new: not of the photograph itself, and not of another one twice."""
+    folder = paint_colors(tmp_path / "painted")
+    green = folder / "green"
+    (green / "same.png").write_bytes((folder / "red" / "wrong.png").read_bytes())
+    (green / "copy of b.png").write_bytes((green / "b.png").read_bytes())
+    net = color_network()
+    *_, case = cs.report(make(net=net, folder=folder), net)
+    assert case.path == "red/wrong.png"
+    assert [one.alt for one in dict(case.similar)["green"]] == ["green/b.png", "green/a.png"]
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path, make: Make) -> None:
+    folder = paint_colors(tmp_path / "painted")
+    (folder / "red" / "wrong.png").rename(folder / "red" / "caf\udce9.png")
+    net = color_network()
+    report = cs.report(make(net=net, folder=folder), net)
+    text = report.save(tmp_path / "report.html").read_text("utf-8")
+    assert "red/caf" in text
+
+
+def test_a_page_is_only_replaced_by_a_page(
+    colors: cs.Network, index: cs.Index, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("<p>mine</p>", encoding="utf-8")
+    report = cs.report(index, colors)
+    with pytest.raises(cs.ConvscopeError, match="was not made by convscope"):
+        report.save(page)
+    assert all(case.photo is None for case in report.cases), "refused before the work"
+    assert page.read_text("utf-8") == "<p>mine</p>"
+    page.unlink()
+    report.save(page)
+    report.save(page)
+
+
+def test_a_network_of_labels_that_are_right_by_themselves(
+    index: cs.Index, colors: cs.Network
+) -> None:
+    """Its page says that only the likeliest class counts."""
+    assert "likeliest class counts" not in cs.report(index, colors).page()
+    net = cs.Network(colors.module, **{**colors.settings, "output": "multilabel"})
+    assert "likeliest class counts" in cs.report(index, net).page()

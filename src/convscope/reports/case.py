@@ -75,7 +75,7 @@ def groups(
     """All mistakes, or all photographs of one label, at most `limit` of them.
 
     The most frequent confusions are first, and in each the most confident predictions; photographs
-    that were classified rightly are last. Where there are too many, every confusion keeps some.
+    that were classified correctly are last. Where there are too many, every confusion keeps some.
 
     Raises:
         ConvscopeError: there is no such label.

@@ -1,4 +1,4 @@
-"""Making a photograph of a report: its maps, and the most similar photographs that were right."""
+"""Making a photograph of a report: its maps, and the most similar ones that are correct."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from convscope.reports.case import Case
 from convscope.reports.page_picture import PagePicture, page_picture
 from convscope.system import usual_torch
 from convscope.trust import attribute, attribution, on_one_scale, over_photo
-from convscope.types import Array
 
 WIDTH = 320  # of the photograph and its maps, in pixels
 
@@ -49,7 +48,8 @@ class Maker:
     ) -> None:
         self.index, self.net, self.similar = index, net, similar
         self.technique = attribution(technique)
-        self._right = _right_rows(index, results)
+        self._contents: list[str] = index.images["sha256"].to_pylist()
+        self._correct = _by_content(self._contents, results)
         self._small: dict[int, PagePicture] = {}
         self._worked = False
 
@@ -123,31 +123,34 @@ class Maker:
     # -------------------------------------------------------------- similar photographs
 
     def _row(self, case: Case, name: str) -> tuple[str, list[PagePicture]]:
-        """The most similar photographs with this label that were classified rightly."""
-        candidates = self._right.get(name, np.empty(0, np.int64))
-        content = self.index.images["sha256"]
-        own = content[case.row].as_py()
-        candidates = candidates[[content[int(row)].as_py() != own for row in candidates]]
+        """The most similar photographs with this label that were classified correctly."""
+        known = self._correct.get(name, {})
+        candidates = np.array(list(known.values()), np.int64)
+        candidates = candidates[candidates != known.get(self._contents[case.row], -1)]
         query = np.asarray(self.index.embeddings[case.row : case.row + 1], np.float32)
         near = among(self.index.embeddings, query, [candidates], self.similar, "cosine")
         return name, [self._thumbnail(int(row)) for row in near.rows[0] if row >= 0]
 
     def _thumbnail(self, row: int) -> PagePicture:
         if row not in self._small:
-            (picture,) = decoded(self.index.thumbnails([row]))
+            try:
+                picture = _image(decoded(self.index.thumbnails([row]))[0])
+            except ConvscopeError:  # an index from elsewhere may hold anything
+                picture = Image.new("RGB", (SMALL, SMALL), "gray")
             path = self.index.images["path"][row].as_py()
-            self._small[row] = page_picture(_image(picture), path, SMALL, quality=QUALITY)
+            self._small[row] = page_picture(picture, path, SMALL, quality=QUALITY)
         return self._small[row]
 
 
-def _right_rows(index: Index, results: Iterable[Classification]) -> dict[str, Array]:
-    """The images of each label that were classified rightly; of copies of one, the first."""
-    contents = index.images["sha256"].to_pylist()
+def _by_content(
+    contents: Sequence[str], results: Iterable[Classification]
+) -> dict[str, dict[str, int]]:
+    """The images of each label that were classified correctly; of copies of one, the first."""
     found: dict[str, dict[str, int]] = {}
     for one in results:
         if one.right:
             found.setdefault(one.label, {}).setdefault(contents[one.row], one.row)
-    return {label: np.array(sorted(rows.values())) for label, rows in found.items()}
+    return found
 
 
 def _image(rgb: Tensor) -> Image.Image:

@@ -44,12 +44,12 @@ def report(
 
     Each photograph stands with its label, its prediction with scores, the map of the prediction
     beside that of the label, and the most similar photographs of both classes that were classified
-    rightly. On top are the matrix of confusions and the precision and recall of each class.
+    correctly. On top are the matrix of confusions and the precision and recall of each class.
 
     Args:
         index: the index, or where it lies. The folders of its photographs are the labels.
         net: the network that made it; if it is not given, it is loaded as it was then.
-        label: show all photographs with this label, also those that were classified rightly.
+        label: show all photographs with this label, also those that were classified correctly.
         technique: the attribution whose maps are shown, "gradcam" or "occlusion" for instance.
         limit: maximum number of photographs.
         similar: number of similar photographs of each class.
@@ -120,6 +120,9 @@ class Report(Document[Case]):
     def __len__(self) -> int:
         return len(self.cases)
 
+    def __repr__(self) -> str:
+        return f"<Report on {len(self)} photographs of {self.index.path}: iterate, or save it>"
+
     @property
     def cases(self) -> list[Case]:
         """All photographs on the page, in order."""
@@ -160,7 +163,10 @@ class Report(Document[Case]):
             classes=worst_first(self._results),
             groups=groups,
             links={(group.label, group.prediction): group.anchor for group in groups},
-            accuracy=f"{right:,} of {count:,} photographs ({right / count:.1%}) are right.",
+            accuracy=(
+                f"{right:,} of {count:,} photographs ({right / count:.1%}) are classified"
+                " correctly."
+            ),
         )
 
     @property
@@ -183,6 +189,13 @@ class Report(Document[Case]):
         total = sum(group.count for group in self.groups)
         what = "mistakes" if self._label is None else f"photographs of {self._label}"
         notes = []
+        if not total:
+            notes.append("There are no mistakes.")
+        if self.net.output.kind == "multilabel":
+            notes.append(
+                "Each class is right or wrong by itself in this network. Here the likeliest class"
+                " counts as its prediction."
+            )
         if len(made) < len(self):
             notes.append(f"This page has the first {len(made)} of {len(self)} photographs.")
         if len(self) < total:

@@ -24,7 +24,7 @@ def report(
     label: Annotated[
         str | None,
         Parameter(
-            help="show all photographs with this label, also those that were right", metavar="LABEL"
+            help="show all photographs with this label, also the correct ones", metavar="LABEL"
         ),
     ] = None,
     technique: Annotated[
