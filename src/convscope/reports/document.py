@@ -63,6 +63,9 @@ class Document(ABC, Generic[Part]):
             pass
         return write_page(path, self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: .save(path) writes the page>"
+
     def _ipython_display_(self) -> None:
         """Make the parts below a notebook's cell, with a progress bar, and show the page.
 
