@@ -16,7 +16,9 @@ import torch
 from convscope.network.checkpoints.pickles import read_pickle
 from convscope.network.checkpoints.stored import Damaged, Opened, Storage
 
+_END, _LOCATOR = 22, 20  # bytes of the last records of an archive
 _CHUNK = 1 << 20
+LARGEST_DIRECTORY = 8 << 20  # bytes, of which `zipfile` makes six times as many; 100,000 tensors
 
 
 def open_zip(path: Path) -> Opened:
@@ -25,12 +27,28 @@ def open_zip(path: Path) -> Opened:
     Raises:
         Damaged: it is another archive, or damaged.
     """
+    if _directory_size(path) > LARGEST_DIRECTORY:
+        raise Damaged("it holds far more than weights")
     with _damaged("it is damaged, or was not written to the end"), zipfile.ZipFile(path) as archive:
         folder = _folder(archive.namelist())
         entries = _checked(archive, path.stat().st_size)
         with archive.open(entries[f"{folder}/data.pkl"]) as file:
             pickled = file.read()
     return Opened(read_pickle(io.BytesIO(pickled)), _ZipReader(path, folder, entries))
+
+
+def _directory_size(path: Path) -> int:
+    """The bytes of the list of entries, as the last record and that of 64 bits before it say."""
+    with path.open("rb") as file:
+        end = file.seek(0, io.SEEK_END)
+        file.seek(max(0, end - _END - _LOCATOR))
+        locator, record = file.read(_LOCATOR), file.read(_END)
+        if not record.startswith(b"PK\5\6"):
+            raise Damaged("it is damaged, or was not written to the end")
+        if not locator.startswith(b"PK\6\7"):
+            return int.from_bytes(record[12:16], "little")
+        file.seek(min(end, int.from_bytes(locator[8:16], "little")))
+        return int.from_bytes(file.read(56)[40:48], "little")
 
 
 @contextmanager
