@@ -11,6 +11,7 @@ from convscope.files.decoding import pillow
 from convscope.files.decoding.colors import to_srgb
 from convscope.files.decoding.heic import AVIF_BRANDS, BRANDS, brands, heic
 from convscope.files.decoding.ico import ico
+from convscope.files.decoding.jpeg2000 import jpeg2000
 from convscope.files.decoding.limits import Limits, Refusal
 from convscope.files.decoding.netpbm import netpbm
 from convscope.files.decoding.png import png
@@ -89,8 +90,8 @@ READERS: tuple[tuple[int, bytes, Reader], ...] = (
     (0, b"MM\0*", tiff),
     (0, b"II+\0", tiff),
     (0, b"MM\0+", tiff),
-    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", pillow.jpeg2000),
-    (0, b"\xff\x4f\xff\x51", pillow.jpeg2000),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", jpeg2000),
+    (0, b"\xff\x4f\xff\x51", jpeg2000),
     (0, b"\0\0\1\0", ico),
     *((0, b"P" + kind.encode(), netpbm) for kind in "123456fF"),
     *((0, bytes([size, 0, 0, 0]), pillow.bmp) for size in (12, 40, 52, 56, 64, 108, 124)),

@@ -17,7 +17,6 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
-    Jpeg2KImagePlugin,
     JpegImagePlugin,
     WebPImagePlugin,
 )
@@ -31,14 +30,12 @@ from convscope.types import Array
 MOST_SCANNED = 2_000_000_000
 
 # The decoders of these hold several copies of the image. Bytes for each pixel.
-WEBP, WEBP_ALPHA, AVIF, JPEG2000 = 20, 30, 24, 28
+WEBP, WEBP_ALPHA, AVIF = 20, 30, 24
 
 RUN_LENGTHS = (1, 2)  # kinds of compression of BMP
 SLOW_PIXELS = 16_000_000
 
 MOST_EXIF_PARTS = 64  # of a JPEG file
-
-MOST_TILES = 4096  # of a JPEG 2000 image
 
 
 class Jpeg(JpegImagePlugin.JpegImageFile):
@@ -121,26 +118,6 @@ def _canvas(file: BinaryIO) -> tuple[int, int]:
         width, height = max(width, left + across), max(height, top + down)
     file.seek(0)
     return width, height
-
-
-def jpeg2000(file: BinaryIO, limits: Limits) -> Raster:
-    image = Jpeg2KImagePlugin.Jpeg2KImageFile(file)
-    limits.check(*image.size, JPEG2000)
-    file.seek(0)
-    head = file.read(100_000)
-    at = head.find(b"\xff\x4f\xff\x51")
-    if at < 0 or at + 42 > len(head):
-        raise Refusal("is damaged (its image data does not begin in the first 100 kB)")
-    # The image data have a size of their own, and that of tiles.
-    right, down, left, top, across, high = struct.unpack_from(">6I", head, at + 8)
-    (channels,) = struct.unpack_from(">H", head, at + 40)
-    limits.check(right - left, down - top, JPEG2000)
-    if not across or not high or channels > 4:
-        raise Refusal(f"is damaged (it has {channels} channels)")
-    if -(-right // across) * -(-down // high) > MOST_TILES:
-        raise Refusal("would take too long: it has too many tiles; save it again")
-    file.seek(0)
-    return described(image)
 
 
 def bmp(file: BinaryIO, limits: Limits) -> Raster:

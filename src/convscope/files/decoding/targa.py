@@ -6,7 +6,7 @@ import io
 import struct
 from typing import BinaryIO
 
-from PIL import TgaImagePlugin
+from PIL import Image, TgaImagePlugin
 
 from convscope.files.decoding import pillow
 from convscope.files.decoding.limits import Limits
@@ -25,7 +25,7 @@ def targa(file: BinaryIO, limits: Limits) -> Raster:
     bits_of_alpha = file.read(18)[17] & 15
     kind = _kind_of_alpha(file)
     file.seek(0)
-    raster = pillow.checked(TgaImagePlugin.TgaImageFile(file), limits, FLOATS + 2 * PILLOW)
+    raster = pillow.checked(_Targa(file), limits, FLOATS + 2 * PILLOW)
     raster.premultiplied = kind == PREMULTIPLIED
     if not bits_of_alpha or kind not in (STRAIGHT, PREMULTIPLIED):
         raster.drop_alpha()
@@ -43,3 +43,10 @@ def _kind_of_alpha(file: BinaryIO) -> int:
     file.seek(extension + 494)
     said = file.read(1)
     return said[0] if extension and said else STRAIGHT
+
+
+class _Targa(TgaImagePlugin.TgaImageFile):
+    def load_end(self) -> None:
+        """Turn the image; alpha is not looked at here, which fails for files below 26 bytes."""
+        if self._flip_horizontally:
+            self.im = self.im.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
