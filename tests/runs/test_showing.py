@@ -167,12 +167,13 @@ class Pages(Document):
                     raise cs.ConvscopeError("no fourth page")
                 self.made = number
             yield number
-    def page(self, *, width=None):
+    def _preview(self):
         return f"<b>{{self.made}} pages</b>"
+    page = _preview
 """
 
 
-def test_a_page_is_made_with_a_bar(notebook: Kernel) -> None:
+def test_a_page_is_made_with_a_bar(notebook: Kernel, tmp_path: Path) -> None:
     notebook.run(DOCUMENT.format(pause=0.3, fail_at=0))
     cell = notebook.run("pages = Pages(); pages")
     assert cell.text[0] == "pages: 4, 0:01"
@@ -180,6 +181,9 @@ def test_a_page_is_made_with_a_bar(notebook: Kernel) -> None:
     assert "4 pages" in cell.places[1]["text/html"]
     assert "&lt;b&gt;" in cell.places[1]["text/html"]
     assert notebook.run("pages.made").text == ["4"]
+    path = str(tmp_path / "pages.html")
+    cell = notebook.run(f"pages = Pages(); pages.save({path!r}, progress=True)")
+    assert cell.text[0] == "pages: 4, 0:01"
 
 
 def test_a_page_that_is_stopped_has_what_was_made(notebook: Kernel) -> None:

@@ -46,11 +46,12 @@ class Document(ABC, Generic[Part]):
     def _preview(self) -> str:
         """The HTML of a page that is small enough for a notebook, with the parts that are made."""
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, progress: bool = False) -> Path:
         """Write the page, after the parts that are missing are made.
 
         Args:
             path: the file, which ends in .html.
+            progress: show a progress bar, on a terminal or below the cell of a notebook.
 
         Returns:
             The file that was written.
@@ -59,8 +60,7 @@ class Document(ABC, Generic[Part]):
             ConvscopeError: the file cannot be written, or has another ending.
         """
         check_page(path)
-        for _ in self:
-            pass
+        self._make(self, progress)
         return write_page(path, self)
 
     def __repr__(self) -> str:
@@ -75,9 +75,7 @@ class Document(ABC, Generic[Part]):
             raise NotImplementedError  # a terminal shows the repr
         line = ""
         try:
-            with bar(type(self).__name__.lower()) as parts:
-                for number, _ in enumerate(self._shown(), 1):
-                    parts.update(number, None)
+            self._make(self._shown(), progress=True)
         except KeyboardInterrupt:
             line = "stopped; this is what is done so far"
         except Exception:
@@ -86,9 +84,13 @@ class Document(ABC, Generic[Part]):
         Place().put({"text/html": line + self._framed(), "text/plain": line or repr(self)})
 
     def _repr_html_(self) -> str:
-        for _ in self._shown():
-            pass
+        self._make(self._shown(), progress=False)
         return self._framed()
+
+    def _make(self, parts: Iterable[Part], progress: bool) -> None:
+        with bar(type(self).__name__.lower(), shown=progress) as made:
+            for number, _ in enumerate(parts, 1):
+                made.update(number, None)
 
     def _framed(self) -> str:
         page = html.escape(self._preview())
