@@ -127,12 +127,17 @@ def test_an_index_opens_the_same_network_again(shell: Shell) -> None:
 
 
 def test_replay(shell: Shell) -> None:
-    """A changed checkpoint is named; code is not run."""
+    """A changed checkpoint is named; code runs only with consent."""
     module = zoo._build("torchvision/squeezenet1_1", False, {}, 3)[0]
     torch.save(module.state_dict(), "squeeze.pth")
     made = ("--model", "torchvision/squeezenet1_1", "--checkpoint", "squeeze.pth")
     assert shell("saliency", "my photo.png", *made, "--input-size", "64", "-o", "a.png")[0] == 0
     torch.save({**module.state_dict(), "features.0.bias": torch.ones(64)}, "squeeze.pth")
-    assert re.search(r"squeeze\.pth is not, or no longer, the", shell.fails("replay", "a.png"))
+    message = shell.fails("replay", "a.png", "--trust")
+    assert re.search(r"squeeze\.pth is not, or no longer, the", message)
     shell.works("saliency", "my photo.png", *MINE, "-o", "b.png")
-    assert "made with code" in shell.fails("replay", "b.png")
+    Path("mine.py").write_text(CODE + "\nopen('mark', 'w')\n")
+    assert "--trust" in shell.fails("replay", "b.png")
+    assert not Path("mark").exists()
+    shell.works("replay", "b.png", "--trust")
+    assert Path("mark").exists()
