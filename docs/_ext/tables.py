@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 
 from convscope.ascent import Recipe
 from convscope.cli import main
-from convscope.cli.commands import COMMANDS
+from convscope.cli.app import COMMANDS
 from convscope.cli.words import MEANINGS, Entry, chosen
 from convscope.runs import catalog, registry
 from convscope.runs.registry import Technique

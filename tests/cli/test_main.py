@@ -19,7 +19,7 @@ from PIL import Image
 
 import convscope as cs
 from convscope.cli import main
-from convscope.cli.commands import COMMANDS
+from convscope.cli.app import COMMANDS
 from convscope.cli.commands.index import IndexOptions
 from convscope.network import zoo
 from convscope.runs import catalog, registry
@@ -79,7 +79,7 @@ def test_bad_words(here: Path, shell: Shell, words: list[str], message: str) -> 
     [
         (["salency", "my photo.png"], "unknown command 'salency'; did you mean 'saliency'?"),
         (["guided-backprop"], "unknown command 'guided-backprop'; did you mean 'guided_backprop'?"),
-        (["modles"], "unknown command 'modles'; did you mean 'models', 'layers'?"),
+        (["doctr"], "unknown command 'doctr'; did you mean 'doctor', 'predict'?"),
         (["embedding_map"], "the command of embedding_map is 'map'"),
         (["nosuch"], "unknown command 'nosuch'"),
         (["--nosuch"], "unknown command '--nosuch'"),

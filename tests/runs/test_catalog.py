@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import convscope as cs
-from convscope.cli.commands import COMMANDS
+from convscope.cli.app import COMMANDS
 from convscope.plugins import PluginWarning
 from convscope.runs import catalog, registry
 from tests.helpers.entry_points import entry_point

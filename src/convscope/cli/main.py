@@ -10,19 +10,14 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from cyclopts import (
-    App,
     CycloptsError,
-    Group,
-    Parameter,
     UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
 )
 
-from convscope import __version__
-from convscope.cli.commands import COMMANDS
+from convscope.cli.app import make_app
 from convscope.cli.stopping import INTERRUPTED, exit_code, interrupt, stopped_by
-from convscope.cli.techniques import technique_command
 from convscope.cli.terminal import errors, fail, make_safe, tell
 from convscope.errors import ConvscopeError, unknown
 from convscope.plugins import PluginWarning
@@ -46,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(words: list[str]) -> int:
-    code = _app(words)(words, exit_on_error=False, print_error=False) or 0
+    code = make_app(words)(words, exit_on_error=False, print_error=False) or 0
     sys.stdout.flush()
     return int(code)
 
@@ -125,36 +120,3 @@ def _plugin_warnings_as_messages() -> Iterator[None]:
         yield
     finally:
         warnings.showwarning = show
-
-
-def _app(words: list[str]) -> App:
-    """All commands. Only the technique that is asked for is imported: help needs no torch."""
-    general, *chapters = (
-        Group(name, sort_key=i) for i, name in enumerate(("Commands", *catalog.CHAPTERS))
-    )
-    group_of = dict(zip(catalog.CHAPTERS, chapters, strict=True))
-    app = App(
-        name="convscope",
-        help="See what a convolutional network has learned and why it decides as it does.",
-        version=__version__,
-        default_parameter=Parameter(negative="", show_default=_default_as_typed),
-        result_action="return_value",
-        help_format="plaintext",
-        group_commands=general,
-    )
-    for command in COMMANDS:
-        app.command(command)
-    for name, entry in catalog.techniques().items():
-        group = group_of[entry.chapter]
-        if words[:1] == [entry.command] or words[:2] == ["--help", entry.command]:
-            app.command(technique_command(name), name=entry.command, group=group)
-        else:
-            app.command(App(name=entry.command, help=entry.summary, group=group))
-    return app
-
-
-def _default_as_typed(default: object) -> str | None:
-    """A default as it would be typed; None, and so not in the help, where it would be no word."""
-    if default is None or default is False or default in ((), ""):
-        return None
-    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)

@@ -15,10 +15,10 @@ from convscope.errors import ConvscopeError
 
 FOLDER = Path(__file__).parents[1] / "techniques"
 # Commands that are not techniques; no technique may be called so.
-COMMANDS = frozenset(
-    ("ascend", "doctor", "export", "index", "layers", "models", "replay", "spectrum", "tour")
-    + ("report", "words")
-)
+COMMANDS = frozenset((
+    "ascend", "completion", "doctor", "export", "index", "layers", "models", "replay", "report",
+    "spectrum", "tour", "words",
+))  # fmt: skip
 # The chapters that techniques are listed under, in this order.
 CHAPTERS = (
     "What the network sees",
