@@ -245,3 +245,12 @@ def test_show_displays_below_the_cell_only_in_a_notebook(
     result = run_of(counting(1), own).result()
     result.show()
     assert (displayed, opened) == (([result], []) if inside else ([], [result.picture]))
+
+
+def test_a_terminal_shows_the_repr_and_computes_nothing(own: cs.Network) -> None:
+    def begin() -> Iterator[Frame]:
+        raise AssertionError("begun")
+        yield
+
+    with pytest.raises(NotImplementedError):  # IPython then shows the repr
+        run_of(begin, own)._ipython_display_()

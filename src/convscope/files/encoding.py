@@ -39,7 +39,7 @@ def encoded(picture: Image.Image, limit: int = LIMIT, largest: int = LARGEST) ->
     A JPEG is made coarser, and then smaller, until it has at most `limit` bytes.
     """
     picture = _shrunk(picture, largest / max(picture.size))
-    exact = _bytes(picture, "PNG")
+    exact = _bytes(picture, "PNG", compress_level=3)
     if len(exact) <= limit:
         return Encoded("image/png", exact)
     candidates = _coarser(on_white(picture).convert("RGB"))
