@@ -316,6 +316,25 @@ def test_a_network_that_was_trained_on_other_classes(name: str, tmp_path: Path) 
     assert "the 2 labels under 'classes' in mine.pt are not of 3 classes" in net.notes[-1]
 
 
+def test_settings_of_a_training_with_timm(tmp_path: Path) -> None:
+    state = zoo.build("timm/test_resnet", pretrained=False)[0].state_dict()
+    options: State = {"mean": [0.1, 0.2, 0.3], "std": None, "img_size": 64, "crop_pct": 0.8}
+    path = tmp_path / "a.pth.tar"
+    args = argparse.Namespace(**options, interpolation="bilinear", model="test_resnet")
+    torch.save({"state_dict": state, "args": args}, path)
+    net = cs.load("timm/test_resnet", checkpoint=path, device="cpu")
+    assert (net.mean, net.std) == ((0.1, 0.2, 0.3), (0.5,) * 3)
+    assert (net.input_size, net.crop, net.interpolation) == ((64, 64), 0.8, "bilinear")
+    told = "mean, input_size, crop, interpolation: those that a.pth.tar was trained with"
+    assert net.notes[-1].startswith(told)
+    net = cs.load("timm/test_resnet", checkpoint=path, device="cpu", mean=0.5, input_size=96)
+    assert (net.mean, net.input_size, net.crop) == ((0.5,) * 3, (96, 96), 0.8)
+    args = argparse.Namespace(crop_pct=None, mean="x", std=[1], input_size=[3, "a"], img_size=None)
+    torch.save({"state_dict": state, "args": args}, path)
+    net = cs.load("timm/test_resnet", checkpoint=path, device="cpu")
+    assert (net.input_size, net.loading_notes) == ((160, 160), ())
+
+
 def test_a_checkpoint_makes_a_network(tmp_path: Path) -> None:
     module, _ = zoo.build("torchvision/squeezenet1_1", pretrained=False)
     with torch.no_grad():

@@ -84,14 +84,19 @@ def load(
     }
     given = {word: value for word, value in given.items() if value is not None}
     weights = None if checkpoint is None else Checkpoint(checkpoint)
-    built = _build(name, pretrained and weights is None, given)
+    kept = {} if weights is None or runs_code(name) else weights.settings
+    asked = {**kept, **given}
+    built = _build(name, pretrained and weights is None, asked)
     notes: tuple[str, ...] = ()
     if weights is not None:
-        built, notes = _with_weights(name, built, weights, given)
+        built, notes = _with_weights(name, built, weights, asked)
+        if kept.keys() - given.keys():
+            words = ", ".join(word for word in kept if word not in given)
+            notes += (f"{words}: those that {weights.file} was trained with, under 'args'",)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     module, settings = built
-    net = Network(module, **{"name": name, **_settings(settings, given), "device": device})
+    net = Network(module, **{"name": name, **_settings(settings, asked), "device": device})
     if weights is not None and runs_code(name) and not net.labels:
         net, notes = _labeled(net, weights, notes)
     net.loading_notes = notes

@@ -59,7 +59,7 @@ def does_not_fit(file: str, tried: Sequence[Fit], architecture: str) -> str:
 
 
 def _way(fit: Fit, others: Sequence[str], architecture: str) -> str:
-    if not fit.missing and "pos_embed" in fit.other_shapes:
+    if not fit.missing and any("pos_embed" in name for name in fit.other_shapes):
         return "if it was trained on another size of images, give that as input_size (--input-size)"
     if not fit.other_shapes and not others and len(fit.missing) <= 2:
         return "it has no classifier: load weights that have one"

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ from convscope.network.checkpoints.explaining import listed
 from convscope.network.checkpoints.files import open_weights
 from convscope.network.checkpoints.fitting import Fit
 from convscope.network.checkpoints.labels_inside import labels_inside
+from convscope.network.checkpoints.settings_inside import settings_inside
 from convscope.network.checkpoints.states import states, under
 from convscope.network.checkpoints.stored import (
     Damaged,
@@ -100,6 +102,11 @@ class Checkpoint:
     def sha256(self) -> str:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How the training prepared its images, as arguments of `Network`, where that is there."""
+        return settings_inside(self._opened.values)
 
     def _no_weights(self) -> str:
         name = self.file
