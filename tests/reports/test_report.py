@@ -414,3 +414,17 @@ def test_a_network_of_labels_that_are_right_by_themselves(
     assert "likeliest class counts" not in cs.report(index, colors).page()
     net = cs.Network(colors.module, **{**colors.settings, "output": "multilabel"})
     assert "likeliest class counts" in cs.report(index, net).page()
+
+
+def test_predictions_that_are_no_folder(tmp_path: Path, make: Make) -> None:
+    """They have a column of their own in the matrix, and maps for both classes."""
+    folder = paint_colors(tmp_path / "painted")
+    for file in [*(folder / "green").iterdir()]:
+        file.unlink()
+    net = color_network()
+    report = cs.report(make(net=net, folder=folder), net)
+    first = next(iter(report))
+    assert [len(first.maps), first.prediction] == [2, "green"]
+    assert dict(first.similar)["green"] == []
+    words = " ".join(Page(report.page()).text.split())
+    assert "blue red (others) blue 1 0 2 red 0 2 1" in words

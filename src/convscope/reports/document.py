@@ -7,7 +7,8 @@ import hashlib
 import html
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Generic
 
@@ -38,9 +39,14 @@ class Document(ABC, Generic[Part]):
     def page(self) -> str:
         """The HTML of the page with the parts that are made."""
 
-    def _shown(self) -> Iterable[Part]:
-        """The parts that a notebook shows."""
-        return self
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of parts."""
+
+    @property
+    def _previewed(self) -> int:
+        """How many parts a notebook shows."""
+        return len(self)
 
     @abstractmethod
     def _preview(self) -> str:
@@ -60,11 +66,14 @@ class Document(ABC, Generic[Part]):
             ConvscopeError: the file cannot be written, or has another ending.
         """
         check_page(path)
-        self._make(self, progress)
+        self._make(len(self), progress)
         return write_page(path, self)
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: .save(path) writes the page>"
+    def _make(self, count: int, progress: bool) -> None:
+        """Make the first parts, with a progress bar or without."""
+        with bar(type(self).__name__.lower(), shown=progress) as parts:
+            for number, _ in enumerate(islice(self, count), 1):
+                parts.update(number, count)
 
     def _ipython_display_(self) -> None:
         """Make the parts below a notebook's cell, with a progress bar, and show the page.
@@ -75,7 +84,7 @@ class Document(ABC, Generic[Part]):
             raise NotImplementedError  # a terminal shows the repr
         line = ""
         try:
-            self._make(self._shown(), progress=True)
+            self._make(self._previewed, progress=True)
         except KeyboardInterrupt:
             line = "stopped; this is what is done so far"
         except Exception:
@@ -84,13 +93,8 @@ class Document(ABC, Generic[Part]):
         Place().put({"text/html": line + self._framed(), "text/plain": line or repr(self)})
 
     def _repr_html_(self) -> str:
-        self._make(self._shown(), progress=False)
+        self._make(self._previewed, progress=False)
         return self._framed()
-
-    def _make(self, parts: Iterable[Part], progress: bool) -> None:
-        with bar(type(self).__name__.lower(), shown=progress) as made:
-            for number, _ in enumerate(parts, 1):
-                made.update(number, None)
 
     def _framed(self) -> str:
         page = html.escape(self._preview())

@@ -9,6 +9,8 @@ from convscope.collection import Classification, ClassNumbers, class_numbers, co
 
 LARGEST = 24  # classes in the matrix
 
+OTHERS = "(others)"  # predictions that are none of these classes
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -48,7 +50,7 @@ def matrix(results: Sequence[Classification]) -> Matrix:
     names = sorted(one.label for one in chosen)
     counts = confusion_matrix(results, names).tolist()
     other = any(row[-1] for row in counts)
-    columns = [*names, *(["other"] if other else [])]
+    columns = [*names, *([OTHERS] if other else [])]
     return Matrix(
         columns,
         [

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
-from itertools import islice
 
 from convscope.collection import (
     Classification,
@@ -137,11 +136,12 @@ class Report(Document[Case]):
     def page(self) -> str:
         return self._page(len(self))
 
-    def _shown(self) -> Iterator[Case]:
-        return islice(self, PREVIEW)
+    @property
+    def _previewed(self) -> int:
+        return min(PREVIEW, len(self))
 
     def _preview(self) -> str:
-        return self._page(PREVIEW)
+        return self._page(self._previewed)
 
     def _page(self, limit: int) -> str:
         """The page with the photographs that are made, at most `limit` of them."""

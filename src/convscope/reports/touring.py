@@ -98,8 +98,11 @@ class Tour(Document[Chapter]):
         chapters = plan(net, photo, full=full, seed=seed, index=index)
         self.chapters = [self._ready(chapter) for chapter in chapters]
 
+    def __len__(self) -> int:
+        return len(self.chapters)
+
     def __repr__(self) -> str:
-        return f"<Tour of {self.name}, {len(self.chapters)} chapters: iterate, or save it>"
+        return f"<Tour of {self.name}, {len(self)} chapters: iterate, or save it>"
 
     def __iter__(self) -> Iterator[Chapter]:
         for chapter in self.chapters:
