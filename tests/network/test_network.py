@@ -176,3 +176,9 @@ def test_layers_whose_weights_are_computed(norm: Callable[[nn.Module], nn.Module
     assert torch.equal(net.parameter("0"), module.eval()[0].weight)  # type: ignore[arg-type]
     assert cs.filters(net).result().summary["layer"] == "0"
     assert cs.cam(net, toys.images(1), target=1).result().summary["layer"] == "0"
+
+
+def test_layers_as_text_are_a_line_each(own: cs.Network) -> None:
+    lines = repr(own.layers).splitlines()
+    assert [line.split()[:2] for line in lines] == [[one.name, one.type] for one in own.layers]
+    assert max(map(len, lines)) < 60

@@ -25,7 +25,12 @@ def cells(layer: Layer) -> tuple[str, ...]:
 
 
 class Layers(tuple[Layer, ...]):
-    """Layers, which a notebook shows as a table."""
+    """Layers, which are shown as a table: in HTML, or their names, types and shapes as text."""
+
+    def __repr__(self) -> str:
+        rows = [cells(layer)[:3] for layer in self]
+        first, second = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
+        return "\n".join(f"{name:{first}}  {kind:{second}}  {out}" for name, kind, out in rows)
 
     def _repr_html_(self) -> str:
         return table(map(cells, self), HEAD)
