@@ -789,17 +789,18 @@ def test_a_tour_is_of_one_photograph(photos: Path, shell: Shell) -> None:
 # ------------------------------------------------------------------------------------ Ctrl-C
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("when", "done"), [(40, 0), (80, 1), (120, 2)])
 def test_ctrl_c_keeps_what_is_done(
-    photos: Path, darkroom: Darkroom, shell: Shell, when: int, done: int
+    photos: Path, darkroom: Darkroom, shell: Shell, when: int, done: int, number: signal.Signals
 ) -> None:
     def press(brightness: int) -> None:
         if brightness == when:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     darkroom.before = press
     code, out, err = shell("darken", "photos")
-    assert code == 130
+    assert code == 128 + number
     told = f"{done} made" if done else "none made"
     assert err == f"pictures: {told}; {3 - done} left, run the same command again to continue\n"
     assert out == ("photos-darken\n" if done else "")

@@ -54,6 +54,7 @@ def make_app(words: list[str], *, every: bool = False) -> App:
         result_action="return_value",
         help_format="plaintext",
         group_commands=general,
+        suppress_keyboard_interrupt=False,
     )
     for command in COMMANDS:
         app.command(command)

@@ -26,6 +26,8 @@ def stopped_by(stop: Callable[[], None]) -> Iterator[None]:
 
     def handle(number: int, _where: FrameType | None) -> None:
         if os.getpid() != owner:  # a process that was forked from this one ends as usual
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         _last[0] = signal.Signals(number)
