@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -196,6 +197,8 @@ def batches(decoder: Decoder, shards: Sequence[Shard], size: int, workers: int) 
 
 def _begin(parent: int, _: int) -> None:
     keep_pages()
+    # The loader would take a worker that SIGTERM kills for a crash, and say so at length.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     # A worker ends with its parent, unless the parent died while the worker was starting.
     if os.getppid() != parent:
         os._exit(1)
