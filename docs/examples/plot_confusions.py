@@ -48,7 +48,7 @@ print(summary["precision_at_5"])
 # network.
 
 means = found.result().arrays["means"]
-labels = sorted(summary["class_accuracy"])
+labels = [one["label"] for one in summary["classes"]]
 grass, gravel, cat = (means[labels.index(name)] for name in ("grass", "gravel", "chelsea"))
 print("grass and gravel", grass @ gravel / (grass @ grass * (gravel @ gravel)) ** 0.5)
 print("grass and a cat", grass @ cat / (grass @ grass * (cat @ cat)) ** 0.5)

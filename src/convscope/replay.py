@@ -7,7 +7,7 @@ consent, but for the networks and photographs that come with convscope.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,7 +52,7 @@ class _Provenance(BaseModel):
     technique: str
     parameters: dict[str, Any]
     checked: Annotated[int, Field(ge=0, lt=2**63)] | None = None  # the seed of the check
-    network: _Network
+    network: _Network | None  # None where all was in an index
     device: str
     image: _Photo | None
     takes_image: bool
@@ -87,27 +87,35 @@ def remake(
     """
     name = Path(picture).name
     provenance = _read(picture)
-    network = provenance.network
-    if network.own and model is None:
+    own = provenance.network.name if provenance.network and provenance.network.own else None
+    if own is not None and model is None:
         raise ConvscopeError(
-            f"{name} was made with a network of your own ({network.name}), which its recipe"
-            " cannot load; run the technique in Python"
+            f"{name} was made with a network of your own ({own}), which its recipe cannot load; run"
+            " the technique in Python"
         )
     if not trust:
         _check_consent(name, provenance, image, model, checkpoint)
     begin = _ascend if provenance.technique == ASCEND else _technique
     photo = _photo(provenance, name, image) if provenance.takes_image else None
     given = {"name": model, "checkpoint": checkpoint}
+    net = None
+    if provenance.network is not None:
+        net = _load(provenance.network, name, given, device or provenance.device)
+    run = begin(provenance, net, photo)
+    return run if provenance.checked is None else check(run, seed=provenance.checked)
+
+
+def _load(network: _Network, name: str, given: Mapping[str, Any], device: str) -> Network:
+    """The network of a picture, from what is given or else from what the picture names."""
     source = arguments(network.model_dump(exclude={"own"}))
     source |= {word: value for word, value in given.items() if value is not None}
-    net = load(**source, device=device or provenance.device)
+    net = load(**source, device=device)
     now = (net.source or {}).get("checkpoint_sha256")
     if network.checkpoint_sha256 not in (None, now):
         raise ConvscopeError(
             f"{source['checkpoint']} is not, or no longer, the checkpoint that {name} was made with"
         )
-    run = begin(provenance, net, photo)
-    return run if provenance.checked is None else check(run, seed=provenance.checked)
+    return net
 
 
 # ------------------------------------------------------------------------------ what is read
@@ -156,9 +164,9 @@ def _check_consent(
     by_option: dict[str, str] = {}
     if provenance.takes_image and image is None and photo and not _is_sample(photo.path):
         by_option["--image"] = f"the photograph {short(photo.path)}"
-    if model is None and not comes_along(network.name):
+    if network and model is None and not comes_along(network.name):
         by_option["--model"] = f"the network {short(network.name)}"
-    if checkpoint is None and network.checkpoint is not None:
+    if network and checkpoint is None and network.checkpoint is not None:
         by_option["--checkpoint"] = f"the weights {short(network.checkpoint)}"
     others = list(dict.fromkeys(_others(provenance)))
     named = [*by_option.values(), *others[:FEW]]
@@ -195,12 +203,14 @@ def _is_sample(path: str) -> bool:
 # ------------------------------------------------------------------------------ what is run
 
 
-def _technique(provenance: _Provenance, net: Network, photo: Tensor | None) -> Run:
+def _technique(provenance: _Provenance, net: Network | None, photo: Tensor | None) -> Run:
     technique = registry.get(provenance.technique)
     return technique.run(net, photo, **technique.validate(provenance.parameters))
 
 
-def _ascend(provenance: _Provenance, net: Network, photo: Tensor | None) -> Run:
+def _ascend(provenance: _Provenance, net: Network | None, photo: Tensor | None) -> Run:
+    if net is None:
+        raise ConvscopeError("a recipe needs a network, and the picture names none")
     return ascend(net, image=photo, **options.validated(ASCEND, Options, provenance.parameters))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from convscope.collection import Classification, class_numbers, confusion_matrix
+import pytest
+
+from convscope.collection import Classification, class_numbers, confusion_matrix, wilson
 
 # Label and prediction of nine images; nothing is predicted to be an eel, and a fox is no label.
 PAIRS = ("aa", "aa", "ab", "ba", "bb", "bf", "ea", "ef", "ef")
@@ -24,3 +26,18 @@ def test_confusion_matrix() -> None:
     assert confusion_matrix(results(), "abe").tolist() == [[2, 1, 0, 0], [1, 1, 0, 1], [1, 0, 0, 2]]
     # Rows and columns that are not asked for are left out, their predictions counted together.
     assert confusion_matrix(results(), "eb").tolist() == [[0, 0, 3], [0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_intervals_of_a_published_table(right: int, total: int, low: float, high: float) -> None:
+    """Newcombe 1998, table I, method 3."""
+    assert wilson(right, total) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(total - right, total) == pytest.approx((1 - high, 1 - low), abs=5e-5)

@@ -150,6 +150,10 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[-1])
 
 
+class NotKnown(ConvscopeError):
+    """An index does not say how its network is loaded, or by code that only its user may name."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions(WeightOptions):
@@ -166,20 +170,44 @@ class NetworkOptions(WeightOptions):
 
     def open(self, index: Path | str | None = None) -> Network:
         """The network; for an index, where no other is asked for, the one that made the index."""
-        other = self.checkpoint or self.random_weights or self.model != DEFAULT_MODEL
-        return self.load(self.device) if index is None or other else self._maker(Path(index))
+        return self.load(self.device) if index is None or self._named else self._maker(Path(index))
+
+    def for_use(self, use: str, index: Path | str | None) -> Network | None:
+        """The network for a technique that needs it ("needed"), or the use that it has of it.
+
+        None where all is in the index ("unused"), and where the index does not know how its network
+        is loaded and the technique can do without ("useful"), unless a network is named.
+        """
+        if use == "needed" or index is None or self._named or self._given:
+            return self.open(index)
+        if use == "unused":
+            return None
+        try:
+            return self.open(index)
+        except NotKnown:
+            return None
+
+    @property
+    def _named(self) -> bool:
+        """Whether a network is asked for by its name or its weights."""
+        return bool(self.checkpoint or self.random_weights or self.model != DEFAULT_MODEL)
 
     def _maker(self, index: Path) -> Network:
         from convscope.collection import Store  # imports pyarrow
         from convscope.network import arguments, runs_code
 
         identity = Store(index).identity()
-        source = identity and identity["source"]
-        if not source:
+        if identity is None:
             return self.load(self.device)
+        source = identity["source"]
+        if not source:
+            raise NotKnown(
+                f"{index} was made by a network of your own, {short(identity['network']['name'])};"
+                " name it: give --model FILE.py:FUNCTION, and --checkpoint if there is one"
+            )
         known = arguments(source)
         if runs_code(known["name"]):
-            raise ConvscopeError(
+            raise NotKnown(
                 f"{index} was made by code ({short(known['name'])}), which runs only if you name"
                 " it: give --model, and --checkpoint if there was one"
             )

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convscope.cli.options import PictureOptions
 from convscope.cli.progress import Watched, each_file
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from convscope.network import Network
     from convscope.runs import Batch, Run
 
+    Begin = Callable[[Any, Tensor | None], Run]
+
 # How the outcomes of a folder's photographs are counted in words.
 _OUTCOMES = {"made": "made", "replaced": "made again", "kept": "already there", "failed": "failed"}
 
 
 def save_pictures(
     name: str,
-    begin: Callable[[Network, Tensor | None], Run],
-    load: Callable[[], Network],
+    begin: Begin,
+    load: Callable[[], Network | None],
     image: str | None,
     picture: PictureOptions,
     *,
@@ -39,8 +41,8 @@ def save_pictures(
 
     Args:
         name: what pictures are named after.
-        begin: makes the run from the network and the photograph (1, 3, H, W), if there is one.
-        load: gives the network; called once, after the cheap checks.
+        begin: makes the run from the network and the photograph (1, 3, H, W), if there are any.
+        load: gives the network, if one is needed; called once, after the cheap checks.
         image: path of a photograph or of a folder of photographs, if one is given.
         picture: where pictures are written.
         check: whether each run is followed by the checks of its heatmap.
@@ -69,9 +71,7 @@ def save_pictures(
     return save_picture(begin(load(), photo), output, picture)
 
 
-def _begin_checked(
-    begin: Callable[[Network, Tensor | None], Run], net: Network, photo: Tensor | None
-) -> Run:
+def _begin_checked(begin: Begin, net: Network | None, photo: Tensor | None) -> Run:
     from convscope.trust import check  # imports scipy
 
     return check(begin(net, photo))

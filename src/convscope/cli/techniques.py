@@ -115,5 +115,5 @@ def _run(
 
     picture = PictureOptions(output, resume, json)
     begin = partial(technique.run, **options)
-    load = partial(network.open, options.get("index"))
+    load = partial(network.for_use, technique.network, options.get("index"))
     return save_pictures(technique.command, begin, load, image, picture, check=check)

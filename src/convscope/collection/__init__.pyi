@@ -13,6 +13,8 @@ from .classification import classified as classified
 from .classification import confused_pairs as confused_pairs
 from .classification import confusion_matrix as confusion_matrix
 from .classification import labeled_images as labeled_images
+from .classification import network_classes as network_classes
+from .classification import wilson as wilson
 from .decoding import PIXELS as PIXELS
 from .decoding import shrunk as shrunk
 from .exports.formats import export as export
@@ -24,6 +26,10 @@ from .layout.grids import tiled as tiled
 from .layout.grids import unique_grid as unique_grid
 from .layout.layouts import Layout as Layout
 from .layout.rows import at_random as at_random
+from .mistakes import Classified as Classified
+from .mistakes import ClassScore as ClassScore
+from .mistakes import as_rows as as_rows
+from .mistakes import class_scores as class_scores
 from .reading import Index as Index
 from .reading import index_of as index_of
 from .reading import open_index as open_index

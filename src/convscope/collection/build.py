@@ -108,11 +108,9 @@ class Indexing:
         """Write what the index is of, or compare it with what is written; what was damaged."""
         now = identity.identity(self.net, self.folder, self.settings, self.follow_links)
         if before is None:
-            labels = list(self.net.labels)
             source = dict(self.net.source) if self.net.source else None
-            store.write_identity(
-                {**now, "convscope": __version__, "labels": labels, "source": source}
-            )
+            known = {"classes": identity.classes(self.net), "source": source}
+            store.write_identity({**now, "convscope": __version__, **known})
             return store.identity() or {}, []
         identity.check_same(self.output, before, now)
         if store.own_identity() == before:

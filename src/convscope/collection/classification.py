@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from convscope.collection.reading import Index
 from convscope.errors import ConvscopeError
-from convscope.network import Network
+from convscope.network import Output, class_number
 from convscope.types import Array
 
 BLOCK = 4096  # embeddings that are in memory at a time
@@ -34,15 +35,15 @@ class Labeled:
     sizes: Array
 
 
-def labeled_images(net: Network, index: Index, least: int = 2) -> Labeled:
+def labeled_images(output: Output | None, index: Index, least: int = 2) -> Labeled:
     """The labeled images of an index; two names of one class of the network are one label.
 
     Raises:
         ConvscopeError: there are fewer than `least` labels.
     """
-    folders = index.images["label"].to_pylist()
-    spellings = _spellings(net, {folder for folder in folders if folder is not None})
-    labels = [spellings.get(folder, folder) for folder in folders]
+    folders: tuple[str | None, ...] = index.folders
+    spellings = _spellings(output, {folder for folder in folders if folder is not None})
+    labels = [folder and spellings.get(folder, folder) for folder in folders]
     names = sorted({label for label in labels if label is not None})
     if len(names) < least:
         raise ConvscopeError(
@@ -57,13 +58,15 @@ def labeled_images(net: Network, index: Index, least: int = 2) -> Labeled:
     return Labeled(index.embeddings, labels, names, numbers, sums, sizes)
 
 
-def _spellings(net: Network, folders: Iterable[str]) -> dict[str, str]:
+def _spellings(output: Output | None, folders: Iterable[str]) -> dict[str, str]:
     """From each folder that is one of several for a class of the network to the class's name."""
     found: dict[int, list[str]] = defaultdict(list)
-    for folder, number in _network_classes(net, folders).items():
+    for folder, number in network_classes(output, folders).items():
         found[number].append(folder)
     several = {number: names for number, names in found.items() if len(names) > 1}
-    return {name: net.label(number) for number, names in several.items() for name in names}
+    if output is None:
+        return {}
+    return {name: output.label(number) for number, names in several.items() for name in names}
 
 
 def blocks(embeddings: Array, numbers: Array) -> Iterator[tuple[Array, Array, Array]]:
@@ -79,6 +82,8 @@ class Classification:
     """The prediction for one image, its confidence, and whether the label is among the top five.
 
     `classes` are the numbers of the label and of the prediction, where the network classifies.
+    `rank` is the place of the label among the predictions, from 1, and `of_label` its confidence;
+    None if the index does not keep so many.
     """
 
     row: int
@@ -87,6 +92,8 @@ class Classification:
     confidence: float
     in_top5: bool
     classes: tuple[int, int] | None = None
+    rank: int | None = None
+    of_label: float | None = None
 
     @property
     def right(self) -> bool:
@@ -95,48 +102,54 @@ class Classification:
 
 
 def classified(
-    net: Network, index: Index, labeled: Labeled, by: str | None
+    output: Output | None, index: Index, labeled: Labeled, by: str | None
 ) -> tuple[str, list[Classification]]:
     """What the images were classified by, and how."""
-    classes = _network_classes(net, labeled.names)
+    classes = network_classes(output, labeled.names)
     if by is None:
         by = "network" if len(classes) == len(labeled.names) else "embeddings"
     if by == "embeddings":
         return by, _by_embeddings(labeled)
-    if not classes:
-        raise ConvscopeError(f"none of the labels is a class of {net.name}; use by='embeddings'")
-    return by, by_network(net, index, labeled)
+    if output is None or not classes:
+        name = index.identity["network"]["name"]
+        raise ConvscopeError(f"none of the labels is a class of {name}; use by='embeddings'")
+    return by, by_network(output, index, labeled)
 
 
-def _network_classes(net: Network, labels: Iterable[str]) -> dict[str, int]:
+def network_classes(output: Output | None, labels: Iterable[str]) -> dict[str, int]:
     """The labels that name a class of the network, each with the number of the class."""
-    found = {}
-    for label in labels:
-        try:
-            target = net.target(label)
-        except ConvscopeError:
-            continue
-        main = target.is_class and not target.layer and not target.place
-        if main and target.channel is not None:
-            found[label] = target.channel
-    return found
+    found = {label: class_number(output, label) for label in labels} if output else {}
+    return {label: number for label, number in found.items() if number is not None}
 
 
-def by_network(net: Network, index: Index, labeled: Labeled) -> list[Classification]:
+def by_network(output: Output, index: Index, labeled: Labeled) -> list[Classification]:
     """How the network classified the images whose label is one of its classes."""
-    classes = _network_classes(net, labeled.names)
+    classes = network_classes(output, labeled.names)
     labels = {number: label for label, number in classes.items()}
     results = []
     images = index.images.select(["classes", "probabilities"]).to_pylist()
     for row, (label, image) in enumerate(zip(labeled.labels, images, strict=True)):
         if label in classes:
-            first, confidence = image["classes"][0], image["probabilities"][0]
-            name = net.output.named(first, confidence)
-            prediction = labels.get(first, name) if name == net.label(first) else name
+            kept, sure = image["classes"], image["probabilities"]
+            name = output.named(kept[0], sure[0])
+            prediction = labels.get(kept[0], name) if name == output.label(kept[0]) else name
             own = classes[label]
-            in_top5 = prediction == label or own in image["classes"][1:]
+            place = (
+                kept.index(own)
+                if own in kept and (kept[0] != own or name == output.label(own))
+                else None
+            )
             results.append(
-                Classification(row, label, prediction, confidence, in_top5, (own, first))
+                Classification(
+                    row,
+                    label,
+                    prediction,
+                    sure[0],
+                    prediction == label or own in kept[1:],
+                    (own, kept[0]),
+                    rank=None if place is None else place + 1,
+                    of_label=None if place is None else sure[place],
+                )
             )
     return results
 
@@ -160,7 +173,18 @@ def _by_embeddings(labeled: Labeled) -> list[Classification]:
             first, label = order[i, 0], labeled.names[own[i]]
             in_top5 = bool((order[i, :5] == own[i]).any())
             prediction = labeled.names[first]
-            results.append(Classification(int(row), label, prediction, cosine[i, first], in_top5))
+            place = int(np.flatnonzero(order[i] == own[i])[0])
+            results.append(
+                Classification(
+                    int(row),
+                    label,
+                    prediction,
+                    float(cosine[i, first]),
+                    in_top5,
+                    rank=place + 1,
+                    of_label=float(cosine[i, own[i]]),
+                )
+            )
     return results
 
 
@@ -180,6 +204,15 @@ def confused_pairs(results: Sequence[Classification]) -> list[tuple[str, str, li
     ]
 
 
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a fraction (Wilson 1927), `right` of `total`."""
+    z = 1.959964
+    fraction, weight = right / total, z**2 / total
+    middle = (fraction + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt(fraction * (1 - fraction) / total + weight / (4 * total))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 class ClassNumbers(NamedTuple):
     """How many images have a label, how many of these are predicted so, and how many of all are."""
 
@@ -197,6 +230,11 @@ class ClassNumbers(NamedTuple):
     def precision(self) -> float | None:
         """The fraction of the images predicted so that have the label; None if there are none."""
         return self.right / self.predicted if self.predicted else None
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of recall and precision."""
+        return 2 * self.right / (self.images + self.predicted)
 
 
 def class_numbers(results: Sequence[Classification]) -> list[ClassNumbers]:

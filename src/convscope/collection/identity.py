@@ -11,7 +11,7 @@ from typing import Any
 
 from convscope.collection.settings import Settings
 from convscope.errors import ConvscopeError
-from convscope.network import Network
+from convscope.network import Form, Network, Output
 
 PARTS = ("folder", "follow_links", "preprocessing", "network", "settings")
 
@@ -31,6 +31,28 @@ def identity(net: Network, folder: Path, settings: Settings, follow_links: bool)
         "network": {"name": net.name, "digest": net.digest},
         "settings": settings.to_json(),
     }
+
+
+def classes(net: Network) -> dict[str, Any] | None:
+    """What is known of the classes of a network; None if it has none."""
+    if not net.num_classes:
+        return None
+    output = net.output
+    return {
+        "count": net.num_classes,
+        "map": output.is_map,
+        "names": [list(names) for names in output.synonyms],
+    }
+
+
+def output(values: Mapping[str, Any]) -> Output | None:
+    """The output that an index was made of, as far as its classes go; None if it has none."""
+    known = values["classes"]
+    if known is None:
+        return None
+    shape = (known["count"], 1, 1) if known["map"] else (known["count"],)
+    names = tuple(tuple(one) for one in known["names"])
+    return Output("", "", Form(shape), shape, "classes", "softmax", synonyms=names)
 
 
 def digest(values: Mapping[str, Any]) -> str:

@@ -75,11 +75,11 @@ def to_table(
 
 
 def are_classes(table: pa.Table, count: int) -> bool:
-    """Whether the predictions in a table are classes of a network that has `count` labels, or 0."""
+    """Whether the predictions in a table are some of so many classes."""
     classes, probabilities = (table[n].combine_chunks() for n in ("classes", "probabilities"))
     lengths = [pc.list_value_length(one).drop_null() for one in (classes, probabilities)]
     numbers = classes.flatten().to_numpy(zero_copy_only=False)
-    known = (numbers >= 0) & (numbers < (count or np.inf))
+    known = (numbers >= 0) & (numbers < count)
     return bool(lengths[0].equals(lengths[1]) and known.all() and 0 not in lengths[0].to_pylist())
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from convscope import notebook
 from convscope.collection import channel_table, image_table
 from convscope.collection.channels import Channels
+from convscope.collection.identity import output
 from convscope.collection.inspecting import damage
 from convscope.collection.names import leads_out, named
 from convscope.collection.settings import Settings
@@ -24,7 +25,7 @@ from convscope.collection.store import Store
 from convscope.collection.tables import read_table
 from convscope.errors import ConvscopeError
 from convscope.files import images
-from convscope.network import PRE, Network
+from convscope.network import PRE, Network, Output
 from convscope.types import Array
 
 # Columns that are small enough to be kept in memory for all images.
@@ -74,7 +75,8 @@ class Index:
                 raise self._damaged(name)
         self._done, self._checked = done, set[str]()
         self.settings = Settings.from_json(identity["settings"])
-        self.labels: tuple[str, ...] = tuple(identity["labels"])
+        self.output = output(identity)
+        self.labels: tuple[str, ...] = self.output.labels if self.output else ()
         self.digest: str = done.parts
 
     @property
@@ -135,6 +137,12 @@ class Index:
             other = "with other weights or another preprocessing" if same else f"not {net.name}"
             raise ConvscopeError(f"{self.path} was made by {made_by['name']}, {other}")
 
+    def output_of(self, net: Network | None) -> Output | None:
+        """The classes of the images' predictions, by the network's own names if there is one."""
+        if net is None:
+            return self.output
+        return net.output if net.num_classes else None
+
     def _whole(self, name: str, sha256: str) -> Path:
         """A file of the index. When it is first used, it is compared with its checksum."""
         if name not in self._checked and not self._store.matches(name, sha256):
@@ -165,9 +173,13 @@ class Index:
         from the columns "path" and "label" only where a name is not UTF-8.
         """
         found = self._files.filter(self._files["reason"].is_null()).select(LIGHT)
-        if len(found) != len(self) or not image_table.are_classes(found, len(self.labels)):
+        if len(found) != len(self) or not self._are_classes(found):
             raise self._impossible("images.parquet")
         return found
+
+    def _are_classes(self, found: pa.Table) -> bool:
+        count = self.output.num_classes if self.output else None
+        return image_table.are_classes(found, count or 0)
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -210,9 +222,14 @@ class Index:
                 for name in ("classes", "probabilities")
             )
             columns = {name: table[name] for name in ("path", "label", "height", "width", "size")}
-            columns["prediction"] = pa.array([self._class_name(one) for one in best], pa.string())
+            columns["prediction"] = pa.array(self._named(best, probability), pa.string())
             columns["probability"] = pa.array(probability, pa.float32())
             yield from pa.table(columns).combine_chunks().to_batches()
+
+    def _named(self, classes: list[Any], probabilities: list[Any]) -> list[str]:
+        pairs = zip(classes, probabilities, strict=True)
+        known = self.output
+        return [known.named(n, p) if known and n is not None else "" for n, p in pairs]
 
     @cached_property
     def unreadable(self) -> tuple[Unreadable, ...]:
@@ -296,23 +313,19 @@ class Index:
 
     def prediction(self, row: int) -> str:
         """The name of an image's likeliest class; "" if the network has no classes."""
-        best = self.images["classes"][int(row)].as_py()
-        return self._class_name(best[0]) if best else ""
-
-    def _class_name(self, number: int | None) -> str:
-        if number is None:
-            return ""
-        return self.labels[number] if self.labels else f"class {number}"
+        best, sure = (self.images[n][int(row)].as_py() for n in ("classes", "probabilities"))
+        return self.output.named(best[0], sure[0]) if best and self.output else ""
 
 
-def index_of(net: Network, path: str | os.PathLike[str]) -> Index:
-    """Open an index that this network has made.
+def index_of(net: Network | None, path: str | os.PathLike[str]) -> Index:
+    """Open an index that this network has made; without a network, any.
 
     Raises:
         ConvscopeError: there is no index, another network made it, or it has no images.
     """
     found = Index(path)
-    found.check(net)
+    if net is not None:
+        found.check(net)
     if not len(found):
         raise ConvscopeError(f"{path} has no images: none of {found.folder} could be read")
     return found

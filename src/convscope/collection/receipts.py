@@ -44,6 +44,18 @@ class _Settings(Part):
     thumbnail: int
 
 
+class _Classes(Part):
+    count: Annotated[int, Field(ge=1, lt=2**31)]
+    map: bool
+    names: list[Annotated[list[str], Field(min_length=1)]]
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        if len(self.names) not in (0, self.count):
+            raise ValueError("some classes have no names")
+        return self
+
+
 class Identity(Part):
     """index.json: what an index is of."""
 
@@ -54,7 +66,7 @@ class Identity(Part):
     preprocessing: _Preprocessing
     network: _Maker
     settings: _Settings
-    labels: list[str]
+    classes: _Classes | None
     source: dict[str, Any] | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ PICTURES = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".mp4": "MP4",
 }  # fmt: skip
 
-WRITABLE = {**PICTURES, ".pdf": "PDF", ".svg": "SVG", ".npz": "NPZ", ".npy": "NPY"}
+WRITABLE = {**PICTURES, ".pdf": "PDF", ".svg": "SVG", ".npz": "NPZ", ".npy": "NPY", ".csv": "CSV"}
 
 CARRIERS = ("PNG", "PDF", "SVG", "NPZ")  # formats that need no sidecar
 
@@ -67,7 +68,7 @@ def _format(target: Path, known: Mapping[str, str] = WRITABLE) -> str:
     if kind is None:
         raise ConvscopeError(
             f"cannot write {target.name}: end it in .png, .jpg, .webp, .gif or .mp4, in .pdf or"
-            " .svg for a paper, or in .npz or .npy for the arrays"
+            " .svg for a paper, in .npz or .npy for the arrays, or in .csv for the table"
         )
     if kind == "MP4" and find_spec("av") is None:
         raise ConvscopeError(
@@ -156,6 +157,31 @@ def save_arrays(
         return write_file(target, lambda file: write_npz(file, arrays, provenance), ours=is_ours)
     (array,) = arrays.values()
     write_with_sidecar(target, lambda file: _write_npy(file, array), provenance)
+    return target
+
+
+def save_table(
+    path: str | os.PathLike[str],
+    rows: Sequence[Mapping[str, Any]],
+    provenance: Mapping[str, object],
+) -> Path:
+    """Write rows as a CSV file in UTF-8, with the names of the columns first.
+
+    Bytes of a file's name that are not UTF-8 are written as escapes.
+
+    Raises:
+        ConvscopeError: `check_writable` refuses the file.
+    """
+    target = Path(path)
+    check_writable(target, read=inputs(provenance))
+
+    def write(file: Path) -> None:
+        with file.open("w", encoding="utf-8", errors="backslashreplace", newline="") as opened:
+            writer = csv.DictWriter(opened, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_with_sidecar(target, write, provenance)
     return target
 
 

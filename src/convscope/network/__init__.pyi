@@ -5,6 +5,7 @@ from . import zoo as zoo
 from .activation_calls import ActivationCall as ActivationCall
 from .activation_calls import ActivationMode as ActivationMode
 from .heads.detections import by_class as by_class
+from .heads.outputs import Form as Form
 from .heads.outputs import Output as Output
 from .heads.torchvision_detectors import Detections as Detections
 from .names import PRE as PRE
@@ -15,6 +16,7 @@ from .sources.source import Source as Source
 from .sources.source import arguments as arguments
 from .tables import HEAD as HEAD
 from .tables import cells as cells
+from .targets import class_number as class_number
 from .units import as_tiles as as_tiles
 from .units import crop_box as crop_box
 from .units import receptive_field_box as receptive_field_box

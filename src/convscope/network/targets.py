@@ -90,6 +90,18 @@ def _called(names: Names, output: str, text: str) -> Target | None:
     return found
 
 
+def class_number(output: Output, text: str) -> int | None:
+    """The class that a label, a synonym or a number stands for; None if not exactly one does."""
+    classes = _labeled(output, text)
+    if classes:
+        return classes[0] if len(classes) == 1 else None
+    number = text.strip().removeprefix(CLASS_NUMBER)
+    if not number.isdecimal() or len(number) > 9:
+        return None
+    bare = number == text.strip() and any(label.isdecimal() for label in output.labels)
+    return int(number) if int(number) < (output.num_classes or 0) and not bare else None
+
+
 def _labeled(output: Output, text: str) -> list[int]:
     """The classes with this label or, if there are none, those with this synonym."""
 

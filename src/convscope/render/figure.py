@@ -11,7 +11,7 @@ import matplotlib as mpl
 from PIL import Image
 
 from convscope.errors import ConvscopeError
-from convscope.render import colors, pictures, plots, tiles, vector
+from convscope.render import colors, matrices, pictures, plots, tiles, vector
 from convscope.render.arrangement import GAP, TITLE, DrawnPanel, Row, Titled, across, arranged
 from convscope.render.channels import in_colors
 from convscope.render.fonts import NOTE, families, lacking
@@ -24,6 +24,7 @@ from convscope.types import (
     Grid,
     HeatMap,
     Histogram,
+    Matrix,
     Mosaic,
     Panel,
     Picture,
@@ -58,6 +59,7 @@ _SHAPES: dict[type, Callable[[Any], Sequence[DrawnPanel]]] = {
     Bars: plots.bars,
     Histogram: plots.histograms,
     Curves: plots.curves,
+    Matrix: matrices.matrices,
 }
 
 

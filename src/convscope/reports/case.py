@@ -88,14 +88,13 @@ def groups(
         right = [one for one in results if one.right and one.label == label]
         right.sort(key=lambda one: (-one.confidence, one.row))
         pairs += [(label, label, [one.row for one in right])] if right else []
-    paths = index.images["path"]
     shown = _allotted([len(rows) for *_, rows in pairs], limit)
     return [
         Group(
             f"group-{number}",
             name,
             prediction,
-            [Case(by_row[row], paths[row].as_py(), name, prediction) for row in rows[:count]],
+            [Case(by_row[row], index.paths[row], name, prediction) for row in rows[:count]],
             len(rows),
         )
         for number, ((name, prediction, rows), count) in enumerate(zip(pairs, shown, strict=True))

@@ -137,7 +137,7 @@ class Maker:
                 picture = _image(decoded(self.index.thumbnails([row]))[0])
             except ConvscopeError:  # an index from elsewhere may hold anything
                 picture = Image.new("RGB", (SMALL, SMALL), "gray")
-            path = self.index.images["path"][row].as_py()
+            path = self.index.paths[row]
             self._small[row] = page_picture(picture, path, SMALL, quality=QUALITY)
         return self._small[row]
 

@@ -62,8 +62,8 @@ def report(
     opened.check(net)
     if limit < 1 or similar < 0:
         raise ConvscopeError("limit must be at least 1, and similar at least 0")
-    labeled = labeled_images(net, opened, 1)
-    results = by_network(net, opened, labeled)
+    labeled = labeled_images(net.output, opened, 1)
+    results = by_network(net.output, opened, labeled)
     if not results:
         raise ConvscopeError(_no_class(net, labeled))
     chosen = groups(opened, labeled, results, label, limit)
@@ -207,7 +207,7 @@ class Report(Document[Case]):
 
     def _left_out(self) -> Iterator[str]:
         index, counted = self.index, {one.row for one in self._results}
-        labels = enumerate(index.images["label"].to_pylist())
+        labels = enumerate(index.folders)
         others = sorted({label or "no folder" for row, label in labels if row not in counted})
         if others:
             yield (

@@ -1,10 +1,10 @@
-"""A result as a file: a picture, a figure for a paper (PDF, SVG), or arrays (NPZ, NPY)."""
+"""A result as a file: picture, figure for a paper (PDF, SVG), arrays (NPZ, NPY), table (CSV)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -34,6 +34,10 @@ class Exported(Protocol):
     def score(self) -> float | Array | None: ...
     @property
     def arrays(self) -> dict[str, Array]: ...
+    @property
+    def summary(self) -> Any: ...
+    @property
+    def table(self) -> Sequence[Mapping[str, Any]]: ...
 
 
 def save_result(result: Exported, path: Path) -> Path:
@@ -56,7 +60,27 @@ def save_result(result: Exported, path: Path) -> Path:
         return pictures.save_arrays(path, every_array(result), provenance)
     if ending == ".npy":
         return pictures.save_arrays(path, {"": main_array(result)}, provenance)
+    if ending == ".csv":
+        return pictures.save_table(path, main_table(result), provenance)
     return pictures.save_pictures(path, [result.picture], provenance)
+
+
+def main_table(result: Exported) -> Sequence[Mapping[str, Any]]:
+    """The rows of a result's table: its own, or else the only list of rows in its summary.
+
+    Raises:
+        ConvscopeError: there are none.
+    """
+    tables = [one for one in result.summary.values() if _is_table(one)]
+    if result.table or len(tables) == 1:
+        return result.table or tables[0]
+    raise ConvscopeError(
+        f"{result.provenance['technique']} gives no table: write a picture, or print --json"
+    )
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(r, Mapping) for r in value)
 
 
 def every_array(result: Exported) -> dict[str, Array]:

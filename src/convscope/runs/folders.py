@@ -113,16 +113,16 @@ class Batch:
     Args:
         plan: what to do.
         begin: from a photograph to the run of which the picture is to be the last frame.
-        net: the network of these runs.
+        net: the network of these runs, if they have one.
 
     Raises:
         ConvscopeError: what `begin` finds wrong whatever the photograph, a target say.
     """
 
-    def __init__(self, plan: Plan, begin: Callable[[Tensor], Run], net: Network) -> None:
+    def __init__(self, plan: Plan, begin: Callable[[Tensor], Run], net: Network | None) -> None:
         self.plan, self._begin = plan, begin
         generator = torch.Generator().manual_seed(0)
-        height, width = net.input_size
+        height, width = (224, 224) if net is None else net.input_size
         anything = torch.rand(1, 3, 2 * height, 2 * width, generator=generator)
         self._on_anything = begin(anything)
         self._worked = False

@@ -147,7 +147,7 @@ def named_files(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[s
                     yield path
 
 
-def check_network(name: str, net: Network) -> None:
+def check_network(name: str, net: Network | None) -> None:
     """Raise an error if what a technique gets first is no network."""
     if not isinstance(net, Network):
         raise ConvscopeError(
@@ -156,18 +156,20 @@ def check_network(name: str, net: Network) -> None:
         )
 
 
-def check_image(name: str, net: Network, image: Tensor | None, *, batch: bool = True) -> None:
+def check_image(
+    name: str, net: Network | None, image: Tensor | None, *, batch: bool = True
+) -> None:
     """Raise an error if there is no image, or one that is not RGB in [0, 1].
 
     Args:
         name: the technique, for messages.
-        net: the network that takes the image.
+        net: the network that takes the image, if there is one.
         image: (N, 3, H, W).
         batch: whether N may be above 1.
     """
     if image is None:
         raise ConvscopeError(f"{name} needs an image: {name}(net, open_image('photo.jpg'))")
-    pixels = net.as_input(image)
+    pixels = image if net is None else net.as_input(image)
     if not pixels.numel():
         raise ConvscopeError(f"an image of shape {tuple(image.shape)} has no pixels")
     if not batch and len(image) != 1:

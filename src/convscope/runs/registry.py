@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, Protocol, cast, overload
+from typing import Any, Literal, ParamSpec, Protocol, cast, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, create_model
 from torch import Tensor
@@ -61,6 +61,8 @@ class Technique:
         batch: whether it takes several images at a time.
         command: its name on the command line.
         chapter: the chapter under which the command line lists it.
+        network: whether it needs the network ("needed"), makes use of it where there is one
+            ("useful"), or finds all in an index ("unused").
         model: its options, as a pydantic model.
     """
 
@@ -76,6 +78,7 @@ class Technique:
     batch: bool
     command: str
     chapter: str
+    network: Literal["needed", "useful", "unused"]
     model: type[BaseModel]
 
     @property
@@ -91,13 +94,14 @@ class Technique:
         """
         return validated(self.name, self.model, options)
 
-    def run(self, net: Network, image: Tensor | None = None, **options: Any) -> Run:
+    def run(self, net: Network | None = None, image: Tensor | None = None, **options: Any) -> Run:
         """The run of this technique with these arguments; nothing is computed yet.
 
         Raises:
             ConvscopeError: an argument that is wrong for this technique or this network.
         """
-        check_network(self.name, net)
+        if net is not None or self.network == "needed":
+            check_network(self.name, net)
         if self.takes_image:
             check_image(self.name, net, image, batch=self.batch)
         elif image is not None:
@@ -105,7 +109,7 @@ class Technique:
         options = self.validate(options)
         target = options.get("target")
         for name in target if isinstance(target, tuple) else (target,):
-            if name is not None:
+            if name is not None and net is not None:
                 net.target(name)
         first = (net, image) if self.takes_image else (net,)
         return Run(self.name, lambda: self.function(*first, **options), net, image, options)
@@ -216,8 +220,16 @@ def _read(
         batch=batch,
         command=command or name,
         chapter=chapter,
+        network=_use_of_network(next(iter(parameters.values()))),
         model=create_model(name, __config__=config, **fields),
     )
+
+
+def _use_of_network(net: inspect.Parameter) -> Literal["needed", "useful", "unused"]:
+    """From the first parameter: its annotation may be `Network | None`, and its default None."""
+    if net.default is None:
+        return "unused"
+    return "useful" if type(None) in get_args(net.annotation) else "needed"
 
 
 def _call(entry: Technique) -> Callable[..., Run]:

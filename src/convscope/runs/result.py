@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, cast
@@ -85,6 +85,11 @@ class Result(Generic[Summary]):
     def arrays(self) -> dict[str, Array]:
         """Further arrays by name; each technique documents its own."""
         return {name: as_array(value) for name, value in self._frame.arrays.items()}
+
+    @property
+    def table(self) -> Sequence[Mapping[str, Any]]:
+        """Rows for a .csv file, if there are more than the summary has."""
+        return self._frame.table
 
     @property
     def summary(self) -> Summary:

@@ -37,7 +37,6 @@ class Run(Generic[R]):
 
     Attributes:
         technique: the name of the technique.
-        net: the network.
         image: (N, 3, H, W), the photograph; None for a technique that takes none.
         parameters: the technique's options, complete with their defaults.
         provenance: what is needed to make the results again; every saved picture carries it.
@@ -48,13 +47,13 @@ class Run(Generic[R]):
         self,
         technique: str,
         begin: Callable[[], Iterator[Frame]],
-        net: Network,
+        net: Network | None,
         image: Tensor | None,
         parameters: Mapping[str, object],
         checked: int | None = None,
     ) -> None:
         self.technique = technique
-        self.net, self.image, self.parameters = net, image, parameters
+        self._net, self.image, self.parameters = net, image, parameters
         self.frames = begin
         self._result: R | None = None
         self._stopped = False
@@ -65,11 +64,22 @@ class Run(Generic[R]):
             "technique": technique,
             "parameters": dict(parameters),
             "checked": checked,
-            "network": dict(net.source) if net.source else {"name": net.name, "own": True},
-            "device": str(net.device),
+            "network": None if net is None else _network(net),
+            "device": "cpu" if net is None else str(net.device),
             "image": None if source is None else dict(source),
             "takes_image": image is not None,
         }
+
+    @property
+    def net(self) -> Network:
+        """The network.
+
+        Raises:
+            ConvscopeError: the technique ran without one, on an index alone.
+        """
+        if self._net is None:
+            raise ConvscopeError(f"{self.technique} ran without a network")
+        return self._net
 
     def __repr__(self) -> str:
         if self._stopped and self._result is not None:
@@ -170,6 +180,10 @@ class Run(Generic[R]):
             self._result, self._stopped = cast(R | None, last), stopped
         else:
             show(self._result)
+
+
+def _network(net: Network) -> dict[str, object]:
+    return dict(net.source) if net.source else {"name": net.name, "own": True}
 
 
 def _digest(tensor: Tensor) -> str:

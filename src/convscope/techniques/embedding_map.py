@@ -48,7 +48,7 @@ class EmbeddingMapSummary(TypedDict):
     chapter="Collections of images",
 )
 def embedding_map(
-    net: Network,
+    net: Network | None = None,
     *,
     index: IndexPath,
     method: Annotated[

@@ -68,7 +68,7 @@ class NeighborsSummary(TypedDict):
     chapter="Collections of images",
 )
 def neighbors(
-    net: Network,
+    net: Network | None,
     image: Tensor,
     *,
     index: IndexPath,
@@ -134,7 +134,9 @@ class _Queries:
     sha256: str
 
 
-def _queries(net: Network, index: Index, image: Tensor) -> _Queries:
+def _queries(net: Network | None, index: Index, image: Tensor) -> _Queries:
+    if net is None:
+        return _known(index, image)
     layer, inputs = index.settings.embedding, net.preprocess(image)
     with torch.no_grad():
         activations = net.read(inputs, {layer, *([""] if net.num_classes else [])})
@@ -147,6 +149,25 @@ def _queries(net: Network, index: Index, image: Tensor) -> _Queries:
         np.stack([shrunk(one[None], (PIXELS, PIXELS)).reshape(-1) for one in shown]),
         [net.output.prediction(row) for row in logits],
         source["sha256"] if source else "",
+    )
+
+
+def _known(index: Index, image: Tensor) -> _Queries:
+    """An image of the index itself, which needs no network."""
+    source = images.source(image)
+    contents = index.images["sha256"].to_pylist()
+    if source is None or source["sha256"] not in contents:
+        raise ConvscopeError(
+            f"the photograph is not in {index.path}; to compare it, give the network that made the"
+            " index"
+        )
+    row = contents.index(source["sha256"])
+    return _Queries(
+        torch.stack(images.decoded(index.thumbnails([row]))),
+        np.asarray(index.embeddings[[row]], np.float32),
+        np.array(index.pixels[[row]]),
+        [index.prediction(row)] if index.output else [],
+        source["sha256"],
     )
 
 
@@ -217,8 +238,8 @@ def _summary(index: Index, near: list[list[tuple[int, float]]]) -> list[Any]:
         [
             {
                 "image": row,
-                "path": index.images["path"][row].as_py(),
-                "label": index.images["label"][row].as_py(),
+                "path": index.paths[row],
+                "label": index.folders[row],
                 "prediction": index.prediction(row),
                 "distance": round(distance, 6),
             }
@@ -265,5 +286,5 @@ def _grid(
 
 
 def _caption(index: Index, row: int, distance: float) -> str:
-    label = index.images["label"][row].as_py() or index.prediction(row)
+    label = index.folders[row] or index.prediction(row)
     return f"{label} {distance:.3g}".strip()

@@ -192,7 +192,7 @@ def _row(net: Network, index: Index, channel: Target, end: str, count: int, show
             pixels = crop_box(photo[0], box, net.box(photo), GRAY, LARGEST)
         entry: Patch = {
             "image": image,
-            "path": index.images["path"][image].as_py(),
+            "path": index.paths[image],
             "value": sign * float(top.values[number, rank]),
             "unit": str(neuron),
             "box": [round(edge, 2) for edge in box],

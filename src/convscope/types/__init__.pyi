@@ -12,6 +12,7 @@ from .panels import Grid as Grid
 from .panels import HeatMap as HeatMap
 from .panels import Histogram as Histogram
 from .panels import MapStyle as MapStyle
+from .panels import Matrix as Matrix
 from .panels import Mosaic as Mosaic
 from .panels import Panel as Panel
 from .panels import Picture as Picture

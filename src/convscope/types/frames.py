@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
@@ -33,6 +33,7 @@ class Frame(Generic[Summary]):
         score: (N,), what the network gives the target.
         arrays: further tensors by name; the technique documents them.
         summary: the numbers and names that a person would quote, as plain Python values.
+        table: rows for a .csv file, if there are more than the summary has.
         activations: the activations that the objective read, by layer.
     """
 
@@ -46,6 +47,7 @@ class Frame(Generic[Summary]):
     score: Tensor | None = None
     arrays: Mapping[str, Tensor] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    table: Sequence[Mapping[str, Any]] = ()
     activations: Mapping[str, Tensor] = field(default_factory=dict)
 
 

@@ -153,4 +153,23 @@ class Curves:
     faint: frozenset[str] = frozenset()
 
 
-Panel = Picture | SignedPicture | HeatMap | Grid | Sheet | Mosaic | Bars | Histogram | Curves
+@dataclass(frozen=True)
+class Matrix:
+    """A panel of counts (rows, columns), such as a confusion matrix, with a number in each cell.
+
+    Colors are fractions of the sum of a row. `right` is the column of each row that is no mistake,
+    drawn in another color; -1 for none.
+    """
+
+    counts: Tensor
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    row_label: str
+    column_label: str
+    right: tuple[int, ...]
+    caption: str = ""
+
+
+Panel = (
+    Picture | SignedPicture | HeatMap | Grid | Sheet | Mosaic | Bars | Histogram | Curves | Matrix
+)

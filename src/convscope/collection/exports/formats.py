@@ -80,16 +80,15 @@ def _check(kind: str, output: Path) -> None:
 
 def _page(index: Index, made: Layout, output: Path) -> Path:
     rows = at_random(len(index), ON_PAGE, 0)
-    images = index.images.take(rows)
     notes = list(made.notes)
     if len(rows) < len(index):
         notes.append(f"{len(rows):,} of {len(index):,} images at random")
     text = page.page(
         made.places[rows],
         index.thumbnails(rows.tolist()),
-        images["path"].to_pylist(),
+        [index.paths[row] for row in rows],
         title=index.folder.name,
-        labels=images["label"].to_pylist(),
+        labels=[index.folders[row] for row in rows],
         predictions=[index.prediction(row) or None for row in rows],
         summary={
             "network": index.identity["network"]["name"],
@@ -129,8 +128,7 @@ _WRITERS: dict[str, Callable[[Index, Layout, Path], Path]] = {
 
 
 def _columns(index: Index, made: Layout, absolute: bool = False) -> Columns:
-    paths = index.images["path"].to_pylist()
-    labels = index.images["label"].to_pylist()
+    paths, labels = index.paths, index.folders
     predictions, probabilities = None, None
     if index.images["classes"].null_count < len(index):
         predictions = [index.prediction(row) or None for row in range(len(index))]
