@@ -79,6 +79,20 @@ def test_a_pdf_has_its_letters_with_it() -> None:
     assert streams.count(b"TJ") + streams.count(b"Tj") >= 8, "text is shown as text"
 
 
+@pytest.mark.parametrize("kind", ["pdf", "svg"])
+def test_a_cutout_stays_transparent(kind: Literal["pdf", "svg"]) -> None:
+    alpha = (torch.arange(40) % 2).expand(1, 30, 40).float()
+    cutout = torch.cat([torch.rand(3, 30, 40).round(decimals=1), alpha])
+    content = draw_vector((Picture(cutout, transparent=True),), kind, "{}")
+    if kind == "pdf":
+        assert b"/SMask" in content
+        return
+    (data,) = re.findall(rb"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)", content)
+    shown = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert shown.mode == "RGBA"
+    assert shown.getchannel("A").getextrema() == (0, 255)
+
+
 def test_nothing_to_show() -> None:
     with pytest.raises(cs.ConvscopeError, match="nothing to show"):
         draw_vector((), "pdf", "")

@@ -69,7 +69,7 @@ class _Placed(Artist):
     def __init__(self, rgb: Array, left: float, bottom: float, size: tuple[float, float]) -> None:
         super().__init__()
         opaque = np.full((*rgb.shape[:2], 1), 255, np.uint8)
-        self._rgba = np.concatenate([rgb, opaque], 2)
+        self._rgba = np.concatenate([rgb, opaque], 2)[..., :4]  # a cutout has its own alpha
         self._left, self._bottom, self._size = left, bottom, size
 
     def draw(self, renderer: RendererBase) -> None:
