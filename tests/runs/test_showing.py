@@ -159,6 +159,8 @@ from convscope.reports.document import Document
 
 class Pages(Document):
     made = 0
+    def __len__(self):
+        return 4
     def __iter__(self):
         for number in range(1, 5):
             if number > self.made:
@@ -176,19 +178,19 @@ class Pages(Document):
 def test_a_page_is_made_with_a_bar(notebook: Kernel, tmp_path: Path) -> None:
     notebook.run(DOCUMENT.format(pause=0.3, fail_at=0))
     cell = notebook.run("pages = Pages(); pages")
-    assert cell.text[0] == "pages: 4, 0:01"
+    assert cell.text[0] == "pages: 4 of 4, 0:01"
     assert bars(cell.states)[0] == (None, None)
     assert "4 pages" in cell.places[1]["text/html"]
     assert "&lt;b&gt;" in cell.places[1]["text/html"]
     assert notebook.run("pages.made").text == ["4"]
     path = str(tmp_path / "pages.html")
     cell = notebook.run(f"pages = Pages(); pages.save({path!r}, progress=True)")
-    assert cell.text[0] == "pages: 4, 0:01"
+    assert cell.text[0] == "pages: 4 of 4, 0:01"
 
 
 def test_a_page_that_is_stopped_has_what_was_made(notebook: Kernel) -> None:
     notebook.run(DOCUMENT.format(pause=2, fail_at=0))
-    cell = notebook.run("pages = Pages(); pages", stop_at="pages: 1, ")
+    cell = notebook.run("pages = Pages(); pages", stop_at="pages: 1 of 4")
     assert cell.status == "ok"
     assert cell.text[1] == "stopped; this is what is done so far"
     assert "1 pages" in cell.places[1]["text/html"]
