@@ -218,6 +218,24 @@ def test_a_pickle_that_grows_is_stopped(saved: Path, monkeypatch: pytest.MonkeyP
         refused(with_pickle(saved, b"\x80\x02" + data + b"."), "holds far more than weights")
 
 
+def module_of(parameters: bytes, modules: bytes) -> bytes:
+    """The pickle of a module by hand: its dict of parameters, and that of the modules in it."""
+    names = (b"X\x0b\x00\x00\x00_parameters", b"X\x08\x00\x00\x00_modules")
+    return b"cmine\nNet\n)\x81}(" + names[0] + parameters + names[1] + modules + b"ub"
+
+
+def test_modules_in_modules_are_not_listed_without_end(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of 40 modules is twice in the next one: there would be 2 ** 40 names."""
+    monkeypatch.setattr("convscope.network.checkpoints.states.MOST_NAMES", 5000)
+    twice = b"}(X\x01\x00\x00\x00ah\x01X\x01\x00\x00\x00bh\x01u"
+    one = module_of(b"}K\x01Ns", b"}") + b"q\x01"
+    for _ in range(40):
+        one = b"(" + one + b"1" + module_of(b"}", twice) + b"q\x01"
+    refused(with_pickle(saved, b"\x80\x02" + one + b"."), "holds far more than weights")
+
+
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 def test_plain_values_of_every_protocol(protocol: int) -> None:
     import io

@@ -23,7 +23,7 @@ _AUXILIARY = ("aux_classifier.", "AuxLogits.")
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|averaged?|avg)([._]|$)", re.IGNORECASE)
 _OF_TRAINING = re.compile(r"(criterion|loss|metric|acc)[a-z0-9_]*", re.IGNORECASE)
 
-MOST_PREFIXES = 16
+MOST_PREFIXES, MOST_STATES = 16, 32
 
 Wanted = Mapping[str, torch.Tensor]
 
@@ -124,8 +124,10 @@ def fits(found: Collection[State], module: nn.Module) -> list[Fit]:
         for name, value in module.state_dict().items()
         if isinstance(value, torch.Tensor)
     }
+    # An optimizer has a small dict for each parameter, which is no network.
+    largest = sorted(found, key=lambda state: len(state.tensors), reverse=True)[:MOST_STATES]
     made = [
-        Fit(state, prefix, wanted) for state in found for prefix in _prefixes(state, list(wanted))
+        Fit(state, prefix, wanted) for state in largest for prefix in _prefixes(state, list(wanted))
     ]
     return sorted(made, key=lambda fit: (not fit.complete, -len(fit.found), len(fit.prefix)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from convscope.network.heads.label_files import KEYS
 from convscope.network.heads.labels import as_labels
 
 DEEPEST = 4
+MOST_LISTS, MOST_LABELS = 16, 100_000
 GIVE_LABELS = "give them as labels= (--labels)"
 LONGEST = 200  # characters of a label
 
@@ -19,7 +21,7 @@ LONGEST = 200  # characters of a label
 def labels_inside(values: Any) -> dict[str, list[str]]:
     """All lists of labels in what a file holds, by the names that lead to them."""
     found = {}
-    for place, value in _named(values):
+    for place, value in itertools.islice(_named(values), MOST_LISTS):
         try:
             labels = as_labels(_plain(value))
         except ConvscopeError:
@@ -40,7 +42,7 @@ def _named(values: Any) -> Iterator[tuple[str, Any]]:
                     yield f"{place}.{name}".removeprefix("."), one
                 elif isinstance(one, dict | Foreign) and id(one) not in seen:
                     seen.add(id(one))
-                    inner.append((f"{place}.{name}".removeprefix("."), one))
+                    inner.append((f"{place}.{name}".removeprefix(".")[:LONGEST], one))
         open_ = inner
 
 
@@ -53,7 +55,7 @@ def _plain(value: Any) -> Any:
             return []
     if isinstance(value, tuple):
         value = list(value)
-    return value if isinstance(value, list | dict) else []
+    return value if isinstance(value, list | dict) and len(value) <= MOST_LABELS else []
 
 
 def choose_labels(

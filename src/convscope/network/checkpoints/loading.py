@@ -19,7 +19,7 @@ from convscope.network.checkpoints.files import open_weights
 from convscope.network.checkpoints.fitting import Fit
 from convscope.network.checkpoints.labels_inside import labels_inside
 from convscope.network.checkpoints.settings_inside import settings_inside
-from convscope.network.checkpoints.states import states, under
+from convscope.network.checkpoints.states import State, states, under
 from convscope.network.checkpoints.stored import (
     Damaged,
     Foreign,
@@ -60,9 +60,13 @@ class Checkpoint:
         self.path, self.key = _split(Path(path))
         self.file = self.path.name
         self._opened = open_weights(self.path)
-        self._states = under(states(self._opened.values), self.key)
+        try:
+            found = states(self._opened.values)
+        except Damaged as error:
+            raise ConvscopeError(f"{self.file} is no checkpoint: {error}") from error
+        self._states = under(found, self.key)
         if not self._states:
-            raise ConvscopeError(self._no_weights())
+            raise ConvscopeError(self._no_weights(found))
 
     def load(self, module: nn.Module, classes: Classes | None = None) -> Loaded:
         """Load the weights into a module.
@@ -108,10 +112,10 @@ class Checkpoint:
         """How the training prepared its images, as arguments of `Network`, where that is there."""
         return settings_inside(self._opened.values)
 
-    def _no_weights(self) -> str:
+    def _no_weights(self, found: Sequence[State]) -> str:
         name = self.file
         if self.key:
-            places = [state.place for state in states(self._opened.values) if state.place]
+            places = [state.place for state in found if state.place]
             there = f"; there are {listed(places)}" if places else ""
             return f"{name} holds no weights under {self.key!r}{there}"
         values = self._opened.values

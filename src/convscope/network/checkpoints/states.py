@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convscope.network.checkpoints.stored import Foreign, Stored, Unusable, members
+from convscope.network.checkpoints.stored import Damaged, Foreign, Stored, Unusable, members
 
 DEEPEST = 4
-MOST_MODULES = 100_000
+MOST_NAMES, LONGEST_NAME = 1_000_000, 2000
+MOST_HIDDEN = 64  # buffers of one module that are not saved
 
 # What wrappers put into the names of what they wrap: torch.compile, FSDP, activation
 # checkpointing, Lightning Fabric.
@@ -39,12 +40,17 @@ class State:
 
 
 def states(values: Any) -> list[State]:
-    """All state dicts in what a file holds, the outer ones first."""
-    found, seen, open_ = [], {id(values)}, [("", values)]
+    """All state dicts in what a file holds, the outer ones first.
+
+    Raises:
+        Damaged: the file repeats parts of itself so often that to list them would not end.
+    """
+    search, found = _Search(), []
+    seen, open_ = {id(values)}, [("", values)]
     for _ in range(DEEPEST):
         inner = []
         for place, value in open_:
-            state = _state(place, value)
+            state = search.state(place, value)
             if state is not None:
                 found.append(state)
             if _is_module(value):
@@ -53,7 +59,7 @@ def states(values: Any) -> list[State]:
                 nested = isinstance(one, dict | Foreign) or (place == "" and isinstance(one, list))
                 if nested and id(one) not in seen:
                     seen.add(id(one))
-                    inner.append((f"{place}.{name}".removeprefix("."), one))
+                    inner.append((search.joined(f"{place}.", name).removeprefix("."), one))
         open_ = inner
     return found
 
@@ -78,15 +84,45 @@ def under(found: Sequence[State], place: str) -> list[State]:
     return chosen
 
 
-def _state(place: str, value: Any) -> State | None:
-    module = value.kind if _is_module(value) else ""
-    pairs = _of_module(value) if module else members(value).items()
-    tensors = {
-        name: one
-        for name, one in pairs
-        if isinstance(name, str) and isinstance(one, Stored | Unusable)
-    }
-    return State(place, _without_wrappers(tensors), module) if tensors else None
+class _Search:
+    """Lists names, and stops where a file repeats its parts without end."""
+
+    def __init__(self) -> None:
+        self.left = MOST_NAMES
+
+    def joined(self, prefix: str, name: object) -> str:
+        self.left -= 1
+        text = f"{prefix}{name}" if isinstance(name, str | int) else prefix
+        if self.left < 0 or len(text) > LONGEST_NAME:
+            raise Damaged("it holds far more than weights")
+        return text
+
+    def state(self, place: str, value: Any) -> State | None:
+        module = value.kind if _is_module(value) else ""
+        found = self.of_module(value) if module else members(value).items()
+        tensors = {
+            self.joined("", name): one
+            for name, one in found
+            if isinstance(name, str) and isinstance(one, Stored | Unusable)
+        }
+        return State(place, _without_wrappers(tensors), module) if tensors else None
+
+    def of_module(self, module: Foreign) -> Iterator[tuple[str, Any]]:
+        """The state dict of a module that was saved whole."""
+        open_: list[tuple[str, Any, tuple[int, ...]]] = [("", module, ())]
+        while open_:
+            prefix, part, outer = open_.pop()
+            inside = members(part)
+            hidden = inside.get("_non_persistent_buffers_set")
+            hidden = hidden[:MOST_HIDDEN] if isinstance(hidden, list) else []
+            for kind in ("_parameters", "_buffers"):
+                for name, value in members(inside.get(kind)).items():
+                    if name not in hidden:
+                        yield self.joined(prefix, name), value
+            if id(part) not in outer:  # it may be in several places, but not inside itself
+                children = members(inside.get("_modules")).items()
+                path = (*outer, id(part))
+                open_ += [(f"{self.joined(prefix, name)}.", one, path) for name, one in children]
 
 
 def _without_wrappers(tensors: Tensors) -> Tensors:
@@ -103,22 +139,3 @@ def _without_wrappers(tensors: Tensors) -> Tensors:
 def _is_module(value: Any) -> bool:
     """Whether this is a `torch.nn.Module` that was saved whole."""
     return isinstance(value, Foreign) and value.members.keys() >= {"_parameters", "_modules"}
-
-
-def _of_module(module: Foreign) -> Iterator[tuple[str, Any]]:
-    """The state dict of a module that was saved whole."""
-    open_: list[tuple[str, Any, tuple[int, ...]]] = [("", module, ())]
-    for _ in range(MOST_MODULES):
-        if not open_:
-            return
-        prefix, part, outer = open_.pop()
-        inside = members(part)
-        hidden = inside.get("_non_persistent_buffers_set") or ()
-        for name, value in members(inside.get("_parameters")).items():
-            yield f"{prefix}{name}", value
-        for name, value in members(inside.get("_buffers")).items():
-            if name not in hidden:
-                yield f"{prefix}{name}", value
-        if id(part) not in outer:  # a module may be in several places, but not inside itself
-            children = members(inside.get("_modules")).items()
-            open_ += [(f"{prefix}{name}.", child, (*outer, id(part))) for name, child in children]
