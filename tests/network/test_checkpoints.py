@@ -254,7 +254,7 @@ def test_a_head_by_another_name(name: str, prefix: str, tmp_path: Path) -> None:
     torch.save({names.get(k, k): v for k, v in state.items()}, path)
     loaded = Checkpoint(path).load(build(5), Classes(5, build))
     assert (loaded.classes, same(loaded.module, state)) == (7, True)
-    assert f"is taken to be '{name}.weight', '{name}.bias', with noth" in loaded.notes[0]
+    assert f"is taken to be '{name}.weight', '{name}.bias', with" in loaded.notes[0]
     two = {f"{name}.3.weight": torch.ones(4, 4), f"{name}.3.bias": torch.ones(4)}
     torch.save({names.get(k, k): v for k, v in state.items()} | two, path)
     with pytest.raises(ConvscopeError, match=r"does not fit the network: .*missing"):
@@ -333,6 +333,18 @@ def test_settings_of_a_training_with_timm(tmp_path: Path) -> None:
     torch.save({"state_dict": state, "args": args}, path)
     net = cs.load("timm/test_resnet", checkpoint=path, device="cpu")
     assert (net.input_size, net.loading_notes) == ((160, 160), ())
+
+
+def test_a_network_that_was_trained_on_another_size(tmp_path: Path) -> None:
+    module = zoo._build("timm/test_vit", False, {"input_size": (96, 96)}, 3)[0]
+    path = tmp_path / "a.pt"
+    torch.save(module.state_dict(), path)
+    with pytest.raises(ConvscopeError, match="another size of images, give that as input_size"):
+        cs.load("timm/test_vit", checkpoint=path, device="cpu")
+    net = cs.load("timm/test_vit", checkpoint=path, device="cpu", input_size=96)
+    x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(net.logits(x), module.eval()(x * 2 - 1), atol=1e-5)
 
 
 def test_a_checkpoint_makes_a_network(tmp_path: Path) -> None:
