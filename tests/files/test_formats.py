@@ -340,9 +340,11 @@ def test_thumbnails_are_of_two_formats_only(
     gs.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     data = {"EPS": EPS, "text": b"hello"}.get(kind) or encoded(Image.new("RGB", (8, 8)), kind)
-    with pytest.raises(cs.ConvscopeError, match="thumbnail of the index is neither a JPEG nor"):
+    with pytest.raises(
+        cs.ConvscopeError, match="again: one of its thumbnails is neither a JPEG nor a"
+    ):
         images.decoded([data])
-    with pytest.raises(cs.ConvscopeError, match="thumbnail of the index"):
+    with pytest.raises(cs.ConvscopeError, match="one of its thumbnails"):
         images.thumbnail(data)
     assert not (tmp_path / "was-run").exists()
 
@@ -350,7 +352,7 @@ def test_thumbnails_are_of_two_formats_only(
 @pytest.mark.parametrize("size", [(1025, 8), (8, 1025), (4000, 4000)])
 def test_thumbnails_are_small(size: tuple[int, int]) -> None:
     data = encoded(Image.new("RGB", size), "JPEG")
-    with pytest.raises(cs.ConvscopeError, match="thumbnail of the index"):
+    with pytest.raises(cs.ConvscopeError, match="one of its thumbnails"):
         images.decoded([data])
 
 

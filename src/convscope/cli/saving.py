@@ -51,7 +51,7 @@ def save_pictures(
         The exit code.
     """
     from convscope.ascent import resume_files
-    from convscope.files import check_writable, locked, open_image, shortened
+    from convscope.files import check_writable, images, locked, open_image, shortened
 
     begin = partial(_begin_checked, begin) if check else begin
     if image is not None and os.path.isdir(image) and not image.startswith("sample:"):
@@ -68,6 +68,9 @@ def save_pictures(
     check_writable(output, read=[] if image is None else [image])
     resume_files.check_folder(resume_files.folder_for(output), resume=picture.resume)
     photo = None if image is None else open_image(image)
+    profile = None if photo is None else (images.source(photo) or {}).get("profile")
+    if profile:
+        tell(f"color profile of {image}: {profile}")
     return save_picture(begin(load(), photo), output, picture)
 
 

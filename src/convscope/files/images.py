@@ -50,16 +50,17 @@ _sources: WeakIdKeyDictionary = WeakIdKeyDictionary()
 def open_image(path: str | os.PathLike[str]) -> Tensor:
     """Open a photograph as float32 (1, 3, H, W), RGB in [0, 1], at its own size, upright.
 
-    All modes that Pillow reads become RGB: CMYK, palettes, 16 bits, gray. Transparent pixels are
-    laid on white. The first frame of an animation is taken.
+    All kinds of color become RGB: CMYK, palettes, 16 bits, gray. Which numbers are black and white,
+    and what is transparent, is taken from the file itself. Transparent pixels are laid on white.
+    Colors of an ICC profile become those of sRGB. The first frame of an animation is taken.
 
     Args:
         path: the file, or the name of a photograph that comes with scikit-image:
             "sample:chelsea", "sample:coffee", "sample:rocket" or "sample:astronaut".
 
     Raises:
-        ConvscopeError: the file is missing, empty, truncated, not an image, or larger than 64
-            megapixels.
+        ConvscopeError: the file is missing, empty, truncated, not an image, larger than 64
+            megapixels, or it does not say which numbers are black and white.
     """
     name = os.fsdecode(path)
     sample = name.startswith(SAMPLE_PREFIX)
@@ -95,7 +96,7 @@ def decoded(pictures: Iterable[bytes]) -> list[Tensor]:
     Raises:
         ConvscopeError: one is no JPEG or PNG file, is damaged, or is larger than thumbnails are.
     """
-    name = "a thumbnail of the index"
+    name = "make the index again: one of its thumbnails"
     files = (io.BytesIO(picture) for picture in pictures)
     return [torch.from_numpy(decode_thumbnail(name, file, THUMBNAIL).pixels) for file in files]
 
@@ -126,6 +127,8 @@ def digest(path: str | os.PathLike[str]) -> str:
 
 def source(image: Tensor) -> Mapping[str, str] | None:
     """The "path" and "sha256" of the file that `open_image` made this very tensor from.
+
+    Also its ICC "profile", if it has one that is not sRGB: the name, or why it was not applied.
 
     None if the tensor came from elsewhere or has been changed in place since.
     """

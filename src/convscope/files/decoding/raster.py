@@ -11,7 +11,8 @@ from PIL import Image
 from convscope.files.decoding.limits import Refusal
 from convscope.types import Array
 
-BAND = 2**22  # pixels that are converted together, so that temporary copies stay small
+# Pixels, and bytes, that are converted together, so that temporary copies stay small.
+BAND, EXPANDED = 2**22, 2**17
 
 # How far floats may lie outside of [0, 1]: resizing may overshoot.
 BEYOND = 0.1
@@ -138,8 +139,8 @@ def _from_bytes(raster: Raster, result: Array) -> None:
         planes[:, rows] = values.transpose(2, 0, 1)
         del values
     raster.pixels = np.empty((0, 0, 0), np.uint8)
-    for start in range(0, count, BAND):
-        part = slice(start, min(start + BAND, count))
+    for start in range(0, count, EXPANDED):
+        part = slice(start, min(start + EXPANDED, count))
         flat[part] = last[part].astype(np.float32)
         flat[part] /= 255
     if channels == 1:
