@@ -182,7 +182,9 @@ def test_averages_are_told_and_can_be_chosen(tmp_path: Path) -> None:
     assert "a.pth:net_ema.module loads the averages" in loaded.notes[0]
     assert same(load(f"{path}:net_ema").module, other)
     torch.save({"ema": other, "epoch": 3}, path)
-    assert same(load(path).module, other)
+    loaded = load(path)
+    assert same(loaded.module, other)
+    assert loaded.notes == ("the weights are those under 'ema' in a.pth, which are averages",)
 
 
 def test_two_that_fit_are_for_the_user_to_choose(tmp_path: Path) -> None:

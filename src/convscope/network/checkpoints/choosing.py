@@ -97,6 +97,8 @@ def _notes(
             f"the weights are those under {fit.place!r} in {file}; {file}:{averages[0]} loads"
             " the averages in it"
         )
+    elif fit.averaged:
+        notes.append(f"the weights are those under {fit.place!r} in {file}, which are averages")
     left_out = fit.others(complete)
     if left_out:
         notes.append(f"left out of {file}, as the network does not have it: {listed(left_out)}")
