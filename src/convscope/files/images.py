@@ -22,7 +22,7 @@ from convscope.files.others import HEIC, RAW, opens_heic, reason_for
 
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535
-MAX_MEMORY = 770_000_000  # bytes; the float32 image of 64 megapixels takes 768 million
+MAX_MEMORY = 724_000_000  # bytes; with Python and torch, opening takes less than 1 GB
 
 # Thumbnails of an index have at most 1024 pixels a side.
 THUMBNAIL = Limits(pixels=1024 * 1024, side=1024, memory=50_000_000)
