@@ -19,7 +19,7 @@ from PIL import Image
 
 import convscope as cs
 from convscope.collection.exports import columns as export_columns
-from convscope.collection.exports import projector
+from convscope.collection.exports import formats, projector
 from convscope.collection.exports.atlas import write_atlas
 from convscope.collection.exports.columns import Columns
 from convscope.collection.exports.fiftyone import write_fiftyone
@@ -288,3 +288,36 @@ def test_exports_that_cannot_be(net: cs.Network, tmp_path: Path) -> None:
     with pytest.raises(cs.ConvscopeError, match="no index at"):
         cs.export(tmp_path / "none", tmp_path / "map.html")
     assert not list(tmp_path.iterdir())
+
+
+FORMS = {
+    "map.html": "page", "map.parquet": "atlas", "map.json": "fiftyone", "map": "projector",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_an_export_replaces_itself_and_nothing_else(
+    net: cs.Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place = indexed(net)
+    index = cs.open_index(place)
+    for _ in range(2):
+        assert cs.export(index, tmp_path / name, method="pca") == tmp_path / name
+    other = next(form for form in FORMS if form != name)
+    made = cs.export(index, tmp_path / other, method="pca")
+    monkeypatch.setattr(formats, "cached_layout", lambda *_: pytest.fail("it worked"))
+    if FORMS[name] == "projector":
+        (tmp_path / name / "notes.txt").write_text("precious")
+        precious = tmp_path / name / "notes.txt"
+    else:
+        (tmp_path / name).unlink()
+        precious = tmp_path / name
+        precious.write_text('{"name": "precious", "info": {}, "samples": []}')
+    before = precious.read_bytes()
+    for output, kind in ((tmp_path / name, FORMS[name]), (made, FORMS[name])):
+        with pytest.raises(cs.ConvscopeError, match=r"was not made by convscope|is a folder"):
+            cs.export(index, output, to=kind)  # type: ignore[arg-type]
+    assert precious.read_bytes() == before
+    for file in index.path.glob("*.*"):  # the files of the index are not files of an export
+        with pytest.raises(cs.ConvscopeError, match="was not made by convscope"):
+            cs.export(index, file, to="fiftyone")

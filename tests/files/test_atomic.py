@@ -113,3 +113,9 @@ def test_folders_that_killed_processes_left_go_after_a_day(tmp_path: Path) -> No
 def test_a_folder_in_no_folder(tmp_path: Path) -> None:
     with pytest.raises(cs.ConvscopeError, match=r"no folder .*missing to write out to"):
         atomic.write_folder(tmp_path / "missing" / "out", fill, ours=foreign)
+
+
+def test_a_link_of_a_temporary_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / f"{atomic.TEMPORARY}out-link").symlink_to("nowhere")
+    atomic.write_folder(tmp_path / "out", fill, ours=foreign)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".convscope-out-link", "out"]

@@ -150,7 +150,7 @@ def _temporary_folder(target: Path) -> Iterator[Path]:
     """A folder beside `target`, deleted at the end, like those that killed processes have left."""
     prefix = f"{TEMPORARY}{target.name}-"
     for left in target.parent.iterdir():
-        if left.name.startswith(prefix) and time.time() - left.stat().st_mtime > STALE:
+        if left.name.startswith(prefix) and time.time() - left.lstat().st_mtime > STALE:
             shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
