@@ -284,7 +284,10 @@ def test_help_names_what_an_option_takes(shell: Shell, monkeypatch: pytest.Monke
         assert not re.search(r"[A-Z] --\w", text), "a word without an option's name has only one"
     for command in ("saliency", "class_image", "ladder", "compare", "patches", "intermediate"):
         assert "--target TARGET " in shell.works(command, "--help")
-    assert "repeat the option" in shell.works("compare", "--help")
+    for command in ("compare", "class_image", "patches", "neuron_image"):
+        assert "repeat the option" in shell.works(command, "--help")
+    assert "repeat the option" not in shell.works("saliency", "--help")
+    assert "convscope tour [OPTIONS] [IMAGE]" in shell.works("tour", "--help")
     assert "by default cam-IMAGE.png" in shell.works("cam", "--help")
     assert "by default map.png" in shell.works("map", "--help")
     assert "a folder of photographs" not in shell.works("filters", "--help").partition("-o")[2]

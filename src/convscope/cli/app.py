@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import signature
 from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
@@ -57,7 +59,7 @@ def make_app(words: list[str], *, every: bool = False) -> App:
         suppress_keyboard_interrupt=False,
     )
     for command in COMMANDS:
-        app.command(command)
+        app.command(command, usage=_usage(command))
     for name, entry in catalog.techniques().items():
         group = group_of[entry.chapter]
         asked = words[:1] == [entry.command] or words[:2] == ["--help", entry.command]
@@ -66,6 +68,15 @@ def make_app(words: list[str], *, every: bool = False) -> App:
         else:
             app.command(App(name=entry.command, help=entry.summary, group=group))
     return app
+
+
+def _usage(command: Callable[..., int]) -> str | None:
+    """The line that names arguments which may be left out; None for cyclopts' own line."""
+    positional = [p for p in signature(command).parameters.values() if p.kind is p.POSITIONAL_ONLY]
+    if all(p.default is p.empty for p in positional):
+        return None
+    names = (p.name.upper() if p.default is p.empty else f"[{p.name.upper()}]" for p in positional)
+    return f"Usage: convscope {command.__name__} [OPTIONS] {' '.join(names)}"
 
 
 def _default_as_typed(default: object) -> str | None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from convscope.errors import ConvscopeError, short
 
 if TYPE_CHECKING:
     from convscope.network import Network
+
+NETWORK = Group("Network", sort_key=1)  # below the options of a command itself
 
 DEFAULT_MODEL = "efficientnet_lite0"  # that of the zoo, which imports torch
 
@@ -48,7 +50,7 @@ Json = Annotated[bool, Parameter(help="print the result as JSON")]
 Seed = Annotated[int, Parameter(help="random seed")]
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=NETWORK)
 @dataclass(frozen=True, kw_only=True)
 class WeightOptions:
     """Which network a command works on."""
@@ -154,7 +156,7 @@ class NotKnown(ConvscopeError):
     """An index does not say how its network is loaded, or by code that only its user may name."""
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=NETWORK)
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions(WeightOptions):
     """Which network a command works on, and where that runs."""

@@ -50,7 +50,8 @@ def technique_command(name: str) -> Callable[..., int]:
         return _run(technique, options, *image, **words)
 
     fields = technique.model.model_fields.items()
-    arguments = [_keyword(word, *_typed(word, field)) for word, field in fields]
+    one = technique.takes_image  # a command takes one photograph at a time
+    arguments = [_keyword(word, *_typed(word, field, one)) for word, field in fields]
     if technique.takes_image:
         arguments.insert(0, Argument("image", Argument.POSITIONAL_ONLY, annotation=ImagePaths))
     if technique.attribution:
@@ -82,17 +83,20 @@ def _output(technique: Technique) -> Any:
     return Annotated[Path | None, output_option(help_)]
 
 
-def _typed(name: str, field: FieldInfo) -> tuple[Any, Any]:
-    """The type that an option's words are converted to, with its help, and the option's default."""
+def _typed(name: str, field: FieldInfo, one_image: bool) -> tuple[Any, Any]:
+    """The type that an option's words are converted to, with its help, and the option's default.
+
+    What may be one or several is one for each image.
+    """
     kinds = get_args(field.annotation)
     typed = tuple(kind for kind in kinds if "Tensor" not in str(kind))  # nobody can type a tensor
     kind: Any = field.annotation if typed == kinds else reduce(operator.or_, typed)
-    several = "..." in str(kind).replace("Ellipsis", "...")
+    text, texts = str in (kind, *get_args(kind)), "..." in str(kind)
+    several = texts and not (text and one_image)
     help_ = "; ".join([field.description or "", *([SEVERAL] if several else [])])
-    is_text = str in (kind, *get_args(kind)) or several
     if field.json_schema_extra == {"format": "path"}:
         kind = PathText | None if type(None) in get_args(kind) else PathText
-    parameter = Parameter(help=help_, metavar=name.upper() if is_text else None)
+    parameter = Parameter(help=help_, metavar=name.upper() if text or texts else None)
     return Annotated[kind, parameter], Argument.empty if field.is_required() else field.default
 
 
