@@ -18,7 +18,7 @@ from rich.console import Console
 
 import convscope as cs
 from convscope import progress, replay
-from convscope.cli import main, terminal
+from convscope.cli import main, summaries, terminal
 from convscope.collection.build import Indexing
 from convscope.files import read_provenance
 from convscope.network import zoo
@@ -123,6 +123,42 @@ def test_neighbors_of_a_folder_of_queries(shell: Shell) -> None:
     embedding, out, err = shell("neighbors", "photos/a", "--index", "photos-index", "-o", "near")
     assert (embedding, out, err) == (0, "near\n", "pictures: 5 made\n")
     assert {p.name for p in Path("near").iterdir()} == {f"{i}.png.png" for i in (0, 2, 4, 6, 8)}
+
+
+def test_an_index_of_ones_own_network_needs_none(shell: Shell) -> None:
+    """What is in the index is shown; for the rest, the network is asked for by name."""
+    _index(own_network(), "photos", "own").result()
+    for words in (["confusions"], ["map"], ["neighbors", "photos/a/0.png"]):
+        picture = shell.works(*words, "--index", "own").splitlines()[-1]
+        assert read_provenance(picture)["network"] is None
+    told = shell.works("confusions", "--index", "own", "-o", "all.csv")
+    assert told.splitlines()[-1] == "all.csv"
+    assert len(Path("all.csv").read_text("utf-8").splitlines()) == 11
+    for words in (["patches"], ["neighbors", "sample:rocket"]):
+        assert "network" in shell.fails(*words, "--index", "own")
+    assert "made by a network of your own, 'Own'; name it" in shell.fails(
+        "patches", "--index", "own"
+    )
+
+
+def test_many_mistakes_are_cut_on_the_terminal(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(shell)
+    wrong = len(
+        json.loads(shell.works("confusions", "--index", "photos-index", "--json"))["mistakes"]
+    )
+    monkeypatch.setattr(summaries, "FIRST", 1)
+    told = shell.works("confusions", "--index", "photos-index")
+    assert f"... and {wrong - 1} more, which --json lists" in told
+
+
+def test_damage_is_told_by_info(shell: Shell) -> None:
+    index(shell)
+    file = Path("photos-index/pixels.npy")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    told = shell.fails("index", "--info", "photos-index")
+    assert told.startswith("pixels.npy in photos-index is damaged; convscope index ")
 
 
 @pytest.mark.parametrize("words", [["patches"], ["map"], ["confusions"], ["neighbors", "a.png"]])

@@ -77,7 +77,7 @@ def test_every_mistake_is_named(colors: cs.Network, painted: Path, make: Make) -
     assert told.keys() == {"red/wrong.png", "blue/wrong.png", "blue/surely wrong.png"}
     one = told["blue/wrong.png"]
     assert index.paths[one["image"]] == "blue/wrong.png"
-    assert (one["label"], one["prediction"], one["rank"]) == ("blue", "green", 3)
+    assert (one["label"], one["prediction"], one["label_rank"]) == ("blue", "green", 3)
     chances = torch.tensor([90, 200, 10]).div(255).softmax(0)
     assert one["confidence"] == pytest.approx(float(chances[1]), abs=1e-4)
     assert one["label_confidence"] == pytest.approx(float(chances[2]), abs=1e-4)

@@ -13,14 +13,22 @@ from convscope.cli import terminal
 from convscope.errors import in_one_line
 
 BAR = 20  # letters of the bar of a probability
+
+FIRST = 50  # rows of each of several tables
+
 Rows = Sequence[Mapping[str, Any]]
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
     """Print every table of a summary: each list of rows in it, the first row at the top."""
     tables = list(_tables(summary))
+    if len(tables) == 1:
+        terminal.results.print(_table(tables[0][1], ""))
+        return
     for name, rows in tables:
-        terminal.results.print(_table(rows, name if len(tables) > 1 else ""))
+        terminal.results.print(_table(rows[:FIRST], name))
+        if len(rows) > FIRST:
+            terminal.results.print(f"... and {len(rows) - FIRST:,} more, which --json lists")
 
 
 def _tables(summary: Mapping[str, Any]) -> Iterator[tuple[str, Rows]]:

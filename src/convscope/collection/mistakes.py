@@ -28,8 +28,8 @@ class Classified(TypedDict):
     """An image, its label and its prediction.
 
     The confidence is a probability of the network, or the cosine with a class's mean embedding.
-    `rank` is the place of the label among the predictions; None, as the label's confidence, if it
-    is not among those that the index keeps.
+    `label_rank` is the place of the label among the predictions; None, as the label's confidence,
+    if it is not among those that the index keeps.
     """
 
     image: int
@@ -38,7 +38,7 @@ class Classified(TypedDict):
     prediction: str
     confidence: float
     label_confidence: float | None
-    rank: int | None
+    label_rank: int | None
 
 
 def class_scores(results: Sequence[Classification]) -> list[ClassScore]:
@@ -66,7 +66,7 @@ def as_rows(index: Index, results: Sequence[Classification]) -> list[Classified]
             "prediction": one.prediction,
             "confidence": one.confidence,
             "label_confidence": one.of_label,
-            "rank": one.rank,
+            "label_rank": one.rank,
         }
         for one in results
     ]
