@@ -106,7 +106,7 @@ def test_what_a_result_holds(own: cs.Network, own_photo: torch.Tensor) -> None:
         (
             torch.rand(3, 12, 16),
             HEAT,
-            r"6 x 8 pixels and the image 12 x 16; .*box=net\.box",
+            r"6 x 8 pixels and the image 12 x 16; .*box=\(0, 0, 12, 16\)",
         ),
         (PHOTO * 255, HEAT, "values from .* to 2.*; give numbers from 0 to 1, or bytes"),
         (PHOTO - 0.5, HEAT, "values from -0"),

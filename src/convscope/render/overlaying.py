@@ -49,10 +49,11 @@ def overlay(
     if len(photos) not in (1, len(several)):
         raise ConvscopeError(f"{len(several)} heatmaps do not fit {len(photos)} images")
     if box is None and several.shape[-2:] != photos.shape[-2:]:
+        height, width = photos.shape[-2:]
         raise ConvscopeError(
             f"the heatmap has {_size(several)} pixels and the image {_size(photos)}; say which part"
-            " of the image it covers (box=net.box(image)), or give net.preprocess(image), which is"
-            " what the network gets"
+            " of the image it covers: box=net.box(image) if a technique gave it,"
+            f" box=(0, 0, {height}, {width}) if it is the whole image"
         )
     signed = bool((several < 0).any()) if signed is None else signed
     placed = None if box is None else Box(*box)
