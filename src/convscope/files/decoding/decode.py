@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
+from PIL.Image import DecompressionBombError
+
 from convscope.errors import ConvscopeError, reason
 from convscope.files.decoding import pillow
 from convscope.files.decoding.colors import to_srgb
@@ -47,13 +49,13 @@ def decode(name: str, file: BinaryIO, limits: Limits) -> Image:
     Raises:
         ConvscopeError: it is too large, damaged, or no image.
     """
-    with _refusals(name):
+    with _refusals(name, limits):
         return _finished(_reader(file, name)(file, limits))
 
 
 def decode_thumbnail(name: str, file: BinaryIO, limits: Limits) -> Image:
     """As `decode`, for JPEG and PNG files only."""
-    with _refusals(name):
+    with _refusals(name, limits):
         if not file.read(8).startswith((JPEG, PNG)):
             raise Refusal("is neither a JPEG nor a PNG image")
         return _finished(_reader(file, "")(file, limits))
@@ -65,12 +67,14 @@ def _finished(raster: Raster) -> Image:
 
 
 @contextmanager
-def _refusals(name: str) -> Iterator[None]:
+def _refusals(name: str, limits: Limits) -> Iterator[None]:
     """Turn whatever a decoder raises into one line."""
     try:
         yield
     except Refusal as refusal:
         raise ConvscopeError(f"{name} {refusal}") from refusal
+    except DecompressionBombError as error:  # of Pillow, where it decodes at once
+        raise ConvscopeError(f"{name} {limits.too_many()}") from error
     except Exception as error:  # decoders fail on damage in many ways
         said = " ".join(reason(error).split())[:200]
         raise ConvscopeError(f"{name} is damaged ({said})") from error

@@ -23,6 +23,12 @@ class Limits:
     side: int
     memory: int
 
+    def too_many(self) -> str:
+        """That an image has more pixels than it may have."""
+        millions = self.pixels // 1_000_000
+        largest = f"{millions} megapixels" if millions else f"{self.pixels} pixels"
+        return f"is larger than {largest}; make it smaller first"
+
     def check(self, width: int, height: int, bytes_a_pixel: float) -> None:
         """Refuse an image before it is decoded.
 
@@ -37,12 +43,7 @@ class Limits:
         if width < 1 or height < 1:
             raise Refusal("is damaged (it has no pixels)")
         if pixels > self.pixels:
-            largest = (
-                f"{self.pixels // 1_000_000} megapixels"
-                if self.pixels >= 1_000_000
-                else f"{self.pixels} pixels"
-            )
-            raise Refusal(f"is larger than {largest}; make it smaller first")
+            raise Refusal(self.too_many())
         if max(width, height) > self.side:
             raise Refusal(
                 f"has {width} x {height} pixels, and a side may have at most {self.side}; crop it"

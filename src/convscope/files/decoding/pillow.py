@@ -83,10 +83,6 @@ def _exif_parts(file: BinaryIO) -> int:
 
 
 def webp(file: BinaryIO, limits: Limits) -> Raster:
-    size = WebPImagePlugin._get_size(file.read(30))
-    if size is not None:
-        limits.check(*size, WEBP)
-    file.seek(0)
     image = WebPImagePlugin.WebPImageFile(file)
     return checked(image, limits, WEBP_ALPHA if image.mode == "RGBA" else WEBP)
 
