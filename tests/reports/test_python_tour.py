@@ -127,6 +127,21 @@ def test_a_page_names_the_checkpoint_with_its_digest(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(about(net))  # the page may go to others
 
 
+def test_a_page_says_where_the_labels_are_from(tmp_path: Path) -> None:
+    name = "torchvision/squeezenet1_1"
+    plain = cs.load(name, pretrained=False, device="cpu")
+    assert dict(about(plain))["classes"].endswith(f", ... (names of {name})")
+    labels = [f"kind {number}" for number in range(1000)]
+    given = cs.load(name, pretrained=False, labels=labels, device="cpu")
+    assert dict(about(given))["classes"].endswith("kind 4, ... (names that were given)")
+    file = tmp_path / "tuned.pt"
+    state = zoo.build(name, pretrained=False)[0].state_dict()
+    torch.save({"state_dict": state, "classes": labels}, file)
+    facts = about(cs.load(name, checkpoint=file, device="cpu"))
+    assert dict(facts)["classes"].endswith("kind 3, kind 4, ...")
+    assert ("note", "the labels are those under 'classes' in tuned.pt") in facts
+
+
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("done", [0, 1])
 def test_ctrl_c_before_the_first_picture_of_a_chapter(

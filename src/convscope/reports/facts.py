@@ -33,14 +33,16 @@ def _classes(net: Network) -> str:
     if not net.labels:
         return f"{count}, without names"
     more = ", ..." if len(net.labels) > FIRST else ""
-    return f"{count}: {', '.join(net.labels[:FIRST])}{more} ({_origin(net.source)})"
+    return f"{count}: {', '.join(net.labels[:FIRST])}{more}{_origin(net.source)}"
 
 
 def _origin(source: Mapping[str, object] | None) -> str:
-    """Where the labels are from."""
+    """Where the labels are from; a note tells of those that a checkpoint holds."""
     if source is None:
-        return "names given in Python"
-    return "names that were given" if source.get("labels") else f"names of {source['name']}"
+        return " (names given in Python)"
+    if source.get("labels"):
+        return " (names that were given)"
+    return "" if source["checkpoint"] else f" (names of {source['name']})"
 
 
 def _weights(net: Network) -> str:
