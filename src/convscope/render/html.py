@@ -29,7 +29,8 @@ def fill_template(package: str, name: str, **values: object) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template(name).render(**values)
+    page = environment.get_template(name).render(**values)
+    return page.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
 
 
 def is_page(file: Path) -> bool:
