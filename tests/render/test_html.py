@@ -24,6 +24,6 @@ def test_every_template_makes_pages_that_are_known(template: Path, tmp_path: Pat
 
 def test_a_name_that_is_not_utf_8_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(html, "files", lambda package: tmp_path)
-    (tmp_path / "a.html").write_text("<p>{{ name }}</p>")
-    page = html.fill_template("here", "a.html", name="\udcff<b>\u732b")
+    (tmp_path / "a.html").write_text("<p>{{ path }}</p>")
+    page = html.fill_template("here", "a.html", path="\udcff<b>\u732b")
     assert page == "<p>\\udcff&lt;b&gt;\u732b</p>"
