@@ -108,7 +108,7 @@ def test_a_new_technique_is_in_the_help(toy: Toy, capsys: pytest.CaptureFixture[
     assert "shades of each color" in text
     assert "[default: 4]" in text
     assert "https://example.org/posterize" in text
-    assert re.search(r"--tag STR has no default *\[required\]", text)
+    assert re.search(r"--tag TAG has no default *\[required\]", text)
 
 
 def test_a_new_technique_is_found_by_name(toy: Toy) -> None:
