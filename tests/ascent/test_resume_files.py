@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import zipfile
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from pathlib import Path
@@ -287,6 +288,23 @@ def of_another_shape(file: Path) -> None:
     torch.save({**state, "parameters": torch.zeros(2, 1, 1, 1, 1, 1)}, file)
 
 
+def flipped(file: Path) -> None:
+    """One bit of the parameters, which torch reads without a word."""
+    numbers = torch.load(file, weights_only=True)["parameters"].contiguous().numpy().tobytes()
+    data = bytearray(file.read_bytes())
+    data[data.find(numbers)] ^= 1
+    file.write_bytes(data)
+    torch.load(file, weights_only=True)
+
+
+def inflating(file: Path) -> None:
+    with zipfile.ZipFile(file) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, data in parts.items():
+            new.writestr(name, data)
+
+
 class Trap:
     """Makes a folder when it is unpickled."""
 
@@ -301,7 +319,9 @@ def trapped(file: Path) -> None:
     torch.save(Trap(file.parent / "sprung"), file)
 
 
-@pytest.mark.parametrize("damage", [cut, empty, other, of_another_shape, trapped])
+@pytest.mark.parametrize(
+    "damage", [cut, empty, other, of_another_shape, flipped, inflating, trapped]
+)
 def test_a_damaged_file_is_named_in_one_line(damage: Callable[[Path], None], place: Path) -> None:
     stop(steps, place, 2)
     damage(place / "1.pt")

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError, reason
 from convscope.files import TEMPORARY, is_ours, read_json, write_file, write_json
+from convscope.network import check_archive
 
 INTERVAL = 30.0  # seconds between two writes
 
@@ -194,6 +195,7 @@ class ResumeFile:
         if self.file is None or not self.file.exists():
             return 1, []
         try:
+            check_archive(self.file)
             state = torch.load(self.file, weights_only=True, map_location=self.parameters.device)
             self.parameters.copy_(state["parameters"])
             self.optimizer.load_state_dict(state["optimizer"])

@@ -4,6 +4,7 @@ from . import default_layers as default_layers
 from . import zoo as zoo
 from .activation_calls import ActivationCall as ActivationCall
 from .activation_calls import ActivationMode as ActivationMode
+from .checkpoints.zip_files import check_archive as check_archive
 from .heads.detections import by_class as by_class
 from .heads.outputs import Form as Form
 from .heads.outputs import Output as Output

@@ -37,6 +37,19 @@ def open_zip(path: Path) -> Opened:
     return Opened(read_pickle(io.BytesIO(pickled)), _ZipReader(path, folder, entries))
 
 
+def check_archive(path: Path) -> None:
+    """Fail if an archive of `torch.save` would inflate, or if its sums do not match.
+
+    Raises:
+        Damaged: it is so.
+    """
+    message = "it is damaged, or was not written to the end"
+    with _damaged(message), zipfile.ZipFile(path) as archive:
+        _checked(archive, path.stat().st_size)
+        if archive.testzip() is not None:
+            raise Damaged(message)
+
+
 def _directory_size(path: Path) -> int:
     """The bytes of the list of entries, as the last record and that of 64 bits before it say."""
     with path.open("rb") as file:
