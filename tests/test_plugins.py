@@ -35,6 +35,12 @@ def test_of_two_packages_the_first_counts(plugged_in: list[EntryPoint]) -> None:
     assert found["a"].value == "one.module:a"
 
 
+def test_a_name_that_would_control_a_terminal_is_refused(plugged_in: list[EntryPoint]) -> None:
+    plugged_in += [technique("a\x1b[2J", "one"), technique("b", "two")]
+    with pytest.warns(plugins.PluginWarning, match=r"^one adds 'a\\x1b\[2J' .* cannot be printed"):
+        assert list(plugins.plugins("techniques", ())) == ["b"]
+
+
 def test_a_plugin_is_imported() -> None:
     assert plugins.load_plugin(technique("path", "one", "pathlib:Path")) is Path
 

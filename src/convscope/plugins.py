@@ -25,8 +25,9 @@ def plugins(group: Group, taken: Container[str]) -> Mapping[str, EntryPoint]:
         taken: names that convscope keeps for itself.
 
     Warns:
-        PluginWarning: convscope or another package has that name already. The entry point is
-            ignored; of two packages, the first in alphabetical order has the name.
+        PluginWarning: convscope or another package has that name already, or it cannot be printed.
+            The entry point is ignored; of two packages, the first in alphabetical order has the
+            name.
     """
     found: dict[str, EntryPoint] = {}
     for point in _entry_points(group):
@@ -35,6 +36,8 @@ def plugins(group: Group, taken: Container[str]) -> Mapping[str, EntryPoint]:
             owner = package(found[point.name])
         if owner:
             ignore(point, f"{owner} has that name already")
+        elif not point.name.isprintable():
+            ignore(point, "the name has letters that cannot be printed")
         else:
             found[point.name] = point
     return found

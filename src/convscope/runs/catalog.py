@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from convscope import plugins
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, in_one_line
 
 FOLDER = Path(__file__).parents[1] / "techniques"
 # Commands that are not techniques; no technique may be called so.
@@ -135,7 +135,7 @@ def _read(file: Path, module: str) -> Iterator[Entry]:
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef):
             for decorator in filter(_registers, node.decorator_list):
-                summary = (ast.get_docstring(node) or "").partition("\n")[0]
+                summary = in_one_line((ast.get_docstring(node) or "").partition("\n")[0])
                 words = _keywords(decorator)
                 command = words.get("command", node.name)
                 chapter = words.get("chapter", PLUG_INS)
