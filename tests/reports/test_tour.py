@@ -162,14 +162,25 @@ def test_a_tour_with_a_collection(net: cs.Network, photo: Tensor, tmp_path: Path
         assert title in page
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "was made by a network of your own, 'Own'; name it"),
+        (["--random-weights"], "was made by Own, not efficientnet_lite0"),
+    ],
+)
 def test_an_index_of_another_network_is_refused_before_the_work(
-    own: cs.Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    message: str,
+    own: cs.Network,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = ["tour", "-o", str(tmp_path / "x.html"), "--index", indexed(own)]
+    words = ["tour", "-o", str(tmp_path / "x.html"), "--index", indexed(own), *options]
     with pytest.raises(SystemExit) as ended:
         main.main(words)
     assert ended.value.code == 2
-    assert "was made by Own, not efficientnet_lite0" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_network_without_what_a_chapter_needs(photo: Tensor, tmp_path: Path) -> None:
