@@ -120,7 +120,7 @@ class Breaks(Prior):
     def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
         self.left -= 1
         if self.left == 0:
-            raise self.error
+            raise self.error("stopped")
         return image + 0.1 * torch.randn(image.shape, generator=generator)
 
 
