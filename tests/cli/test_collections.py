@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -116,6 +117,19 @@ def test_techniques(shell: Shell, words: list[str]) -> None:
     told = json.loads(shell.works(*words, "--index", "photos-index", "--json"))
     assert told["picture"] == picture
     shell.works("replay", picture, "--trust")
+
+
+def test_both_tables_of_neighbors_as_csv(shell: Shell) -> None:
+    index(shell)
+    words = ("neighbors", "photos/a/0.png", "--index", "photos-index", "--count", "3")
+    summary = json.loads(shell.works(*words, "--json"))
+    shell.works(*words, "-o", "near.csv")
+    with Path("near.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["table"] for row in rows] == ["embedding"] * 3 + ["pixels"] * 3
+    told = [*summary["embedding"], *summary["pixels"]]
+    assert [row["path"] for row in rows] == [row["path"] for row in told]
+    assert [float(row["distance"]) for row in rows] == [row["distance"] for row in told]
 
 
 def test_neighbors_of_a_folder_of_queries(shell: Shell) -> None:

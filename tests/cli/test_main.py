@@ -287,6 +287,9 @@ def test_help_names_what_an_option_takes(shell: Shell, monkeypatch: pytest.Monke
     for command in ("compare", "class_image", "patches", "neuron_image"):
         assert "repeat the option" in shell.works(command, "--help")
     assert "repeat the option" not in shell.works("saliency", "--help")
+    for command in ("predict", "neighbors", "confusions"):
+        assert ".csv for the table" in " ".join(shell.works(command, "--help").split())
+    assert ".csv for the table" not in " ".join(shell.works("saliency", "--help").split())
     assert "convscope tour [OPTIONS] [IMAGE]" in shell.works("tour", "--help")
     assert "by default cam-IMAGE.png" in shell.works("cam", "--help")
     assert "by default map.png" in shell.works("map", "--help")

@@ -9,9 +9,10 @@ from functools import partial, reduce
 from inspect import Parameter as Argument
 from inspect import Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 from cyclopts import Parameter
+from typing_extensions import is_typeddict
 
 from convscope.cli.options import (
     FORMATS,
@@ -79,8 +80,18 @@ def _output(technique: Technique) -> Any:
     if technique.takes_image:
         name = f"{technique.command}-IMAGE.png"
         folder = "; a folder, if the input is a folder of photographs"
-    help_ = f"picture to write, by default {name}: {FORMATS}{folder}"
+    table = "; or in .csv for the table" if _has_table(technique) else ""
+    help_ = f"picture to write, by default {name}: {FORMATS}{table}{folder}"
     return Annotated[Path | None, output_option(help_)]
+
+
+def _has_table(technique: Technique) -> bool:
+    """Whether the summary has a list of rows."""
+    from convscope.runs import frame_and_summary
+
+    _, summary = frame_and_summary(technique.function)
+    kinds = get_type_hints(summary).values() if is_typeddict(summary) else ()
+    return any(get_origin(kind) is list and is_typeddict(*get_args(kind)) for kind in kinds)
 
 
 def _typed(name: str, field: FieldInfo, one_image: bool) -> tuple[Any, Any]:

@@ -66,14 +66,20 @@ def save_result(result: Exported, path: Path) -> Path:
 
 
 def main_table(result: Exported) -> Sequence[Mapping[str, Any]]:
-    """The rows of a result's table: its own, or else the only list of rows in its summary.
+    """The rows of a result's table: its own, or else those of the lists of rows in its summary.
+
+    Rows of several lists begin with the name of their list.
 
     Raises:
         ConvscopeError: there are none.
     """
-    tables = [one for one in result.summary.values() if _is_table(one)]
+    tables = {name: rows for name, rows in result.summary.items() if _is_table(rows)}
     if result.table or len(tables) == 1:
-        return result.table or tables[0]
+        return result.table or next(iter(tables.values()))
+    if tables:
+        every = [{"table": name, **row} for name, rows in tables.items() for row in rows]
+        columns = dict.fromkeys(key for row in every for key in row)
+        return [{key: row.get(key) for key in columns} for row in every]
     raise ConvscopeError(
         f"{result.provenance['technique']} gives no table: write a picture, or print --json"
     )
