@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import convscope as cs
+from convscope.cli.options import NetworkOptions
 from convscope.files import read_provenance
 from convscope.network import zoo
 from tests.helpers.collections import paint
@@ -121,8 +122,12 @@ def test_an_index_opens_the_same_network_again(shell: Shell) -> None:
     network = read_provenance("a.png")["network"]
     assert (network["labels"], network["input_size"]) == (["x", "y", "z"], [32, 32])
     assert shell("index", "photos", "-o", "two", "--workers", "0", *MINE)[0] == 0
+    Path("mine.py").write_text(CODE + "\nopen('mark', 'w')\n")
     message = shell.fails("neighbors", "my photo.png", "--index", "two")
-    assert re.search(r"two was made by code \('.*mine\.py:make'\), which runs only if", message)
+    assert "give the network that made the index" in message
+    with pytest.raises(cs.ConvscopeError, match=r"made by code .*mine\.py:make'\), which runs onl"):
+        NetworkOptions().open("two")
+    assert not Path("mark").exists()
     assert shell("neighbors", "my photo.png", "--index", "two", *MINE, "-o", "a.png")[0] == 0
 
 
