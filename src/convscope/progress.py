@@ -83,7 +83,7 @@ def _on_terminal(console: Console | None) -> Progress:
     what = TextColumn("{task.description}", markup=False)
     now = TextColumn("{task.fields[now]}", markup=False)
     left: Any = TimeRemainingColumn()  # rich declares this as a number, and takes None
-    left.max_refresh = None  # or what it says before the total is known stays there for a while
+    left.max_refresh = 0.0  # or what it says before the total is known stays there for a while
     columns = what, BarColumn(), MofNCompleteColumn(), left, now
     console = console or Console(stderr=True, highlight=False)
     return Lines(*columns, console=console, transient=True, redirect_stdout=False)
