@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeGuard, TypeVar
 
 import matplotlib as mpl
@@ -50,7 +50,7 @@ _SETTINGS = threading.Lock()
 
 # The shapes that a panel may have, the usual one first.
 _SHAPES: dict[type, Callable[[Any], Sequence[DrawnPanel]]] = {
-    Picture: lambda panel: [pictures.ImagePanel(panel.rgb, panel.box)],
+    Picture: lambda panel: [pictures.ImagePanel(panel.rgb, panel.box, panel.enlarge)],
     SignedPicture: lambda panel: [pictures.ImagePanel(around_gray(panel.values))],
     HeatMap: lambda panel: [pictures.HeatMapPanel(panel)],
     Grid: tiles.grids,
@@ -71,7 +71,7 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
     """
     if not panels:
         raise ConvscopeError(EMPTY)
-    colored = in_colors(panels)
+    colored = _shown(panels)
     if len(panels) == 1 and colored[0] is panels[0] and _stands_alone(panels[0]):
         return Image.fromarray(colors.to_bytes(panels[0].rgb))
     with _SETTINGS, mpl.rc_context(_settings()):
@@ -92,7 +92,22 @@ def draw_vector(panels: Sequence[Panel], kind: VectorFormat, provenance: str) ->
     if not panels:
         raise ConvscopeError(EMPTY)
     with _SETTINGS, mpl.rc_context(_settings()):
-        return _page(in_colors(panels), VectorPage).content(kind, provenance)
+        return _page(_shown(panels), VectorPage).content(kind, provenance)
+
+
+def _shown(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels in colors; a picture that is enlarged says so."""
+    return [_said(one) if isinstance(one, Picture) else one for one in in_colors(panels)]
+
+
+def _said(panel: Picture) -> Picture:
+    factor = pictures.enlargement(panel.rgb) if panel.enlarge else 1
+    if factor == 1:
+        return panel
+    height, width = panel.rgb.shape[-2:]
+    size = f"{width} px" if width == height else f"{width} x {height} px"
+    said = f"{size}, enlarged {factor} times"
+    return replace(panel, caption=f"{panel.caption} ({said})" if panel.caption else said)
 
 
 def _settings() -> dict[Any, Any]:

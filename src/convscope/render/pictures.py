@@ -14,6 +14,7 @@ from convscope.render import colors
 from convscope.render.arrangement import DrawnPanel
 from convscope.render.colors import Scale
 from convscope.render.page import (
+    DPI,
     FAINT,
     LINE,
     Page,
@@ -32,11 +33,16 @@ BAR, BAR_SHORTEST = 0.11, 1.2  # width and least height of a color bar, in inche
 WORDS, NUMBERS, SMALL = 9.0, 8.0, 7.0  # points: label of a bar, its numbers, captions of tiles
 
 
-class ImagePanel(DrawnPanel):
-    """An RGB image (3, H, W), dimmed outside of `box`."""
+SMALLEST = 224  # pixels of the shorter side of an image that is large enough to look at
 
-    def __init__(self, rgb: Tensor, box: Box | None = None) -> None:
+
+class ImagePanel(DrawnPanel):
+    """An RGB image (3, H, W), dimmed outside of `box`; a small one at a `whole` multiple."""
+
+    def __init__(self, rgb: Tensor, box: Box | None = None, whole: bool = False) -> None:
         self.width, self.height = _fitted(rgb)
+        if whole and (factor := enlargement(rgb)) > 1:
+            self.height, self.width = (factor * side / DPI for side in rgb.shape[-2:])
         self._rgb, self._box = rgb, box
 
     def put(self, page: Page, left: float, top: float) -> None:
@@ -79,6 +85,13 @@ class HeatMapPanel(DrawnPanel):
             page.text((right + 0.05, down), number, NUMBERS, va="center_baseline")
         beside = right + self._room, top + self.height / 2
         page.text(beside, "\n".join(self._label), WORDS, rotation=90, ha="left", va="center")
+
+
+def enlargement(image: Tensor) -> int:
+    """How many times a small image is enlarged, so that it can be looked at; 1 if it is large."""
+    if min(image.shape[-2:]) >= SMALLEST:
+        return 1
+    return max(1, int(_fitted(image)[1] * DPI / image.shape[-2]))
 
 
 def dimmed(rgb: Tensor, box: Box | None) -> Array:

@@ -41,6 +41,9 @@ from convscope.vocabulary.priors import (
 )
 from convscope.vocabulary.starts import photo
 
+STEP = 0.005  # mean change of a pixel in a step of strength 1; pixels run from 0 to 1
+
+
 ENLARGE = 1.05  # from each picture of a zoom to the next, as in the paper
 
 
@@ -129,12 +132,23 @@ def deepdream(
     steps: Annotated[
         int, Field(ge=1, le=10_000, description="optimization steps at each image size")
     ] = 20,
-    lr: Annotated[
+    size: Annotated[
+        int | None,
+        Field(
+            ge=32,
+            le=16_384,
+            description="longer side of the dream in pixels; if not given, that of the photograph",
+        ),
+    ] = None,
+    strength: Annotated[
         float,
         Field(
-            gt=0, le=1, description="mean change of a pixel in one step (pixels run from 0 to 1)"
+            gt=0,
+            le=100,
+            description="how strongly each step changes the photograph: 0.5 half, 2 twice as much"
+            " as usual",
         ),
-    ] = 0.012,
+    ] = 1.0,
     rule: Annotated[
         Literal["redirected", "plain"],
         Field(
@@ -157,10 +171,10 @@ def deepdream(
     tiles, or padded by its reflection. The dream has the photograph's own size all the same.
     """
     names = _layers(net, layer)
-    base = net.as_input(image)
+    base = _sized(net.as_input(image), size)
     objective, layers = _objective(net, names, base, guide)
     tile = tile or _tile(net, layers, len(base))
-    dream = _Dream(net, objective, layers, rule, lr, tile, seed)
+    dream = _Dream(net, objective, layers, rule, STEP * strength, tile, seed)
     for octave, frame in _octaves(dream, base, _sizes(base, octaves, zoom), steps):
         if frames == 1:
             yield dream.labeled(frame, octave * steps + frame.step, octaves * steps, names, octave)
@@ -168,6 +182,15 @@ def deepdream(
         few = max(1, round(steps * math.log(ENLARGE) / math.log(zoom)))  # as many as per octave
         for number, picture in enumerate(_zoom(dream, frame, octave, few, frames), 1):
             yield dream.labeled(picture, number, frames, names, octave)
+
+
+def _sized(photo: Tensor, size: int | None) -> Tensor:
+    """A photograph whose longer side has `size` pixels."""
+    if size is None:
+        return photo
+    factor = size / max(photo.shape[-2:])
+    height, width = (max(1, round(side * factor)) for side in photo.shape[-2:])
+    return tensors.resize(photo, (height, width)).clamp(0, 1)
 
 
 def _layers(net: Network, layer: Names | None) -> Sequence[str]:
@@ -212,7 +235,7 @@ class _Dream:
         summary = {"layer": name, "octave": octave + 1, "score": frame.score.tolist()}
         if not tiles.whole:
             summary["tile"] = list(tiles.tile)
-        panels = tuple(Picture(one, name) for one in frame.image)
+        panels = tuple(Picture(one, name, enlarge=True) for one in frame.image)
         return replace(frame, step=step, steps=steps, panels=panels, summary=summary)
 
     def _tiling(self, image: Tensor) -> Tiling:
@@ -326,6 +349,6 @@ def _sizes(image: Tensor, octaves: int, zoom: float) -> list[tuple[int, int]]:
     if min(sizes[0]) < 32:
         raise ConvscopeError(
             f"the photograph of {height} x {width} pixels is too small for {octaves} octaves;"
-            " use fewer octaves"
+            " use fewer octaves, or a larger size"
         )
     return sizes

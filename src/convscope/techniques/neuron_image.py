@@ -140,7 +140,9 @@ def _labeled(
     values = [sign * v for (_, sign), v in zip(wanted, frame.score.tolist(), strict=True)]
     summary = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
     if len(names) == 1:
-        return replace(frame, panels=(Picture(frame.image[0], names[0]),), summary=summary)
+        return replace(
+            frame, panels=(Picture(frame.image[0], names[0], enlarge=True),), summary=summary
+        )
     grid = Grid(
         frame.image,
         columns=columns if columns > 1 else None,

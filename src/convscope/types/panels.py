@@ -15,13 +15,16 @@ class Picture:
     """A panel that is a photograph or another RGB image (3, H, W) in [0, 1].
 
     Where `box` is given, what lies outside it is dimmed: the network did not see it. A fourth
-    channel is a channel like others, unless the picture is `transparent`: it then stands alone.
+    channel is a channel like others, unless the picture is `transparent`: it then stands alone. A
+    small picture that stands alone keeps its size; one that is made to be looked at is enlarged
+    where `enlarge` is set, and says so.
     """
 
     rgb: Tensor
     caption: str = ""
     box: Box | None = None
     transparent: bool = False
+    enlarge: bool = False
 
 
 @dataclass(frozen=True)
