@@ -21,10 +21,13 @@ from convscope.runs import Seed, TargetName, registry, technique
 from convscope.trust import attribute
 from convscope.types import Array, HeatMap, HeatmapFrame, Panel, Picture
 
-LARGEST = 640  # pixels of the longer side on which GrabCut runs
+LARGEST = 256  # pixels of the longer side on which GrabCut runs; at more, it follows texture
 
 
 SMALLEST = 0.01  # fraction of the object; smaller islands are dropped, smaller holes filled
+
+
+HIGHEST = 0.01  # fraction of the pixels that have the highest values of a map
 
 
 OUTLINE = (1.0, 0.85, 0.1)  # RGB
@@ -56,12 +59,23 @@ def segment(
         ),
     ] = ("smoothgrad", "gradcam"),
     foreground: Annotated[
-        float, Field(gt=0, lt=1, description="pixels from this rank (0 to 1) are surely foreground")
-    ] = 0.95,
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="pixels from this fraction of the maps' highest values on are surely"
+            " foreground",
+        ),
+    ] = 0.7,
     background: Annotated[
         float,
-        Field(ge=0, lt=1, description="pixels up to this rank (0 to 1) are surely background"),
-    ] = 0.30,
+        Field(
+            ge=0,
+            lt=1,
+            description="pixels up to this fraction of the maps' highest values are surely"
+            " background",
+        ),
+    ] = 0.2,
     iterations: Annotated[
         int, Field(ge=1, le=100, description="number of iterations of GrabCut")
     ] = 5,
@@ -76,10 +90,12 @@ def segment(
 ) -> Iterator[HeatmapFrame[SegmentSummary]]:
     """The object cut out of the image, by a network that was never trained on outlines.
 
-    Attribution maps show where the object is: the top twentieth of pixels by mean rank surely
-    belong to it, the lowest third surely do not. From their colors GrabCut (Rother 2004) finds the
-    outline, so it works where the object's colors differ from those around it. If there are
-    several objects of the class, it cuts out those that the network responds to.
+    Attribution maps show where the object is, the gradient where its parts are and the class
+    activation map where the whole is. Each is smoothed and divided by its highest value; where
+    their mean is high surely belongs to the object, where it is low surely does not. From the
+    colors there GrabCut (Rother 2004) finds the outline, so it works where the object's colors
+    differ from those around it. If there are several objects of the class, it cuts out those that
+    the network responds to.
     """
     if background >= foreground:
         raise ConvscopeError(
@@ -88,18 +104,18 @@ def segment(
     question = ask(net, image, target).resolved()
     if (channels := question.image.shape[1]) not in (1, 3):
         raise ConvscopeError(f"segment needs a photograph in RGB or gray, not {channels} channels")
-    ranks = _mean_ranks(question, methods, seed)
+    evidence = _evidence(question, methods, seed)
     photo = question.image[0].cpu().float()
-    mask = _grab_cut(photo, _seeds(question, ranks, foreground, background), iterations, seed)
+    mask = _grab_cut(photo, _seeds(question, evidence, foreground, background), iterations, seed)
     cutout = torch.cat([photo.expand(3, -1, -1), mask.to(photo)[None]])
     panels: tuple[Panel, ...] = (
         Picture(cutout, transparent=True) if show == "cutout" else Picture(cutout[3:]),
     )
     if show == "all":
-        panels = _steps(question, ranks, cutout)
+        panels = _steps(question, evidence, cutout)
     frame = HeatmapFrame(
         image=question.inputs,
-        heatmap=ranks[None],
+        heatmap=evidence[None],
         score=question.score(question.inputs),
         panels=panels,
         arrays={"mask": mask[None], "cutout": cutout[None]},
@@ -108,27 +124,30 @@ def segment(
     yield replace(frame, summary={**numbers, "fraction_of_image": float(cutout[3].mean())})
 
 
-def _steps(question: Question, ranks: Tensor, cutout: Tensor) -> tuple[Panel, ...]:
-    """The ranks (H, W), the outline and the object: RGB and transparency (4, h, w)."""
+def _steps(question: Question, evidence: Tensor, cutout: Tensor) -> tuple[Panel, ...]:
+    """The evidence (H, W), the outline and the object: RGB and transparency (4, h, w)."""
     photo, inside, (name,) = cutout[:3], cutout[3], question.names()
     box = question.net.box(question.image)
     return (
-        HeatMap(ranks, "mean rank", f"where the maps find {name}", photo, box),
+        HeatMap(
+            evidence, "fraction of the highest values", f"where the maps find {name}", photo, box
+        ),
         Picture(_outlined(photo, inside), "outline"),
         Picture(_on_checkers(cutout), "cut out"),
     )
 
 
-def _mean_ranks(question: Question, methods: str | Sequence[str], seed: int) -> Tensor:
-    """The rank (H, W) of each pixel, from 0 to 1, on average over the methods' maps."""
+def _evidence(question: Question, methods: str | Sequence[str], seed: int) -> Tensor:
+    """The mean (H, W) of the methods' maps, each from 0 to 1, its highest values."""
     net, target = question.net, question.target.spec
-    ranks = torch.zeros_like(question.inputs[0, 0])
+    evidence = torch.zeros_like(question.inputs[0, 0])
     for method in methods:
         frame = attribute(net, question.inputs, method, target, **_seed_option(method, seed))
         assert frame.heatmap is not None
-        smooth = tensors.blur(frame.heatmap[:, None].abs(), min(net.input_size) / 28)
-        ranks += _ranks(smooth[0, 0]) / len(methods)
-    return ranks
+        smooth = tensors.blur(frame.heatmap[:, None].abs(), min(net.input_size) / 28)[0, 0]
+        highest = smooth.flatten().quantile(1 - HIGHEST).clamp_min(1e-30)
+        evidence += (smooth / highest).clamp(0, 1) / len(methods)
+    return evidence
 
 
 def _seed_option(method: str, seed: int) -> dict[str, int]:
@@ -136,26 +155,17 @@ def _seed_option(method: str, seed: int) -> dict[str, int]:
     return {"seed": seed} if "seed" in registry.get(method).model.model_fields else {}
 
 
-def _ranks(values: Tensor) -> Tensor:
-    """The rank of each value, from 0 to 1; equal values share their middle rank."""
-    _, which, counts = values.unique(return_inverse=True, return_counts=True)
-    middles = (counts.cumsum(0) - (counts + 1) / 2) / max(1, values.numel() - 1)
-    ranks: Tensor = middles.to(values)[which]
-    return ranks
-
-
-def _seeds(question: Question, ranks: Tensor, foreground: float, background: float) -> Array:
+def _seeds(question: Question, evidence: Tensor, foreground: float, background: float) -> Array:
     """GrabCut's initial mask (H, W) of the whole image.
 
-    Fixed fractions of the pixels are sure, whatever the distribution of the ranks. What lies
-    outside the network's crop is likely background.
+    No more than half of the pixels are surely background, for a map may be high at a small part of
+    the object. What lies outside the network's crop is likely background.
     """
     height, width = question.image.shape[-2:]
-    places = _ranks(ranks)
-    kinds = torch.full_like(places, cv2.GC_PR_BGD)
-    kinds[places > 0.5] = cv2.GC_PR_FGD
-    kinds[places <= background] = cv2.GC_BGD
-    kinds[places >= foreground] = cv2.GC_FGD
+    kinds = torch.full_like(evidence, cv2.GC_PR_BGD)
+    kinds[evidence > (foreground + background) / 2] = cv2.GC_PR_FGD
+    kinds[evidence <= min(background, float(evidence.median()))] = cv2.GC_BGD
+    kinds[evidence >= foreground] = cv2.GC_FGD
     box = question.net.box(question.image)
     top, left = max(0, round(box.top)), max(0, round(box.left))
     bottom = min(height, max(top + 1, round(box.top + box.height)))
@@ -174,6 +184,7 @@ def _grab_cut(photo: Tensor, seeds: Array, iterations: int, seed: int) -> Tensor
     small = tensors.resize(photo[None], size).clamp(0, 1)[0].expand(3, -1, -1)
     pixels = np.ascontiguousarray((small * 255).byte().flip(0).permute(1, 2, 0).numpy())
     kinds = cv2.resize(seeds, size[::-1], interpolation=cv2.INTER_NEAREST)
+    likely = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD))
     cv2.setRNGSeed(seed % 2**31)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     try:
@@ -185,7 +196,7 @@ def _grab_cut(photo: Tensor, seeds: Array, iterations: int, seed: int) -> Tensor
         ) from error
     inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD))
     least = SMALLEST * inside.sum()
-    inside = _without_specks(inside, least)  # islands around it
+    inside = _without_specks(inside, least) & _touched(inside, likely)  # islands around it
     inside = ~_without_specks(~inside, least)  # holes in it
     smooth = cv2.resize(inside.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return torch.from_numpy(smooth > 0.5)
@@ -195,6 +206,13 @@ def _without_specks(mask: Array, least: float) -> Array:
     """The mask (H, W) without its connected parts of fewer than `least` pixels."""
     _, parts, sizes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     kept: Array = mask & (sizes[:, cv2.CC_STAT_AREA] >= least)[parts]
+    return kept
+
+
+def _touched(mask: Array, likely: Array) -> Array:
+    """The connected parts of a mask (H, W) in which something is likely."""
+    _, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    kept: Array = mask & np.isin(parts, np.unique(parts[likely]))
     return kept
 
 
