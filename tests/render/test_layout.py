@@ -319,3 +319,39 @@ def test_threads_that_draw_leave_the_settings_as_they_were() -> None:
         one.join()
     assert found == [expected] * 6
     assert dict(mpl.rcParams) == before
+
+
+# ------------------------------------------------------------------------ small pictures
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "said"),
+    [
+        (32, 32, "tabby (32 px, enlarged 14 times)"),  # 3 inches are 450 pixels
+        (40, 60, "tabby (60 x 40 px, enlarged 11 times)"),
+        (200, 223, "tabby (223 x 200 px, enlarged 2 times)"),
+        (16, 16, "tabby (16 px, enlarged 28 times)"),
+    ],
+)
+def test_a_small_picture_to_look_at_is_enlarged_and_says_so(
+    height: int, width: int, said: str
+) -> None:
+    rgb = torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))
+    panel = Picture(rgb, "tabby", enlarge=True)
+    _, found = texts(tuple(figure._shown([panel])))
+    assert " ".join(" ".join(words for words, _ in found).split()) == said
+    factor = int(said.split()[-2])
+    picture = np.asarray(draw((panel,)))
+    assert picture.shape[1] == factor * width + 36
+    inner = picture[-18 - factor * height : -18, 18:-18]
+    if factor >= 3:  # squares
+        expected = (rgb.permute(1, 2, 0) * 255).round().byte().numpy()
+        np.testing.assert_array_equal(inner[factor // 2 :: factor, factor // 2 :: factor], expected)
+
+
+def test_a_large_picture_or_one_that_is_data_keeps_its_pixels() -> None:
+    for panel in (
+        Picture(torch.rand(3, 224, 300), "a", enlarge=True),
+        Picture(torch.rand(3, 9, 9)),
+    ):
+        assert draw((panel,)).size == panel.rgb.shape[:0:-1]

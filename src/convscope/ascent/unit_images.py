@@ -75,8 +75,7 @@ def climb_goals(
                 steps=len(batches) * frame.steps,
                 arrays={"tries": table},
                 panels=tuple(
-                    Picture(one, str(goal.target), enlarge=True)
-                    for one, goal in zip(image, goals, strict=True)
+                    Picture(one, str(goal.target)) for one, goal in zip(image, goals, strict=True)
                 ),
             )
         done.append(frame.image)

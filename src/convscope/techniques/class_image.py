@@ -18,7 +18,7 @@ from convscope.attribution import score_of
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.runs import ImageSize, OneTarget, Seed, Targets, as_targets, technique
-from convscope.types import Grid, ImageFrame, Target, TargetLike
+from convscope.types import Grid, ImageFrame, Picture, Target, TargetLike
 from convscope.vocabulary.objectives import Objective, l2, tv
 from convscope.vocabulary.optimizers import adam, sgd
 from convscope.vocabulary.priors import (
@@ -174,7 +174,11 @@ def class_image(
     for frame in climb_goals(net, goals, recipe, tries=tries, seed=seed):
         lists = {"target": names, "score": frame.score.tolist()}
         summary = {k: v[0] for k, v in lists.items()} if len(names) == 1 else lists
-        yield replace(frame, summary={**summary, "preset": preset})
+        panels = tuple(
+            Picture(image, name, enlarge=size is None)
+            for image, name in zip(frame.image, names, strict=True)
+        )
+        yield replace(frame, panels=panels, summary={**summary, "preset": preset})
 
 
 class LadderSummary(TypedDict):

@@ -174,7 +174,7 @@ def deepdream(
     base = _sized(net.as_input(image), size)
     objective, layers = _objective(net, names, base, guide)
     tile = tile or _tile(net, layers, len(base))
-    dream = _Dream(net, objective, layers, rule, STEP * strength, tile, seed)
+    dream = _Dream(net, objective, layers, rule, STEP * strength, tile, seed, size is None)
     for octave, frame in _octaves(dream, base, _sizes(base, octaves, zoom), steps):
         if frames == 1:
             yield dream.labeled(frame, octave * steps + frame.step, octaves * steps, names, octave)
@@ -211,6 +211,7 @@ class _Dream:
     lr: float
     tile: int
     seed: int
+    enlarge: bool
 
     def climb(self, start: Tensor, steps: int, number: int) -> Iterator[Ascent]:
         # With half a tile of jitter, the edges of the tiles lie elsewhere at each step.
@@ -235,7 +236,7 @@ class _Dream:
         summary = {"layer": name, "octave": octave + 1, "score": frame.score.tolist()}
         if not tiles.whole:
             summary["tile"] = list(tiles.tile)
-        panels = tuple(Picture(one, name, enlarge=True) for one in frame.image)
+        panels = tuple(Picture(one, name, enlarge=self.enlarge) for one in frame.image)
         return replace(frame, step=step, steps=steps, panels=panels, summary=summary)
 
     def _tiling(self, image: Tensor) -> Tiling:

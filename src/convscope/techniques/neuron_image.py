@@ -92,7 +92,7 @@ def neuron_image(
     batch_size = count if count > 1 else BATCH
     for frame in climb_goals(net, goals, recipe, batch_size=batch_size, seed=seed):
         dead = _dead(net, wanted, frame, seed)
-        yield _labeled(frame, wanted, dead, columns=count * len(signs))
+        yield _labeled(frame, wanted, dead, count * len(signs), enlarge=size is None)
 
 
 _SIGNS = {"positive": (1.0,), "negative": (-1.0,), "both": (1.0, -1.0)}
@@ -133,7 +133,12 @@ def _recipe(
 
 
 def _labeled(
-    frame: ImageFrame, wanted: Sequence[tuple[Target, float]], dead: frozenset[int], columns: int
+    frame: ImageFrame,
+    wanted: Sequence[tuple[Target, float]],
+    dead: frozenset[int],
+    columns: int,
+    *,
+    enlarge: bool,
 ) -> ImageFrame:
     """A frame with the name and the activation of each image."""
     names = [str(unit) for unit, _ in wanted]
@@ -141,7 +146,7 @@ def _labeled(
     summary = {"target": names, "activation": values, "dead": [names[i] for i in sorted(dead)]}
     if len(names) == 1:
         return replace(
-            frame, panels=(Picture(frame.image[0], names[0], enlarge=True),), summary=summary
+            frame, panels=(Picture(frame.image[0], names[0], enlarge=enlarge),), summary=summary
         )
     grid = Grid(
         frame.image,
