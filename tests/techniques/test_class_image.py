@@ -157,7 +157,7 @@ def test_several_classes_go_their_own_ways(own: cs.Network) -> None:
         ("blocks:3", "blocks:3 is not a class; neuron_image draws layers, channels and neurons"),
         ("blocks", "blocks is not a class; neuron_image"),
         ((0, "blocks:1@2,2"), "blocks:1@2,2 is not a class; neuron_image"),
-        ((), "at least one class"),
+        ((), "names no target"),
     ],
 )
 def test_what_is_no_class_is_refused(own: cs.Network, target: Any, message: str) -> None:
