@@ -115,12 +115,12 @@ def tiff(tags: dict[int, int | list[int]], data: bytes) -> bytes:
 def refused() -> Files:
     """Small files that stand for very much, or that would take very long."""
     yield "thin.png", png(1, 64_000_000, 8, 0)
-    yield "profile.png", png(4, 4, 8, 2, chunk(b"iCCP", b"x\0\0" + zeros(2 * 10**8)))
+    yield "profile.png", png(4, 4, 8, 2, chunk(b"iCCP", b"x\0\0" + zeros(5 * 10**7)))
     yield "frames.png", png(4, 4, 8, 2, chunk(b"acTL", bytes(8)) * 2)
-    small = usual()["jpg"]
+    small = encoded(Image.new("RGB", (16, 16)), "JPEG")
     parts = (b"\xff\xe1\xff\xff" + b"Exif\0\0" + bytes(65527)) * 100
     yield "exif.jpg", small[:2] + parts + small[2:]
-    yield "comments.pgm", b"P2 4 4 255\n" + b"#\n" * 5_000_000 + b"1 " * 16
+    yield "comments.pgm", b"P2 4 4 255\n" + b"#\n" * 1_000_000 + b"1 " * 16
     clears = int(f"{256:09b}" * 50_000, 2).to_bytes(56_250, "big")
     yield "clears.tif", tiff({256: 3000, 257: 3000, 259: 5}, clears)
     yield "channels.tif", tiff({256: 7000, 257: 7000, 277: 65_535}, b"")
