@@ -148,7 +148,7 @@ def test_an_index_of_ones_own_network_needs_none(shell: Shell) -> None:
     told = shell.works("confusions", "--index", "own", "-o", "all.csv")
     assert told.splitlines()[-1] == "all.csv"
     assert len(Path("all.csv").read_text("utf-8").splitlines()) == 11
-    for words in (["patches"], ["neighbors", "sample:rocket"]):
+    for words in (["patches"], ["neighbors", "sample:coffee"]):
         assert "network" in shell.fails(*words, "--index", "own")
     assert "made by a network of your own, 'Own'; name it" in shell.fails(
         "patches", "--index", "own"

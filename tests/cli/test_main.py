@@ -18,7 +18,7 @@ from cyclopts import CycloptsError
 from PIL import Image
 
 import convscope as cs
-from convscope.cli import main
+from convscope.cli import main, terminal
 from convscope.cli.app import COMMANDS
 from convscope.cli.commands.index import IndexOptions
 from convscope.network import zoo
@@ -304,3 +304,11 @@ def test_options_of_index_are_those_of_the_python_call() -> None:
 
 def test_plugins_cannot_take_the_name_of_a_command() -> None:
     assert {command.__name__ for command in COMMANDS} <= catalog.COMMANDS
+
+
+def test_names_are_not_taken_for_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    """rich would make an emoji of a word between colons."""
+    terminal.tell("photos:rocket:2.png: is empty")
+    terminal.results.print("[bold]layer:cat:0[/]")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("layer:cat:0\n", "photos:rocket:2.png: is empty\n")

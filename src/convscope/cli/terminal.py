@@ -38,10 +38,10 @@ class SafeConsole(Console):
                 yield Segment(visible(segment.text, kept="\n"), segment.style)
 
 
-errors = SafeConsole(stderr=True, highlight=False)
+errors = SafeConsole(stderr=True, highlight=False, emoji=False)
 
 # Other programs get lines of this width.
-results = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
+results = SafeConsole(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 160)
 
 
 def make_safe(stream: TextIO) -> None:

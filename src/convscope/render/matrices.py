@@ -12,12 +12,8 @@ from convscope.render.arrangement import DrawnPanel
 from convscope.render.page import ACCENT, ALARM, LINE, Page, widest, wrap
 from convscope.types import Array, Matrix
 
-CELLS = (
-    (6, 0.5),
-    (12, 0.38),
-    (25, 0.27),
-    (60, 0.16),
-)  # up to so many rows a cell is so large, in inches
+# Up to so many rows a cell is so large, in inches.
+CELLS = ((6, 0.5), (12, 0.38), (25, 0.27), (60, 0.16))
 
 POINTS = 8.0  # most, of names and numbers
 
