@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convscope.notebook import Place, in_notebook
 
@@ -82,7 +82,7 @@ def _on_terminal(console: Console | None) -> Progress:
 
     what = TextColumn("{task.description}", markup=False)
     now = TextColumn("{task.fields[now]}", markup=False)
-    left: Any = TimeRemainingColumn()  # rich declares this as a number, and takes None
+    left = TimeRemainingColumn()
     left.max_refresh = 0.0  # or what it says before the total is known stays there for a while
     columns = what, BarColumn(), MofNCompleteColumn(), left, now
     console = console or Console(stderr=True, highlight=False)
