@@ -10,7 +10,8 @@ eyes, muzzles and fur. Compare the result with the photograph: the layer found w
 
 **Its limits.** The picture shows what the layer can find, not what decided the class. What appears
 depends strongly on the training data: more than a hundred classes of ImageNet are breeds of dogs.
-There is no correct number of steps or of image sizes (octaves); they are a matter of taste.
+There is no correct strength, and no correct number of steps or of image sizes (octaves); they are a
+matter of taste.
 
 **Paper.** Mordvintsev, Olah and Tyka 2015, `Inceptionism: Going Deeper into Neural Networks
 <https://research.google/blog/inceptionism-going-deeper-into-neural-networks/>`__.
@@ -27,6 +28,11 @@ cs.deepdream(net, cat)
 
 coffee = cs.open_image("sample:coffee")
 cs.deepdream(net, coffee)
+
+# %%
+# Twice as strong, which leaves less of the photograph and drives more pixels to black and white:
+
+cs.deepdream(net, coffee, strength=2)
 
 # %%
 # An earlier layer sees smaller and simpler things: cells and strokes instead of eyes and muzzles.

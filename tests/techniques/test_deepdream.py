@@ -99,6 +99,23 @@ def test_a_channel_and_a_class(own: cs.Network, soft: Tensor) -> None:
         assert float((image(result) - soft).abs().mean()) > RATE / 2
 
 
+def test_the_size_is_the_longer_side(own: cs.Network, soft: Tensor) -> None:
+    for photo, size, expected in (
+        (soft, 100, (75, 100)),
+        (soft, 64, (48, 64)),
+        (soft.transpose(2, 3), 100, (100, 75)),
+    ):
+        run = cs.deepdream(own, photo, size=size, octaves=1, steps=1)
+        assert run.result().picture.size == expected[::-1]
+    small = cs.deepdream(own, own_photograph(40, 48), size=120, octaves=4, steps=1)
+    assert image(small.result()).shape[-2:] == (100, 120)
+
+
+def test_a_small_dream_is_enlarged_unless_a_size_is_given(own: cs.Network, soft: Tensor) -> None:
+    # 60 x 80 pixels: 3 inches of 150 pixels are 7 times 60, in a margin of 18 pixels.
+    assert cs.deepdream(own, soft, octaves=1, steps=1).result().picture.width == 7 * 80 + 36
+
+
 def test_a_photograph_too_small_for_the_octaves(own: cs.Network) -> None:
     with pytest.raises(cs.ConvscopeError, match="40 x 48 pixels is too small for 4 octaves"):
         cs.deepdream(own, own_photograph(40, 48), octaves=4).result()
