@@ -143,6 +143,8 @@ def test_another_number_of_targets_is_refused(
     own: cs.Network, own_photo: Tensor, name: str, targets: tuple[int, ...]
 ) -> None:
     message = f"{len(targets)} targets for 3 images: one each, or one"
+    if not targets:
+        message = f"{name}: target: an empty list names no target"
     if name in ONE_AT_A_TIME:
         message = f"{name} takes one image at a time, not 3"
     with pytest.raises(cs.ConvscopeError, match=message) as raised:

@@ -68,15 +68,16 @@ def test_a_map_is_worked_out_once(
     with pytest.raises(TypeError):
         cached.cached_layout(index, "pca", seed=1)
     monkeypatch.undo()
-    (file,) = index.path.glob("layouts/*.npz")
-    file.write_bytes(b"damaged")
-    np.testing.assert_array_equal(cached.cached_layout(index, "pca").places, first.places)
+    for kind in ("npy", "json"):
+        (file,) = index.path.glob(f"layouts/*.{kind}")
+        file.write_bytes(b"damaged")
+        np.testing.assert_array_equal(cached.cached_layout(index, "pca").places, first.places)
 
 
 def test_where_the_index_cannot_be_written(
     own: cs.Network, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> Path:
+    def refuse(*_: object, **__: object) -> Path:
         raise cs.ConvscopeError("cannot write")
 
     monkeypatch.setattr(cached, "write_file", refuse)
