@@ -24,11 +24,11 @@ CHAPTERS = (
     "What the network sees",
     "What units respond to",
     "Which pixels matter",
-    "Images made by climbing",
+    "Images made by optimization",
     "Collections of images",
     "From plug-ins",
 )
-CLIMBS, PLUG_INS = "Images made by climbing", CHAPTERS[-1]
+CLIMBS, PLUG_INS = "Images made by optimization", CHAPTERS[-1]
 
 
 @dataclass(frozen=True)

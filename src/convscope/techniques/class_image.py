@@ -126,7 +126,7 @@ class ClassImageSummary(TypedDict):
     title="Class image",
     paper="Simonyan, Vedaldi and Zisserman 2014; Olah, Mordvintsev and Schubert 2017",
     url="https://distill.pub/2017/feature-visualization/",
-    chapter="Images made by climbing",
+    chapter="Images made by optimization",
 )
 def class_image(
     net: Network,
@@ -192,7 +192,7 @@ class LadderSummary(TypedDict):
     title="Ladder of class images",
     paper="Simonyan et al. 2014, Yosinski et al. 2015, Olah et al. 2017, Fel et al. 2023",
     url="https://arxiv.org/abs/1506.06579",
-    chapter="Images made by climbing",
+    chapter="Images made by optimization",
 )
 def ladder(
     net: Network,

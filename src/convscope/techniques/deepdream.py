@@ -102,7 +102,7 @@ class DeepDreamSummary(TypedDict):
     title="DeepDream",
     paper="Mordvintsev, Olah and Tyka 2015",
     url="https://research.google/blog/inceptionism-going-deeper-into-neural-networks/",
-    chapter="Images made by climbing",
+    chapter="Images made by optimization",
 )
 def deepdream(
     net: Network,

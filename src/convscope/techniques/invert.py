@@ -50,7 +50,7 @@ class InvertSummary(TypedDict):
     title="Feature inversion",
     paper="Mahendran and Vedaldi 2015",
     url="https://arxiv.org/abs/1412.0035",
-    chapter="Images made by climbing",
+    chapter="Images made by optimization",
     batch=False,
 )
 def invert(

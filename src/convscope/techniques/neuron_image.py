@@ -35,7 +35,7 @@ class NeuronImageSummary(TypedDict):
     title="Neuron image",
     paper="Erhan et al. 2009; Olah, Mordvintsev and Schubert 2017",
     url="https://distill.pub/2017/feature-visualization/",
-    chapter="Images made by climbing",
+    chapter="Images made by optimization",
 )
 def neuron_image(
     net: Network,
