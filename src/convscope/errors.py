@@ -52,9 +52,8 @@ def unknown(kind: str, word: str, known: Iterable[str], hint: str = "") -> Convs
         guess = "; there are " + ", ".join(repr(name) for name in known)
     else:
         guess = ""
-    return ConvscopeError(
-        f"unknown {kind} {word!r}{guess}{' ' if guess else '; '}{hint}".rstrip("; ")
-    )
+    joint = " " if guess.endswith("?") else "; "
+    return ConvscopeError(f"unknown {kind} {word!r}{guess}{joint}{hint}".rstrip("; "))
 
 
 def invalid(name: str, error: ValidationError) -> ConvscopeError:

@@ -131,6 +131,30 @@ def test_an_index_opens_the_same_network_again(shell: Shell) -> None:
     assert shell("neighbors", "my photo.png", "--index", "two", *MINE, "-o", "a.png")[0] == 0
 
 
+def test_an_index_keeps_to_its_labels_and_network(shell: Shell) -> None:
+    """Other labels, none before, and the network that comes along are no quiet matter."""
+    paint(Path("photos/x/0.png"), 0)
+    made = ("index", "photos", "--workers", "0", *MINE)
+    labels = ("--labels", "names.txt")
+    assert shell(*made, *labels, "-o", "one")[0] == 0
+    assert shell(*made, "-o", "one")[0] == 0  # takes the labels of the index
+    assert shell(*made, *labels, "-o", "one")[0] == 0
+    assert shell(*made, "-o", "none")[0] == 0
+    assert "with no labels, not 3; use the same" in shell.fails(*made, *labels, "-o", "none")
+    Path("names.txt").write_text("x\nq\nz\n")
+    message = shell.fails(*made, *labels, "-o", "one")
+    assert "one was made with the label 'y' for class 1, not 'q'; use the same" in message
+    assert NetworkOptions(model="efficientnet_lite0").open("one").name == "efficientnet_lite0"
+
+
+def test_an_unknown_class_of_a_small_network(shell: Shell) -> None:
+    torch.save(zoo._build("torchvision/squeezenet1_1", False, {}, 3)[0].state_dict(), "squeeze.pth")
+    larger = ("--model", "torchvision/squeezenet1_1", "--checkpoint", "squeeze.pth")
+    words = ("saliency", "my photo.png", "--labels", "names.txt", "--target", "pear")
+    assert "the classes are 'x', 'y', 'z'" in shell.fails(*words, *larger)
+    assert "'pear'; there are '0', '1', '2', '3', '4', 'x', 'y', 'z'" in shell.fails(*words, *MINE)
+
+
 def test_replay(shell: Shell) -> None:
     """A changed checkpoint is named; code runs only with consent."""
     module = zoo._build("torchvision/squeezenet1_1", False, {}, 3)[0]

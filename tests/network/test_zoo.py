@@ -123,6 +123,10 @@ def test_random_weights_are_the_same_every_time() -> None:
         ("torchvision/raft_small", "takes two images: wrap it"),
         ("torchvision/quantized_mobilenet_v2", "load the network without 'quantized_'"),
         ("torchvision/ResNet18", "did you mean 'torchvision/resnet18'"),
+        (
+            "resnet18",
+            "unknown network 'resnet18'; did you mean 'timm/resnet18', 'torchvision/resnet18'",
+        ),
         ("timm/", "unknown network 'timm/'"),
         ("hub/resnet18", "unknown network 'hub/resnet18'"),
         ("", "unknown network ''"),

@@ -35,15 +35,13 @@ ImagePaths = Annotated[
 
 Contains = Annotated[str, Parameter(help="list only names that contain this text", metavar="TEXT")]
 
-Model = Annotated[
-    str,
-    Parameter(
-        help="name of the network: efficientnet_lite0, efficientnet_lite1, timm/NAME,"
-        " torchvision/NAME, a name that a plug-in adds, or your own code: FILE.py:FUNCTION,"
-        " PACKAGE.MODULE:FUNCTION or an exported program, FILE.pt2",
-        metavar="NETWORK",
-    ),
-]
+NAMES = (
+    "name of the network: efficientnet_lite0, efficientnet_lite1, timm/NAME, torchvision/NAME, a"
+    " name that a plug-in adds, or your own code: FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or an"
+    " exported program, FILE.pt2"
+)
+
+Model = Annotated[str, Parameter(help=NAMES, metavar="NETWORK")]
 
 Json = Annotated[bool, Parameter(help="print the result as JSON")]
 
@@ -55,7 +53,13 @@ Seed = Annotated[int, Parameter(help="random seed")]
 class WeightOptions:
     """Which network a command works on."""
 
-    model: Model = DEFAULT_MODEL
+    model: Annotated[
+        str | None,
+        Parameter(
+            help=f"{NAMES}; by default {DEFAULT_MODEL}, or the network that made the index",
+            metavar="NETWORK",
+        ),
+    ] = None
     checkpoint: Annotated[
         Path | None,
         Parameter(
@@ -98,7 +102,7 @@ class WeightOptions:
 
     def load(self, device: str | None) -> Network:
         """The network, on `device` or, for None, on a GPU where there is one."""
-        return _load(device, name=self.model, **self._given)
+        return _load(device, name=self.model or DEFAULT_MODEL, **self._given)
 
     @property
     def _given(self) -> dict[str, Any]:
@@ -192,7 +196,7 @@ class NetworkOptions(WeightOptions):
     @property
     def _named(self) -> bool:
         """Whether a network is asked for by its name or its weights."""
-        return bool(self.checkpoint or self.random_weights or self.model != DEFAULT_MODEL)
+        return bool(self.checkpoint or self.random_weights or self.model)
 
     def _maker(self, index: Path) -> Network:
         from convscope.collection import Store  # imports pyarrow

@@ -88,7 +88,9 @@ def chosen(name: str) -> list[Entry]:
     every = entries()
     found = [one for one in every if name in ("", one.kind, one.name)]
     if not found:
-        raise unknown("word", name, [*MEANINGS, *(one.name for one in every)])
+        raise unknown(
+            "word", name, [*MEANINGS, *(one.name for one in every)], "'convscope words' lists them"
+        )
     return found
 
 

@@ -113,6 +113,7 @@ class Indexing:
             store.write_identity({**now, "convscope": __version__, **known})
             return store.identity() or {}, []
         identity.check_same(self.output, before, now)
+        identity.check_labels(self.output, before["classes"], identity.classes(self.net))
         if store.own_identity() == before:
             return before, []
         store.write_identity(before)

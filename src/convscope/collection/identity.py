@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convscope.collection.settings import Settings
-from convscope.errors import ConvscopeError
+from convscope.errors import ConvscopeError, short
 from convscope.network import Form, Network, Output
 
 PARTS = ("folder", "follow_links", "preprocessing", "network", "settings")
@@ -71,6 +71,28 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         if before.get(part) != value:
             difference = _difference(part, before.get(part), value)
             raise ConvscopeError(f"{path} was made {difference}; use the same, or another output")
+
+
+def check_labels(
+    path: Path, before: Mapping[str, Any] | None, now: Mapping[str, Any] | None
+) -> None:
+    """Fail if the classes of the network have other labels than those that the index at `path` has.
+
+    A network without labels takes those of the index.
+
+    Raises:
+        ConvscopeError: they have, and which.
+    """
+    old, new = (list(one["names"]) if one else [] for one in (before, now))
+    if not new or old == new:
+        return
+    if len(old) != len(new):
+        difference = f"with {len(old) or 'no'} labels, not {len(new)}"
+    else:
+        number = next(i for i, names in enumerate(old) if names != new[i])
+        first, second = (short(", ".join(one[number])) for one in (old, new))
+        difference = f"with the label {first} for class {number}, not {second}"
+    raise ConvscopeError(f"{path} was made {difference}; use the same, or another output")
 
 
 def _difference(part: str, before: Any, now: Any) -> str:

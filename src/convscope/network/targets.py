@@ -14,7 +14,7 @@ import re
 from dataclasses import replace
 from typing import SupportsIndex
 
-from convscope.errors import ConvscopeError, unknown
+from convscope.errors import ConvscopeError, short, unknown
 from convscope.network.heads.outputs import Output
 from convscope.network.names import Names
 from convscope.types import CLASS_NUMBER, LIKE, Target, TargetLike
@@ -140,7 +140,10 @@ def _unit(names: Names, text: str, whole: str) -> Target:
     if match is None or not (name in names.layers or names.is_pre(name)):
         outputs = names.outputs.values()
         known = [name for one in outputs for synonyms in one.synonyms for name in synonyms]
-        raise unknown("class or layer", name if match else whole, [*names.layers, *known])
+        every = [*names.layers, *known]
+        few = 0 < len(known) <= 12 < len(every)  # otherwise all are listed, or too many
+        hint = f"the classes are {', '.join(map(short, known))}" if few else ""
+        raise unknown("class or layer", name if match else whole, every, hint)
     return Target(name, int(match["channel"]))
 
 

@@ -197,7 +197,12 @@ def _build(
             return build_plugin(added[name], pretrained)
     check_is_name(name)
     hint = "timm/NAME and torchvision/NAME work too ('convscope models')"
-    raise unknown("network", name, [*_LITE, *added], hint)
+    raise unknown("network", name, [*_LITE, *added, *_of_a_family(name)], hint)
+
+
+def _of_a_family(rest: str) -> list[str]:
+    """The names of timm and torchvision that end in a name without its family."""
+    return [name for name in models(rest) if name.partition("/")[2] == rest]
 
 
 def comes_along(name: str) -> bool:

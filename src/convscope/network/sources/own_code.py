@@ -25,6 +25,7 @@ from convscope.network._torchvision import torchvision
 from convscope.network.network import Network
 from convscope.network.sources.plugin_networks import Built
 from convscope.network.sources.timm_networks import timm_settings
+from convscope.system import quiet
 
 _CODE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)|(?P<module>[A-Za-z_][\w.]*):(?P<function>\w+)")
 _SETTINGS = ("mean", "std", "input_size")
@@ -182,7 +183,8 @@ def _exported(path: Path) -> torch.export.ExportedProgram:
             damaged = archive.testzip()
         if damaged is not None:
             raise ConvscopeError(f"{path.name} is damaged: copy it again")
-        return torch.export.load(path)
+        with quiet():  # torch warns of its own code
+            return torch.export.load(path)
     except ConvscopeError:
         raise
     except Exception as error:  # each version of torch has its own
