@@ -57,9 +57,26 @@ def test_the_same_command_twice(tmp_path: Path, kind: str) -> None:
     assert len(list(tmp_path.iterdir())) == (1 if kind == "png" else 2)
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_empty_file_holds_nothing(tmp_path: Path, kind: str) -> None:
+    """As `mktemp` makes one. As an input, or behind a link, it stays."""
+    file = tmp_path / f"a.{kind}"
+    file.touch()
+    check_writable(file)
+    ours(file)
+    assert file.stat().st_size
+    empty, link = tmp_path / f"empty.{kind}", tmp_path / f"link.{kind}"
+    empty.touch()
+    link.symlink_to(empty)
+    refused(link, "is a link")
+    with pytest.raises(cs.ConvscopeError, match="one of the files to read"):
+        check_writable(empty, read=[link])
+    with pytest.raises(cs.ConvscopeError, match="was not made by convscope"):
+        atomic.check_folder(empty, ours=bool)
+
+
 FOREIGN: dict[str, Callable[[Path], object]] = {
     "text": lambda file: file.write_text("precious"),
-    "empty": lambda file: file.touch(),
     "picture": lambda file: PICTURE.save(file, "JPEG"),
     "png": lambda file: PICTURE.save(file, "PNG"),
     "cut": lambda file: file.write_bytes(ours(file).read_bytes()[:40]),
@@ -89,7 +106,7 @@ def test_a_picture_that_was_changed_since(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", FORMATS[1:])
 @pytest.mark.parametrize(
-    "text", ["precious", "", "[]", '{"labels": [1]}', '{"technique": "mine"}', "[" * 100_000]
+    "text", ["precious", "[]", '{"labels": [1]}', '{"technique": "mine"}', "[" * 100_000]
 )
 def test_a_foreign_sidecar(tmp_path: Path, kind: str, text: str) -> None:
     (tmp_path / f"a.{kind}.json").write_text(text)

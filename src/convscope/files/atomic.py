@@ -133,7 +133,7 @@ def check_folder(path: str | os.PathLike[str], *, ours: Ours) -> None:
         return folder.is_dir() and (not any(folder.iterdir()) or ours(folder))
 
     _check_parent(Path(path))
-    check_replaceable(Path(path), ours_or_empty)
+    check_replaceable(Path(path), ours_or_empty, folder=True)
 
 
 def _give_back_if_foreign(old: Path, target: Path, ours: Ours) -> None:

@@ -19,14 +19,19 @@ def anything(_: Path) -> bool:
 
 
 def check_replaceable(
-    target: Path, ours: Ours, inputs: Iterable[str | os.PathLike[str]] = ()
+    target: Path,
+    ours: Ours,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    *,
+    folder: bool = False,
 ) -> None:
-    """Fail if something lies at `target` that must not be lost.
+    """Fail if something lies at `target` that must not be lost. An empty file holds nothing.
 
     Args:
         target: the file or folder to write.
         ours: recognizes what convscope wrote.
         inputs: the files that are read, under any name.
+        folder: whether a folder is to be written, which does not replace an empty file.
 
     Raises:
         ConvscopeError: the target is one of the inputs, a link, or not made by convscope.
@@ -34,16 +39,17 @@ def check_replaceable(
     if ours is anything:
         return
     try:
-        mode = target.lstat().st_mode
+        found = target.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, ValueError) as error:
         raise ConvscopeError(f"cannot write {target} ({reason(error)})") from error
     if any(_same(target, one) for one in inputs):
         raise ConvscopeError(f"{target} is one of the files to read; write to another name")
-    if stat.S_ISLNK(mode):
+    if stat.S_ISLNK(found.st_mode):
         raise ConvscopeError(f"{target} is a link; write to another name, or delete the link first")
-    if not is_ours(target, ours):
+    empty = not folder and stat.S_ISREG(found.st_mode) and not found.st_size  # as mktemp makes
+    if not (empty or is_ours(target, ours)):
         raise ConvscopeError(
             f"{target} exists and was not made by convscope; choose another name or delete it first"
         )
