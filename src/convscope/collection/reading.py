@@ -55,20 +55,12 @@ class Index:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._store = Store(self.path)
-        identity = self._store.identity()
-        if identity is None:
-            raise ConvscopeError(f"no index at {path}; convscope index FOLDER -o INDEX makes one")
+        found = self._store.finished()
+        if found is None:
+            raise self._not_finished()
+        identity, done = found
         self.identity: Mapping[str, Any] = identity
         self.folder = Path(identity["folder"])
-        if self._store.own_identity() != identity:
-            raise self._damaged("index.json")
-        done = self._store.done()
-        if done is None and (self.path / "done.json").exists():
-            raise self._damaged("done.json")
-        if done is None:
-            raise ConvscopeError(f"{path} is not finished; {self._command} finishes it")
-        if done.index != self._store.seal(identity):
-            raise self._damaged("done.json")
         for name, size in done.sizes.items():
             file = self.path / name
             if not file.is_file() or file.stat().st_size != size:
@@ -78,6 +70,20 @@ class Index:
         self.output = output(identity)
         self.labels: tuple[str, ...] = self.output.labels if self.output else ()
         self.digest: str = done.parts
+
+    def _not_finished(self) -> ConvscopeError:
+        """Why there is no finished index."""
+        identity = self._store.identity()
+        if identity is None:
+            return ConvscopeError(
+                f"no index at {self.path}; convscope index FOLDER -o INDEX makes one"
+            )
+        self.folder = Path(identity["folder"])
+        if self._store.own_identity() != identity:
+            return self._damaged("index.json")
+        if (self.path / "done.json").exists():
+            return self._damaged("done.json")
+        return ConvscopeError(f"{self.path} is not finished; {self._command} finishes it")
 
     @property
     def _command(self) -> str:

@@ -26,10 +26,17 @@ def write_sealed(path: Path, values: Mapping[str, object]) -> None:
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
     """The object in a file; None if there is no such file, or it is not as it was written."""
+    found = read_with_seal(path)
+    return found and found[0]
+
+
+def read_with_seal(path: Path) -> tuple[dict[str, Any], str] | None:
+    """The same object, and its checksum."""
     text, values = _parsed(path)
-    if values is None or values.pop(SEAL, None) is None:
+    sha256 = None if values is None else values.pop(SEAL, None)
+    if values is None or sha256 is None or _sha256(_without_seal(text, sha256)) != sha256:
         return None
-    return values if _sealed(values) == text else None
+    return values, sha256
 
 
 def read_unsealed(path: Path) -> dict[str, Any]:
@@ -39,11 +46,22 @@ def read_unsealed(path: Path) -> dict[str, Any]:
 
 def seal(values: Mapping[str, object]) -> str:
     """The SHA-256 of an object, as it is sealed with."""
-    return hashlib.sha256(_text(values).encode()).hexdigest()
+    return _sha256(_text(values))
 
 
 def _sealed(values: Mapping[str, object]) -> str:
     return _text({**values, SEAL: seal(values)})
+
+
+def _without_seal(text: str, sha256: object) -> str:
+    """The text of an object without the line of its checksum, which may be the last."""
+    line = f'\n "{SEAL}": "{sha256}"'
+    shorter = text.replace(f"{line},\n", "\n", 1)
+    return text.replace(f",{line}\n", "\n", 1) if shorter == text else shorter
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text(values: Mapping[str, object]) -> str:

@@ -40,7 +40,13 @@ from convscope.collection.receipts import (
     as_receipt,
     is_identity,
 )
-from convscope.collection.sealed import read_sealed, read_unsealed, seal, write_sealed
+from convscope.collection.sealed import (
+    read_sealed,
+    read_unsealed,
+    read_with_seal,
+    seal,
+    write_sealed,
+)
 from convscope.collection.tables import read_table
 from convscope.errors import ConvscopeError, reason
 from convscope.files import LOCK, TEMPORARY, anything, digest, locked, write_file
@@ -79,6 +85,17 @@ class Store:
     def own_identity(self) -> dict[str, Any] | None:
         """What index.json holds; None if there is none, or it is damaged."""
         return _identity(read_sealed(self.path / "index.json"))
+
+    def finished(self) -> tuple[dict[str, Any], Done] | None:
+        """What a finished index is of, and the receipt of what is merged.
+
+        None unless index.json and done.json are as they were written and belong together.
+        """
+        found, done = read_with_seal(self.path / "index.json"), self.done()
+        if found is None or done is None or done.index != found[1]:
+            return None
+        identity = _identity(found[0])
+        return None if identity is None else (identity, done)
 
     def _copied_identity(self) -> dict[str, Any] | None:
         planned = self.planned()
