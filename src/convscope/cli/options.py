@@ -75,7 +75,7 @@ class WeightOptions:
         str | None,
         Parameter(
             help="mean of each channel of the training images, for pixels from 0 to 1:"
-            " 0.485,0.456,0.406; one number is that of all channels",
+            " 0.485,0.456,0.406; one for each channel",
             metavar="NUMBERS",
         ),
     ] = None

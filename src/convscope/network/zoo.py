@@ -64,7 +64,8 @@ def load(
         labels: the names of the classes, as `Network` takes them; those in the checkpoint, or else
             those of the name, if not given.
         mean, std: mean and standard deviation of each channel, for images in [0, 1]; one number is
-            that of all channels. These and the following are those of the name if not given.
+            that of all channels, where the name says how many there are. These and the following
+            are those of the name if not given.
         input_size: rows and columns that the network was trained on; one number for a square.
         crop: fraction of the photograph's shorter side that is kept.
         interpolation: "bicubic" or "bilinear".
