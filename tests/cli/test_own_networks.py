@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,23 @@ def test_replay(shell: Shell) -> None:
     assert not Path("mark").exists()
     shell.works("replay", "b.png", "--trust")
     assert Path("mark").exists()
+
+
+def test_an_exported_program_brings_no_warnings_of_torch(shell: Shell) -> None:
+    module = cs.load("mine.py:make", device="cpu").module.eval()
+    program = torch.export.export(module, (torch.rand(1, 3, 16, 16),))
+    torch.export.save(program, "own.pt2")
+    words = (
+        "--model",
+        "own.pt2",
+        "--mean",
+        "0.5,0.5,0.5",
+        "--std",
+        "0.5,0.5,0.5",
+        "--device",
+        "cpu",
+    )
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert shell("predict", "my photo.png", *words, "-o", "a.png")[0] == 0
+    assert [str(one.message) for one in found] == []

@@ -22,6 +22,7 @@ from convscope.network.preprocessing import as_size
 from convscope.network.sources import timm_networks, torchvision_networks
 from convscope.network.sources.own_code import check_is_name, own_network, resolved, runs_code
 from convscope.network.sources.plugin_networks import Built, build_plugin, plugin_networks
+from convscope.system import quiet
 
 DEFAULT = "efficientnet_lite0"
 _LITE = ("efficientnet_lite0", "efficientnet_lite1")
@@ -127,7 +128,8 @@ def _with_weights(
     name: str, built: Built, weights: Checkpoint, given: Mapping[str, Any]
 ) -> tuple[Built, tuple[str, ...]]:
     """A network with the weights of a checkpoint and its labels, and what was assumed."""
-    module, settings = copy.deepcopy(built) if runs_code(name) else built
+    with quiet():  # torch warns of parts of exported programs
+        module, settings = copy.deepcopy(built) if runs_code(name) else built
     count = len(settings.get("labels") or ()) or getattr(module, "num_classes", 0)
     classes = None
     if count and name in _OwnNames():

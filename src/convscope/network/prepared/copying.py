@@ -18,6 +18,7 @@ from convscope.errors import ConvscopeError, first_line
 from convscope.network.prepared.exported import restore_layers
 from convscope.network.prepared.unwrapping import unwrap_parts
 from convscope.network.prepared.users_hooks import act_on_copies
+from convscope.system import quiet
 
 _LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
 # What deepcopy leaves as it is, or what knows how to copy itself.
@@ -75,14 +76,16 @@ def copied(module: nn.Module, memo: dict[int, Any], notes: list[str]) -> nn.Modu
     shared: list[str] = []
     everything = dict(memo)
     try:
-        made = copy.deepcopy(module, everything)
+        with quiet():  # torch warns of parts of exported programs
+            made = copy.deepcopy(module, everything)
     except Exception:  # some value cannot be copied
         for name, value in _uncopied(module, memo):
             shared.append(name)
             memo[id(value)] = value
         everything = memo
         try:
-            made = copy.deepcopy(module, everything)
+            with quiet():
+                made = copy.deepcopy(module, everything)
         except Exception as error:  # the module's own code may raise anything
             raise ConvscopeError(f"this module cannot be copied ({first_line(error)})") from error
     if shared:
