@@ -397,7 +397,17 @@ def rewrite(picture: Path, changes: dict[str, Any]) -> None:
         pictures.save_pictures(picture, [opened.copy()], read_provenance(picture) | changes)
 
 
-@pytest.mark.parametrize("content", ["", "no image", "plain", "half"])
+def test_an_empty_file_is_filled(photos: Path, darkroom: Darkroom, shell: Shell) -> None:
+    shell("darken", "photos")
+    picture = Path("photos-darken/b/c.png.png")
+    before = picture.read_bytes()
+    picture.write_bytes(b"")
+    told = "pictures: 1 made again, 2 already there\n"
+    assert shell("darken", "photos") == (0, "photos-darken\n", told)
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["no image", "plain", "half"])
 def test_a_file_of_somebody_else_stays_and_the_others_are_made(
     photos: Path, darkroom: Darkroom, shell: Shell, content: str
 ) -> None:
