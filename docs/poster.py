@@ -26,6 +26,7 @@ def photograph(page: Path) -> list[Image.Image]:
         tab = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
         tab.goto(page.resolve().as_uri())
         tab.add_style_tag(content=PLAIN)
+        tab.evaluate("Promise.all([...document.images].map(image => image.decode()))")
         sections = tab.query_selector_all("section")
         shots = [sections[chapter - 1].screenshot() for chapter in CHAPTERS]
     return [Image.open(io.BytesIO(shot)).convert("RGB") for shot in shots]
