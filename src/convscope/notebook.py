@@ -48,11 +48,13 @@ class Place:
 
     def put(self, data: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> None:
         """Show content, given by its media types."""
-        from IPython.display import display
+        from IPython.display import DisplayHandle
 
         content: dict[str, Any] = {"raw": True, "metadata": dict(metadata or {})}
         if self._handle is None:
-            self._handle = display(dict(data), display_id=True, **content)
+            # Known before anything is shown: the stop button may end `display` before it returns.
+            self._handle = DisplayHandle()
+            self._handle.display(dict(data), **content)
         else:
             self._handle.update(dict(data), **content)
 

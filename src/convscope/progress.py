@@ -39,6 +39,7 @@ def bar(title: str, *, shown: bool = True, console: Console | None = None) -> It
     if shown and in_notebook():
         below = NotebookBar(title)
         try:
+            below.begin()
             yield below
         finally:
             below.close()
@@ -95,7 +96,9 @@ def _on_terminal(console: Console | None) -> Progress:
 class NotebookBar(Bar):
     """A bar below the cell of a notebook, and what stands below the bar.
 
-    The browser moves it while nothing is known of how much is done.
+    The browser moves it while nothing is known of how much is done. Nothing is shown before
+    `begin`, so that a stop button that is pressed as soon as the bar stands there finds whoever
+    follows the work inside its `try`.
     """
 
     def __init__(self, title: str) -> None:
@@ -103,6 +106,9 @@ class NotebookBar(Bar):
         self._title = title
         self._begun, self._shown = time.monotonic(), -PACE
         self._words = ""
+
+    def begin(self) -> None:
+        """Show that the work has begun."""
         self._put(0, None)
 
     @property

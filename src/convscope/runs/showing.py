@@ -58,6 +58,7 @@ def show_live(results: Iterable[Result], title: str) -> Shown:
     below = NotebookBar(title)
     last: Result | None = None
     try:
+        below.begin()
         for result in _drawn(results, below):
             last = result
         if last is not None:
