@@ -37,6 +37,12 @@ def net() -> cs.Network:
 
 
 @pytest.fixture(scope="session")
+def squeezenet() -> cs.Network:
+    """The second network that is always there, with its real weights."""
+    return cs.load("squeezenet1_1", device="cpu")
+
+
+@pytest.fixture(scope="session")
 def photo() -> Tensor:
     """A photograph of a cat, (1, 3, 300, 451)."""
     return cs.open_image("sample:chelsea")

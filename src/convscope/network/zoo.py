@@ -22,10 +22,13 @@ from convscope.network.preprocessing import as_size
 from convscope.network.sources import timm_networks, torchvision_networks
 from convscope.network.sources.own_code import check_is_name, own_network, resolved, runs_code
 from convscope.network.sources.plugin_networks import Built, build_plugin, plugin_networks
+from convscope.network.sources.squeezenet import NAME as SQUEEZENET
+from convscope.network.sources.squeezenet import squeezenet
 from convscope.system import quiet
 
 DEFAULT = "efficientnet_lite0"
 _LITE = ("efficientnet_lite0", "efficientnet_lite1")
+_OURS = (*_LITE, SQUEEZENET)
 _FAMILIES = ("timm", "torchvision")
 
 
@@ -33,7 +36,7 @@ class _OwnNames:
     """The names that packages cannot take: our own networks, timm/NAME and torchvision/NAME."""
 
     def __contains__(self, name: object) -> bool:
-        return name in _LITE or str(name).partition("/")[0] in _FAMILIES
+        return name in _OURS or str(name).partition("/")[0] in _FAMILIES
 
 
 def load(
@@ -52,14 +55,14 @@ def load(
     """A network by its name.
 
     Args:
-        name: "efficientnet_lite0" (the default), "efficientnet_lite1", "timm/NAME",
-            "torchvision/NAME", or a name that an installed package adds. "FILE.py:NAME" and
-            "PACKAGE.MODULE:NAME" run your own code: NAME is a module or a `Network`, or a function
-            without arguments that returns one. "FILE.pt2" is an exported program, which may run
-            code too.
+        name: "efficientnet_lite0" (the default), "efficientnet_lite1", "squeezenet1_1",
+            "timm/NAME", "torchvision/NAME", or a name that an installed package adds.
+            "FILE.py:NAME" and "PACKAGE.MODULE:NAME" run your own code: NAME is a module or a
+            `Network`, or a function without arguments that returns one. "FILE.pt2" is an exported
+            program, which may run code too.
         pretrained: whether to use trained weights. Random weights are the same every time. Trained
-            weights of the two EfficientNets are in their Python packages; timm and torchvision
-            download theirs.
+            weights of the two EfficientNets are in their Python packages, and those of SqueezeNet
+            are in this one; timm and torchvision download theirs.
         checkpoint: a file with your own weights for this architecture, of torch.save or of
             safetensors, with any number of classes. FILE:NAME takes the weights under a name in it.
         labels: the names of the classes, as `Network` takes them; those in the checkpoint, or else
@@ -186,6 +189,8 @@ def _build(
         torch.manual_seed(0)
         if name in _LITE:
             return timm_networks.efficientnet_lite(name, pretrained, **sizes)
+        if name == SQUEEZENET:
+            return squeezenet(pretrained, num_classes)
         if family == "timm" and rest:
             return timm_networks.from_timm(rest, pretrained, **sizes)
         if family == "torchvision" and rest:
@@ -200,7 +205,7 @@ def _build(
             return build_plugin(added[name], pretrained)
     check_is_name(name)
     hint = "timm/NAME and torchvision/NAME work too ('convscope models')"
-    raise unknown("network", name, [*_LITE, *added, *_of_a_family(name)], hint)
+    raise unknown("network", name, [*_OURS, *added, *_of_a_family(name)], hint)
 
 
 def _of_a_family(rest: str) -> list[str]:
@@ -210,13 +215,13 @@ def _of_a_family(rest: str) -> list[str]:
 
 def comes_along(name: str) -> bool:
     """Whether a network and its weights are in packages that convscope installs."""
-    return name in _LITE
+    return name in _OURS
 
 
 def models(contains: str = "") -> list[str]:
     """The names that `load` knows and that contain a text, in upper or lower case."""
     timm = timm_networks.timm_package()
-    names = [*_LITE, *plugin_networks(_OwnNames())]
+    names = [*_OURS, *plugin_networks(_OwnNames())]
     names += [f"timm/{n}" for n in timm.list_models()]
     names += [f"torchvision/{n}" for n in torchvision_networks.names()]
     return [n for n in names if contains.lower() in n.lower()]
