@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -131,11 +132,29 @@ def gram(values: Tensor) -> Tensor:
         (N, C, C).
     """
     flat = by_position(values)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    products: Tensor = _Products.apply(flat) / flat.shape[2]
+    return products
+
+
+class _Products(torch.autograd.Function):
+    """(N, C, P) times its transpose: its gradient takes one product where autograd takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        return flat @ flat.transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        product: Tensor = (gradient + gradient.transpose(1, 2)) @ flat
+        return product
 
 
 def by_position(values: Tensor) -> Tensor:
     """(N, C, ...) as (N, C, positions); one position for (N, C)."""
+    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        return values.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)  # copies nothing
     return values.reshape(*values.shape[:2], -1)
 
 

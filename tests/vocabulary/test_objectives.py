@@ -19,6 +19,7 @@ from convscope.types.targets import Target
 from convscope.vocabulary import objectives, starts
 from convscope.vocabulary.objectives import (
     Objective,
+    StatisticName,
     activation,
     caricature,
     direction,
@@ -241,7 +242,9 @@ def test_the_gradient_of_energy_at_its_layer_is_the_activation() -> None:
     assert torch.allclose(gradient, maps / maps[0].numel())
 
 
-WAYS: tuple[Literal["l2", "cosine", "gram", "moments"], ...] = ("l2", "cosine", "gram", "moments")
+WAYS: tuple[Literal["l2", "cosine", StatisticName], ...] = (
+    "l2", "cosine", "gram", "centered", "moments", "sliced",
+)  # fmt: skip
 ALL: list[Objective] = [
     logit("bee"),
     activation("act:2@1,0"),
@@ -269,6 +272,7 @@ ALL: list[Objective] = [
     direction("conv2", torch.arange(5.0) - 1, cosine=2),
     diversity("act"),
     *(match("act", toys.images(1, 7).double().flip(3), by) for by in WAYS),
+    *(match("act", toys.images(1, 7).double().flip(3), by, toys.images(1, 9)) for by in WAYS),
     resemble("act", toys.images(1, 7).double().flip(3)),
     resemble("conv1", toys.images(1, 7).double().flip(3), cosine=0),
     caricature("act", toys.images(1, 7).double().flip(3), cosine=2),

@@ -96,7 +96,8 @@ s: Any = starts
         ),
         (
             lambda: o.match("conv", IMAGE, "l3"),
-            "match: by: input should be 'l2', 'cosine', 'gram' or 'moments', not 'l3'",
+            "match: by: input should be 'l2', 'cosine', 'gram', 'centered', 'moments' or 'sliced',"
+            " not 'l3'",
         ),
         (
             lambda: o.each(objectives.tv()),

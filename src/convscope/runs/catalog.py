@@ -25,6 +25,7 @@ CHAPTERS = (
     "What units respond to",
     "Which pixels matter",
     "Images made by optimization",
+    "Textures and style",
     "Collections of images",
     "From plug-ins",
 )

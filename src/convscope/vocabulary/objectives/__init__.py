@@ -23,15 +23,19 @@ from convscope.vocabulary.objectives.layers import (
 )
 from convscope.vocabulary.objectives.matching import caricature, match, resemble, similarity
 from convscope.vocabulary.objectives.pixels import l2, power, tv
+from convscope.vocabulary.objectives.statistics import STATISTICS, StatisticName, distance
 
 __all__ = [
+    "STATISTICS",
     "Activations",
     "Bound",
     "Objective",
+    "StatisticName",
     "activation",
     "as_layer",
     "caricature",
     "direction",
+    "distance",
     "diversity",
     "each",
     "energy",

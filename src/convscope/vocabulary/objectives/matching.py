@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -23,10 +23,19 @@ from convscope.vocabulary.objectives.base import (
     of_unit,
     whole_layer,
 )
+from convscope.vocabulary.objectives.statistics import (
+    STATISTICS,
+    StatisticName,
+    distance,
+    relative_error,
+)
 
 OtherImage = Annotated[
     Tensor, Field(description="the other image, (1, 3, H, W) in [0, 1], as the network gets it")
 ]
+
+
+_Score = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,38 +45,92 @@ class match(Objective):
 
     With `by="l2"` the distance is the squared L2 distance of the activations, divided by the
     squared norm of those for the other image (Mahendran and Vedaldi 2015). With `by="cosine"` it is
-    1 minus their cosine. With `by="gram"` it is the distance "l2" of their Gram matrices (Gatys et
-    al. 2015), and with `by="moments"` that of the mean and the standard deviation of every channel.
-    The last two do not depend on positions, so the two images may have different sizes.
+    1 minus their cosine.
+
+    The other ways compare statistics over all positions, so the two images may have different
+    sizes. "gram" is the distance "l2" of the Gram matrices (Gatys et al. 2015). "centered" is that
+    of the covariance matrices plus that of the means of all channels. "moments" is that of the mean
+    and the standard deviation of every channel. "sliced" is that of the sorted activations along
+    fixed random directions (Heitz et al. 2021).
+
+    With a `mask`, only the activations at its bright positions count, in proportion to their
+    brightness; the other image counts as a whole where statistics are compared (Gatys et al. 2017).
+
+    A weighted sum of these is a blend of several images. Squared distances make it the distance to
+    the weighted mean of what the images give, up to a constant.
     """
 
     layer: LayerName
     image: OtherImage
     by: Annotated[
-        Literal["l2", "cosine", "gram", "moments"], Field(description="which distance is taken")
+        Literal["l2", "cosine", StatisticName], Field(description="which distance is taken")
     ] = "l2"
+    mask: Annotated[
+        Tensor | None,
+        Field(
+            description="how much each position of the climbed image counts, (1, 1, H, W) in"
+            " [0, 1]; it is stretched to the layer's size"
+        ),
+    ] = None
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
-        summary, by_channel = _SUMMARIES[self.by], self.by in ("gram", "moments")
+        by_channel = self.by in STATISTICS or self.mask is not None
         with torch.no_grad():
             wanted = net.activations(self.image, {unit.layer})[unit.layer]
             ordered = net.by_channel if by_channel else net.layouts.by_image
-            wanted = summary(ordered(unit.layer, wanted))
+            wanted = ordered(unit.layer, wanted)
+        weights = _Weights(self.mask, unit)
+        compare = self._statistics if self.by in STATISTICS else self._values
+        return of_unit(net, unit, compare(unit, wanted, weights), by_channel)
 
+    def _statistics(self, _unit: Target, there: Tensor, weights: _Weights) -> _Score:
+        statistic = STATISTICS[self.by]
+        with torch.no_grad():
+            wanted = statistic(there, None)
+        return lambda values: -distance(statistic(values, weights.of(values)), wanted)
+
+    def _values(self, unit: Target, there: Tensor, weights: _Weights) -> _Score:
         def score(values: Tensor) -> Tensor:
-            found = summary(values)
-            if found.shape[1:] != wanted.shape[1:]:
+            if values.shape[1:] != there.shape[1:]:
                 raise ConvscopeError(
-                    f"{unit.layer!r} gives {tuple(found.shape[1:])} here and"
-                    f" {tuple(wanted.shape[1:])} for the other image: give both the same size,"
-                    ' or match by="gram" or by="moments"'
+                    f"{unit.layer!r} gives {tuple(values.shape[1:])} here and"
+                    f" {tuple(there.shape[1:])} for the other image: give both the same size,"
+                    f" or match by one of {', '.join(STATISTICS)}"
                 )
+            found, wanted = values, there
+            if (shares := weights.of(values)) is not None:
+                found, wanted = found * shares.sqrt(), wanted * shares.sqrt()
+            found, wanted = found.flatten(1), wanted.flatten(1)
             if self.by == "cosine":
                 return F.cosine_similarity(found, wanted) - 1
-            return -(found - wanted).square().sum(1) / wanted.square().sum(1).clamp_min(1e-12)
+            return -relative_error(found, wanted)
 
-        return of_unit(net, unit, score, by_channel)
+        return score
+
+
+class _Weights:
+    """The weights of the positions of a layer, from a mask of the size of an image."""
+
+    def __init__(self, mask: Tensor | None, unit: Target) -> None:
+        if mask is not None and (mask.dim() != 4 or len(mask) != 1):
+            raise ConvscopeError(f"match: a mask is (1, 1, H, W), not {tuple(mask.shape)}")
+        # A file in a recipe is opened as a photograph, with three channels.
+        self.mask, self.unit = None if mask is None else mask.mean(1, keepdim=True), unit
+        self.known: dict[torch.Size, Tensor] = {}
+
+    def of(self, values: Tensor) -> Tensor | None:
+        """The mask (1, 1, h, w) at the size of maps (N, C, h, w); None without a mask."""
+        if self.mask is None:
+            return None
+        size = values.shape[2:]
+        if size not in self.known:
+            if len(size) != 2:
+                raise ConvscopeError(f"{self.unit} has no feature maps, which a mask needs")
+            self.known[size] = F.interpolate(self.mask.to(values), tuple(size), mode="area")
+            if not self.known[size].sum() > 0:
+                raise ConvscopeError("match: the mask is 0 everywhere")
+        return self.known[size]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,16 +239,3 @@ class resemble(Objective):
 
 # How many products of positions are held at once: an early layer of two photographs has billions.
 _PRODUCTS = 2**24
-
-
-def _moments(values: Tensor) -> Tensor:
-    flat = tensors.by_position(values)
-    return torch.cat([flat.mean(2), (flat.var(2, unbiased=False) + 1e-8).sqrt()], 1)
-
-
-_SUMMARIES: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "l2": lambda values: values.flatten(1),
-    "cosine": lambda values: values.flatten(1),
-    "gram": lambda values: tensors.gram(values).flatten(1),
-    "moments": _moments,
-}
