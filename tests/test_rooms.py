@@ -32,6 +32,7 @@ ROOMS = (
     "runs",
     "trust",
     "collection",
+    "stylization",
     "techniques",
 )
 # Faces import all rooms but the techniques, which they meet in the registry; nobody imports them.

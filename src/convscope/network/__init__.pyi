@@ -4,6 +4,9 @@ from . import default_layers as default_layers
 from . import zoo as zoo
 from .activation_calls import ActivationCall as ActivationCall
 from .activation_calls import ActivationMode as ActivationMode
+from .checkpoints.files import open_weights as open_weights
+from .checkpoints.stored import Opened as Opened
+from .checkpoints.stored import Stored as Stored
 from .checkpoints.zip_files import check_archive as check_archive
 from .heads.detections import by_class as by_class
 from .heads.outputs import Form as Form

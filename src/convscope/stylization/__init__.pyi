@@ -1,0 +1,6 @@
+# What other rooms may use of this one.
+from .checkpoint import SHIPPED as SHIPPED
+from .checkpoint import open_styles as open_styles
+from .checkpoint import save_styles as save_styles
+from .network import ConditionalNorm as ConditionalNorm
+from .network import StyleNetwork as StyleNetwork
