@@ -135,4 +135,5 @@ class StyleNetwork(nn.Module):
                 raise unknown("style", name, self.styles)
         if not shares:
             raise ConvscopeError("a blend needs at least one style")
-        return self.stages[0].norm.gamma.new_tensor([[shares.get(n, 0.0) for n in self.styles]])
+        row = [[shares.get(name, 0.0) for name in self.styles]]
+        return torch.tensor(row, device=next(self.parameters()).device)
