@@ -131,24 +131,30 @@ def gram(values: Tensor) -> Tensor:
     Returns:
         (N, C, C).
     """
-    flat = by_position(values)
-    products: Tensor = _Products.apply(flat) / flat.shape[2]
+    products: Tensor = _Gram.apply(by_position(values))
     return products
 
 
-class _Products(torch.autograd.Function):
-    """(N, C, P) times its transpose: its gradient takes one product where autograd takes two."""
+class _Gram(torch.autograd.Function):
+    """(N, C, P) times its transpose over P: its gradient takes one product, not autograd's two."""
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor) -> Tensor:
         ctx.save_for_backward(flat)
-        return flat @ flat.transpose(1, 2)
+        return _product(flat, flat.transpose(1, 2), 1 / flat.shape[2])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (flat,) = ctx.saved_tensors
-        product: Tensor = (gradient + gradient.transpose(1, 2)) @ flat
-        return product
+        both = gradient + gradient.transpose(1, 2)
+        # In the layout of the activations: what goes on backward is slow where layouts mix.
+        if flat.stride(1) == 1:
+            return _product(flat.transpose(1, 2), both, 1 / flat.shape[2]).transpose(1, 2)
+        return _product(both, flat, 1 / flat.shape[2])
+
+
+def _product(one: Tensor, other: Tensor, factor: float) -> Tensor:
+    return torch.baddbmm(one.new_empty(()), one, other, beta=0, alpha=factor)
 
 
 def by_position(values: Tensor) -> Tensor:

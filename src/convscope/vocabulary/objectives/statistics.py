@@ -57,7 +57,8 @@ def moments(values: Tensor, weights: Tensor | None = None) -> Parts:
     """The mean and the standard deviation of every channel, in one vector."""
     flat = tensors.by_position(values)
     mean = _means(flat, weights)
-    variance = _means((flat - mean[:, :, None]).square(), weights)
+    # A variance is least around the mean, so that it does not change with it.
+    variance = _means((flat - mean.detach()[:, :, None]).square(), weights)
     return (torch.cat([mean, (variance + 1e-8).sqrt()], 1),)
 
 
@@ -111,7 +112,7 @@ def _shares(weights: Tensor | None, flat: Tensor) -> Tensor:
 def _means(flat: Tensor, weights: Tensor | None) -> Tensor:
     """The mean of each channel (N, C) over positions."""
     if weights is None:
-        return flat.mean(2)
+        return flat.sum(2) / flat.shape[2]  # the gradient of `mean` would be a tensor of its own
     return (flat * _shares(weights, flat)).sum(2)
 
 
