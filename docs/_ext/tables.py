@@ -152,7 +152,7 @@ def sign(
     if technique is None:
         # Sphinx cannot parse how a dataclass shows a field that is made anew each time.
         return signature and signature.replace("<factory>", "{}"), returns
-    words = ["net", *(["image"] if technique.takes_image else []), "*"]
+    words = [*technique.inputs("net", "image"), "*"]
     for word, field in technique.model.model_fields.items():
         words.append(word if field.is_required() else f"{word}={field.default!r}")
     return f"({', '.join(words)})", "Run"

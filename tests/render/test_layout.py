@@ -188,8 +188,7 @@ def frames() -> dict[str, tuple[Panel, ...]]:
     for name, row in ROWS.items():
         options = row | {"index": indexed(net)} if row.get("index") == INDEX else row
         technique = registry.get(name)
-        given = (photo,) if technique.takes_image else ()
-        *_, last = technique.run(net, *given, **options).frames()
+        *_, last = technique.run(**technique.inputs(net, photo), **options).frames()
         shown[name] = last.panels
     return shown
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 import convscope as cs
+from convscope import replay
 from convscope.cli import main
 from convscope.runs import catalog, registry
 from convscope.types.frames import Frame
@@ -134,6 +136,117 @@ def test_schema(toy: Toy) -> None:
     assert properties["by"]["enum"] == ["round", "floor"]
     assert {kind["type"] for kind in properties["target"]["anyOf"]} == {"string", "integer", "null"}
     json.dumps(schema)
+
+
+# ------------------------------------------------------------- what it takes: network, photograph
+
+
+def register(function: Callable[..., Iterator[Frame]], **words: Any) -> Toy:
+    about: dict[str, Any] = {"title": "Toy", "paper": "Nobody 2024", "url": "https://example.org"}
+    return cs.technique(**about, **words)(function)
+
+
+@pytest.fixture
+def without_network(toy: Toy) -> Toy:
+    def mirror(image: Tensor, *, seed: cs.Seed = 0) -> Iterator[Frame]:
+        """The photograph, left for right."""
+        yield Frame(panels=(Picture(image[0].flip(-1)),), image=image.flip(-1))
+
+    return register(mirror)
+
+
+def test_a_technique_without_a_network(without_network: Toy, own: cs.Network) -> None:
+    photo = torch.rand(1, 3, 20, 30)
+    run = without_network(photo, seed=3)
+    np.testing.assert_array_equal(run.result().image, photo.permute(0, 2, 3, 1).flip(2))
+    assert run.provenance["network"] is None
+    assert run.provenance["takes_image"] is True
+    assert list(inspect.signature(without_network).parameters) == ["image", "seed"]
+    assert "    image: the photograph" in (without_network.__doc__ or "")
+    with pytest.raises(cs.ConvscopeError, match="ran without a network"):
+        _ = run.net
+    for call in (lambda: without_network(own, photo), lambda: without_network(photo, 3)):
+        with pytest.raises(cs.ConvscopeError, match=r"is called as in mirror\(image, name=value\)"):
+            call()
+    with pytest.raises(cs.ConvscopeError, match=r"mirror takes no network; leave it out"):
+        without_network(photo, net=own)
+    with pytest.raises(cs.ConvscopeError, match=r"mirror takes 3 channels, not 1"):
+        without_network(photo[:, :1])
+    with pytest.raises(cs.ConvscopeError, match=r"images must be float tensors"):
+        without_network(own)
+    with pytest.raises(cs.ConvscopeError, match=r"mirror needs an image: mirror\(open_image"):
+        without_network()
+
+
+def test_its_command_has_no_options_of_a_network(
+    without_network: Toy, photo_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["mirror", "--help"])
+    help_ = capsys.readouterr().out
+    assert "--seed" in help_
+    assert "--model" not in help_
+    assert "--device" not in help_
+    out = photo_file.with_name("out.png")
+    with pytest.raises(SystemExit) as done, mock.patch("convscope.network.load") as load:
+        main.main(["mirror", str(photo_file), "-o", str(out)])
+    assert (done.value.code, load.call_count) == (0, 0)
+    expected = np.asarray(Image.open(photo_file))[:, ::-1]
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), expected)
+    again = replay.remake(out, trust=True).result().picture
+    np.testing.assert_array_equal(np.asarray(again), expected)
+    with pytest.raises(SystemExit) as done:
+        main.main(["mirror", str(photo_file), "--model", "x"])
+    assert done.value.code
+    assert "unknown option of mirror '--model'" in capsys.readouterr().err
+
+
+def test_a_command_without_a_network_works_on_a_folder(
+    without_network: Toy, photo_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = photo_file.with_name("out")
+    for outcome in ("1 made", "1 already there"):
+        with pytest.raises(SystemExit) as done:
+            main.main(["mirror", str(photo_file.parent), "-o", str(out)])
+        assert done.value.code == 0
+        assert outcome in capsys.readouterr().err
+
+
+def test_a_technique_may_take_nothing_but_options(toy: Toy) -> None:
+    def gray(*, level: float = 0.5) -> Iterator[Frame]:
+        """One gray pixel."""
+        yield Frame(panels=(Picture(torch.full((3, 1, 1), level)),))
+
+    call = register(gray)
+    assert call(level=0.25).result().picture.getpixel((0, 0)) == (64, 64, 64)
+    with pytest.raises(cs.ConvscopeError, match=r"is called as in gray\(name=value\)"):
+        call(torch.rand(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize(("words", "loaded"), [([], "timm/tiny"), (["--model", "b"], "b")])
+def test_a_command_may_have_a_network_of_its_own(
+    toy: Toy,
+    own: cs.Network,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    loaded: str,
+) -> None:
+    def classes(net: cs.Network, *, seed: cs.Seed = 0) -> Iterator[Frame]:
+        """How many classes there are."""
+        yield Frame(panels=(Picture(torch.zeros(3, 16, 16)),), summary={"of": net.num_classes})
+
+    register(classes, network="timm/tiny")
+    assert registry.get("classes").network == "timm/tiny"
+    assert registry.get("posterize").network == "efficientnet_lite0"
+    with pytest.raises(SystemExit):
+        main.main(["classes", "--help"])
+    assert "; by default timm/tiny" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit) as done, mock.patch("convscope.network.load") as load:
+        load.return_value = own
+        main.main(["classes", *words, "--device", "cpu", "-o", str(tmp_path / "a.png")])
+    assert done.value.code == 0
+    load.assert_called_once_with(name=loaded, pretrained=True, device="cpu")
 
 
 # ------------------------------------------------------------------------------- validation

@@ -5,9 +5,10 @@ A command takes a group as one keyword argument; its fields are options beside t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from cyclopts import Group, Parameter
 
@@ -51,8 +52,12 @@ Seed = Annotated[int, Parameter(help="random seed")]
 @Parameter(name="*", group=NETWORK)
 @dataclass(frozen=True, kw_only=True)
 class WeightOptions:
-    """Which network a command works on."""
+    """Which network a command works on.
 
+    `default` is the network of a command for which none is named.
+    """
+
+    default: ClassVar[str] = DEFAULT_MODEL
     model: Annotated[
         str | None,
         Parameter(
@@ -102,7 +107,7 @@ class WeightOptions:
 
     def load(self, device: str | None) -> Network:
         """The network, on `device` or, for None, on a GPU where there is one."""
-        return _load(device, name=self.model or DEFAULT_MODEL, **self._given)
+        return _load(device, name=self.model or self.default, **self._given)
 
     @property
     def _given(self) -> dict[str, Any]:
@@ -181,9 +186,12 @@ class NetworkOptions(WeightOptions):
     def for_use(self, use: str, index: Path | str | None) -> Network | None:
         """The network for a technique that needs it ("needed"), or the use that it has of it.
 
-        None where all is in the index ("unused"), and where the index does not know how its network
-        is loaded and the technique can do without ("useful"), unless a network is named.
+        None where it takes none ("none"), where all is in the index ("unused"), and where the index
+        does not know how its network is loaded and the technique can do without ("useful"), unless
+        a network is named.
         """
+        if use == "none":
+            return None
         if use == "needed" or index is None or self._named or self._given:
             return self.open(index)
         if use == "unused":
@@ -218,6 +226,22 @@ class NetworkOptions(WeightOptions):
                 " it: give --model, and --checkpoint if there was one"
             )
         return _load(self.device, **{**known, **self._given})
+
+
+@cache
+def network_options(default: str) -> type[NetworkOptions]:
+    """The options of a command whose network is `default` if none is named."""
+    if default == NetworkOptions.default:
+        return NetworkOptions
+    parameter = Parameter(help=f"{NAMES}; by default {default}", metavar="NETWORK")
+    return make_dataclass(
+        "NetworkOptions",
+        [("model", Annotated[str | None, parameter], None)],
+        bases=(NetworkOptions,),
+        namespace={"default": default, "__module__": __name__},
+        frozen=True,
+        kw_only=True,
+    )
 
 
 SEVERAL = "repeat the option to give several"

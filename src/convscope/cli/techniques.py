@@ -23,6 +23,7 @@ from convscope.cli.options import (
     PathText,
     PictureOptions,
     Resume,
+    network_options,
     output_option,
 )
 from convscope.cli.saving import save_pictures
@@ -61,7 +62,9 @@ def technique_command(name: str) -> Callable[..., int]:
     if technique.climbs:
         arguments.append(_keyword("resume", Resume, False))
     arguments.append(_keyword("json", Json, False))
-    arguments.append(_keyword("network", NetworkOptions, NetworkOptions()))
+    if technique.takes_network:
+        kind = network_options(technique.network)
+        arguments.append(_keyword("network", kind, kind()))
     command.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in arguments}
     paper = f"{technique.paper}: {technique.url}"
@@ -130,5 +133,5 @@ def _run(
 
     picture = PictureOptions(output, resume, json)
     begin = partial(technique.run, **options)
-    load = partial(network.for_use, technique.network, options.get("index"))
+    load = partial(network.for_use, technique.network_use, options.get("index"))
     return save_pictures(technique.command, begin, load, image, picture, check=check)

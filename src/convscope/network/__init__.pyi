@@ -15,6 +15,7 @@ from .heads.torchvision_detectors import Detections as Detections
 from .names import PRE as PRE
 from .network import Network as Network
 from .preprocessing import Preprocessing as Preprocessing
+from .preprocessing import check_shape as check_shape
 from .sources.own_code import runs_code as runs_code
 from .sources.source import Source as Source
 from .sources.source import arguments as arguments

@@ -94,7 +94,7 @@ class Preprocessing:
         Raises:
             ConvscopeError: the image is no float tensor (N, 3, H, W), or has other channels.
         """
-        _check_image(image)
+        check_shape(image)
         if image.shape[1] == 3 and self.channels == 1:
             weights = image.new_tensor(_LUMINANCE).view(1, 3, 1, 1)
             return (image * weights).sum(1, keepdim=True)
@@ -189,7 +189,8 @@ class Normalization:
         return torch.addcmul(self._shift, image, self._scale)
 
 
-def _check_image(image: object) -> None:
+def check_shape(image: object) -> None:
+    """Raise an error if this is no float tensor of four dimensions, as images are."""
     if isinstance(image, list | tuple):
         raise ConvscopeError(
             "pass several images as one tensor, all of the same size:"

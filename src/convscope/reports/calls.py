@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from convscope.network import zoo
 from convscope.reports.chapter import Chapter
 
 
@@ -26,7 +25,8 @@ def command(chapter: Chapter, photo: str, source: Mapping[str, Any]) -> str:
             words += [f"--{name.replace('_', '-')}", str(one)]
     if chapter.check:
         words.append("--check")
-    words += _network_words(source)
+    if chapter.technique.takes_network:
+        words += _network_words(source, chapter.technique.network)
     return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
 
 
@@ -35,9 +35,9 @@ def on_command_line(source: Mapping[str, Any]) -> bool:
     return "labels" not in source
 
 
-def _network_words(source: Mapping[str, Any]) -> list[str]:
-    """The options of the command line that choose a network."""
-    words = [] if source["name"] == zoo.DEFAULT else ["--model", str(source["name"])]
+def _network_words(source: Mapping[str, Any], default: str) -> list[str]:
+    """The options of the command line that choose a network, where `default` is that of none."""
+    words = [] if source["name"] == default else ["--model", str(source["name"])]
     if source["checkpoint"]:
         words += ["--checkpoint", str(source["checkpoint"])]
     for name in ("mean", "std", "input_size", "crop", "interpolation"):
@@ -52,7 +52,7 @@ def _network_words(source: Mapping[str, Any]) -> list[str]:
 
 def python(chapter: Chapter) -> str:
     """The call in Python, of a network `net` and a photograph `image`."""
-    arguments = ["net", *(["image"] if chapter.technique.takes_image else [])]
+    arguments = list(chapter.technique.inputs("net", "image"))
     arguments += [f"{name}={value!r}" for name, value in chapter.options.items()]
     call = f"cs.{chapter.technique.name}({', '.join(arguments)})"
     call = f"cs.check({call})" if chapter.check else call

@@ -167,8 +167,8 @@ class Tour(Document[Chapter]):
         else:
             chapter.command = calls.command(chapter, self.path, source)
         try:
-            image = self.photo if chapter.technique.takes_image else None
-            run = chapter.technique.run(self.net, image, **chapter.options)
+            inputs = chapter.technique.inputs(self.net, self.photo)
+            run = chapter.technique.run(**inputs, **chapter.options)
             chapter.run = check(run) if chapter.check else run
         except ConvscopeError as error:
             chapter.refusal = str(error)

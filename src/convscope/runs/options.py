@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError, invalid, unknown
 from convscope.files import images
-from convscope.network import Network
+from convscope.network import Network, check_shape
 from convscope.types import LIKE, Target, TargetLike
 
 _TARGET = (
@@ -168,8 +168,9 @@ def check_image(
         batch: whether N may be above 1.
     """
     if image is None:
-        raise ConvscopeError(f"{name} needs an image: {name}(net, open_image('photo.jpg'))")
-    pixels = image if net is None else net.as_input(image)
+        first = "" if net is None else "net, "
+        raise ConvscopeError(f"{name} needs an image: {name}({first}open_image('photo.jpg'))")
+    pixels = _rgb(name, image) if net is None else net.as_input(image)
     if not pixels.numel():
         raise ConvscopeError(f"an image of shape {tuple(image.shape)} has no pixels")
     if not batch and len(image) != 1:
@@ -180,3 +181,11 @@ def check_image(
             f"the pixels of an image run from 0 to 1, not from {low:.3g} to {high:.3g}; divide"
             " bytes by 255, and do not normalize, because the network does"
         )
+
+
+def _rgb(name: str, image: Tensor) -> Tensor:
+    """The image itself, where no network says how many channels it takes."""
+    check_shape(image)
+    if image.shape[1] != 3:
+        raise ConvscopeError(f"{name} takes 3 channels, not {image.shape[1]}")
+    return image

@@ -4,10 +4,10 @@
     def saliency(net: Network, image: Tensor, *, target: TargetName = None) -> Iterator[Frame]:
         \"\"\"Which pixels, changed a little, change the score most.\"\"\"
 
-The first parameter is the network, the second the image if the technique takes one; all others are
-keyword-only options. The annotation of an option has its type, bounds and description, and its
-default stands in the signature. The type of the frames says what a result has:
-`Iterator[HeatmapFrame]` makes `result.heatmap` an array that is always there, and
+The first parameter is the network `net`, the second the `image`; a technique leaves out what it
+does not take. All others are keyword-only options. The annotation of an option has its type, bounds
+and description, and its default stands in the signature. The type of the frames says what a result
+has: `Iterator[HeatmapFrame]` makes `result.heatmap` an array that is always there, and
 `Iterator[Frame[S]]` makes `S`, a TypedDict, the type of `result.summary`.
 """
 
@@ -26,7 +26,7 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 from convscope.errors import ConvscopeError, unknown
-from convscope.network import Network
+from convscope.network import DEFAULT, Network
 from convscope.plugins import PluginWarning, load_plugin, plugin_error
 from convscope.runs import catalog, signatures
 from convscope.runs.options import check_image, check_network, validated
@@ -61,8 +61,9 @@ class Technique:
         batch: whether it takes several images at a time.
         command: its name on the command line.
         chapter: the chapter under which the command line lists it.
-        network: whether it needs the network ("needed"), makes use of it where there is one
-            ("useful"), or finds all in an index ("unused").
+        network_use: whether it needs the network ("needed"), makes use of it where there is one
+            ("useful"), finds all in an index ("unused"), or takes no network at all ("none").
+        network: the name of the network that its command loads if none is named.
         model: its options, as a pydantic model.
     """
 
@@ -78,8 +79,14 @@ class Technique:
     batch: bool
     command: str
     chapter: str
-    network: Literal["needed", "useful", "unused"]
+    network_use: Literal["needed", "useful", "unused", "none"]
+    network: str
     model: type[BaseModel]
+
+    @property
+    def takes_network(self) -> bool:
+        """Whether its first argument is a network."""
+        return self.network_use != "none"
 
     @property
     def climbs(self) -> bool:
@@ -100,7 +107,9 @@ class Technique:
         Raises:
             ConvscopeError: an argument that is wrong for this technique or this network.
         """
-        if net is not None or self.network == "needed":
+        if net is not None and not self.takes_network:
+            raise ConvscopeError(f"{self.name} takes no network; leave it out")
+        if net is not None or self.network_use == "needed":
             check_network(self.name, net)
         if self.takes_image:
             check_image(self.name, net, image, batch=self.batch)
@@ -111,8 +120,13 @@ class Technique:
         for name in target if isinstance(target, tuple) else (target,):
             if name is not None and net is not None:
                 net.target(name)
-        first = (net, image) if self.takes_image else (net,)
-        return Run(self.name, lambda: self.function(*first, **options), net, image, options)
+        inputs = self.inputs(net, image).values()
+        return Run(self.name, lambda: self.function(*inputs, **options), net, image, options)
+
+    def inputs(self, net: Any, image: Any) -> dict[str, Any]:
+        """Of a network and an image, what it takes, by the name of the parameter."""
+        taken = {"net": net} if self.takes_network else {}
+        return taken | ({"image": image} if self.takes_image else {})
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the options."""
@@ -156,6 +170,7 @@ def technique(
     batch: bool = True,
     command: str | None = None,
     chapter: str = catalog.PLUG_INS,
+    network: str = DEFAULT,
 ) -> _Register:
     """Register a generator of frames as a technique under its own name.
 
@@ -173,12 +188,13 @@ def technique(
         command: its name on the command line; the function's name if not given.
         chapter: the chapter under which the command line lists it, one of
             `convscope.runs.catalog.CHAPTERS`; that of plug-ins if not given.
+        network: the name of the network that the command loads if none is named.
     """
     if chapter not in catalog.CHAPTERS:
         raise unknown("chapter", chapter, catalog.CHAPTERS)
 
     def register(function: Callable[..., Iterator[Frame]]) -> Callable[..., Run]:
-        entry = _read(function, title, paper, url, attribution, batch, command, chapter)
+        entry = _read(function, title, paper, url, attribution, batch, command, chapter, network)
         module = function.__module__
         catalog.add(catalog.Entry(entry.name, entry.command, module, entry.summary, chapter))
         _registered[entry.name] = entry
@@ -196,6 +212,7 @@ def _read(
     batch: bool,
     command: str | None,
     chapter: str,
+    network: str,
 ) -> Technique:
     """What a function's name, docstring and signature say of the technique."""
     parameters = inspect.signature(function, eval_str=True).parameters
@@ -220,13 +237,18 @@ def _read(
         batch=batch,
         command=command or name,
         chapter=chapter,
-        network=_use_of_network(next(iter(parameters.values()))),
+        network_use=_use_of_network(parameters.get("net")),
+        network=network,
         model=create_model(name, __config__=config, **fields),
     )
 
 
-def _use_of_network(net: inspect.Parameter) -> Literal["needed", "useful", "unused"]:
-    """From the first parameter: its annotation may be `Network | None`, and its default None."""
+def _use_of_network(
+    net: inspect.Parameter | None,
+) -> Literal["needed", "useful", "unused", "none"]:
+    """From the parameter `net`: its annotation may be `Network | None`, and its default None."""
+    if net is None:
+        return "none"
     if net.default is None:
         return "unused"
     return "useful" if type(None) in get_args(net.annotation) else "needed"
@@ -235,12 +257,14 @@ def _use_of_network(net: inspect.Parameter) -> Literal["needed", "useful", "unus
 def _call(entry: Technique) -> Callable[..., Run]:
     """The function that users call, with a signature and a docstring for them."""
 
+    inputs = tuple(entry.inputs("net", "image"))
+
     @wraps(entry.function)
     def call(*args: Any, **options: Any) -> Run:
-        if len(args) > 2:
-            example = f"{entry.name}(net, image, name=value)"
-            raise ConvscopeError(f"{entry.name}: options go by keyword, as in {example}")
-        return entry.run(*args, **options)
+        if len(args) > len(inputs):
+            example = f"{entry.name}({', '.join([*inputs, 'name=value'])})"
+            raise ConvscopeError(f"{entry.name} is called as in {example}; options go by keyword")
+        return entry.run(**dict(zip(inputs, args, strict=False)), **options)
 
     signature = signatures.readable(entry.function)
     call.__signature__ = signature  # type: ignore[attr-defined]

@@ -84,7 +84,7 @@ class Case:
         """The technique on a photograph (a small one by default) if it takes any."""
         image = small_photograph() if photo is None else photo
         chosen = {**self.options_for(net), **options}
-        return self.technique.run(net, image if self.technique.takes_image else None, **chosen)
+        return self.technique.run(**self.technique.inputs(net, image), **chosen)
 
     @cached_property
     def pixels(self) -> str:

@@ -20,7 +20,7 @@ from torch import nn
 
 from convscope import replay
 from convscope.files import images, read_provenance
-from convscope.network import DEFAULT, Network, load
+from convscope.network import Network, load
 from convscope.testing.cases import (
     Case,
     digest,
@@ -117,8 +117,8 @@ def _load(name: str, **options: Any) -> Network:
 
 
 def check_replay(case: Case) -> None:
-    """A picture of the default network can be made again, pixel by pixel."""
-    net = _load(DEFAULT, pretrained=True, checkpoint=None, device="cpu")
+    """A picture of the network that its command takes can be made again, pixel by pixel."""
+    net = _load(case.technique.network, pretrained=True, checkpoint=None, device="cpu")
     run = case.run(net, images.open_image("sample:chelsea"))
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(replay, "load", _load):
         first = run.save(Path(folder, "first.png"))

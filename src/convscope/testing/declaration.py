@@ -63,24 +63,25 @@ def check_unknown_option(case: Case) -> None:
 
 
 def check_wrong_network(case: Case) -> None:
-    """What is no network is refused."""
-    wrong: list[Any] = [DEFAULT, Own()]
-    if case.technique.network == "needed":
-        wrong.append(None)
+    """What is no network is refused, and by a technique that takes none, any."""
+    use = case.technique.network_use
+    expected = "takes no network" if use == "none" else "needs a Network first"
+    wrong: list[Any] = [DEFAULT, Own(), *([None] if use == "needed" else [])]
     for net in wrong:
         message = _refusal(partial(case.technique.run, net, small_photograph()))
-        assert "needs a Network first" in message
+        assert expected in message
 
 
 def check_wrong_image(case: Case) -> None:
     """What is no image in [0, 1] is refused."""
     net = small_network()
     options = case.options_for(net)
+    first = net if case.technique.takes_network else None
     for kind, image in _wrong_images().items():
-        message = _refusal(partial(case.technique.run, net, image, **options))
+        message = _refusal(partial(case.technique.run, first, image, **options))
         assert case.technique.takes_image or "takes no image" in message, kind
     if case.technique.takes_image:
-        _refusal(partial(case.technique.run, net, None, **options))
+        _refusal(partial(case.technique.run, first, None, **options))
 
 
 def _wrong_images() -> Mapping[str, Any]:

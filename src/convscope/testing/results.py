@@ -44,7 +44,8 @@ def check_numbers(case: Case) -> None:
             assert np.isfinite(array).all(), f"{name} is not finite"
         if result.image is not None:
             assert result.image.ndim == 4
-            assert result.image.shape[3] == len(net.mean)
+            channels = len(net.mean) if case.technique.takes_network else 3
+            assert result.image.shape[3] == channels
             assert 0 <= result.image.min() <= result.image.max() <= 1
         for maps in (result.gradient, result.heatmap):
             assert maps is None or maps.dtype == str(net.dtype).removeprefix("torch.")
