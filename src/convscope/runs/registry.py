@@ -64,6 +64,7 @@ class Technique:
         network_use: whether it needs the network ("needed"), makes use of it where there is one
             ("useful"), finds all in an index ("unused"), or takes no network at all ("none").
         network: the name of the network that its command loads if none is named.
+        climbs: whether it may optimize an image, so that a stopped run can be continued.
         model: its options, as a pydantic model.
     """
 
@@ -81,17 +82,13 @@ class Technique:
     chapter: str
     network_use: Literal["needed", "useful", "unused", "none"]
     network: str
+    climbs: bool
     model: type[BaseModel]
 
     @property
     def takes_network(self) -> bool:
         """Whether its first argument is a network."""
         return self.network_use != "none"
-
-    @property
-    def climbs(self) -> bool:
-        """Whether it may optimize an image, so that a stopped run can be continued."""
-        return self.chapter in (catalog.CLIMBS, catalog.PLUG_INS)
 
     def validate(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options, converted, and complete with their defaults.
@@ -171,6 +168,7 @@ def technique(
     command: str | None = None,
     chapter: str = catalog.PLUG_INS,
     network: str = DEFAULT,
+    climbs: bool = False,
 ) -> _Register:
     """Register a generator of frames as a technique under its own name.
 
@@ -189,12 +187,16 @@ def technique(
         chapter: the chapter under which the command line lists it, one of
             `convscope.runs.catalog.CHAPTERS`; that of plug-ins if not given.
         network: the name of the network that the command loads if none is named.
+        climbs: whether the technique optimizes an image by `climb`, so that a stopped run can be
+            continued; those of a plug-in may without saying so.
     """
     if chapter not in catalog.CHAPTERS:
         raise unknown("chapter", chapter, catalog.CHAPTERS)
 
     def register(function: Callable[..., Iterator[Frame]]) -> Callable[..., Run]:
-        entry = _read(function, title, paper, url, attribution, batch, command, chapter, network)
+        entry = _read(
+            function, title, paper, url, attribution, batch, command, chapter, network, climbs
+        )
         module = function.__module__
         catalog.add(catalog.Entry(entry.name, entry.command, module, entry.summary, chapter))
         _registered[entry.name] = entry
@@ -213,6 +215,7 @@ def _read(
     command: str | None,
     chapter: str,
     network: str,
+    climbs: bool,
 ) -> Technique:
     """What a function's name, docstring and signature say of the technique."""
     parameters = inspect.signature(function, eval_str=True).parameters
@@ -239,6 +242,7 @@ def _read(
         chapter=chapter,
         network_use=_use_of_network(parameters.get("net")),
         network=network,
+        climbs=climbs or chapter in (catalog.CLIMBS, catalog.PLUG_INS),
         model=create_model(name, __config__=config, **fields),
     )
 
