@@ -93,6 +93,7 @@ def test_networks(complete: Complete) -> None:
         "torchvision/resnet18", "torchvision/resnet101", "torchvision/resnet152",
     }  # fmt: skip
     assert "efficientnet_lite0" in complete("saliency", "a.png", "--model", "=", "eff")
+    assert complete("saliency", "a.png", "--model", "squ") == {"squeezenet1_1"}
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish", "powershell"])

@@ -127,6 +127,11 @@ def test_top_1(net: cs.Network, sample_folder: Path) -> None:
     assert accuracy(net, files[:: max(1, len(files) // 100)][:100]) >= 0.85
 
 
+def test_top_1_of_squeezenet(squeezenet: cs.Network, sample_folder: Path) -> None:
+    files = sorted(sample_folder.glob("*.jpg"))
+    assert accuracy(squeezenet, files[:: max(1, len(files) // 100)][:100]) >= 0.54
+
+
 @pytest.mark.slow
 def test_top_1_of_all(net: cs.Network, sample_folder: Path) -> None:
     assert accuracy(net, sorted(sample_folder.glob("*.jpg"))) >= 0.86

