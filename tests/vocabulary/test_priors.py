@@ -24,6 +24,7 @@ def image(count: int = 2, height: int = 9, width: int = 12) -> Tensor:
 ALL: list[Prior] = [
     Prior(),
     priors.jitter(),
+    priors.wrap(3),
     priors.random_affine(),
     priors.unit_gradient(),
     priors.smooth_gradient(),
@@ -76,6 +77,14 @@ def test_jitter_rolls(shift: int) -> None:
         down, across = torch.randint(-shift, shift + 1, (2,), generator=generator(seed)).tolist()
         assert np.array_equal(view, np.roll(pixels, (down, across), (2, 3)))
     assert torch.equal(priors.jitter(0).view(pixels, generator()), pixels)
+
+
+def test_wrap_is_the_corner_of_a_wall_of_tiles() -> None:
+    pixels = image()
+    height, width = pixels.shape[-2:]
+    for margin in (0, 2, 2 * width + 3):  # a small image is continued several times
+        wall = np.tile(pixels, (1, 1, 9, 9))[..., : height + margin, : width + margin]
+        assert np.array_equal(priors.wrap(margin).view(pixels, generator()), wall)
 
 
 def test_jitter_reaches_every_shift() -> None:

@@ -58,6 +58,10 @@ def test_noise() -> None:
     assert some.std().item() == pytest.approx(0.1, rel=0.03)
     loud = drawn(starts.noise(sigma=5, size=12).canvas(net, generator()))
     assert loud.shape == (1, 3, 12, 12)
+    wide = (starts.noise, starts.zeros, starts.fourier, starts.maco)
+    assert all(
+        drawn(one(size=(8, 13)).canvas(net, generator())).shape[2:] == (8, 13) for one in wide
+    )
     assert [v.item() for v in loud.aminmax()] == [0, 1]
 
 
@@ -136,8 +140,8 @@ def test_fourier_size_and_count() -> None:
 
 
 def test_a_size_of_nothing_is_refused() -> None:
-    for start, size in ((starts.noise, 0), (starts.fourier, -3)):
-        with pytest.raises(ConvscopeError, match=r"size: .* greater than or equal to 1, not"):
+    for start, size in ((starts.noise, 0), (starts.fourier, -3), (starts.zeros, (0, 8))):
+        with pytest.raises(ConvscopeError, match=r"size: a side has from 1 to 4096 pixels, not"):
             start(size=size)
 
 

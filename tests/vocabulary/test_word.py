@@ -43,7 +43,7 @@ s: Any = starts
         ),
         (
             lambda: starts.noise(size=100_000),
-            "noise: size: input should be less than or equal to 4096, not 100000",
+            "noise: size: a side has from 1 to 4096 pixels, not 100000",
         ),
         (
             lambda: starts.noise(count=0),
@@ -51,7 +51,10 @@ s: Any = starts
         ),
         (lambda: s.noise("a"), "noise: sigma: input should be a valid number, not 'a'"),
         (lambda: s.noise(count=True), "noise: count: input should be a valid integer, not True"),
-        (lambda: s.noise(size=1.5), "noise: size: input should be a valid integer, not 1.5"),
+        (
+            lambda: s.noise(size=1.5),
+            "noise: size: input should be a valid integer or a valid tuple, not 1.5",
+        ),
         (
             lambda: s.photo("cat.jpg"),
             "photo: image: input should be an instance of Tensor, not 'cat.jpg'",

@@ -78,6 +78,24 @@ def receptive_field_near(net: Network, pixels: float) -> Layer | None:
     return min(known, key=lambda pair: pair[0])[1] if known else None
 
 
+def textured(net: Network) -> list[str]:
+    """Up to five layers with activations, whose units see from a few pixels to half of the input.
+
+    Each unit sees about twice as many pixels a side as those of the layer before.
+
+    Raises:
+        ConvscopeError: the network has no layer whose units see only part of the image.
+    """
+    half = min(net.input_size) / 2
+    wanted = [half * fraction for fraction in (1 / 32, 1 / 8, 1 / 4, 1 / 2, 1)]
+    found = [receptive_field_near(net, pixels) for pixels in wanted]
+    if names := [layer.name for layer in found if layer]:
+        return list(dict.fromkeys(names))
+    raise ConvscopeError(
+        f"{net.name} has no layer whose units see only part of the image; name a layer"
+    )
+
+
 def deep(net: Network) -> Layer:
     """The last layer with an activation at the second smallest map size.
 

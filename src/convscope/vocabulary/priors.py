@@ -67,6 +67,23 @@ class jitter(Prior):
 
 
 @dataclass(frozen=True)
+class wrap(Prior):
+    """The network sees the image continued by `margin` pixels below and to the right, as in a wall
+    of such tiles, so that the edges of the image come to fit together."""
+
+    margin: Annotated[
+        int, Field(ge=0, le=4096, description="pixels that are added below and to the right")
+    ] = 64
+
+    def view(self, image: Tensor, generator: torch.Generator) -> Tensor:
+        for dim in (-2, -1):
+            length = image.shape[dim]
+            places = torch.arange(length + self.margin, device=image.device) % length
+            image = image.index_select(dim, places)
+        return image
+
+
+@dataclass(frozen=True)
 class random_affine(Prior):
     """The network sees the image rotated by up to `rotate` degrees, scaled by a factor between the
     two numbers of `scale`, and shifted by up to `shift` pixels; the border is mirrored."""

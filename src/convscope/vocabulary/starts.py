@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from convscope import tensors
@@ -27,13 +27,22 @@ from convscope.vocabulary.word import Word
 GAIN = 1 / 6
 
 Count = Annotated[int, Field(ge=1, le=1024, description="number of images")]
+LARGEST = 4096  # pixels a side
+
+
+def _sides(size: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+    sides = size if isinstance(size, tuple) else () if size is None else (size,)
+    if not all(1 <= side <= LARGEST for side in sides):
+        raise ValueError(f"a side has from 1 to {LARGEST} pixels")
+    return size
+
+
 Size = Annotated[
-    int | None,
+    int | tuple[int, int] | None,
+    AfterValidator(_sides),
     Field(
-        ge=1,
-        le=4096,
-        description="height and width of the images, in pixels; the input size of the network if"
-        " not given",
+        description="height and width of the images, in pixels: one number, or two; the input size"
+        " of the network if not given"
     ),
 ]
 
@@ -183,6 +192,8 @@ class maco(Start):
         return Canvas((math.pi * phase).to(net.device), decode)
 
 
-def image_size(net: Network, size: int | None) -> tuple[int, int]:
+def image_size(net: Network, size: int | tuple[int, int] | None) -> tuple[int, int]:
     """Height and width of an image of this size; the input size of the network if it is None."""
-    return net.input_size if size is None else (size, size)
+    if size is None:
+        return net.input_size
+    return (size, size) if isinstance(size, int) else size
