@@ -52,10 +52,10 @@ def test_a_network_without_places() -> None:
 
 @pytest.mark.parametrize(
     ("pixels", "name"),
-    [(1, "stem"), (7, "stem"), (8, "layer1"), (18, "layer1"), (19, "layer2"), (99, "layer2")],
+    [(1, "stem"), (7, "stem"), (8, "layer1"), (17, "layer1"), (18, "layer2"), (99, "layer2")],
 )
 def test_the_layer_that_sees_about_so_many_pixels(pixels: int, name: str) -> None:
-    """They see 3, 12 and 24; of two as near the first."""
+    """They see 3, 12 and 24; of two as near the larger."""
     found = default_layers.receptive_field_near(toys.network(toys.Residual()), pixels)
     assert found is not None
     assert found.name == name

@@ -195,6 +195,51 @@ def test_effective_filters_of_the_default_network_foretell_its_units(
     assert np.median(alike) > 0.8
 
 
+class Pooled(nn.Module):
+    """A convolution of one pixel, max pooling, and a second convolution."""
+
+    def __init__(self, dilation: int = 1) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 2, 2)
+        self.pool = nn.MaxPool2d(2, dilation=dilation)
+        self.one.weight.data.fill_(3.0)
+        self.two.weight.data.copy_(torch.arange(8.0).view(2, 1, 2, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.two(self.pool(self.one(x)).relu()).relu().mean((2, 3))
+        return result
+
+
+def test_effective_filters_take_the_means_of_max_pooling() -> None:
+    """Each weight stands for the mean of its window: 4 pixels, each a quarter of 3 times it."""
+    net = cs.Network(Pooled(), mean=[0.5], std=[0.5], input_size=16)
+    filters, *_ = effective(net, layer="two")
+    expected = torch.arange(8.0).view(2, 1, 2, 2) * 3 / 4 / 0.5
+    expected = expected.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(filters, expected)
+    gaps = cs.Network(Pooled(dilation=2), mean=[0.5], std=[0.5], input_size=16)
+    found = effective(gaps, layer="two")[0]
+    assert sorted(found[1].unique().tolist()) == [0, 24, 30, 36, 42]  # one position of each window
+
+
+def test_effective_filters_of_squeezenet_foretell_its_units(
+    squeezenet: cs.Network, photo: Tensor
+) -> None:
+    image = squeezenet.preprocess(photo)
+    filters, _, frame = effective(squeezenet)
+    layer = "features.3.expand3x3_activation.pre"
+    assert frame.summary == {"layer": layer, "filters": 64, "size": [15, 15]}
+    rows = squeezenet.layer(layer.removesuffix(".pre")).rows
+    assert rows is not None
+    assert (rows.jump, rows.span(1)) == (4, (0, 14))
+    values = squeezenet.read(image, {layer})[layer][0]
+    linear = F.conv2d(image, filters, stride=4)[0]
+    answers = values[:, 1 : 1 + linear.shape[1], 1 : 1 + linear.shape[2]]
+    pairs = zip(linear, answers, strict=True)
+    alike = [float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]) for a, b in pairs]
+    assert np.median(alike) > 0.6
+
+
 def test_effective_filters_of_a_gray_network(own_gray: cs.Network) -> None:
     filters, grid, _ = effective(own_gray)
     assert filters.shape[1] == grid.tiles.shape[1] == 1

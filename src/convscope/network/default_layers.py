@@ -72,10 +72,13 @@ def receptive_field_within(net: Network, fraction: float) -> Layer:
 
 
 def receptive_field_near(net: Network, pixels: float) -> Layer | None:
-    """The first layer with an activation whose receptive field is nearest to `pixels` a side."""
+    """The first layer with an activation whose receptive field is nearest to `pixels` a side.
+
+    Of two that are equally near, it is the one with the larger field.
+    """
     fields = [(layer, layer.receptive_field) for layer in with_activation(net)]
-    known = [(abs(max(field) - pixels), layer) for layer, field in fields if field]
-    return min(known, key=lambda pair: pair[0])[1] if known else None
+    known = [(abs(max(field) - pixels), -max(field), layer) for layer, field in fields if field]
+    return min(known, key=lambda near: near[:2])[2] if known else None
 
 
 def textured(net: Network) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from typing_extensions import TypedDict
 
 from convscope.errors import ConvscopeError
@@ -18,6 +20,8 @@ from convscope.vocabulary.rules import redirected
 
 NEAR_ZERO = 0.01  # relative to the largest weight of the layer
 
+
+_Pair: TypeAlias = int | tuple[int, int]
 
 SMALL = 11  # pixels a side of the first filters of AlexNet, which made such pictures famous
 
@@ -74,8 +78,8 @@ def filters(
 
     Effective filters are in color at any depth. They multiply all weights from the pixels up to a
     unit, as if every ReLU let everything pass. Other activations count by their slope at a plain
-    image of the mean color, and max pooling passes one position of its window. Gray is zero. A
-    cross marks a channel that the pixels do not reach.
+    image of the mean color, and max pooling passes the mean of its window. Gray is zero. A cross
+    marks a channel that the pixels do not reach.
     """
     draw = _kernels if show == "kernels" else _effective
     yield draw(net, layer, scale, limit)
@@ -156,8 +160,8 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
     """The effective filters of a layer's first channels, as large as its receptive field.
 
     An effective filter is the gradient of a unit with respect to the pixels while ReLUs let
-    everything pass. In a network whose only activations are ReLUs, the unit's value without them
-    would be the sum of filter times pixels, plus a constant.
+    everything pass and max pooling takes means. In a network whose only activations are ReLUs, the
+    unit's value would then be the sum of filter times pixels, plus a constant.
 
     Args:
         net: the network.
@@ -180,7 +184,7 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
     mean = torch.tensor(net.mean, dtype=net.dtype, device=net.device).view(1, -1, 1, 1)
     with torch.enable_grad():
         plain = mean.expand(-1, -1, *net.input_size).clone().requires_grad_()
-        with redirected(leak=1.0).mode() as mode:
+        with redirected(leak=1.0).mode() as mode, _MeanPooling():
             activations = net.activations(plain, {layer})
         mode.watch(activations, plain)
         values = net.by_channel(layer, activations[layer])[0, :, middle[0], middle[1]]
@@ -190,6 +194,30 @@ def effective_filters(net: Network, layer: str, limit: int) -> Tensor:
             (slope,) = torch.autograd.grad(value, plain, retain_graph=True)
         filters.append(receptive_field_crop(net, Target(layer, channel, middle), slope[0], 0.0))
     return torch.stack(filters)
+
+
+class _MeanPooling(TorchFunctionMode):
+    """Max pooling takes means: on a plain image all values of a window tie."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in (torch.max_pool2d, F.max_pool2d):
+            return func(*args, **(kwargs or {}))
+        return _means(*args, **(kwargs or {}))
+
+
+def _means(
+    x: Tensor,
+    kernel_size: _Pair,
+    stride: _Pair | None = None,
+    padding: _Pair = 0,
+    dilation: _Pair = 1,
+    ceil_mode: bool = False,
+    **_: bool,
+) -> Tensor:
+    """The mean of each window of a max pooling; those with gaps keep their maximum."""
+    if dilation not in (1, (1, 1), [1, 1]):
+        return F.max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
+    return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode, count_include_pad=False)
 
 
 def _first_convolution(net: Network) -> str:
