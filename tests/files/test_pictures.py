@@ -116,7 +116,7 @@ def test_frames_of_several_sizes_get_that_of_the_last(tmp_path: Path, kind: str)
 def test_without_pyav_a_film_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "find_spec", lambda name: None)
+    monkeypatch.setattr("convscope.files.films.find_spec", lambda name: None)
     with pytest.raises(cs.ConvscopeError, match=r"need PyAV; pip install 'convscope\[video\]'"):
         pictures.check_writable(tmp_path / "a.mp4")
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from convscope.errors import ConvscopeError
 from convscope.files.atomic import Write, reserve, write_file, write_files
 from convscope.files.carriers import DIGEST, as_text, sealed, write_npz
 from convscope.files.encoding import on_white
+from convscope.files.films import check_pyav, of_size, write_film
 from convscope.files.images import digest
 from convscope.files.provenance import PROVENANCE_KEY, inputs, is_ours, sidecar
 from convscope.files.replacing import Ours, check_replaceable
@@ -28,10 +28,6 @@ PICTURES = {
 WRITABLE = {**PICTURES, ".pdf": "PDF", ".svg": "SVG", ".npz": "NPZ", ".npy": "NPY", ".csv": "CSV"}
 
 CARRIERS = ("PNG", "PDF", "SVG", "NPZ")  # formats that need no sidecar
-
-FRAMES_A_SECOND = 25  # of a film
-
-LARGEST_FILM = 1920  # pixels a side, which every player can show
 
 
 def check_writable(
@@ -70,10 +66,8 @@ def _format(target: Path, known: Mapping[str, str] = WRITABLE) -> str:
             f"cannot write {target.name}: end it in .png, .jpg, .webp, .gif or .mp4, in .pdf or"
             " .svg for a paper, in .npz or .npy for the arrays, or in .csv for the table"
         )
-    if kind == "MP4" and find_spec("av") is None:
-        raise ConvscopeError(
-            f"{target.name}: videos need PyAV; pip install 'convscope[video]', or write a .gif"
-        )
+    if kind == "MP4":
+        check_pyav(target.name, ", or write a .gif")
     return kind
 
 
@@ -101,14 +95,14 @@ def save_pictures(
     kind = _format(target, PICTURES)
     check_writable(target, read=inputs(provenance))
     text = as_text(provenance)
-    pictures = [_of_size(picture, pictures[-1].size) for picture in pictures]
+    pictures = [of_size(picture, pictures[-1].size) for picture in pictures]
     options = _options(kind, text, pictures, milliseconds)
     if kind in ("JPEG", "MP4"):
         pictures = [on_white(picture) for picture in pictures]
 
     def write(temporary: Path) -> None:
         if kind == "MP4":
-            _write_film(temporary, pictures)
+            write_film(temporary, pictures)
             return
         with temporary.open("wb") as file:
             pictures[0].save(file, format=kind, **options)
@@ -226,35 +220,3 @@ def _options(
         options |= {"save_all": True, "append_images": pictures[1:], "loop": 0}
         options["duration"] = [milliseconds] * (len(pictures) - 1) + [1500]
     return options
-
-
-def _of_size(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return picture if picture.size == size else picture.resize(size, Image.Resampling.BICUBIC)
-
-
-def _write_film(path: Path, pictures: Sequence[Image.Image]) -> None:
-    """Write H.264 that every player shows: even sides, color at half the resolution of brightness.
-
-    The last picture stays for a second.
-    """
-    import av
-    from av.video.reformatter import ColorRange, Colorspace
-
-    scale = min(1, LARGEST_FILM / max(pictures[-1].size))
-    width, height = (max(2, round(side * scale / 2) * 2) for side in pictures[-1].size)
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as film:
-        stream = film.add_stream("libx264", FRAMES_A_SECOND, options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # Without these two, players guess the conversion of colors from the size of the film.
-        stream.codec_context.colorspace = Colorspace.ITU709
-        stream.codec_context.color_range = ColorRange.MPEG
-        for picture in [*pictures, *[pictures[-1]] * FRAMES_A_SECOND]:
-            shown = _of_size(picture.convert("RGB"), (width, height))
-            frame = av.VideoFrame.from_ndarray(np.asarray(shown), format="rgb24")
-            frame = frame.reformat(
-                format="yuv420p",
-                dst_colorspace=Colorspace.ITU709,
-                dst_color_range=ColorRange.MPEG,
-            )
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode())
