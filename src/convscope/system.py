@@ -11,6 +11,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
@@ -203,3 +204,34 @@ def keep_pages() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(M_MMAP_THRESHOLD, KEPT)
             mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def free_memory() -> int | None:
+    """Bytes that this process can still get; None where the system does not say (not Linux)."""
+    free = _numbers("/proc/meminfo").get("MemAvailable:")
+    if free is None:
+        return None
+    groups = Path("/sys/fs/cgroup")
+    limit, used = (_number(groups / f"memory.{name}") for name in ("max", "current"))
+    if limit is None or used is None:
+        return free * 1024
+    # What the group has read from files gives way to what its processes need.
+    files = _numbers(groups / "memory.stat").get("inactive_file", 0)
+    return min(free * 1024, limit - used + files)
+
+
+def _numbers(file: str | Path) -> dict[str, int]:
+    """The first two words of each line."""
+    try:
+        lines = Path(file).read_text().splitlines()
+        return {name: int(number) for name, number, *_ in map(str.split, lines)}
+    except (OSError, ValueError):
+        return {}
+
+
+def _number(file: Path) -> int | None:
+    """The number in a file; None where it is a word, or there is no such file."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None

@@ -195,12 +195,12 @@ class Remake:
         except (GeneratorExit, KeyboardInterrupt):
             self._keep(temporary, number)
             raise
+        except OSError as error:
+            raise ConvscopeError(f"cannot write {self.target} ({reason(error)})") from error
         else:
             if not number:
                 raise ConvscopeError(f"{self.source} is damaged: it has no frame that can be read")
             self._keep(temporary, number)
-        except OSError as error:
-            raise ConvscopeError(f"cannot write {self.target} ({reason(error)})") from error
         finally:
             temporary.unlink(missing_ok=True)
 
