@@ -203,9 +203,10 @@ def test_techniques_do_not_import_each_other(file: Path) -> None:
         ("timm", set()),  # by the zoo, in one function, because of how it fails
         ("torchvision", set()),
         ("captum", set()),
-        ("cv2", {"techniques"}),
+        ("cv2", {"techniques", "stylization"}),
         ("scipy", {"trust", "collection"}),
         ("PIL", {"files", "render", "runs", "reports", "collection", "testing"}),
+        ("av", {"files"}),
         ("pyarrow", {"collection"}),
         ("sklearn", {"collection"}),
         ("openTSNE", {"collection"}),

@@ -1,4 +1,4 @@
-"""Frames as H.264 that every player shows: even sides, color at half the resolution of brightness."""
+"""H.264 that every player shows: even sides, color at half the resolution of brightness."""
 
 from __future__ import annotations
 

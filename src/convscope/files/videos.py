@@ -70,7 +70,9 @@ class Video:
         try:
             self.container: InputContainer = av.open(str(self.path))
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise ConvscopeError(f"{self.path} is no video, or damaged ({reason(error)})") from error
+            raise ConvscopeError(
+                f"{self.path} is no video, or damaged ({reason(error)})"
+            ) from error
         if not self.container.streams.video:
             self.container.close()
             raise ConvscopeError(f"{self.path} holds no pictures, only sound; give a video")
@@ -99,7 +101,9 @@ class Video:
     @property
     def count(self) -> int | None:
         """How many frames it has, as far as it says so."""
-        return self.stream.frames or (None if self.seconds is None else round(self.seconds * self.rate))
+        return self.stream.frames or (
+            None if self.seconds is None else round(self.seconds * self.rate)
+        )
 
     def packets(self) -> Iterator[Packet[Any]]:
         """The packets of pictures and of sound, in the order of the file, up to where it breaks."""
@@ -117,13 +121,13 @@ class Video:
         """
         for packet in self.packets():
             if packet.stream is self.stream:
-                for frame in decoded_frames(packet):
+                for frame in _decoded(packet):
                     return upright(frame)
         raise ConvscopeError(f"{self.path} is damaged: it has no frame that can be read")
 
 
-def decoded_frames(packet: Packet[VideoStream]) -> list[VideoFrame]:
-    """The frames that a packet completes; none where it is damaged."""
+def _decoded(packet: Packet[Any]) -> list[Any]:
+    """The frames of pictures or sound that a packet completes; none where it is damaged."""
     import av
 
     with suppress(av.FFmpegError):
@@ -184,6 +188,9 @@ class Remake:
         self._change, self._provenance = change, provenance
 
     def __iter__(self) -> Iterator[VideoStep]:
+        check_pyav(self.source.name)
+        import av
+
         check_video_writable(self.target, read=(self.source,))
         temporary = reserve(self.target)
         number = 0
@@ -195,7 +202,7 @@ class Remake:
         except (GeneratorExit, KeyboardInterrupt):
             self._keep(temporary, number)
             raise
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise ConvscopeError(f"cannot write {self.target} ({reason(error)})") from error
         else:
             if not number:
@@ -209,7 +216,7 @@ class Remake:
             if packet.stream is not video.stream:
                 writer.add_sound(packet)
                 continue
-            for frame in decoded_frames(packet):
+            for frame in _decoded(packet):
                 pixels = self._change(upright(frame))
                 writer.add(pixels, frame)
                 yield pixels
@@ -220,16 +227,15 @@ class Remake:
             write_with_sidecar(self.target, temporary.replace, self._provenance)
 
 
-def _broken(video: Video, number: int, end: Fraction) -> str:
+def _broken(video: Video, number: int, end: float) -> str:
     """What to say of a video that has less than it says; "" if it has all."""
-    seconds = video.seconds
-    start = (video.stream.start_time or 0) * (video.stream.time_base or 0)
-    missing = 0 if seconds is None else seconds - (end - start)
-    if missing <= max(Fraction(1, 2), 2 / video.rate) and number >= video.stream.frames - 1:
+    start = float((video.stream.start_time or 0) * (video.stream.time_base or 0))
+    missing = float(video.seconds or 0) - (end - start)
+    if missing <= max(0.5, 2 / float(video.rate)) and number >= video.stream.frames - 1:
         return ""
     return (
-        f"{video.path.name} breaks off after {number} frames, {float(end - start):.1f} seconds; what"
-        " was made up to there is kept"
+        f"{video.path.name} breaks off after {number} frames, {end - start:.1f} seconds; what was"
+        " made up to there is kept"
     )
 
 
@@ -241,7 +247,7 @@ class _Writer:
 
         kind = CONTAINERS[target.suffix.lower()]
         options = {} if kind == "matroska" else {"movflags": "faststart"}
-        self.end = Fraction(0)
+        self.end = 0.0
         self._video = video
         self._film: OutputContainer = av.open(str(file), "w", format=kind, options=options)
         self._film.metadata.update(video.container.metadata)
@@ -279,15 +285,19 @@ class _Writer:
                 self.add_sound(packet)
             self._early.clear()
         frame = as_frame(even)
+        tick = like.time_base or 1 / self._video.rate
+        usual = max(1, round(1 / (self._video.rate * tick)))
+        time = self._last + usual if like.pts is None else like.pts
         # Two frames of one time, in a damaged video, would be refused.
-        frame.pts = self._last = max(like.pts if like.pts is not None else 0, self._last + 1)
-        frame.time_base = like.time_base
-        self.end = (frame.pts + (like.duration or 0)) * like.time_base
+        frame.pts = self._last = max(time, self._last + 1)
+        frame.time_base = tick
+        self.end = float((frame.pts + (like.duration or usual)) * tick)
         self._film.mux(self._stream.encode(frame))
 
     def _begin(self, pixels: Array, like: VideoFrame) -> VideoStream:
         stream = add_h264(self._film, self._video.rate, (pixels.shape[1], len(pixels)))
-        stream.codec_context.time_base = like.time_base
+        if like.time_base:
+            stream.codec_context.time_base = like.time_base
         aspect = self._video.stream.sample_aspect_ratio
         if aspect:
             turned = round(like.rotation / 90) % 2
@@ -296,8 +306,6 @@ class _Writer:
 
     def add_sound(self, packet: Packet[AudioStream]) -> None:
         """Add sound: the packet itself, or what it holds."""
-        import av
-
         if self._stream is None:
             self._early.append(packet)
             return
@@ -308,6 +316,5 @@ class _Writer:
                 packet.stream = sound
                 self._film.mux(packet)
             return
-        with suppress(av.FFmpegError):
-            for frame in packet.decode():
-                self._film.mux(sound.encode(frame))
+        for frame in _decoded(packet):
+            self._film.mux(sound.encode(frame))

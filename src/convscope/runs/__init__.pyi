@@ -4,6 +4,8 @@ from . import folders as folders
 from . import options as options
 from . import registry as registry
 from .folders import Batch as Batch
+from .masks import mask_name as mask_name
+from .masks import opened_mask as opened_mask
 from .options import ImageSize as ImageSize
 from .options import IndexPath as IndexPath
 from .options import OneTarget as OneTarget
@@ -15,6 +17,7 @@ from .options import Targets as Targets
 from .options import as_targets as as_targets
 from .options import check_image as check_image
 from .options import check_network as check_network
+from .options import image_name as image_name
 from .options import named_files as named_files
 from .own_recipe import ASCEND as ASCEND
 from .own_recipe import Options as Options

@@ -87,6 +87,20 @@ else:
     ]
 
 
+def image_name(image: object) -> object:
+    """Another image that an option names: its full path, so that a saved picture can be replayed.
+
+    A tensor that does not come from a file stays as it is.
+    """
+    if isinstance(image, Tensor):
+        source = images.source(image)
+        return image if source is None else source["path"]
+    if isinstance(image, str | os.PathLike):
+        name = os.fspath(image)
+        return name if name.startswith(images.SAMPLE_PREFIX) else os.path.abspath(name)
+    return image
+
+
 ImageSize = Annotated[
     int | None,
     Field(

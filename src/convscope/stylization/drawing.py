@@ -166,9 +166,7 @@ def _measure(layers: Sequence[_Layer], source: Tensor, unit: int, into: Tensor |
     layers[-1].take(mean, squares / count)
 
 
-def _bands(
-    layers: Sequence[_Layer], source: Tensor, unit: int
-) -> Iterator[tuple[slice, Tensor]]:
+def _bands(layers: Sequence[_Layer], source: Tensor, unit: int) -> Iterator[tuple[slice, Tensor]]:
     """The convolution of the last layer, band by band, and which of its rows a band is."""
     rows, pixels = source.shape[2] // unit, source.shape[3] * STRIDE**2 // unit
     step = max(2 * HALO, BAND // pixels)

@@ -1,4 +1,4 @@
-"""Frames of a video that do not flicker: each takes over what the one before shows of the same thing.
+"""Frames of a video that do not flicker: each takes over what the one before has of the same thing.
 
 Where things have moved is the optical flow between the two frames of the video itself (DIS, Kroeger
 et al. 2016). What was hidden in one of them, or looks different, is left as it is drawn.
@@ -43,15 +43,15 @@ class Steadier:
         if self._before is not None and self._before[0].shape == gray.shape:
             before, steady = self._before
             flow = self._motion(gray, before)
-            share = SHARE * _same(gray, before, flow, self._motion(before, gray))
+            same = _same(gray, before, flow, self._motion(before, gray))
             size = drawn.shape[1], drawn.shape[0]
-            share = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)[..., None]
+            share = SHARE * cv2.resize(same, size, interpolation=cv2.INTER_LINEAR)[..., None]
             drawn = drawn + share * (_moved(steady, _enlarged(flow, size)) - drawn)
         self._before = gray, drawn
         return drawn
 
     def _motion(self, frame: Array, other: Array) -> Array:
-        """Where each pixel of a frame is in the other, as (h, w, 2) pixels to the right and down."""
+        """Where each pixel of a frame is in the other: pixels to the right and down, (h, w, 2)."""
         flow = cast(Array, self._flow.calc(frame, other, None))  # type: ignore[call-overload]
         length = np.linalg.norm(flow, axis=2, keepdims=True)
         return cast(Array, flow * np.clip(length / STILL - 1, 0, 1))
@@ -66,8 +66,9 @@ def _small_gray(frame: Array) -> Array:
 
 def _same(frame: Array, before: Array, flow: Array, back: Array) -> Array:
     """How sure it is that a pixel shows what it showed in the frame before, from 0 to 1, (h, w)."""
-    there = flow + _moved(back, flow)
-    lengths = np.square(flow).sum(2) + np.square(_moved(back, flow)).sum(2)
+    returned = _moved(back, flow)
+    there = flow + returned
+    lengths = np.square(flow).sum(2) + np.square(returned).sum(2)
     found = np.square(there).sum(2) < 0.01 * lengths + 0.5  # Sundaram, Brox and Keutzer 2010
     blurred = [cv2.GaussianBlur(one, (0, 0), 2).astype(np.float32) for one in (frame, before)]
     difference = np.abs(blurred[0] - _moved(blurred[1], flow))
@@ -85,5 +86,5 @@ def _moved(values: Array, flow: Array) -> Array:
 
 def _enlarged(flow: Array, size: tuple[int, int]) -> Array:
     """The same motion in a frame of another width and height."""
-    factors = np.float32([size[0] / flow.shape[1], size[1] / flow.shape[0]])
+    factors = np.array([size[0] / flow.shape[1], size[1] / flow.shape[0]], np.float32)
     return cast(Array, cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR) * factors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import PRE, Network, default_layers
-from convscope.runs import Seed, check_image, technique
+from convscope.runs import Seed, check_image, image_name, technique
 from convscope.types import Ascent, Picture
 from convscope.vocabulary.objectives import (
     Objective,
@@ -51,17 +50,6 @@ SHIFT = 24  # pixels of jitter
 
 
 TILE_MEMORY = 2**29  # bytes that a tile's activations may take
-
-
-def _path_of_guide(guide: object) -> object:
-    """The full path of a guide that comes from a file, so that the picture can be replayed."""
-    if isinstance(guide, Tensor):
-        source = images.source(guide)
-        return guide if source is None else source["path"]
-    if isinstance(guide, str | os.PathLike):
-        name = os.fspath(guide)
-        return name if name.startswith(images.SAMPLE_PREFIX) else os.path.abspath(name)
-    return guide
 
 
 Frames = Annotated[
@@ -117,7 +105,7 @@ def deepdream(
     ] = None,
     guide: Annotated[
         str | SkipJsonSchema[Tensor] | None,
-        BeforeValidator(_path_of_guide),
+        BeforeValidator(image_name),
         Field(
             description="another photograph, whose features the dream imitates",
             json_schema_extra={"format": "path"},
