@@ -65,3 +65,34 @@ def test_where_no_layer_ends_in_an_activation_all_layers_count() -> None:
     found = default_layers.receptive_field_near(toys.network(Pooled()), 11)
     assert found is not None
     assert found.name == "conv"
+
+
+class Averaged(nn.Module):
+    """Scores classes at each place with its last convolution, and averages them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 6, 3)
+        self.head, self.pool = nn.Conv2d(6, 5, 1), nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.pool(self.head(self.two(self.one(x).relu()).relu()).relu()).flatten(1)
+        return out
+
+
+def test_class_scores_at_each_place_are_no_features(squeezenet: cs.Network) -> None:
+    net = toys.network(Averaged())
+    assert default_layers.last_maps(net) == ["two"]
+    assert default_layers.embedding(net) == "two"
+    assert net.stages[-1].name == "two"
+    assert default_layers.last_maps(net, [net.target("pool")]) == ["head"]
+    assert default_layers.last_maps(squeezenet) == ["features"]
+    assert default_layers.embedding(squeezenet) == "features"
+    assert [one.name for one in squeezenet.stages] == [
+        "features.1", "features.4", "features.7", "features"
+    ]  # fmt: skip
+
+
+def test_a_last_convolution_whose_channels_are_no_classes_stays() -> None:
+    net = cs.Network(Averaged(), mean=(0.5,) * 3, std=(0.5,) * 3, input_size=32, output="embedding")
+    assert default_layers.last_maps(net) == ["head"]

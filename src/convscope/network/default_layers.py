@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convscope.errors import ConvscopeError
+from convscope.network.layers import without_scores
 from convscope.network.names import PRE
 from convscope.network.network import Network
 from convscope.types import Layer, Target
@@ -21,7 +22,7 @@ def with_activation(net: Network) -> list[Layer]:
     In a network whose activations belong to no layer, as in `pool(F.relu(conv(x)))`, they are all
     layers with feature maps.
     """
-    maps = [layer for layer in net.layers if layer.maps and min(layer.maps[1:]) > 1]
+    maps = [layer for layer in _features(net) if layer.maps and min(layer.maps[1:]) > 1]
     found: dict[str, Layer] = {}
     for layer in [layer for layer in maps if layer.activation] or maps:
         # A parent comes after its children. It replaces a child that has the same output.
@@ -132,7 +133,7 @@ def last_maps(net: Network, targets: Sequence[Target | None] = ()) -> list[str]:
     below = [{layer.name for layer in net.layers_below(name)} for name in names]
     placed = [
         layer
-        for layer in net.layers
+        for layer in (_features(net) if names == {""} else net.layers)
         if layer.maps and layer.maps[1] * layer.maps[2] > 1
         if all(layer.name in some for some in below)
     ]
@@ -169,7 +170,7 @@ def embedding(net: Network) -> str:
     Raises:
         ConvscopeError: no layer comes before the output.
     """
-    known = [layer for layer in net.layers if layer.channel_shape]
+    known = [layer for layer in _features(net) if layer.channel_shape]
     flat = [layer for layer in known if not layer.maps]
     maps = [layer for layer in known if layer.maps]
     main = net.outputs.get("")
@@ -180,6 +181,11 @@ def embedding(net: Network) -> str:
     if not flat and not maps:
         raise ConvscopeError(f"{net.name} has no layer before its output")
     return max((*flat[-1:], *maps[-1:]), key=known.index).name
+
+
+def _features(net: Network) -> Sequence[Layer]:
+    """The layers before the class scores of single places, which some networks average."""
+    return without_scores(net.layers, net.outputs.get(""))
 
 
 def _drop_last(layers: list[Layer], channels: int) -> None:

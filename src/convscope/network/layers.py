@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from convscope.network.heads.outputs import Output
 from convscope.network.traces.layouts import Layout
 from convscope.network.traces.ordering import arranged, problem
 from convscope.network.traces.tracing import Call, Trace
@@ -87,6 +88,23 @@ def _arranged_shape(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...] |
     if problem(layout):
         return None
     return tuple(arranged(torch.empty(shape, device="meta"), layout).shape[1:])
+
+
+def without_scores(layers: Sequence[Layer], output: Output | None) -> Sequence[Layer]:
+    """The layers without those that hold class scores at each place, before these are averaged.
+
+    Such a network ends in a convolution with a channel for each class, and has no dense layer.
+
+    Args:
+        layers: all layers of a network, in order.
+        output: the network's main output.
+    """
+    weighted = [n for n, one in enumerate(layers) if one.leaf and one.num_parameters]
+    if output is None or output.is_map or not output.num_classes or not weighted:
+        return layers
+    last, below = layers[weighted[-1]], layers[: weighted[-1]]
+    scores = last.maps and last.channels == output.num_classes
+    return below if scores and any(one.maps for one in below) else layers
 
 
 def stages(layers: Iterable[Layer], by_name: Mapping[str, Layer]) -> tuple[Layer, ...]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from convscope.errors import ConvscopeError
 from convscope.network.heads.output_kinds import Declared, Labels, OutputKind, outputs_of
 from convscope.network.heads.outputs import Output
-from convscope.network.layers import describe, stages
+from convscope.network.layers import describe, stages, without_scores
 from convscope.network.names import Names
 from convscope.network.prepared.devices import as_device
 from convscope.network.prepared.digests import digest
@@ -152,7 +152,7 @@ class Network:
     @property
     def stages(self) -> tuple[Layer, ...]:
         """The last layer at each resolution, from the largest feature maps to the smallest."""
-        return stages(self.layers, self._names.layers)
+        return stages(without_scores(self.layers, self.outputs.get("")), self._names.layers)
 
     def parameter(self, layer: str, name: str = "weight") -> Tensor:
         """A parameter of a layer as in the user's module, before folding.
