@@ -26,6 +26,8 @@ from .runs.result import HeatmapResult as HeatmapResult
 from .runs.result import ImageResult as ImageResult
 from .runs.result import Result as Result
 from .runs.run import Run as Run
+from .stylization.calls import train_style as train_style
+from .stylization.training import Training as Training
 from .techniques.activations import activations as activations
 from .techniques.cam import cam as cam
 from .techniques.class_image import class_image as class_image

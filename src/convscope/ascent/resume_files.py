@@ -68,7 +68,7 @@ class ResumeFolder:
         try:
             self.path.mkdir(exist_ok=True)
             write_json(self.path / RUN, {MADE_BY: True, "run": self.run}, ours=_is_resume_file)
-            write_file(file, partial(_save, dict(state)), ours=_is_resume_file)
+            write_file(file, partial(save_state, dict(state)), ours=_is_resume_file)
         except (OSError, ConvscopeError) as error:
             problem = f"cannot make {self.path} ({reason(error)})"
             why = error if isinstance(error, ConvscopeError) else problem
@@ -153,7 +153,8 @@ def _damaged(file: Path) -> ConvscopeError:
     return ConvscopeError(f"{file} is damaged; delete {file.parent} and start again")
 
 
-def _save(state: Mapping[str, object], file: Path) -> None:
+def save_state(state: Mapping[str, object], file: Path) -> None:
+    """Write a state that `is_state` recognizes."""
     buffer = io.BytesIO()  # torch names no reason where it cannot write to a file
     torch.save(state, buffer)
     with zipfile.ZipFile(buffer, "a") as archive:
@@ -169,9 +170,14 @@ def _is_resume_file(file: Path) -> bool:
         return True
     if file.name == RUN:
         return MADE_BY in (read_json(file) or {})
+    return re.fullmatch(r"\d+\.pt", file.name) is not None and is_state(file)
+
+
+def is_state(file: Path) -> bool:
+    """Whether `save_state` wrote a file."""
     with file.open("rb") as opened:
         opened.seek(-len(MADE_BY), os.SEEK_END)
-        return re.fullmatch(r"\d+\.pt", file.name) is not None and opened.read() == MADE_BY.encode()
+        return opened.read() == MADE_BY.encode()
 
 
 class ResumeFile:

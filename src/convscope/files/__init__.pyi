@@ -24,6 +24,7 @@ from .pictures import write_with_sidecar as write_with_sidecar
 from .provenance import inputs as inputs
 from .provenance import read_provenance as read_provenance
 from .replacing import anything as anything
+from .replacing import check_replaceable as check_replaceable
 from .replacing import is_ours as is_ours
 from .walk import photographs as photographs
 from .walk import shortened as shortened

@@ -10,6 +10,20 @@ from convscope.cli.commands.replay import replay
 from convscope.cli.commands.report import report
 from convscope.cli.commands.spectrum import spectrum
 from convscope.cli.commands.tour import tour
+from convscope.cli.commands.train_style import train_style
 from convscope.cli.commands.words import words
 
-COMMANDS = (tour, index, report, export, ascend, replay, spectrum, layers, models, words, doctor)
+COMMANDS = (
+    tour,
+    index,
+    report,
+    export,
+    ascend,
+    replay,
+    train_style,
+    spectrum,
+    layers,
+    models,
+    words,
+    doctor,
+)
