@@ -35,6 +35,7 @@ from .techniques.class_image import ladder as ladder
 from .techniques.compare import compare as compare
 from .techniques.confusions import confusions as confusions
 from .techniques.deepdream import deepdream as deepdream
+from .techniques.efros_leung import efros_leung as efros_leung
 from .techniques.embedding_map import embedding_map as embedding_map
 from .techniques.filters import filters as filters
 from .techniques.gradcam import gradcam as gradcam

@@ -25,6 +25,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "compare": {"methods": ("saliency", "gradcam", "input_x_gradient")},
     "deconvnet": {"target": "blocks:3", "samples": 2, "noise": 0.5},
     "deepdream": {"steps": 1, "octaves": 2, "zoom": 1.2},
+    "efros_leung": {"window": 5, "height": 16, "width": 20, "sample_size": 32},
     "filters": {"limit": 4},
     "gradcam": {"layer": ("blocks.0", "blocks")},
     "gradcam_plus_plus": {},

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convscope.synthesis.neighborhoods import Neighborhoods
 from convscope.synthesis.waves import fringe, raster, waves
+from convscope.synthesis.windows import Neighborhoods
 
 Order = Literal["onion", "scanline"]
 

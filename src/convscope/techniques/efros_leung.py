@@ -78,13 +78,13 @@ def efros_leung(
     *,
     window: Annotated[
         int,
-        AfterValidator(_odd),
         Field(
             ge=3,
             le=101,
             description="side in pixels of the neighborhoods that are compared, an odd number:"
             " about the size of the texture's elements",
         ),
+        AfterValidator(_odd),
     ] = 11,
     order: Annotated[
         Order,
@@ -215,9 +215,12 @@ def _texture(
     sample = _reduced(photo, sample_size or SAMPLE_SIDE)[0]
     height, width = sample.shape[1:]
     if min(height, width) < window:
+        full = tuple(photo.shape[-2:])
+        reduced = "" if full == (height, width) else f", reduced to {height} x {width},"
         raise ConvscopeError(
-            f"the sample of {height} x {width} pixels is smaller than the window of {window} x"
-            f" {window}; use a larger sample, or a smaller window"
+            f"the sample of {full[0]} x {full[1]} pixels{reduced} is smaller than the window of"
+            f" {window} x {window}; use a larger sample{' or sample_size' if reduced else ''}, or a"
+            " smaller window"
         )
     middle = torch.zeros(height, width, dtype=torch.bool)
     middle[height // 2, width // 2] = True
