@@ -41,3 +41,19 @@ coffee = cs.open_image("sample:coffee")
 two = [cs.deconvnet(net, photo, target="tabby").result() for photo in (cat, coffee)]
 print(f"correlation {np.corrcoef([one.gradient.ravel() for one in two])[0, 1]:.2f}")
 two
+
+# %%
+# SqueezeNet, the second network that convscope brings along, has max pooling. Its switches carry
+# the signal back to the pixels that won, so the picture of a class shows the lines of the
+# photograph, and another photograph gives another picture:
+
+squeezenet = cs.load("squeezenet1_1")
+two = [cs.deconvnet(squeezenet, photo, target="tabby").result() for photo in (cat, coffee)]
+print(f"correlation {np.corrcoef([one.gradient.ravel() for one in two])[0, 1]:.2f}")
+two
+
+# %%
+# It works in deep layers as well. These channels respond to eyes, to stripes above the nose and to
+# whiskers; compare the pictures of :doc:`guided backpropagation <plot_guided_backprop>`.
+
+cs.deconvnet(squeezenet, cat, target="features.9")

@@ -78,3 +78,32 @@ cs.filters(net, layer="blocks.1.0.conv_pw", limit=12)
 
 weights = cs.filters(net).result().arrays["weights"]
 print(weights.shape, f"{weights.min():.2f} to {weights.max():.2f}")
+
+# %%
+# SqueezeNet stores filters of 3 x 3 pixels too. Most find edges and borders of opposite colors:
+
+squeezenet = cs.load("squeezenet1_1")
+cs.filters(squeezenet)
+
+# %%
+# Two modules later, effective filters of 23 x 23 pixels are much like those of AlexNet's first
+# layer: stripes in every direction, and spots and borders of opposite colors. The grid that lies
+# over them comes from max pooling: it counts as the mean of its window, and windows overlap.
+
+layer = "features.4.expand3x3_activation.pre"
+cs.filters(squeezenet, layer=layer, show="effective")
+
+# %%
+# The real pooling takes the maximum. How well do the effective filters predict their units, one
+# module after the other? Again the median correlation over the channels:
+
+seen = squeezenet.preprocess(cs.open_image("sample:chelsea"))
+for layer, first in (("features.3", 8), ("features.4", 4)):  # unit 3 begins at this pixel
+    name = f"{layer}.expand3x3_activation.pre"
+    result = cs.filters(squeezenet, layer=name, show="effective").result()
+    filters = torch.from_numpy(result.arrays["filters"])
+    linear = torch.conv2d(seen[:, :, first:, first:], filters, stride=4)[0, :, :50, :50]
+    answers = squeezenet.read(seen, {name})[name][0, :, 3:53, 3:53]
+    pairs = torch.stack([answers.flatten(1), linear.flatten(1)], 1)
+    alike = torch.stack([torch.corrcoef(pair)[0, 1] for pair in pairs])
+    print(layer, f"{alike.nanmedian():.2f}")

@@ -46,3 +46,16 @@ coffee = cs.open_image("sample:coffee")
 two = [cs.guided_backprop(net, coffee, target=name).result() for name in ("espresso", "ladle")]
 print(f"correlation {np.corrcoef([one.gradient.ravel() for one in two])[0, 1]:.2f}")
 two
+
+# %%
+# SqueezeNet, the second network that convscope brings along, has plain ReLUs and max pooling. Less
+# noise lies between the lines of its picture: those of the eyes, the nose and the whiskers stand
+# out.
+
+squeezenet = cs.load("squeezenet1_1")
+cs.guided_backprop(squeezenet, cat, target="tiger cat")
+
+# %%
+# Channels of a deep layer: two respond to eyes, others to the stripes of the fur and to whiskers.
+
+cs.guided_backprop(squeezenet, cat, target="features.9")
