@@ -47,6 +47,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "saliency": {"target": 1},
     "scorecam": {"layer": "blocks.0", "batch_size": 8},
     "segment": {"methods": ("smoothgrad",), "iterations": 1},
+    "texture": {"steps": 2, "height": 32, "width": 40, "sample_size": 192},
     "smoothgrad": {"samples": 2, "noise": 0.5},
 }
 

@@ -387,7 +387,7 @@ def test_what_the_network_sees_of_it(own: cs.Network, here: Path) -> None:
     written = recipe_writing.write(recipe, image=IMAGE, preprocess=own.preprocess)
     assert written["objective"] == (
         f"match(layer='blocks', image=net.preprocess({str(here / 'mine.png')!r}), by='l2',"
-        " mask=None)"
+        " mask=None, image_mask=None)"
     )
     assert same(recipe_reading.compose(written, image=IMAGE, preprocess=own.preprocess), recipe)
     for argument in ("", "3", "image, image", "direction"):

@@ -103,6 +103,24 @@ def test_a_mask_looks_at_bright_positions_only(by: str) -> None:
     torch.testing.assert_close(masked, cut, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("by", STATISTICS)
+def test_the_other_image_may_have_a_mask_too(by: str) -> None:
+    module, layer = identity()
+    net = toys.plain_network(module, 8, channels=2)
+    here, other = activations(2, 8, 8), activations(2, 8, 8, seed=1)
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., 2:6] = 0.5
+    masked = match(layer, other, by, image_mask=mask).bind(net)  # type: ignore[arg-type]
+    cut = match(layer, other[..., 2:6], by).bind(net)  # type: ignore[arg-type]
+    found, wanted = (one.score({"0": here}, here) for one in (masked, cut))
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_the_other_image_has_no_mask_where_positions_are_compared() -> None:
+    with pytest.raises(ConvscopeError, match=r"^match: by='l2' compares the same positions of"):
+        match("act", torch.rand(1, 3, 8, 8), image_mask=torch.ones(1, 1, 8, 8))
+
+
 def test_a_sum_of_terms_is_a_blend() -> None:
     """Up to a constant it is the distance to the mean of what the images give."""
     module, layer = identity()

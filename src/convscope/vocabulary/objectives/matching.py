@@ -54,7 +54,8 @@ class match(Objective):
     fixed random directions (Heitz et al. 2021).
 
     With a `mask`, only the activations at its bright positions count, in proportion to their
-    brightness; the other image counts as a whole where statistics are compared (Gatys et al. 2017).
+    brightness. Where statistics are compared, `image_mask` does the same for the other image, which
+    counts as a whole without it (Gatys et al. 2017).
 
     A weighted sum of these is a blend of several images. Squared distances make it the distance to
     the weighted mean of what the images give, up to a constant.
@@ -72,6 +73,21 @@ class match(Objective):
             " [0, 1]; it is stretched to the layer's size"
         ),
     ] = None
+    image_mask: Annotated[
+        Tensor | None,
+        Field(
+            description="how much each position of the other image counts, where statistics are"
+            " compared"
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.image_mask is not None and self.by not in STATISTICS:
+            raise ConvscopeError(
+                f"match: by={self.by!r} compares the same positions of both images; leave"
+                f" image_mask out, or match by one of {', '.join(STATISTICS)}"
+            )
 
     def bind(self, net: Network) -> Bound:
         unit = whole_layer(net, self.layer)
@@ -84,10 +100,10 @@ class match(Objective):
         compare = self._statistics if self.by in STATISTICS else self._values
         return of_unit(net, unit, compare(unit, wanted, weights), by_channel)
 
-    def _statistics(self, _unit: Target, there: Tensor, weights: _Weights) -> _Score:
+    def _statistics(self, unit: Target, there: Tensor, weights: _Weights) -> _Score:
         statistic = STATISTICS[self.by]
         with torch.no_grad():
-            wanted = statistic(there, None)
+            wanted = statistic(there, _Weights(self.image_mask, unit).of(there))
         return lambda values: -distance(statistic(values, weights.of(values)), wanted)
 
     def _values(self, unit: Target, there: Tensor, weights: _Weights) -> _Score:
