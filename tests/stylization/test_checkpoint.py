@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from convscope import ConvscopeError
-from convscope.stylization import StyleNetwork, open_styles, save_styles
+from convscope.stylization import SHIPPED, StyleNetwork, open_styles, save_styles
 
 KEY = "convscope_styles"
 
@@ -99,3 +100,15 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(ConvscopeError, match="no style network"):
         open_styles(tmp_path / "other.pt")
+
+
+def test_the_network_that_comes_with_the_package() -> None:
+    net, about = open_styles()
+    assert len(net.styles) >= 12
+    assert about.made["network"] == "squeezenet1_1"
+    assert SHIPPED.stat().st_size < 1_100_000
+    image = torch.rand(1, 3, 32, 32)
+    pictures = [net(image, net.weights(name)) for name in net.styles]
+    assert torch.stack(pictures).isfinite().all()
+    different = [(one - other).abs().mean() for one, other in itertools.combinations(pictures, 2)]
+    assert min(different) > 0.01

@@ -15,7 +15,7 @@ from convscope.vocabulary.style_losses import SQUEEZENET, StyleLoss
 
 # The loss of `style`, with more and finer content: `style` begins at the photograph, and a network
 # has to find it.
-LOSS = replace(SQUEEZENET, content={"features.4": 0.5, "features.6": 0.5})
+LOSS = replace(SQUEEZENET, content={"features.4": 1.0, "features.6": 1.0})
 
 
 class ManyStyles:

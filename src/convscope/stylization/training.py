@@ -155,7 +155,9 @@ class _Work:
             steps=self.job.settings.steps,
             summary=_means(recent),
         )
-        return Result(frame, {"convscope": __version__, "technique": "train_style"})
+        return Result(
+            frame, {"convscope": __version__, "technique": "train_style", "parameters": {}}
+        )
 
     def _preview(self) -> Grid:
         """Two photographs, each in the first styles."""

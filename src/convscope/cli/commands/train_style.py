@@ -99,7 +99,10 @@ def train_style(
 
     training = train(folder, styles, output, **asdict(options))
     last = _follow(training, output.with_suffix(".png"))
-    if last is None or last.step < last.steps:
+    if last is None:
+        tell(f"{output} is trained already; more --steps train it further")
+        return 0
+    if last.step < last.steps:
         tell(f"stopped; {output} keeps what is done, run the same command again to continue")
         return INTERRUPTED
     if not training.leads:
