@@ -59,6 +59,7 @@ from .techniques.random_occlusion import random_occlusion as random_occlusion
 from .techniques.scorecam import scorecam as scorecam
 from .techniques.segment import segment as segment
 from .techniques.texture import texture as texture
+from .techniques.style import style as style
 from .trust.checks import check as check
 from .types.frames import Frame as Frame
 from .types.targets import Layer as Layer

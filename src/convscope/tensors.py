@@ -44,6 +44,28 @@ def decorrelate_colors(image: Tensor) -> Tensor:
     return colors
 
 
+# How bright red, green and blue appear (ITU-R BT.601).
+LUMA = (0.299, 0.587, 0.114)
+
+
+def luma(image: Tensor) -> Tensor:
+    """The brightness (N, 1, H, W) of RGB images (N, 3, H, W)."""
+    weights = torch.tensor(LUMA, dtype=image.dtype, device=image.device)
+    brightness: Tensor = torch.einsum("c,nchw->nhw", weights, image)[:, None]
+    return brightness
+
+
+def recolored(brightness: Tensor, image: Tensor) -> Tensor:
+    """The colors of an image (N, 3, H, W) in [0, 1] with another brightness (N, 1, H, W).
+
+    The differences between red, green and blue stay exactly as they are: a brightness that no
+    color of [0, 1] has with them is moved to the nearest that one has.
+    """
+    colors = image - luma(image)
+    low, high = -colors.amin(1, keepdim=True), 1 - colors.amax(1, keepdim=True)
+    return colors + brightness.clamp(low, high)
+
+
 def bounded(values: Tensor) -> Tensor:
     """Turn decorrelated colors (N, C, H, W), of any values, into an image in [0, 1]."""
     return torch.sigmoid(correlate_colors(values) if values.shape[1] == 3 else values)

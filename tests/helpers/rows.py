@@ -48,6 +48,12 @@ ROWS: dict[str, dict[str, Any]] = {
     "scorecam": {"layer": "blocks.0", "batch_size": 8},
     "segment": {"methods": ("smoothgrad",), "iterations": 1},
     "texture": {"steps": 2, "height": 32, "width": 40, "sample_size": 192},
+    "style": {
+        "style": ("sample:coffee",),
+        "size": 64,
+        "steps": 2,
+        "start": "noise",
+    },
     "smoothgrad": {"samples": 2, "noise": 0.5},
 }
 

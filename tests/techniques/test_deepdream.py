@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import convscope as cs
+from convscope.ascent import tiles
 from convscope.cli import main
 from convscope.techniques import deepdream as module
 from tests.helpers import toys
@@ -338,19 +339,19 @@ def test_the_default_tile_by_hand() -> None:
     net = toys.plain_network(
         nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3)), 16
     )
-    assert module._tile(net, frozenset({"1"}), 1) == 4096
-    assert module._tile(net, frozenset({"0.pre", "1"}), 4) == 2048
-    assert module._tile(net, frozenset({"0"}), 1) == int((2**29 / 16) ** 0.5)
+    assert tiles.tile_side(net, frozenset({"1"}), 1) == 4096
+    assert tiles.tile_side(net, frozenset({"0.pre", "1"}), 4) == 2048
+    assert tiles.tile_side(net, frozenset({"0"}), 1) == int((2**29 / 16) ** 0.5)
     # And (14 / 16)^2 * 8 more for the last, which is the output as well.
-    assert module._tile(net, frozenset({""}), 1) == int((2**29 / 56.5 * 1.0) ** 0.5)
+    assert tiles.tile_side(net, frozenset({""}), 1) == int((2**29 / 56.5 * 1.0) ** 0.5)
 
 
 def test_a_tile_is_not_less_than_the_layer_sees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TILE_MEMORY", 1)
+    monkeypatch.setattr(tiles, "TILE_MEMORY", 1)
     pooled = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
     net = toys.plain_network(pooled, 16)
-    assert module._tile(net, frozenset({"1"}), 1) == 3
-    assert module._tile(net, frozenset({"2"}), 1) == 16  # it sees everything
+    assert tiles.tile_side(net, frozenset({"1"}), 1) == 3
+    assert tiles.tile_side(net, frozenset({"2"}), 1) == 16  # it sees everything
 
 
 # -------------------------------------------------------------------------------------- zoom

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import convscope as cs
-from convscope.techniques import deepdream
+from convscope.ascent import tiles
 from convscope.vocabulary.priors import Prior
 from tests.helpers import sizes, toys
 from tests.helpers.networks import own_photograph
@@ -91,20 +91,20 @@ def test_a_tile_that_the_network_does_not_take() -> None:
 
 
 def test_the_default_tile_is_a_size_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deepdream, "TILE_MEMORY", 1)
+    monkeypatch.setattr(tiles, "TILE_MEMORY", 1)
     net, _ = network("small")  # a unit sees 11 pixels
-    assert deepdream._tile(net, frozenset({"two"}), 1) == 11
+    assert tiles.tile_side(net, frozenset({"two"}), 1) == 11
     fixed = toys.network(sizes.Square(), 32)
-    assert deepdream._tile(fixed, frozenset({"patch"}), 1) == 8
+    assert tiles.tile_side(fixed, frozenset({"patch"}), 1) == 8
 
 
 def test_the_default_tile_of_layers_that_are_not_listed_and_of_windows() -> None:
     idle = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Identity(), nn.Conv2d(4, 2, 1))
     net = toys.network(idle)
     # Six numbers of four bytes a pixel, as for the output.
-    assert deepdream._tile(net, frozenset({"1"}), 1) == int((2**29 / 24) ** 0.5)
+    assert tiles.tile_side(net, frozenset({"1"}), 1) == int((2**29 / 24) ** 0.5)
     net, _ = network("windows in the batch")
-    assert deepdream._tile(net, frozenset({"mlp"}), 1) == int((2**29 / 20) ** 0.5)
+    assert tiles.tile_side(net, frozenset({"mlp"}), 1) == int((2**29 / 20) ** 0.5)
 
 
 HALVES: dict[str, tuple[str, str, int]] = {

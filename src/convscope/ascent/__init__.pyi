@@ -2,7 +2,12 @@
 from . import resume_files as resume_files
 from .loop import climb as climb
 from .recipe import Recipe as Recipe
+from .scales import doubling_sizes as doubling_sizes
+from .scales import longer_side as longer_side
+from .scales import paste as paste
+from .scales import patches as patches
 from .tiles import Tiling as Tiling
+from .tiles import tile_side as tile_side
 from .tiles import tiling as tiling
 from .unit_images import BATCH as BATCH
 from .unit_images import Goal as Goal

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convscope.network import Network
+from convscope.network import PRE, Network
+
+TILE_MEMORY = 2**29  # bytes that a tile's activations may take
 
 
 @dataclass(frozen=True)
@@ -113,3 +115,23 @@ def reflected(image: Tensor, size: tuple[int, int]) -> Tensor:
             places = (torch.arange(length, device=image.device) - (length - own) // 2) % (2 * own)
             image = image.index_select(axis, torch.minimum(places, 2 * own - 1 - places))
     return image
+
+
+def tile_side(net: Network, layers: Collection[str], batch_size: int = 1) -> int:
+    """Pixels a side of a tile whose activations, down to these layers, fill `TILE_MEMORY`.
+
+    A tile is never smaller than the receptive field of these layers, or than the network's input
+    where a unit sees the whole image, or than the smallest image that the network takes.
+    """
+    names = {name.removesuffix(PRE) for name in layers}
+    numbers = [i for i, layer in enumerate(net.layers, 1) if layer.name in names]
+    # The output and identities are not among the layers.
+    down = net.layers[: max(numbers) if len(numbers) == len(names) else None]
+    shapes = [layer.channel_shape or layer.shape for layer in down if layer.leaf]
+    values = batch_size * sum(map(math.prod, shapes))
+    bytes_per_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
+    least = max(down[-1].receptive_field or net.input_size)
+    side = int(max(math.sqrt(TILE_MEMORY / bytes_per_pixel), least))
+    if side >= max(net.input_size):
+        return side
+    return max(side, *net.sizes.near((side, side), layers)[0])

@@ -109,7 +109,8 @@ def _typed(name: str, field: FieldInfo, one_image: bool) -> tuple[Any, Any]:
     several = texts and not (text and one_image)
     help_ = "; ".join([field.description or "", *([SEVERAL] if several else [])])
     if field.json_schema_extra == {"format": "path"}:
-        kind = PathText | None if type(None) in get_args(kind) else PathText
+        path: Any = tuple[PathText, ...] if texts else PathText
+        kind = path | None if type(None) in get_args(kind) else path
     parameter = Parameter(help=help_, metavar=name.upper() if text or texts else None)
     return Annotated[kind, parameter], Argument.empty if field.is_required() else field.default
 

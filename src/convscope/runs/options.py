@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex
@@ -118,6 +119,20 @@ def as_targets(target: Targets) -> Sequence[TargetLike]:
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="random seed")]
+
+
+def name_and_weight(text: str) -> tuple[str, float]:
+    """The two parts of `name*weight`; a `name` alone has the weight 1."""
+    name, star, weight = (part.strip() for part in text.partition("*"))
+    try:
+        factor = float(weight) if star else 1.0
+    except ValueError:
+        factor = math.nan
+    if factor == 0 or not math.isfinite(factor):
+        raise ConvscopeError(
+            f"{text!r}: the weight of a layer must be a number other than 0, as in {name}*0.5"
+        )
+    return name, factor
 
 
 def validated(

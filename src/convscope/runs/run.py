@@ -123,10 +123,7 @@ class Run(Generic[R]):
         found = {key: self.provenance[key] for key in keys}
         if self.image is not None and found["image"] is None:
             found["image"] = _digest(self.image)
-        found["parameters"] = {
-            name: _digest(value) if isinstance(value, Tensor) else value
-            for name, value in self.parameters.items()
-        }
+        found["parameters"] = {name: _digested(one) for name, one in self.parameters.items()}
         return found
 
     def save(
@@ -184,6 +181,13 @@ class Run(Generic[R]):
 
 def _network(net: Network) -> dict[str, object]:
     return dict(net.source) if net.source else {"name": net.name, "own": True}
+
+
+def _digested(value: object) -> object:
+    """A parameter with digests in place of tensors."""
+    if isinstance(value, tuple):
+        return tuple(map(_digested, value))
+    return _digest(value) if isinstance(value, Tensor) else value
 
 
 def _digest(tensor: Tensor) -> str:

@@ -5,5 +5,9 @@ from .checkpoint import open_styles as open_styles
 from .checkpoint import save_styles as save_styles
 from .network import ConditionalNorm as ConditionalNorm
 from .network import StyleNetwork as StyleNetwork
+from .optimizing import Drawing as Drawing
+from .optimizing import Method as Method
+from .optimizing import Stroke as Stroke
+from .optimizing import Style as Style
 from .settings import Settings as Settings
 from .training import Training as Training

@@ -15,12 +15,12 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.ascent import Recipe, Tiling, climb, tiling
+from convscope.ascent import Recipe, Tiling, climb, longer_side, tile_side, tiling
 from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.files import images
-from convscope.network import PRE, Network, default_layers
-from convscope.runs import Seed, check_image, image_name, technique
+from convscope.network import Network, default_layers
+from convscope.runs import Seed, check_image, image_name, name_and_weight, technique
 from convscope.types import Ascent, Picture
 from convscope.vocabulary.objectives import (
     Objective,
@@ -47,9 +47,6 @@ ENLARGE = 1.05  # from each picture of a zoom to the next, as in the paper
 
 
 SHIFT = 24  # pixels of jitter
-
-
-TILE_MEMORY = 2**29  # bytes that a tile's activations may take
 
 
 Frames = Annotated[
@@ -159,9 +156,10 @@ def deepdream(
     tiles, or padded by its reflection. The dream has the photograph's own size all the same.
     """
     names = _layers(net, layer)
-    base = _sized(net.as_input(image), size)
+    base = net.as_input(image)
+    base = base if size is None else longer_side(base, size)
     objective, layers = _objective(net, names, base, guide)
-    tile = tile or _tile(net, layers, len(base))
+    tile = tile or tile_side(net, layers, len(base))
     dream = _Dream(net, objective, layers, rule, STEP * strength, tile, seed, size is None)
     for octave, frame in _octaves(dream, base, _sizes(base, octaves, zoom), steps):
         if frames == 1:
@@ -170,15 +168,6 @@ def deepdream(
         few = max(1, round(steps * math.log(ENLARGE) / math.log(zoom)))  # as many as per octave
         for number, picture in enumerate(_zoom(dream, frame, octave, few, frames), 1):
             yield dream.labeled(picture, number, frames, names, octave)
-
-
-def _sized(photo: Tensor, size: int | None) -> Tensor:
-    """A photograph whose longer side has `size` pixels."""
-    if size is None:
-        return photo
-    factor = size / max(photo.shape[-2:])
-    height, width = (max(1, round(side * factor)) for side in photo.shape[-2:])
-    return tensors.resize(photo, (height, width)).clamp(0, 1)
 
 
 def _layers(net: Network, layer: Names | None) -> Sequence[str]:
@@ -261,7 +250,7 @@ def _objective(
     imitated = None if guide is None else _opened(net, guide)
     weights, terms = [], list[Objective]()
     for weighted_name in names:
-        name, weight = _name_and_weight(weighted_name)
+        name, weight = name_and_weight(weighted_name)
         target = as_layer(net, name)
         weights.append(weight)
         terms.append(energy(target, leak=0.1) if imitated is None else resemble(target, imitated))
@@ -276,46 +265,12 @@ def _objective(
     return sums[0] if len(sums) == 1 else each(tuple(sums)), layers
 
 
-def _name_and_weight(text: str) -> tuple[str, float]:
-    """The two parts of `name*weight`; a `name` alone has the weight 1."""
-    name, star, weight = (part.strip() for part in text.partition("*"))
-    try:
-        factor = float(weight) if star else 1.0
-    except ValueError:
-        factor = math.nan
-    if factor == 0 or not math.isfinite(factor):
-        raise ConvscopeError(
-            f"{text!r}: the weight of a layer must be a number other than 0, as in {name}*0.5"
-        )
-    return name, factor
-
-
 def _opened(net: Network, guide: str | Tensor) -> Tensor:
     opened = images.open_image(guide) if isinstance(guide, str) else guide
     check_image("guide", net, opened)
     if len(opened) != 1:
         raise ConvscopeError(f"the guide must be one photograph, not {len(opened)}")
     return net.preprocess(opened)
-
-
-def _tile(net: Network, layers: frozenset[str], batch_size: int) -> int:
-    """Pixels a side of a tile whose activations, down to these layers, fill `TILE_MEMORY`.
-
-    A tile is never smaller than the receptive field of these layers, or than the network's input
-    where a unit sees the whole image, or than the smallest image that the network takes.
-    """
-    names = {name.removesuffix(PRE) for name in layers}
-    numbers = [i for i, layer in enumerate(net.layers, 1) if layer.name in names]
-    # The output and identities are not among the layers.
-    down = net.layers[: max(numbers) if len(numbers) == len(names) else None]
-    shapes = [layer.channel_shape or layer.shape for layer in down if layer.leaf]
-    values = batch_size * sum(map(math.prod, shapes))
-    bytes_per_pixel = values * net.dtype.itemsize / math.prod(net.input_size)
-    least = max(down[-1].receptive_field or net.input_size)
-    side = int(max(math.sqrt(TILE_MEMORY / bytes_per_pixel), least))
-    if side >= max(net.input_size):
-        return side
-    return max(side, *net.sizes.near((side, side), layers)[0])
 
 
 def _enlarged_dream(dreamed: Tensor, base: Tensor, size: tuple[int, int]) -> Tensor:
