@@ -44,6 +44,7 @@ LECTURE = (
     "neuron_image",
     "deepdream",
     "invert",
+    "style",
 )
 
 

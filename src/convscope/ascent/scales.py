@@ -39,7 +39,8 @@ def patches(size: Size, longest: int) -> list[tuple[slice, slice]]:
 
     None is longer than `longest`; one patch is the whole image, where that is no longer.
     """
-    return list(itertools.product(*(_overlapping(length, longest) for length in size)))
+    rows, columns = (_overlapping(length, longest) for length in size)
+    return list(itertools.product(rows, columns))
 
 
 def _overlapping(length: int, longest: int) -> Iterator[slice]:

@@ -100,7 +100,7 @@ def style(
         Names | None,
         Field(
             description="layers whose activations are those of the photograph, each with a weight"
-            " if needed; if not given, one that suits the network"
+            " if needed; if not given, one or two that suit the network"
         ),
     ] = None,
     content: Annotated[
@@ -146,16 +146,16 @@ def style(
         Literal["photo", "noise", "zeros"], Field(description="what the picture begins with")
     ] = "photo",
     prior: Annotated[
-        Literal["fourier", "pixels"],
+        Literal["pixels", "fourier"],
         Field(
-            description="what is optimized: Fourier coefficients (larger strokes), or pixels, as in"
-            " the paper"
+            description="what is optimized: pixels, as in the paper, or Fourier coefficients"
+            " (stronger contrasts)"
         ),
-    ] = "fourier",
+    ] = "pixels",
     optimizer: Annotated[
-        Literal["adam", "lbfgs"],
-        Field(description="how the steps are taken: by Adam, or by L-BFGS, as in the paper"),
-    ] = "adam",
+        Literal["lbfgs", "adam"],
+        Field(description="how the steps are taken: by L-BFGS, as in the paper, or by Adam"),
+    ] = "lbfgs",
     steps: Annotated[
         int, Field(ge=1, le=100_000, description="evaluations of the network at each size")
     ] = 90,

@@ -1,0 +1,59 @@
+"""
+Style transfer
+==============
+
+A photograph, drawn again with the strokes and colors of another picture.
+
+**How to read it.** Two things are asked of the new picture. A deeper layer of the network should
+see at each place what it sees in the photograph: that is the content. And features should occur
+together as often as in the other picture, wherever they are: that is the style. Both are distances
+of activations, and the picture is climbed until neither can fall without the other rising.
+
+**Its limits.** The statistics know no objects. Strokes and colors go where the network finds
+something similar, so a face may get the colors of a coat. More content keeps more of the
+photograph; how much is a matter of taste. The picture says what the network takes for style: a
+network with other features draws other strokes.
+
+**Paper.** Gatys, Ecker and Bethge 2016, `Image Style Transfer Using Convolutional Neural Networks
+<https://openaccess.thecvf.com/content_cvpr_2016/papers/Gatys_Image_Style_Transfer_CVPR_2016_paper.pdf>`__.
+The paper has VGG-19, which ``cs.load("torchvision/vgg19")`` downloads; its layers are then the
+paper's. SqueezeNet comes along and costs a tenth.
+"""
+
+import skimage.data
+import torch
+
+import convscope as cs
+
+net = cs.load("squeezenet1_1")
+cat = cs.open_image("sample:chelsea")
+stained = torch.from_numpy(skimage.data.immunohistochemistry()).permute(2, 0, 1)[None] / 255
+cs.style(net, cat, style=stained, size=192, steps=40)
+
+# %%
+# More of the photograph is kept, and its parts of the loss are drawn beside the picture. Each size
+# begins with the enlarged picture of the one before, so the loss jumps there.
+
+cs.style(net, cat, style=stained, content=4, size=192, steps=40, curves=True)
+
+# %%
+# The brush alone: the colors stay those of the photograph.
+
+cs.style(net, cat, style=stained, colors="photo", size=192, steps=40)
+
+# %%
+# A mask says where the style goes: here only to the right half, with a soft edge.
+
+half = torch.zeros(1, 1, *cat.shape[-2:])
+half[..., cat.shape[-1] // 2 :] = 1
+cs.style(net, cat, style=stained, mask=half, feather=0.05, size=192, steps=40)
+
+# %%
+# Large pictures are drawn in patches that overlap. ``size`` is the longer side in pixels; the first
+# sizes make the large strokes and the last ones the detail:
+#
+# .. code-block:: bash
+#
+#    convscope style photo.jpg --style painting.jpg --size 2000
+#
+# Two paintings blend by weights: ``--style a.jpg --style b.jpg --weights 0.7 --weights 0.3``.
