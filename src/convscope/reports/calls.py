@@ -51,8 +51,9 @@ def _network_words(source: Mapping[str, Any], default: str) -> list[str]:
 
 
 def python(chapter: Chapter) -> str:
-    """The call in Python, of a network `net` and a photograph `image`."""
-    arguments = list(chapter.technique.inputs("net", "image"))
+    """The call in Python, of the tour's network `net` and its photograph `image`."""
+    net = "net" if chapter.net is None else f'cs.load("{chapter.net.name}")'
+    arguments = list(chapter.technique.inputs(net, "image").values())
     arguments += [f"{name}={value!r}" for name, value in chapter.options.items()]
     call = f"cs.{chapter.technique.name}({', '.join(arguments)})"
     call = f"cs.check({call})" if chapter.check else call

@@ -27,6 +27,7 @@ class Chapter:
         quote: chooses what the page quotes from the summary of the result, by what it is called.
         check: whether the technique is followed by the checks of its heatmap.
         grows: whether the page shows the image at several steps.
+        net: the network that makes the picture; None for that of the tour.
         run: the technique ready to run; None where this network refuses it.
         refusal: why it does; "" where it does not.
         command: what makes the same picture, on the command line or in Python.
@@ -42,6 +43,7 @@ class Chapter:
     quote: Quote
     check: bool = False
     grows: bool = False
+    net: Network | None = None
     run: Run | None = None
     refusal: str = ""
     command: str = ""

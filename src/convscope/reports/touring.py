@@ -161,13 +161,14 @@ class Tour(Document[Chapter]):
 
     def _ready(self, chapter: Chapter) -> Chapter:
         """The chapter with its run, or with the reason why this network has none."""
-        source = self.net.source
+        net = chapter.net or self.net
+        source = net.source
         if self.path is None or source is None or not calls.on_command_line(source):
             chapter.command = calls.python(chapter)
         else:
             chapter.command = calls.command(chapter, self.path, source)
         try:
-            inputs = chapter.technique.inputs(self.net, self.photo)
+            inputs = chapter.technique.inputs(net, self.photo)
             run = chapter.technique.run(**inputs, **chapter.options)
             chapter.run = check(run) if chapter.check else run
         except ConvscopeError as error:

@@ -9,7 +9,15 @@ from torch import Tensor
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.reports.chapter import Chapter, class_name
-from convscope.reports.chapters import collections, maximizing, network, pixels, trust, units
+from convscope.reports.chapters import (
+    collections,
+    maximizing,
+    network,
+    pixels,
+    styles,
+    trust,
+    units,
+)
 
 
 def plan(
@@ -40,3 +48,4 @@ def plan(
     if classes:
         yield from trust.chapters(classes[0], full=full)
     yield from maximizing.chapters(net, classes[:1], full=full, seed=seed)
+    yield from styles.chapters(full=full, seed=seed)
