@@ -58,6 +58,8 @@ from .techniques.predict import predict as predict
 from .techniques.random_occlusion import random_occlusion as random_occlusion
 from .techniques.scorecam import scorecam as scorecam
 from .techniques.segment import segment as segment
+from .techniques.stylize import stylize as stylize
+from .techniques.stylize import stylize_video as stylize_video
 from .techniques.texture import texture as texture
 from .techniques.style import style as style
 from .trust.checks import check as check

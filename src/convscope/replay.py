@@ -124,6 +124,8 @@ def _load(network: _Network, name: str, given: Mapping[str, Any], device: str) -
 def _read(picture: str | os.PathLike[str]) -> _Provenance:
     name = Path(picture).name
     found = read_provenance(picture)
+    if "video" in found:
+        raise ConvscopeError(f"{name} is a whole video; run its technique on the first one again")
     try:
         provenance = _Provenance.model_validate(found)
     except ValidationError as error:

@@ -34,6 +34,11 @@ ImagePaths = Annotated[
     PathText, Parameter(help=f"path of a photograph or of a folder of photographs, or {SAMPLES}")
 ]
 
+VideoPaths = Annotated[
+    PathText,
+    Parameter(help=f"path of a photograph, of a folder of photographs or of a video, or {SAMPLES}"),
+]
+
 Contains = Annotated[str, Parameter(help="list only names that contain this text", metavar="TEXT")]
 
 NAMES = (

@@ -13,7 +13,7 @@ from convscope.progress import bar
 
 if TYPE_CHECKING:
     from convscope.collection import Indexing
-    from convscope.runs import Result, Run
+    from convscope.runs import Result, Run, VideoRun
 
 
 class Watched:
@@ -28,7 +28,7 @@ class Watched:
         error: the error that ended the run, if one did.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run | VideoRun) -> None:
         self.run = run
         self.last: Result | None = None
         self.interrupted = False

@@ -23,10 +23,12 @@ from convscope.cli.options import (
     PathText,
     PictureOptions,
     Resume,
+    VideoPaths,
     network_options,
     output_option,
 )
 from convscope.cli.saving import save_pictures
+from convscope.cli.videos import is_video, save_video
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -55,7 +57,8 @@ def technique_command(name: str) -> Callable[..., int]:
     one = technique.takes_image  # a command takes one photograph at a time
     arguments = [_keyword(word, *_typed(word, field, one)) for word, field in fields]
     if technique.takes_image:
-        arguments.insert(0, Argument("image", Argument.POSITIONAL_ONLY, annotation=ImagePaths))
+        path = VideoPaths if technique.video else ImagePaths
+        arguments.insert(0, Argument("image", Argument.POSITIONAL_ONLY, annotation=path))
     if technique.attribution:
         arguments.append(_keyword("check", Check, False))
     arguments.append(_keyword("output", _output(technique), None))
@@ -83,6 +86,8 @@ def _output(technique: Technique) -> Any:
     if technique.takes_image:
         name = f"{technique.command}-IMAGE.png"
         folder = "; a folder, if the input is a folder of photographs"
+        if technique.video:
+            folder += f"; for a video, by default {technique.command}-VIDEO.mp4: .mp4, .mov or .mkv"
     table = "; or in .csv for the table" if _has_table(technique) else ""
     help_ = f"picture to write, by default {name}: {FORMATS}{table}{folder}"
     return Annotated[Path | None, output_option(help_)]
@@ -131,8 +136,9 @@ def _run(
     network: NetworkOptions = NetworkOptions(),
 ) -> int:
     options = technique.validate(options)
-
     picture = PictureOptions(output, resume, json)
+    if technique.video and image is not None and is_video(image):
+        return save_video(technique, image, options, picture)
     begin = partial(technique.run, **options)
     load = partial(network.for_use, technique.network_use, options.get("index"))
     return save_pictures(technique.command, begin, load, image, picture, check=check)

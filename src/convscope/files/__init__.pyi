@@ -26,6 +26,10 @@ from .provenance import read_provenance as read_provenance
 from .replacing import anything as anything
 from .replacing import check_replaceable as check_replaceable
 from .replacing import is_ours as is_ours
+from .videos import VIDEOS as VIDEOS
+from .videos import Remake as Remake
+from .videos import Video as Video
+from .videos import check_video_writable as check_video_writable
 from .walk import photographs as photographs
 from .walk import shortened as shortened
 from .walk import survey as survey

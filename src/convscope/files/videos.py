@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -187,7 +187,7 @@ class Remake:
         self.note = ""
         self._change, self._provenance = change, provenance
 
-    def __iter__(self) -> Iterator[VideoStep]:
+    def __iter__(self) -> Generator[VideoStep]:
         check_pyav(self.source.name)
         import av
 

@@ -3,6 +3,7 @@ from . import catalog as catalog
 from . import folders as folders
 from . import options as options
 from . import registry as registry
+from .films import VideoRun as VideoRun
 from .folders import Batch as Batch
 from .masks import mask_name as mask_name
 from .masks import opened_mask as opened_mask
@@ -14,6 +15,7 @@ from .options import TargetList as TargetList
 from .options import TargetName as TargetName
 from .options import TargetNames as TargetNames
 from .options import Targets as Targets
+from .options import absolute_path as absolute_path
 from .options import as_targets as as_targets
 from .options import check_image as check_image
 from .options import check_network as check_network

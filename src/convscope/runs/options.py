@@ -54,7 +54,8 @@ def _target_tuple(value: object) -> object:
     return _targets(value if isinstance(value, list | tuple) else (value,))
 
 
-def _absolute(path: object) -> object:
+def absolute_path(path: object) -> object:
+    """A file that an option names, wherever the process runs that replays a saved picture."""
     return os.path.abspath(path) if isinstance(path, str | os.PathLike) else path
 
 
@@ -79,7 +80,7 @@ else:
     ]
     IndexPath = Annotated[
         str,
-        BeforeValidator(_absolute),
+        BeforeValidator(absolute_path),
         Field(
             description="folder of the index of a collection of images, as"
             " `convscope index FOLDER -o INDEX` makes it",

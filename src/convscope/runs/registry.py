@@ -19,7 +19,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Literal, ParamSpec, Protocol, cast, get_args, overload
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ConfigDict, create_model
 from torch import Tensor
@@ -29,6 +30,7 @@ from convscope.errors import ConvscopeError, unknown
 from convscope.network import DEFAULT, Network
 from convscope.plugins import PluginWarning, load_plugin, plugin_error
 from convscope.runs import catalog, signatures
+from convscope.runs.films import VideoRun
 from convscope.runs.options import check_image, check_network, validated
 from convscope.runs.result import (
     AscentResult,
@@ -41,6 +43,7 @@ from convscope.runs.run import Run
 from convscope.types import Ascent, Frame, GradientHeatmapFrame, HeatmapFrame, ImageFrame
 
 P = ParamSpec("P")
+OnVideo: TypeAlias = Callable[[Path, Path, Mapping[str, Any]], VideoRun]
 S = TypeVar("S")
 
 
@@ -65,6 +68,8 @@ class Technique:
             ("useful"), finds all in an index ("unused"), or takes no network at all ("none").
         network: the name of the network that its command loads if none is named.
         climbs: whether it may optimize an image, so that a stopped run can be continued.
+        video: makes the run for a video, of its path, that of the new video and the options; None
+            for a technique that takes no videos.
         model: its options, as a pydantic model.
     """
 
@@ -83,6 +88,7 @@ class Technique:
     network_use: Literal["needed", "useful", "unused", "none"]
     network: str
     climbs: bool
+    video: OnVideo | None
     model: type[BaseModel]
 
     @property
@@ -169,6 +175,7 @@ def technique(
     chapter: str = catalog.PLUG_INS,
     network: str = DEFAULT,
     climbs: bool = False,
+    video: OnVideo | None = None,
 ) -> _Register:
     """Register a generator of frames as a technique under its own name.
 
@@ -189,13 +196,24 @@ def technique(
         network: the name of the network that the command loads if none is named.
         climbs: whether the technique optimizes an image by `climb`, so that a stopped run can be
             continued; those of a plug-in may without saying so.
+        video: makes the run for a video, of its path, that of the new video and the options.
     """
     if chapter not in catalog.CHAPTERS:
         raise unknown("chapter", chapter, catalog.CHAPTERS)
 
     def register(function: Callable[..., Iterator[Frame]]) -> Callable[..., Run]:
         entry = _read(
-            function, title, paper, url, attribution, batch, command, chapter, network, climbs
+            function,
+            title,
+            paper,
+            url,
+            attribution,
+            batch,
+            command,
+            chapter,
+            network,
+            climbs,
+            video,
         )
         module = function.__module__
         catalog.add(catalog.Entry(entry.name, entry.command, module, entry.summary, chapter))
@@ -216,6 +234,7 @@ def _read(
     chapter: str,
     network: str,
     climbs: bool,
+    video: OnVideo | None,
 ) -> Technique:
     """What a function's name, docstring and signature say of the technique."""
     parameters = inspect.signature(function, eval_str=True).parameters
@@ -243,6 +262,7 @@ def _read(
         network_use=_use_of_network(parameters.get("net")),
         network=network,
         climbs=climbs or chapter in (catalog.CLIMBS, catalog.PLUG_INS),
+        video=video,
         model=create_model(name, __config__=config, **fields),
     )
 

@@ -3,6 +3,8 @@ from .calls import train_style as train_style
 from .checkpoint import SHIPPED as SHIPPED
 from .checkpoint import open_styles as open_styles
 from .checkpoint import save_styles as save_styles
+from .drawing import SMALLEST as SMALLEST
+from .drawing import draw as draw
 from .network import ConditionalNorm as ConditionalNorm
 from .network import StyleNetwork as StyleNetwork
 from .optimizing import Drawing as Drawing
@@ -11,3 +13,7 @@ from .optimizing import Stroke as Stroke
 from .optimizing import Style as Style
 from .settings import Settings as Settings
 from .training import Training as Training
+from .steadying import Steadier as Steadier
+from .studio import Blend as Blend
+from .studio import Studio as Studio
+from .studio import Styles as Styles

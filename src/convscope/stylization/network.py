@@ -132,7 +132,9 @@ class StyleNetwork(nn.Module):
         shares = {styles: 1.0} if isinstance(styles, str) else styles
         for name in shares:
             if name not in self.styles:
-                raise unknown("style", name, self.styles)
+                # `unknown` lists a dozen by itself.
+                hint = f"there are {', '.join(self.styles)}" if len(self.styles) > 12 else ""
+                raise unknown("style", name, self.styles, hint)
         if not shares:
             raise ConvscopeError("a blend needs at least one style")
         row = [[shares.get(name, 0.0) for name in self.styles]]

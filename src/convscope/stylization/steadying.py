@@ -13,8 +13,6 @@ import numpy as np
 
 from convscope.types import Array
 
-SHARE = 0.75  # of the frame before, where it shows the same
-
 SIDE = 384  # pixels of the longer side of the frames that flow is computed on
 
 STILL = 0.4  # pixels of motion that noise too makes: such a place does not move
@@ -23,9 +21,14 @@ ALIKE, DIFFERENT = 12.0, 28.0  # difference of blurred gray values, of 255, of o
 
 
 class Steadier:
-    """Steadies the frames of one video, which come in their order."""
+    """Steadies the frames of one video, which come in their order.
 
-    def __init__(self) -> None:
+    Args:
+        share: how much of the frame before each takes over, where it shows the same; below 1.
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._before: tuple[Array, Array] | None = None
 
@@ -45,7 +48,7 @@ class Steadier:
             flow = self._motion(gray, before)
             same = _same(gray, before, flow, self._motion(before, gray))
             size = drawn.shape[1], drawn.shape[0]
-            share = SHARE * cv2.resize(same, size, interpolation=cv2.INTER_LINEAR)[..., None]
+            share = self._share * cv2.resize(same, size, interpolation=cv2.INTER_LINEAR)[..., None]
             drawn = drawn + share * (_moved(steady, _enlarged(flow, size)) - drawn)
         self._before = gray, drawn
         return drawn
