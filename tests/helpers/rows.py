@@ -12,6 +12,7 @@ from typing import Any
 
 import convscope as cs
 from tests.helpers.collections import paint
+from tests.helpers.styles import style_file
 
 # Options with which a technique is quick on the default network and on `Own` (3 classes, 32 px).
 # Where it takes a seed, the options must be such that chance shows in the picture.
@@ -55,6 +56,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "start": "noise",
     },
     "smoothgrad": {"samples": 2, "noise": 0.5},
+    "stylize": {"style": ("sea", "fire=0.5"), "checkpoint": style_file()},
 }
 
 
