@@ -14,7 +14,7 @@ has a scale and an offset of its own for every channel. Weighted means of these 
 they are fine on a large photograph. ``size`` gives a smaller result with broader strokes. The whole
 photograph decides the scale of each channel: a part of it, drawn alone, looks a little different.
 
-**Papers.** Johnson, Alahi and Fei-Fei 2016, `Perceptual Losses for Real-Time Style Transfer and
+**Paper.** Johnson, Alahi and Fei-Fei 2016, `Perceptual Losses for Real-Time Style Transfer and
 Super-Resolution <https://arxiv.org/abs/1603.08155>`__; Dumoulin, Shlens and Kudlur 2017, `A Learned
 Representation for Artistic Style <https://arxiv.org/abs/1610.07629>`__.
 """
@@ -75,5 +75,5 @@ cs.stylize(coffee, style="great_wave", size=300)
 # In Python, this is :func:`convscope.stylize_video`. Frames that are drawn one by one flicker,
 # because noise in the video changes the strokes. So each frame takes over three quarters of the
 # frame before, moved along the optical flow of the video, where both show the same; ``steady=0``
-# leaves that out. With ``fade_to``, the style changes from the first frame to the last. A video that
-# breaks off, or a run that you stop, leaves a file with all frames that were made.
+# leaves that out. With ``fade_to``, the style changes from the first frame to the last. A video
+# that breaks off, or a run that you stop, leaves a file with all frames that were made.

@@ -19,10 +19,11 @@ def texture(seed: int, size: int = 160) -> Array:
 
 def test_noise_of_a_still_scene_is_averaged() -> None:
     random, scene = np.random.default_rng(0), texture(1)
-    single, steady, steadier = [], [], Steadier(0.75)
+    single, steady = list[Array](), list[Array]()
+    steadier = Steadier(0.75)
     for _ in range(12):
         frame = np.clip(scene + random.normal(0, 4, scene.shape), 0, 255).astype(np.uint8)
-        drawn = random.random(scene.shape, np.float32)
+        drawn = np.asarray(random.random(scene.shape), np.float32)
         single.append(drawn)
         steady.append(steadier(frame, drawn))
     # Of independent values x, y(t) = share y(t-1) + (1 - share) x(t) has steps of this size.

@@ -15,13 +15,16 @@ from tests.helpers.styles import NAMES, small_styles, style_file
 from tests.helpers.videos import frames, make_video
 
 PHOTO = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(3))
-CLOSE = {"atol": 1e-6, "rtol": 0}
+
+
+def assert_close(found: torch.Tensor, expected: torch.Tensor, atol: float = 1e-6) -> None:
+    torch.testing.assert_close(found, expected, atol=atol, rtol=0)
 
 
 def stylized(image: torch.Tensor = PHOTO, **options: Any) -> torch.Tensor:
-    image = cs.stylize(image, checkpoint=style_file(), **options).result().image
-    assert image is not None
-    return torch.from_numpy(image).permute(0, 3, 1, 2)
+    found = cs.stylize(image, checkpoint=style_file(), **options).result().image
+    assert found is not None
+    return torch.from_numpy(found).permute(0, 3, 1, 2)
 
 
 def drawn(**weights: float) -> torch.Tensor:
@@ -36,14 +39,14 @@ def drawn(**weights: float) -> torch.Tensor:
 
 
 def test_one_style() -> None:
-    torch.testing.assert_close(stylized(style="fire"), drawn(fire=1), **CLOSE)
+    assert_close(stylized(style="fire"), drawn(fire=1))
 
 
 def test_weights_of_a_blend_are_shares() -> None:
     expected = drawn(sea=0.7, moss=0.3)
     for style in ({"sea": 0.7, "moss": 0.3}, ("sea=7", "moss=3"), {"sea": 2.1, "moss": 0.9}):
-        torch.testing.assert_close(stylized(style=style), expected, **CLOSE)
-    torch.testing.assert_close(stylized(style=("sea", "moss")), drawn(sea=0.5, moss=0.5), **CLOSE)
+        assert_close(stylized(style=style), expected)
+    assert_close(stylized(style=("sea", "moss")), drawn(sea=0.5, moss=0.5))
 
 
 def test_a_blend_of_one_style_is_that_style_bit_for_bit() -> None:
@@ -57,7 +60,7 @@ def test_a_sheet_has_every_style() -> None:
     assert len(results) == 3
     assert results[-1].summary == {"styles": list(NAMES), "height": 40, "width": 60}
     expected = torch.cat([drawn(**{name: 1}) for name in NAMES])
-    torch.testing.assert_close(stylized(), expected, **CLOSE)
+    assert_close(stylized(), expected)
     large = torch.rand(1, 3, 100, 1024)
     assert stylized(large).shape == (3, 3, 50, 512)
 
@@ -65,17 +68,17 @@ def test_a_sheet_has_every_style() -> None:
 def test_a_strip_fades_from_one_style_to_another() -> None:
     strip = stylized(style="sea", fade_to="moss", pictures=3)
     expected = [drawn(sea=1), drawn(sea=0.5, moss=0.5), drawn(moss=1)]
-    torch.testing.assert_close(strip, torch.cat(expected), **CLOSE)
+    assert_close(strip, torch.cat(expected))
 
 
 def test_a_mask_divides_two_styles() -> None:
     mask = torch.zeros(40, 60)
     mask[:, 30:] = 1
     both = stylized(style="sea", outside="fire", mask=mask)
-    torch.testing.assert_close(both[..., :26], drawn(fire=1)[..., :26], **CLOSE)
-    torch.testing.assert_close(both[..., 34:], drawn(sea=1)[..., 34:], **CLOSE)
+    assert_close(both[..., :26], drawn(fire=1)[..., :26])
+    assert_close(both[..., 34:], drawn(sea=1)[..., 34:])
     alone = stylized(style="sea", mask=np.asarray(mask))
-    torch.testing.assert_close(alone[..., :26], PHOTO[..., :26], **CLOSE)
+    assert_close(alone[..., :26], PHOTO[..., :26])
 
 
 def test_a_size() -> None:
@@ -119,7 +122,7 @@ def test_every_frame_of_a_video_is_drawn(tmp_path: Path) -> None:
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
         assert result.image is not None
         made = torch.from_numpy(result.image).permute(0, 3, 1, 2)
-        torch.testing.assert_close(made, stylized(image, style="sea"), atol=0.51 / 255, rtol=0)
+        assert_close(made, stylized(image, style="sea"), 0.51 / 255)
     with av.open(str(tmp_path / "b.mp4")) as film:
         assert len(film.streams.audio) == 1
 
@@ -134,7 +137,7 @@ def test_a_video_fades(tmp_path: Path) -> None:
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
         assert result.image is not None
         made = torch.from_numpy(result.image).permute(0, 3, 1, 2)
-        torch.testing.assert_close(made, stylized(image, style=style), atol=0.51 / 255, rtol=0)
+        assert_close(made, stylized(image, style=style), 0.51 / 255)
 
 
 def test_a_steady_video_flickers_less(tmp_path: Path) -> None:

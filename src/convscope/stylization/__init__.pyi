@@ -12,8 +12,8 @@ from .optimizing import Method as Method
 from .optimizing import Stroke as Stroke
 from .optimizing import Style as Style
 from .settings import Settings as Settings
-from .training import Training as Training
 from .steadying import Steadier as Steadier
 from .studio import Blend as Blend
 from .studio import Studio as Studio
 from .studio import Styles as Styles
+from .training import Training as Training

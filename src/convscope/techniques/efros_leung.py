@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
@@ -16,8 +15,7 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.errors import ConvscopeError
-from convscope.files import images
-from convscope.runs import Seed, image_name, technique
+from convscope.runs import Seed, mask_name, opened_mask, technique
 from convscope.synthesis import (
     Order,
     copies,
@@ -44,10 +42,6 @@ def _odd(window: int) -> int:
     if window % 2 == 0:
         raise ValueError("a window has an odd number of pixels, so that one is in the middle")
     return window
-
-
-def _mask(mask: object) -> object:
-    return torch.from_numpy(mask) if isinstance(mask, np.ndarray) else image_name(mask)
 
 
 class EfrosLeungSummary(TypedDict):
@@ -104,7 +98,7 @@ def efros_leung(
     ] = None,
     mask: Annotated[
         str | SkipJsonSchema[Tensor] | None,
-        BeforeValidator(_mask),
+        BeforeValidator(mask_name),
         Field(
             description="image as large as the photograph, white where it is to be filled with its"
             " surroundings; if not given, a new texture is made",
@@ -275,19 +269,7 @@ def _opened(mask: str | Tensor, photo: Tensor, *sizes: int | None) -> Tensor:
         raise ConvscopeError(
             "a photograph with a mask keeps its size; leave out height, width and sample_size"
         )
-    opened = images.open_image(mask) if isinstance(mask, str) else mask.detach().cpu()
-    if opened.dim() not in (2, 4) or (opened.dim() == 4 and len(opened) != 1):
-        raise ConvscopeError(
-            f"a mask has the shape (H, W) or (1, C, H, W), not {tuple(opened.shape)}"
-        )
-    height, width = photo.shape[-2:]
-    if opened.shape[-2:] != (height, width):
-        rows, columns = opened.shape[-2:]
-        raise ConvscopeError(
-            f"the mask of {rows} x {columns} pixels should be as large as the photograph of"
-            f" {height} x {width}"
-        )
-    hole = (opened if opened.dim() == 2 else opened.float().mean(1)[0]) > 0.5
+    hole = opened_mask(mask, *photo.shape[-2:])[0, 0] > 0.5
     if hole.all() or not hole.any():
         every = "every pixel" if hole.all() else "no pixel"
         raise ConvscopeError(f"the mask marks {every}; white (above 0.5) marks what is filled")
