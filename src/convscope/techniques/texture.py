@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
@@ -38,16 +38,29 @@ SIDE = 256  # pixels of a texture, and of the longer side of a sample, whose siz
 MAX_EVALS = 10  # of the network, in one step of L-BFGS
 
 
+# One statistic or several: what a caller may write, and the tuple that the technique gets.
+if TYPE_CHECKING:
+    Statistics = StatisticName | Sequence[StatisticName]
+else:
+    Statistics = Annotated[
+        tuple[StatisticName, ...],
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    ]
+
+
 class TextureSummary(TypedDict):
     """The layers from the shallowest to the deepest, and the numbers of each finished texture.
 
-    `distances` has a row for each texture: the Gram distance to the sample at each of the layers.
-    `other_layers` are further layers of the network, which no texture was made from, and `others`
-    the mean Gram distance there. `seams` is how much pixels change across the edges of a tiling,
-    relative to the mean change between neighbors inside: 1 for edges that cannot be seen.
+    `by` is the statistic that it matches, and `matched` the number of layers. `distances` has a row
+    for each texture: the Gram distance to the sample at each of the layers. `other_layers` are
+    further layers of the network, which no texture was made from, and `others` the mean Gram
+    distance there, if there are any. `seams` is how much pixels change across the edges of a
+    tiling, relative to the mean change between neighbors inside: 1 for edges that cannot be seen.
     """
 
     layers: list[str]
+    by: list[str]
+    matched: list[int]
     distances: list[list[float]]
     other_layers: list[str]
     others: list[float]
@@ -75,13 +88,14 @@ def texture(
         ),
     ] = None,
     by: Annotated[
-        StatisticName,
+        Statistics,
         Field(
-            description="statistic that is matched: gram, products of channels, as in the paper;"
-            " centered, their covariances and means; moments, means and standard deviations;"
-            " sliced, sorted activations along random directions"
+            min_length=1,
+            description="statistics that are matched, with a texture for each: gram, products of"
+            " channels, as in the paper; centered, their covariances and means; moments, means and"
+            " standard deviations; sliced, sorted activations along random directions",
         ),
-    ] = "gram",
+    ] = ("gram",),
     each_depth: Annotated[
         bool,
         Field(
@@ -139,13 +153,17 @@ def texture(
     layers = _layers(net, layer)
     for name in layers:
         _check(net, name, image, sample)
-    options = _Options(by, prior, optimizer, steps, (height, width), tileable)
+    options = _Options(prior, optimizer, steps, (height, width), tileable)
     for size in ((sample.shape[-2], sample.shape[-1]), options.size):
         if not net.sizes.takes(size, layers):
             raise net.sizes.refusal(size, layers)
     judge = _Judge(net, layers, sample, options.size)
     depths = range(1, len(layers) + 1) if each_depth else (len(layers),)
-    textures = [_Texture(layers[:depth], net, sample, options) for depth in depths]
+    textures = [
+        _Texture(statistic, layers[:depth], net, sample, options)
+        for statistic in ((by,) if isinstance(by, str) else by)
+        for depth in depths
+    ]
     before = 0
     for one in textures:
         for frame in climb(net, one.recipe, seed):
@@ -199,7 +217,6 @@ def _check(net: Network, name: str, image: Tensor, sample: Tensor) -> None:
 class _Options:
     """The options that shape a recipe."""
 
-    by: StatisticName
     prior: str
     optimizer: str
     steps: int
@@ -211,10 +228,15 @@ class _Texture:
     """One texture: its recipe, its last frame, and at the end its numbers."""
 
     def __init__(
-        self, layers: Sequence[str], net: Network, sample: Tensor, options: _Options
+        self,
+        by: StatisticName,
+        layers: Sequence[str],
+        net: Network,
+        sample: Tensor,
+        options: _Options,
     ) -> None:
-        self.layers, self.size = layers, options.size
-        self.recipe = _recipe(net, layers, sample, options)
+        self.by, self.layers, self.size = by, layers, options.size
+        self.recipe = _recipe(net, by, layers, sample, options)
         self.frame: Ascent | None = None
         self.measured: tuple[list[float], float] | None = None
 
@@ -225,7 +247,9 @@ class _Texture:
         return self.frame.image
 
 
-def _recipe(net: Network, layers: Sequence[str], sample: Tensor, options: _Options) -> Recipe:
+def _recipe(
+    net: Network, by: StatisticName, layers: Sequence[str], sample: Tensor, options: _Options
+) -> Recipe:
     pixels, climbing = options.prior == "pixels", options.optimizer == "adam"
     start: Start = noise(size=options.size) if pixels else fourier(size=options.size)
     views: tuple[Prior, ...] = (jitter(max(options.size) // 2),) if climbing else ()
@@ -239,7 +263,7 @@ def _recipe(net: Network, layers: Sequence[str], sample: Tensor, options: _Optio
             _middle(options.size, margin),
             _middle((height - 2 * margin, width - 2 * margin), margin),
         )
-    terms = tuple((1.0, match(name, sample, options.by, *masks)) for name in layers)
+    terms = tuple((1.0, match(name, sample, by, *masks)) for name in layers)
     lr, steps = 0.02 if pixels else 0.2, options.steps
     return Recipe(
         start=start,
@@ -277,8 +301,7 @@ class _Judge:
         grams = self._grams(image)
         apart = {name: float(distance(grams[name], self.wanted[name])) for name in grams}
         others = [apart[name] for name in self.others]
-        mean = sum(others) / len(others) if others else float("nan")
-        return [apart[name] for name in self.layers], mean
+        return [apart[name] for name in self.layers], sum(others) / max(1, len(others))
 
     def _grams(self, image: Tensor) -> Mapping[str, Sequence[Tensor]]:
         names = {*self.layers, *self.others}
@@ -305,9 +328,11 @@ def _frame(
     done = [one for one in textures if one.measured]
     summary: TextureSummary = {
         "layers": list(judge.layers),
+        "by": [one.by for one in done],
+        "matched": [len(one.layers) for one in done],
         "distances": [one.measured[0] for one in done if one.measured],
         "other_layers": judge.others,
-        "others": [one.measured[1] for one in done if one.measured],
+        "others": [one.measured[1] for one in done if one.measured and judge.others],
         "seams": [seam(one.image(sample)) for one in done],
     }
     return ImageFrame(
@@ -327,11 +352,17 @@ def _panels(
     images = [one.image(sample)[0] for one in textures]
     if len(images) == 1:
         return (Picture(images[0], enlarge=True),)
-    captions = [f"to {one.layers[-1]}" for one in textures]
+    depths = sorted({len(one.layers) for one in textures})
+    names = dict.fromkeys(one.by for one in textures)
+    captions = [
+        ", ".join([one.by] * (len(names) > 1) + [f"to {one.layers[-1]}"] * (len(depths) > 1))
+        for one in textures
+    ]
     pictures = [Picture(one, caption) for one, caption in zip(images, captions, strict=True)]
     panels: list[Panel] = [Picture(sample[0], "sample"), *pictures]
-    if len(summary["others"]) == len(images):
-        depths = tuple(map(float, range(1, len(images) + 1)))
-        lines = {"mean of other layers": tuple(summary["others"])}
-        panels.append(Curves(depths, lines, "number of layers matched", "Gram distance"))
+    if len(depths) > 1 and len(summary["others"]) == len(images):
+        rows = torch.tensor(summary["others"]).view(len(names), -1).tolist()
+        lines = {str(name): tuple(row) for name, row in zip(names, rows, strict=True)}
+        where = "Gram distance at other layers"
+        panels.append(Curves(tuple(map(float, depths)), lines, "number of layers matched", where))
     return tuple(panels)
