@@ -1,0 +1,101 @@
+"""How many evaluations of L-BFGS the shipped style network is worth, on new photographs.
+
+    python -m benchmarks.style_network PHOTOGRAPHS STYLES [--photos N]
+
+PHOTOGRAPHS is a folder that the network was not trained on, STYLES the folder of its style images.
+For every style and photograph, the loss of the network's picture is compared with that of L-BFGS
+that begins at the photograph, under the loss of `style` and under the loss that the network was
+trained with. Printed are the medians of the ratio to the loss after 60 evaluations, and of the
+number of evaluations after which L-BFGS is as good as the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import convscope as cs
+from convscope.files import photographs
+from convscope.stylization import SHIPPED, StyleNetwork, open_styles
+from convscope.stylization.crops import resized
+from convscope.stylization.losses import LOSS, ManyStyles
+from convscope.vocabulary.style_losses import NETWORK, SQUEEZENET, StyleLoss
+
+EVALUATIONS = 60
+
+
+def lbfgs(loss: ManyStyles, photo: Tensor, row: Tensor) -> list[float]:
+    """The lowest losses of L-BFGS from a photograph, after each evaluation."""
+    image = photo.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [image],
+        max_iter=EVALUATIONS,
+        max_eval=EVALUATIONS,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+    )
+    found: list[float] = []
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        style, content = loss(image.clamp(0, 1), photo, row)
+        total = (style + content).sum()
+        total.backward()
+        found.append(min(float(total.detach()), *found[-1:]) if found else float(total.detach()))
+        return total
+
+    optimizer.step(closure)
+    return found
+
+
+def compare(
+    drawer: StyleNetwork, loss: ManyStyles, photos: list[Tensor], rows: list[int]
+) -> Iterator[tuple[str, float, int]]:
+    """The style, the ratio of the losses, and the evaluations that the network is worth."""
+    for number in rows:
+        row = torch.tensor([number])
+        name = drawer.styles[number]
+        for photo in photos:
+            with torch.no_grad():
+                style, content = loss(drawer(photo, drawer.weights(name)), photo, row)
+            ours = float(style + content)
+            curve = lbfgs(loss, photo, row)
+            worth = next((i for i, value in enumerate(curve, 1) if value <= ours), EVALUATIONS)
+            yield name, ours / curve[-1], worth
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("styles", type=Path)
+    parser.add_argument("--checkpoint", type=Path, default=SHIPPED)
+    parser.add_argument("--size", type=int, default=192, help="pixels of the shorter side")
+    parser.add_argument("--photos", type=int, default=3, help="how many photographs")
+    options = parser.parse_args()
+    drawer, about = open_styles(options.checkpoint)
+    net = cs.load(NETWORK)
+    side = about.made["settings"]["style_size"]
+    files = {file.stem: file for file in photographs(options.styles)}
+    images = [resized(cs.open_image(files[name]), side) for name in drawer.styles]
+    chosen = photographs(options.photographs)[: options.photos]
+    photos = [resized(cs.open_image(file), options.size) for file in chosen]
+    losses: dict[str, StyleLoss] = {"style": SQUEEZENET, "train_style": LOSS}
+    for title, loss in losses.items():
+        wanted = ManyStyles(net, loss, images)
+        found = list(compare(drawer, wanted, photos, list(range(len(drawer.styles)))))
+        for name in drawer.styles:
+            ratios = [ratio for style, ratio, _ in found if style == name]
+            worth = [count for style, _, count in found if style == name]
+            print(f"  {name:20} {statistics.median(ratios):6.2f} {statistics.median(worth):6.0f}")
+        ratio = statistics.median(ratio for _, ratio, _ in found)
+        count = statistics.median(count for _, _, count in found)
+        print(f"loss of {title}: {ratio:.2f} times that of L-BFGS, worth {count:.0f} evaluations")
+
+
+if __name__ == "__main__":
+    main()
