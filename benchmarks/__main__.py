@@ -8,7 +8,7 @@ import platform
 
 import torch
 
-from benchmarks import attribution, climbs
+from benchmarks import attribution, climbs, styles
 from benchmarks.measure import compare, header
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {options.threads} threads, {platform.machine()}")
     print(f"medians of {options.rounds} interleaved rounds\n\n{header()}")
-    for row in itertools.chain(climbs.rows(), attribution.rows()):
+    for row in itertools.chain(climbs.rows(), styles.rows(), attribution.rows()):
         if not options.words or any(word in row.name for word in options.words):
             print(compare(row, options.rounds), flush=True)
 
