@@ -44,6 +44,7 @@ LECTURE = (
     "neuron_image",
     "deepdream",
     "invert",
+    "efros_leung",
     "style",
 )
 

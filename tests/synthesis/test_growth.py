@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from benchmarks.patch_loop import patch_loop
 from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.synthesis import Order, free_places, grow, neighborhoods
 from convscope.types import Array
-from tests.helpers.patch_loop import patch_loop
 
 ORDERS: tuple[Order, ...] = ("scanline", "onion")
 

@@ -310,5 +310,5 @@ def _panels(task: _Task, image: Tensor, sources: Tensor) -> tuple[Panel, ...]:
     return (
         Picture(task.sample, "sample"),
         Picture(image, "pixels copied from it"),
-        Picture(origins, "the place in the sample: red from the left, green from the top"),
+        Picture(origins, "place in the sample: redder to the right, greener down"),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -9,7 +11,14 @@ from convscope.types import Array
 
 
 def patch_loop(
-    sample: Array, image: Array, known: Array, window: int, order: str, seed: int
+    sample: Array,
+    image: Array,
+    known: Array,
+    window: int,
+    order: str,
+    seed: int,
+    *,
+    at_once: bool = False,
 ) -> Array:
     """One pixel after the other, each compared with one window after the other.
 
@@ -20,11 +29,13 @@ def patch_loop(
         window: the side of a window.
         order: "scanline" or "onion".
         seed: draws for each pixel a number that chooses its window, and one that breaks ties.
+        at_once: compare with all windows in one NumPy expression instead.
 
     Returns:
         The image, filled.
     """
-    loop = _Loop(sample.astype(np.int64), image.astype(np.int64), known.copy(), window, seed)
+    kind = _AtOnce if at_once else _Loop
+    loop = kind(sample.astype(np.int64), image.astype(np.int64), known.copy(), window, seed)
     if order == "scanline":
         for row, column in np.argwhere(~loop.known):
             loop.fill(row, column, 1.0)
@@ -79,18 +90,41 @@ class _Loop:
         ]
         weights = weights * self.known[top:bottom, left:right]
         target = self.image[:, top:bottom, left:right]
-        distances, middles = [], []
-        for y in range(reach, self.sample.shape[1] - reach):
-            for x in range(reach, self.sample.shape[2] - reach):
-                patch = self.sample[
-                    :, y + top - row : y + bottom - row, x + left - column : x + right - column
-                ]
-                distances.append(int((weights * (patch - target) ** 2).sum()))
-                middles.append((y, x))
+        rows, columns = slice(top - row, bottom - row), slice(left - column, right - column)
+        distances = self.distances(weights, target, rows, columns)
         least = min(distances)
         if least > limit * weights.sum() * len(target) * 255**2:
             return
-        near = [at for at, one in zip(middles, distances, strict=True) if 10 * one <= 11 * least]
-        y, x = near[int(self.chance[row, column] * len(near))]
-        self.image[:, row, column] = self.sample[:, y, x]
+        near = np.flatnonzero(10 * np.array(distances) <= 11 * least)
+        place = int(near[int(self.chance[row, column] * len(near))])
+        y, x = divmod(place, self.sample.shape[2] - 2 * reach)
+        self.image[:, row, column] = self.sample[:, y + reach, x + reach]
         self.known[row, column] = True
+
+    def distances(
+        self, weights: Array, target: Array, rows: slice, columns: slice
+    ) -> Sequence[int] | Array:
+        """Those of the target to all windows, of which only some rows and columns count."""
+        found = []
+        reach = self.reach
+        for y in range(reach, self.sample.shape[1] - reach):
+            for x in range(reach, self.sample.shape[2] - reach):
+                patch = self.sample[
+                    :, y + rows.start : y + rows.stop, x + columns.start : x + columns.stop
+                ]
+                found.append(int((weights * (patch - target) ** 2).sum()))
+        return found
+
+
+class _AtOnce(_Loop):
+    def distances(self, weights: Array, target: Array, rows: slice, columns: slice) -> Array:
+        reach = self.reach
+        side = (2 * reach + 1,) * 2
+        windows = np.lib.stride_tricks.sliding_window_view(self.sample, side, axis=(1, 2))
+        windows = windows[
+            ...,
+            rows.start + reach : rows.stop + reach,
+            columns.start + reach : columns.stop + reach,
+        ]
+        found: Array = (weights * (windows - target[:, None, None]) ** 2).sum((0, 3, 4)).ravel()
+        return found
