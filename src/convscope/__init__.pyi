@@ -7,6 +7,7 @@ from .collection.reading import Index as Index
 from .collection.reading import open_index as open_index
 from .errors import ConvscopeError as ConvscopeError
 from .files.images import open_image as open_image
+from .network.hog import HOG as HOG
 from .network.network import Network as Network
 from .network.zoo import load as load
 from .network.zoo import models as models
@@ -48,6 +49,8 @@ from .techniques.gradients import smoothgrad as smoothgrad
 from .techniques.guided_backprop import deconvnet as deconvnet
 from .techniques.guided_backprop import guided_backprop as guided_backprop
 from .techniques.guided_gradcam import guided_gradcam as guided_gradcam
+from .techniques.hog import hog as hog
+from .techniques.hog import hog_twins as hog_twins
 from .techniques.intermediate import intermediate as intermediate
 from .techniques.invert import invert as invert
 from .techniques.neighbors import neighbors as neighbors

@@ -32,6 +32,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "gradcam_plus_plus": {},
     "guided_backprop": {"target": 1, "samples": 2},
     "guided_gradcam": {"target": 1, "samples": 2, "noise": 0.5},
+    "hog": {},
+    "hog_twins": {"steps": 2, "size": 32},
     "input_x_gradient": {"target": 1},
     "integrated_gradients": {"target": 1, "steps": 4, "batch_size": 2},
     "intermediate": {"samples": 2, "noise": 0.5, "limit": 2},

@@ -12,6 +12,7 @@ from .heads.detections import by_class as by_class
 from .heads.outputs import Form as Form
 from .heads.outputs import Output as Output
 from .heads.torchvision_detectors import Detections as Detections
+from .hog import HOG as HOG
 from .names import PRE as PRE
 from .network import Network as Network
 from .preprocessing import Preprocessing as Preprocessing

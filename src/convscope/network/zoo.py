@@ -17,6 +17,8 @@ from convscope.network.checkpoints.loading import Checkpoint
 from convscope.network.heads.labels import as_labels
 from convscope.network.heads.output_kinds import Labels
 from convscope.network.heads.torchvision_detectors import Detections
+from convscope.network.hog import NAME as HOG_NAME
+from convscope.network.hog import hog
 from convscope.network.network import Network
 from convscope.network.preprocessing import as_size
 from convscope.network.sources import timm_networks, torchvision_networks
@@ -28,7 +30,7 @@ from convscope.system import quiet
 
 DEFAULT = "efficientnet_lite0"
 _LITE = ("efficientnet_lite0", "efficientnet_lite1")
-_OURS = (*_LITE, SQUEEZENET)
+_OURS = (*_LITE, SQUEEZENET, HOG_NAME)
 _FAMILIES = ("timm", "torchvision")
 
 
@@ -191,6 +193,8 @@ def _build(
             return timm_networks.efficientnet_lite(name, pretrained, **sizes)
         if name == SQUEEZENET:
             return squeezenet(pretrained, num_classes)
+        if name == HOG_NAME:
+            return hog()
         if family == "timm" and rest:
             return timm_networks.from_timm(rest, pretrained, **sizes)
         if family == "torchvision" and rest:

@@ -175,6 +175,14 @@ def _recipe(net: Network, layer: str, goal: Objective, options: _Options) -> Rec
     lr = 0.02
     if options.prior == "fourier":
         start, bounds, lr = fourier(1.0 if fine else 0.8, count=count, size=size), (), 0.2
+    if _without_weights(net, layer):
+        return Recipe(
+            start=start,
+            objective=goal - 8 * weight * tv(),
+            priors=bounds,
+            optimizer=adam(lr / 4, lr_decay=0.1 ** (1 / options.steps)),
+            steps=options.steps,
+        )
     side = min(net.input_size) if size is None else size
     view = random_affine(rotate=5, scale=(0.9, 1.1), shift=side / 14)
     evals = round(options.steps * min(4.0, max(1.0, (16 / stride) ** 2)))
@@ -188,6 +196,13 @@ def _recipe(net: Network, layer: str, goal: Objective, options: _Options) -> Rec
         else adam(lr, lr_decay=0.1 ** (1 / options.steps)),
         steps=max(1, evals // MAX_EVALS) if fine else options.steps,
     )
+
+
+def _without_weights(net: Network, layer: str) -> bool:
+    """Whether no weights come before a layer, as in HOG, which is not smooth enough for L-BFGS."""
+    names = [one.name for one in net.layers]
+    down = net.layers[: names.index(layer) + 1] if layer in names else ()
+    return bool(down) and not any(one.num_parameters for one in down)
 
 
 def _stride(net: Network, layer: str) -> float:

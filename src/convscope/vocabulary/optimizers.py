@@ -57,9 +57,13 @@ class adam(Optimizer):
     lr_decay: Annotated[
         float, Field(gt=0, le=1, description="factor of the learning rate after every step")
     ] = 1.0
+    momentum: Annotated[
+        float, Field(ge=0, lt=1, description="how slowly the mean of the gradients forgets")
+    ] = 0.9
 
     def build(self, parameters: Tensor) -> torch.optim.Optimizer:
-        optimizer = torch.optim.Adam([parameters], lr=self.lr, fused=True)
+        betas = (self.momentum, 0.999)
+        optimizer = torch.optim.Adam([parameters], lr=self.lr, betas=betas, fused=True)
         optimizer.register_step_post_hook(self._decay)
         return optimizer
 

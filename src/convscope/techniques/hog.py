@@ -1,0 +1,261 @@
+"""Histograms of oriented gradients (HOG): what a descriptor without weights keeps of a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
+from torch import Tensor
+from typing_extensions import TypedDict
+
+from convscope.ascent import Recipe, climb
+from convscope.errors import ConvscopeError
+from convscope.files import images
+from convscope.network import HOG, Network
+from convscope.runs import check_image, image_name, technique
+from convscope.types import Ascent, Frame, Grid, ImageFrame, Picture
+from convscope.vocabulary.objectives import Activations, Bound, Objective, match
+from convscope.vocabulary.optimizers import adam
+from convscope.vocabulary.priors import clamp
+from convscope.vocabulary.starts import photo
+
+GLYPH = 16  # pixels a side of the star that shows a cell
+
+BRIGHTEST = 0.99  # quantile of the pixels of the stars that becomes white
+
+MOST = 0.1  # correlation of the pixels of twins that is not punished
+
+Orientations = Annotated[
+    int, Field(ge=1, le=36, description="number of orientations in the histogram of a cell")
+]
+CellPixels = Annotated[int, Field(ge=2, le=256, description="width and height of a cell in pixels")]
+BlockCells = Annotated[
+    int,
+    Field(ge=1, le=16, description="width and height in cells of a block, which is normalized"),
+]
+
+
+class HogSummary(TypedDict):
+    """The length of the descriptor; how many cells and blocks there are, as rows and columns."""
+
+    values: int
+    cells: list[int]
+    blocks: list[int]
+
+
+@technique(
+    title="HOG glyphs",
+    paper="Dalal and Triggs 2005",
+    url="https://inria.hal.science/inria-00548512",
+    chapter="Beyond ConvNets",
+    batch=False,
+)
+def hog(
+    image: Tensor,
+    *,
+    orientations: Orientations = 9,
+    pixels_per_cell: CellPixels = 8,
+    cells_per_block: BlockCells = 3,
+) -> Iterator[Frame[HogSummary]]:
+    """The histograms of oriented gradients of a photograph, drawn as a star in each cell.
+
+    Each ray of a star lies along the edges of one orientation. Its brightness is the mean of that
+    entry in all blocks that hold the cell, so that faint edges in a plain region count as much as
+    strong ones. `arrays` holds the descriptor in the order of `skimage.feature.hog` and the
+    histograms of the cells before normalization, (orientations, rows, columns).
+    """
+    module = HOG(orientations, pixels_per_cell, cells_per_block)
+    descriptor = module(image)[0]
+    cells = module.cells(module.gradients(image))
+    blocks = module.blocks(cells)
+    stars = Picture(glyphs(module.blocks.means(blocks))[0].expand(3, -1, -1), "HOG")
+    yield Frame(
+        panels=(Picture(image[0], "photograph"), stars),
+        arrays={"descriptor": descriptor, "cells": cells[0]},
+        summary={
+            "values": len(descriptor),
+            "cells": list(cells.shape[-2:]),
+            "blocks": list(blocks.shape[-2:]),
+        },
+    )
+
+
+def glyphs(cells: Tensor, side: int = GLYPH) -> Tensor:
+    """Stars of the histograms of cells (N, orientations, rows, columns), as gray images in [0, 1].
+
+    Args:
+        cells: the histograms.
+        side: pixels of a star.
+
+    Returns:
+        (N, 1, rows * side, columns * side). The brightest hundredth of each image is 1.
+    """
+    drawn = F.conv_transpose2d(cells, _rays(cells, side), stride=side)
+    brightest = drawn.flatten(1).quantile(BRIGHTEST, 1).clamp_min(1e-12)
+    return (drawn / brightest.view(-1, 1, 1, 1)).clamp_max(1)
+
+
+def _rays(cells: Tensor, side: int) -> Tensor:
+    """A line through the center along the edges of each orientation, (orientations, 1, s, s)."""
+    count = cells.shape[1]
+    places = torch.arange(side, dtype=cells.dtype, device=cells.device) - (side - 1) / 2
+    # The gradient points across an edge; y runs down, as rows do.
+    across = ((torch.arange(count).to(places) + 0.5) * (math.pi / count)).view(-1, 1, 1)
+    y, x = places[:, None], places[None, :]
+    away = (x * across.cos() + y * across.sin()).abs()
+    along = (y * across.cos() - x * across.sin()).abs()
+    line = (1 - away).clamp(0, 1) * (side / 2 - along).clamp(0, 1)
+    return line[:, None]
+
+
+class HogTwinsSummary(TypedDict):
+    """The distance of the two descriptors as a fraction of the length of the photograph's and of
+    the distance from the photograph to the other one, and the correlations of the pixels.
+
+    `correlation` is that of the twin and the photograph, `other_correlation` that of the twin and
+    the other photograph that it began with.
+    """
+
+    root_error: float
+    distance: float
+    correlation: float
+    other_correlation: float
+
+
+@technique(
+    command="hog-twins",
+    title="HOG twins",
+    paper="Vondrick, Khosla, Malisiewicz and Torralba 2013",
+    url="https://arxiv.org/abs/1502.05461",
+    chapter="Beyond ConvNets",
+    batch=False,
+)
+def hog_twins(
+    image: Tensor,
+    *,
+    other: Annotated[
+        str | SkipJsonSchema[Tensor],
+        BeforeValidator(image_name),
+        Field(
+            description="the photograph that the twin looks like",
+            json_schema_extra={"format": "path"},
+        ),
+    ] = "sample:coffee",
+    contrast: Annotated[
+        float,
+        Field(
+            gt=0, le=1, description="contrast of the other photograph at the start, as a fraction"
+        ),
+    ] = 0.2,
+    steps: Annotated[
+        int, Field(ge=1, le=100_000, description="number of optimization steps")
+    ] = 800,
+    size: Annotated[
+        int, Field(ge=24, le=1024, description="width and height of the twins in pixels")
+    ] = 160,
+    orientations: Orientations = 9,
+    pixels_per_cell: CellPixels = 8,
+    cells_per_block: BlockCells = 3,
+) -> Iterator[ImageFrame[HogTwinsSummary]]:
+    """A picture of one thing whose HOG is that of another: what looks different is the same to HOG.
+
+    Adam changes another photograph of low contrast until its HOG matches that of the photograph. A
+    penalty keeps the correlation of the pixels of the two low. HOG divides each block by its
+    length, so edges that a person hardly sees decide it, where there are no stronger ones.
+    """
+    module = HOG(orientations, pixels_per_cell, cells_per_block)
+    net = Network(module, mean=[0.0] * 3, std=[1.0] * 3, input_size=size, output="embedding")
+    wanted, begun = net.preprocess(image), net.preprocess(_opened(other))
+    twins = _Twins(module, wanted, begun)
+    start = (begun - begun.mean()) * contrast + 0.5
+    recipe = Recipe(
+        start=photo(start),
+        objective=match("blocks", wanted) - 0.5 * _Alike(wanted),
+        priors=(clamp(),),
+        optimizer=adam(0.0125, lr_decay=0.01 ** (1 / steps), momentum=0.5),
+        steps=steps,
+    )
+    for frame in climb(net, recipe):
+        yield twins.frame(frame)
+
+
+def _opened(other: str | Tensor) -> Tensor:
+    opened = images.open_image(other) if isinstance(other, str) else other
+    check_image("the other photograph of hog_twins", None, opened, batch=False)
+    return opened
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike(Objective):
+    """The square of what the correlation of the pixels with another image has above `MOST`."""
+
+    image: Tensor
+
+    def bind(self, _net: Network) -> Bound:
+        def score(_: Activations, image: Tensor) -> Tensor:
+            return (_correlation(image, self.image) - MOST).clamp_min(0).square()
+
+        return Bound(frozenset(), score)
+
+
+def _correlation(images: Tensor, other: Tensor) -> Tensor:
+    """Pearson's over all pixels and colors, of (N, C, H, W) with (1, C, H, W): (N,)."""
+    one, two = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (images, other))
+    return F.cosine_similarity(one, two)
+
+
+class _Twins:
+    """A photograph, the other one that its twin begins with, and what is drawn and told of them."""
+
+    def __init__(self, module: HOG, wanted: Tensor, other: Tensor) -> None:
+        self.module, self.wanted, self.other = module, wanted, other
+        self.descriptor = module(wanted)
+        if not self.descriptor.any():
+            height, width = wanted.shape[-2:]
+            raise ConvscopeError(
+                f"hog_twins: the photograph is too plain at {height} x {width} pixels: its HOG is"
+                " zero everywhere"
+            )
+        self.apart = float((module(other) - self.descriptor).norm())
+        if not self.apart:
+            raise ConvscopeError("hog_twins: the other photograph has the same HOG; name another")
+        self.stars = _stars(module, wanted)
+
+    def frame(self, ascent: Ascent) -> ImageFrame[HogTwinsSummary]:
+        twin = ascent.image.detach()
+        distance = float((self.module(twin) - self.descriptor).norm())
+        summary: HogTwinsSummary = {
+            "root_error": distance / float(self.descriptor.norm()),
+            "distance": distance / self.apart,
+            "correlation": float(_correlation(twin, self.wanted)),
+            "other_correlation": float(_correlation(twin, self.other)),
+        }
+        captions = (
+            "photograph",
+            f"its twin, pixel correlation {summary['correlation']:.2f}",
+            "HOG of the photograph",
+            f"HOG of the twin, distance {summary['distance']:.1%}",
+        )
+        tiles = [self.wanted, twin, self.stars, _stars(self.module, twin)]
+        return ImageFrame(
+            panels=(Grid(torch.cat(tiles), "", 2, captions, low=0, high=1, tile_inches=3),),
+            step=ascent.step,
+            steps=ascent.steps,
+            image=twin,
+            score=ascent.score,
+            summary=summary,
+        )
+
+
+def _stars(module: HOG, image: Tensor) -> Tensor:
+    """The normalized HOG of an image, drawn at the image's own size."""
+    cells = module.cells(module.gradients(image))
+    stars = glyphs(module.blocks.means(module.blocks(cells)), module.cells.pixels)
+    below, right = (a - b for a, b in zip(image.shape[-2:], stars.shape[-2:], strict=True))
+    return F.pad(stars, (0, right, 0, below)).expand(-1, 3, -1, -1)
