@@ -25,7 +25,8 @@ PHOTOGRAPHS = [
 
 def pixels(name: str, height: int, width: int, place: int) -> np.ndarray:
     photograph = getattr(data, name)()
-    return (photograph[place : place + height, place : place + width] / 255).astype(np.float32)
+    crop: np.ndarray = photograph[place : place + height, place : place + width]
+    return (crop / 255).astype(np.float32)
 
 
 def as_tensor(image: np.ndarray) -> Tensor:

@@ -42,7 +42,7 @@ VideoPaths = Annotated[
 Contains = Annotated[str, Parameter(help="list only names that contain this text", metavar="TEXT")]
 
 NAMES = (
-    "name of the network: efficientnet_lite0, efficientnet_lite1, squeezenet1_1, timm/NAME,"
+    "name of the network: efficientnet_lite0, efficientnet_lite1, squeezenet1_1, hog, timm/NAME,"
     " torchvision/NAME, a name that a plug-in adds, or your own code: FILE.py:FUNCTION,"
     " PACKAGE.MODULE:FUNCTION or an exported program, FILE.pt2"
 )

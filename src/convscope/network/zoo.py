@@ -58,10 +58,10 @@ def load(
 
     Args:
         name: "efficientnet_lite0" (the default), "efficientnet_lite1", "squeezenet1_1",
-            "timm/NAME", "torchvision/NAME", or a name that an installed package adds.
-            "FILE.py:NAME" and "PACKAGE.MODULE:NAME" run your own code: NAME is a module or a
-            `Network`, or a function without arguments that returns one. "FILE.pt2" is an exported
-            program, which may run code too.
+            "hog" (which has no weights), "timm/NAME", "torchvision/NAME", or a name that an
+            installed package adds. "FILE.py:NAME" and "PACKAGE.MODULE:NAME" run your own code:
+            NAME is a module or a `Network`, or a function without arguments that returns one.
+            "FILE.pt2" is an exported program, which may run code too.
         pretrained: whether to use trained weights. Random weights are the same every time. Trained
             weights of the two EfficientNets are in their Python packages, and those of SqueezeNet
             are in this one; timm and torchvision download theirs.

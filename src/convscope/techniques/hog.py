@@ -27,6 +27,8 @@ from convscope.vocabulary.starts import photo
 
 GLYPH = 16  # pixels a side of the star that shows a cell
 
+PLAIN = 1e-5  # brightness changes less between the pixels of a plain image, by rounding alone
+
 BRIGHTEST = 0.99  # quantile of the pixels of the stars that becomes white
 
 MOST = 0.1  # correlation of the pixels of twins that is not punished
@@ -216,11 +218,11 @@ class _Twins:
     def __init__(self, module: HOG, wanted: Tensor, other: Tensor) -> None:
         self.module, self.wanted, self.other = module, wanted, other
         self.descriptor = module(wanted)
-        if not self.descriptor.any():
+        if module.cells(module.gradients(wanted)).amax() < PLAIN:
             height, width = wanted.shape[-2:]
             raise ConvscopeError(
-                f"hog_twins: the photograph is too plain at {height} x {width} pixels: its HOG is"
-                " zero everywhere"
+                f"hog_twins: the photograph is too plain at {height} x {width} pixels to have a"
+                " HOG"
             )
         self.apart = float((module(other) - self.descriptor).norm())
         if not self.apart:
