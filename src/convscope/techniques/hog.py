@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -173,8 +173,8 @@ def hog_twins(
     """
     module = HOG(orientations, pixels_per_cell, cells_per_block)
     net = Network(module, mean=[0.0] * 3, std=[1.0] * 3, input_size=size, output="embedding")
-    wanted, begun = net.preprocess(image), net.preprocess(_opened(other))
-    twins = _Twins(module, wanted, begun)
+    wanted, begun = (net.preprocess(x.detach()) for x in (image, _opened(other)))
+    twins = _Twins(module, wanted, begun, image.shape[-2:])
     start = (begun - begun.mean()) * contrast + 0.5
     recipe = Recipe(
         start=photo(start),
@@ -215,14 +215,15 @@ def _correlation(images: Tensor, other: Tensor) -> Tensor:
 class _Twins:
     """A photograph, the other one that its twin begins with, and what is drawn and told of them."""
 
-    def __init__(self, module: HOG, wanted: Tensor, other: Tensor) -> None:
+    def __init__(
+        self, module: HOG, wanted: Tensor, other: Tensor, photograph: Sequence[int]
+    ) -> None:
         self.module, self.wanted, self.other = module, wanted, other
         self.descriptor = module(wanted)
         if module.cells(module.gradients(wanted)).amax() < PLAIN:
-            height, width = wanted.shape[-2:]
+            height, width = photograph
             raise ConvscopeError(
-                f"hog_twins: the photograph is too plain at {height} x {width} pixels to have a"
-                " HOG"
+                f"hog_twins: the photograph ({height} x {width} pixels) is too plain to have a HOG"
             )
         self.apart = float((module(other) - self.descriptor).norm())
         if not self.apart:
