@@ -329,7 +329,7 @@ def _start(net: Network, start: str, size: tuple[int, int], seed: int) -> Tensor
 def _frame(
     loss: StyleLoss, stroke: Stroke, parts: _Parts, curves: bool
 ) -> ImageFrame[StyleSummary]:
-    panels: tuple[Panel, ...] = (Picture(stroke.picture[0], enlarge=True),)
+    panels: tuple[Panel, ...] = (Picture(stroke.picture[0]),)
     if curves:
         lines = {name: tuple(values) for name, values in parts._asdict().items()}
         steps = tuple(map(float, range(1, stroke.step + 1)))
