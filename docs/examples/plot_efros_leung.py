@@ -67,5 +67,5 @@ filled
 # %%
 # Outside the mask, every pixel is that of the photograph:
 
-same = torch.from_numpy(filled.image[0]).permute(2, 0, 1) == photo[0]
+same = torch.tensor(filled.image)[0].permute(2, 0, 1) == photo[0]
 print(bool(same[:, ~mask].all()))
