@@ -71,6 +71,8 @@ class _Loop:
         image = self.photo.clone().requires_grad_()
         optimizer = torch.optim.LBFGS(
             [image], max_iter=EVALUATIONS, max_eval=EVALUATIONS, history_size=20,
+            tolerance_grad=0,
+            tolerance_change=0,
             line_search_fn="strong_wolfe",
         )  # fmt: skip
 
