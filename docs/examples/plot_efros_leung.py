@@ -23,7 +23,7 @@ import torch
 
 import convscope as cs
 
-brick = torch.from_numpy(skimage.data.brick() / 255).expand(1, 3, -1, -1)
+brick = cs.open_image(f"{skimage.data_dir}/brick.png")
 windows = (5, 11, 19)
 walls = [
     cs.efros_leung(brick, window=side, order="scanline", sample_size=128).result()
@@ -45,7 +45,7 @@ for side, wall in zip(windows, walls, strict=True):
 # neighbors comes next. Once a part of the sample fits exactly, it is copied up to the sample's
 # border: this is the large smooth area of the map.
 
-gravel = torch.from_numpy(skimage.data.gravel() / 255).expand(1, 3, -1, -1)
+gravel = cs.open_image(f"{skimage.data_dir}/gravel.png")
 cs.efros_leung(gravel, sample_size=128, show="sources")
 
 # %%
