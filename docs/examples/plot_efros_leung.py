@@ -18,12 +18,15 @@ known, so a hole across two things gets a border between them anywhere.
 <https://doi.org/10.1109/ICCV.1999.790383>`__.
 """
 
+from pathlib import Path
+
 import skimage
 import torch
 
 import convscope as cs
 
-brick = cs.open_image(f"{skimage.data_dir}/brick.png")
+pictures = Path(skimage.__file__).parent / "data"
+brick = cs.open_image(pictures / "brick.png")
 windows = (5, 11, 19)
 walls = [
     cs.efros_leung(brick, window=side, order="scanline", sample_size=128).result()
@@ -45,7 +48,7 @@ for side, wall in zip(windows, walls, strict=True):
 # neighbors comes next. Once a part of the sample fits exactly, it is copied up to the sample's
 # border: this is the large smooth area of the map.
 
-gravel = cs.open_image(f"{skimage.data_dir}/gravel.png")
+gravel = cs.open_image(pictures / "gravel.png")
 cs.efros_leung(gravel, sample_size=128, show="sources")
 
 # %%
