@@ -20,13 +20,15 @@ Chambon and Belcour 2021, `A Sliced Wasserstein Loss for Neural Texture Synthesi
 <https://arxiv.org/abs/2006.07229>`__.
 """
 
-import torch
-from skimage import data
+from pathlib import Path
+
+import skimage
 
 import convscope as cs
 
 net = cs.load("squeezenet1_1")
-tissue = torch.from_numpy(data.immunohistochemistry()).permute(2, 0, 1)[None] / 255
+pictures = Path(skimage.__file__).parent / "data"
+tissue = cs.open_image(pictures / "ihc.png")
 depths = cs.texture(net, tissue, each_depth=True, height=160, width=160, sample_size=200)
 depths
 
@@ -48,8 +50,15 @@ for count, (row, others) in enumerate(zip(summary["distances"], summary["others"
 # They draw much the same texture, though the Gram distance stays larger. The sliced distance
 # compares whole distributions, and takes eight times as long.
 
-names = ("gram", "centered", "moments", "sliced")
-kinds = cs.texture(net, tissue, by=names, height=160, width=160, sample_size=200, steps=150)
+kinds = cs.texture(
+    net,
+    tissue,
+    by=("gram", "centered", "moments", "sliced"),
+    height=160,
+    width=160,
+    sample_size=200,
+    steps=150,
+)
 kinds
 
 # %%
@@ -63,6 +72,6 @@ for by, row, others in zip(summary["by"], summary["distances"], summary["others"
 # A tile: it continues at its opposite edges. The number compares how much pixels change across
 # these edges with how much neighbors inside change; 1 is an edge that cannot be seen.
 
-gravel = torch.from_numpy(data.gravel()).expand(1, 3, -1, -1) / 255
+gravel = cs.open_image(pictures / "gravel.png")
 tile = cs.texture(net, gravel, tileable=True, height=128, width=128).result()
 print(f"change across the edges {tile.summary['seams'][0]:.2f}")
