@@ -25,9 +25,19 @@ astronaut = cs.open_image("sample:astronaut")
 cs.stylize(astronaut)
 
 # %%
-# One style by its name:
+# The same styles on two more photographs:
 
 cat = cs.open_image("sample:chelsea")
+cs.stylize(cat)
+
+# %%
+
+coffee = cs.open_image("sample:coffee")
+cs.stylize(coffee)
+
+# %%
+# One style by its name:
+
 cs.stylize(cat, style="great_wave")
 
 # %%
@@ -55,7 +65,6 @@ cs.stylize(cat, style="pencil", outside="starry_night", mask=face.float())
 # %%
 # A smaller result has broader strokes:
 
-coffee = cs.open_image("sample:coffee")
 cs.stylize(coffee, style="great_wave", size=300)
 
 # %%
