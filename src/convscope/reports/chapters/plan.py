@@ -48,4 +48,4 @@ def plan(
     if classes:
         yield from trust.chapters(classes[0], full=full)
     yield from maximizing.chapters(net, classes[:1], full=full, seed=seed)
-    yield from styles.chapters(full=full, seed=seed)
+    yield from styles.chapters(net, photo, full=full, seed=seed)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
+from convscope.files import images
+from convscope.network import Network, load
 from convscope.reports.chapter import Chapter, chapter
 
+STYLES = ("coffee", "rocket")  # samples that a photograph is drawn in the style of; the first other
 
-def chapters(*, full: bool, seed: int) -> Iterator[Chapter]:
-    """A chapter about the photograph as a texture."""
+
+def chapters(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Chapter]:
+    """Chapters about the photograph as a texture, and in the style of other pictures."""
     yield _texture(full, seed)
+    yield _style(net, photo, full, seed)
 
 
 def _texture(full: bool, seed: int) -> Chapter:
@@ -29,3 +36,30 @@ def _texture(full: bool, seed: int) -> Chapter:
             for layer, distance in zip(f["layers"], f["others"], strict=True)
         },
     )
+
+
+def _style(net: Network, photo: Tensor, full: bool, seed: int) -> Chapter:
+    name = _other_sample(photo)
+    found = chapter(
+        "Can a photograph take the style of another picture?",
+        "style",
+        f"The texture of one picture, and the places of another. This one began as the photograph"
+        f" and was changed until shallow layers have the statistics of scikit-image's {name}, while"
+        " a deeper layer still sees at each place what it saw in the photograph. SqueezeNet, the"
+        " small network that comes with convscope, does this for every photograph: its strokes are"
+        " broader than those of most networks.",
+        {"style": f"{images.SAMPLE_PREFIX}{name}", "seed": seed}
+        | ({} if full else {"size": 256, "steps": 45}),
+        lambda f: {"style layers": ", ".join(f["layers"])},
+        grows=True,
+    )
+    drawn_by = found.technique.network
+    if net.name != drawn_by:
+        found.net = load(drawn_by, device=net.device)
+    return found
+
+
+def _other_sample(photo: Tensor) -> str:
+    """A sample that is not the photograph itself."""
+    path = (images.source(photo) or {"path": ""})["path"]
+    return next(one for one in STYLES if path != f"{images.SAMPLE_PREFIX}{one}")
