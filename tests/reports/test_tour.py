@@ -88,7 +88,7 @@ def test_every_technique_is_on_the_tour(
         name for name in registry.names() if "index" in registry.get(name).model.model_fields
     }
     networked = {name for name in registry.names() if registry.get(name).takes_network}
-    everything = networked - of_collections
+    everything = networked - of_collections | {"stylize"}
     assert shown(page[0]) == everything - {"scorecam"}
     assert shown(Tour(net, photo, "x.jpg", full=True)) == everything
     # Classes are of labeled collections only.

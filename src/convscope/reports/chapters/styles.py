@@ -17,6 +17,7 @@ def chapters(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[
     """Chapters about the photograph as a texture, and in the style of other pictures."""
     yield _texture(full, seed)
     yield _style(net, photo, full, seed)
+    yield _stylize(full)
 
 
 def _texture(full: bool, seed: int) -> Chapter:
@@ -33,7 +34,7 @@ def _texture(full: bool, seed: int) -> Chapter:
         | ({} if full else {"height": 128, "width": 128, "sample_size": 192, "steps": 60}),
         lambda f: {
             f"distance in other layers, with layers up to {layer}": f"{distance:.2f}"
-            for layer, distance in zip(f["layers"], f["others"], strict=True)
+            for layer, distance in zip(f["layers"], f["others"], strict=False)
         },
     )
 
@@ -63,3 +64,16 @@ def _other_sample(photo: Tensor) -> str:
     """A sample that is not the photograph itself."""
     path = (images.source(photo) or {"path": ""})["path"]
     return next(one for one in STYLES if path != f"{images.SAMPLE_PREFIX}{one}")
+
+
+def _stylize(full: bool) -> Chapter:
+    return chapter(
+        "How fast can a style be?",
+        "stylize",
+        "Here a second network has learned to draw: it gives in one pass what took many steps in"
+        " the chapter before. All styles are in this one network. Each has its own scale and"
+        " offset for every channel, and the rest is shared, so that styles can be blended as well."
+        " Compare what they do to the same lines of the photograph.",
+        {} if full else {"size": 256},
+        lambda f: {"styles": ", ".join(f["styles"])},
+    )
