@@ -82,7 +82,8 @@ on_pixels = cs.Network(
     input_size=8,
     labels=[f"digit {number}" for number in range(10)],
 )
-three = torch.tensor(unknown[answers == 3][0], dtype=torch.float32).view(1, 1, 8, 8)
+right = (answers == 3) & (fitted.predict(unknown) == 3)
+three = torch.tensor(unknown[right][0], dtype=torch.float32).view(1, 1, 8, 8)
 gradient = cs.saliency(on_pixels, three, target="digit 3").result().gradient
 print(f"largest difference from the weights: {abs(gradient.ravel() - fitted.coef_[3]).max():.1e}")
 
@@ -98,7 +99,7 @@ for number, axes in enumerate(rows.ravel()):
 # of another are taken away.
 
 change = torch.tensor(fitted.coef_[8] - fitted.coef_[3], dtype=torch.float32).view(1, 1, 8, 8)
-for size in (0, 0.05, 0.1, 0.15):
+for size in (0, 0.1, 0.2, 0.3):
     changed = (three + size * change / change.abs().max()).clamp(0, 1)
     print(f"pixels changed by up to {size:.2f}: {on_pixels.predict(changed, 1)[0]}")
 

@@ -160,7 +160,7 @@ def hog_twins(
     ] = 800,
     size: Annotated[
         int, Field(ge=24, le=1024, description="width and height of the twins in pixels")
-    ] = 160,
+    ] = 128,
     orientations: Orientations = 9,
     pixels_per_cell: CellPixels = 8,
     cells_per_block: BlockCells = 3,
@@ -180,7 +180,7 @@ def hog_twins(
         start=photo(start),
         objective=match("blocks", wanted) - 0.5 * _Alike(wanted),
         priors=(clamp(),),
-        optimizer=adam(0.0125, lr_decay=0.01 ** (1 / steps), momentum=0.5),
+        optimizer=adam(0.0125, lr_decay=0.02 ** (1 / steps), momentum=0.5),
         steps=steps,
     )
     for frame in climb(net, recipe):
