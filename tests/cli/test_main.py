@@ -77,7 +77,10 @@ def test_bad_words(here: Path, shell: Shell, words: list[str], message: str) -> 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["salency", "my photo.png"], "unknown command 'salency'; did you mean 'saliency'?"),
+        (
+            ["salency", "my photo.png"],
+            "unknown command 'salency'; did you mean 'saliency', 'style'?",
+        ),
         (["guided-backprop"], "unknown command 'guided-backprop'; did you mean 'guided_backprop'?"),
         (["doctr"], "unknown command 'doctr'; did you mean 'doctor', 'predict'?"),
         (["embedding_map"], "the command of embedding_map is 'map'"),
@@ -270,7 +273,7 @@ main._run = with_another
 def test_resume_is_offered_where_something_climbs(shell: Shell) -> None:
     techniques = [registry.get(name) for name in catalog.own()]
     told = {one.name: "--resume" in shell.works(one.command, "--help") for one in techniques}
-    climbing = {"class_image", "ladder", "neuron_image", "deepdream", "invert", "texture"}
+    climbing = {"class_image", "ladder", "neuron_image", "deepdream", "invert", "style", "texture"}
     assert {name for name, offered in told.items() if offered} == climbing
     assert all("--resume" in shell.works(one, "--help") for one in ("ascend", "replay"))
     assert "--resume" in shell.fails("saliency", "my photo.png", "--resume")

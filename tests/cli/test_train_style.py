@@ -1,4 +1,4 @@
-"""`convscope train-style`."""
+"""`convscope train_style`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shell(here: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
 
 
 def test_training(shell: Shell) -> None:
-    words = ("train-style", "photos", "styles", "-o", "a.safetensors", *TOY)
+    words = ("train_style", "photos", "styles", "-o", "a.safetensors", *TOY)
     code, _, told = shell(*words, "--steps", "2", "--save-every", "1")
     assert code == 0, told
     assert "skipped: photos/bad.png: " in told
@@ -44,7 +44,7 @@ def test_training(shell: Shell) -> None:
 
 
 def test_training_that_is_stopped_goes_on(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("train-style", "photos", "styles", "-o", "a.safetensors", *TOY, "--steps", "4")
+    words = ("train_style", "photos", "styles", "-o", "a.safetensors", *TOY, "--steps", "4")
     begin = Training.__iter__
 
     def stop_at_two(self: Training):  # type: ignore[no-untyped-def]
@@ -64,7 +64,7 @@ def test_training_that_is_stopped_goes_on(shell: Shell, monkeypatch: pytest.Monk
 
 
 def test_a_training_that_is_done(shell: Shell) -> None:
-    words = ("train-style", "photos", "styles", "-o", "a.safetensors", *TOY, "--steps", "1")
+    words = ("train_style", "photos", "styles", "-o", "a.safetensors", *TOY, "--steps", "1")
     assert shell(*words)[0] == 0
     code, _, told = shell(*words)
     assert code == 0
@@ -72,7 +72,7 @@ def test_a_training_that_is_done(shell: Shell) -> None:
 
 
 def test_errors_are_one_line(shell: Shell) -> None:
-    code, _, told = shell("train-style", "photos", "nowhere", *TOY)
+    code, _, told = shell("train_style", "photos", "nowhere", *TOY)
     assert code == 2
     assert told.count("\n") == 1
     assert "no folder nowhere of style images" in told

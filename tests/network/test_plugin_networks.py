@@ -83,8 +83,8 @@ def test_it_computes_what_its_module_computes() -> None:
 @pytest.mark.usefixtures("birds")
 def test_its_name_is_listed_and_suggested() -> None:
     assert zoo.models("BIRDS") == ["birds/resnet"]
-    ours = ["efficientnet_lite0", "efficientnet_lite1", "squeezenet1_1"]
-    assert zoo.models()[:4] == [*ours, "birds/resnet"]
+    ours = ["efficientnet_lite0", "efficientnet_lite1", "squeezenet1_1", "hog"]
+    assert zoo.models()[:5] == [*ours, "birds/resnet"]
     with pytest.raises(ConvscopeError, match="did you mean 'birds/resnet'"):
         cs.load("bird/resnet")
 

@@ -24,6 +24,7 @@ from convscope.runs import recipe_reading, recipe_writing
 from convscope.types.targets import Target
 from convscope.vocabulary import objectives, optimizers, priors, rules, spectra, starts
 from convscope.vocabulary.objectives import (
+    STATISTICS,
     Objective,
     activation,
     direction,
@@ -68,6 +69,9 @@ ALL = [word for kind in KINDS for word in public(kind)]
 def of_hint(hint: Any, bounds: dict[str, Any] | None = None) -> st.SearchStrategy[Any]:
     """Values of an annotation. An unknown one needs support here and in `recipe_reading`."""
     bounds = bounds or {}
+    if hint == starts.Size:
+        sides = st.integers(1, starts.LARGEST)
+        return st.none() | sides | st.tuples(sides, sides)
     if get_origin(hint) is Annotated:
         hint, *notes = get_args(hint)
         within = {
@@ -119,7 +123,11 @@ def of_word(word: type) -> st.SearchStrategy[Any]:
     hints = get_type_hints(word, include_extras=True)
     if word is clamp:
         return st.tuples(of_hint(float), of_hint(float)).map(lambda pair: clamp(*sorted(pair)))
-    return st.builds(word, **{f.name: of_hint(hints[f.name]) for f in fields(word)})
+    values = {f.name: of_hint(hints[f.name]) for f in fields(word)}
+    if word is match:  # only statistics take an image_mask
+        of_statistics = st.builds(match, **values | {"by": st.sampled_from(list(STATISTICS))})
+        return of_statistics | st.builds(match, **values | {"image_mask": st.none()})
+    return st.builds(word, **values)
 
 
 def of_kind(kind: type) -> st.SearchStrategy[Any]:

@@ -148,7 +148,7 @@ def test_the_command_fills_a_hole_and_replay_fills_it_again(tmp_path: Path) -> N
     made = tmp_path / "made.png"
     words = [str(tmp_path / "photo.png"), "--mask", str(tmp_path / "mask.png"), "--window", "5"]
     with pytest.raises(SystemExit, match=r"^0$"):
-        main(["efros-leung", *words, "-o", str(made)])
+        main(["efros_leung", *words, "-o", str(made)])
     with pytest.raises(cs.ConvscopeError, match=r"names the photograph .* the path .*mask\.png"):
         replay.remake(made)
     again = replay.remake(made, trust=True).save(tmp_path / "again.png")

@@ -59,7 +59,7 @@ def make_app(words: list[str], *, every: bool = False) -> App:
         suppress_keyboard_interrupt=False,
     )
     for command in COMMANDS:
-        app.command(command, usage=_usage(command))
+        app.command(command, name=command.__name__, usage=_usage(command))
     for name, entry in catalog.techniques().items():
         group = group_of[entry.chapter]
         asked = words[:1] == [entry.command] or words[:2] == ["--help", entry.command]

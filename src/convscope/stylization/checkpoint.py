@@ -120,7 +120,7 @@ def _opened(path: Path) -> tuple[Description, dict[str, Stored], Opened]:
     values = opened.values if isinstance(opened.values, dict) else {}
     header = values.pop("__metadata__", {})
     if not isinstance(header, dict) or KEY not in header:
-        raise ConvscopeError(f"{path.name} is no style network: `convscope train-style` makes them")
+        raise ConvscopeError(f"{path.name} is no style network: `convscope train_style` makes them")
     if path.stat().st_size > LARGEST:
         raise ConvscopeError(f"{path.name} is damaged: it is far too large")
     try:

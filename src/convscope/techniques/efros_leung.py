@@ -64,7 +64,6 @@ class EfrosLeungSummary(TypedDict):
     paper="Efros and Leung 1999",
     url="https://doi.org/10.1109/ICCV.1999.790383",
     chapter="Textures and style",
-    command="efros-leung",
     batch=False,
 )
 def efros_leung(

@@ -131,7 +131,6 @@ class HogTwinsSummary(TypedDict):
 
 
 @technique(
-    command="hog-twins",
     title="HOG twins",
     paper="Vondrick, Khosla, Malisiewicz and Torralba 2013",
     url="https://arxiv.org/abs/1502.05461",

@@ -117,7 +117,7 @@ def stylize(
         str | None,
         BeforeValidator(absolute_path),
         Field(
-            description="style network that `convscope train-style` made; if not given, the one"
+            description="style network that `convscope train_style` made; if not given, the one"
             " that comes with convscope",
             json_schema_extra={"format": "path"},
         ),

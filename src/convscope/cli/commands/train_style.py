@@ -1,4 +1,4 @@
-"""`convscope train-style`."""
+"""`convscope train_style`."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def train_style(
 
     The same command again continues a training that was stopped. With every state that is saved,
     a picture beside the output shows two photographs in all styles. To train in several processes,
-    start the command with torchrun: torchrun --nproc-per-node 2 -m convscope.cli train-style ...
+    start the command with torchrun: torchrun --nproc-per-node 2 -m convscope.cli train_style ...
     """
     from convscope.stylization import train_style as train
 
@@ -126,7 +126,7 @@ def _follow(training: Training, picture: Path) -> Result | None:
     stop = Event()
     last, drawn = None, None
     with stopped_by(stop.set), closing(iter(training)) as results:
-        for last in with_bar(results, "train-style", shown=training.leads, console=errors):
+        for last in with_bar(results, "train_style", shown=training.leads, console=errors):
             if training.leads and last.panels is not drawn:
                 drawn = last.panels
                 last.save(picture)
