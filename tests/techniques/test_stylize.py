@@ -17,7 +17,8 @@ from tests.helpers.videos import frames, make_video
 PHOTO = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(3))
 
 
-def assert_close(found: torch.Tensor, expected: torch.Tensor, atol: float = 1e-6) -> None:
+# The toy network in float32 is up to 2.5e-6 away from itself in float64, in any order of its sums.
+def assert_close(found: torch.Tensor, expected: torch.Tensor, atol: float = 4e-6) -> None:
     torch.testing.assert_close(found, expected, atol=atol, rtol=0)
 
 
@@ -28,13 +29,13 @@ def stylized(image: torch.Tensor = PHOTO, **options: Any) -> torch.Tensor:
 
 
 def drawn(**weights: float) -> torch.Tensor:
-    """The network itself, in float16 as in its file, on `PHOTO`."""
+    """The network itself in float64, its numbers in float16 as in its file, on `PHOTO`."""
     net = small_styles()
     for value in net.parameters():
         value.copy_(value.half())
-    row = torch.tensor([[weights.get(name, 0.0) for name in NAMES]])
+    row = torch.tensor([[weights.get(name, 0.0) for name in NAMES]], dtype=torch.float64)
     with torch.no_grad():
-        picture: torch.Tensor = net(PHOTO, row)
+        picture: torch.Tensor = net.double()(PHOTO.double(), row)
     return picture
 
 
