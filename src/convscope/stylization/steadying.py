@@ -1,7 +1,8 @@
 """Frames of a video that do not flicker: each takes over what the one before has of the same thing.
 
 Where things have moved is the optical flow between the two frames of the video itself (DIS, Kroeger
-et al. 2016). What was hidden in one of them, or looks different, is left as it is drawn.
+et al. 2016). What was hidden in one of them, or looks different, is left as it is drawn. What moves
+takes over less: its strokes are others in each frame, and the mean of many would be a blur.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ SIDE = 384  # pixels of the longer side of the frames that flow is computed on
 
 STILL = 0.4  # pixels of motion that noise too makes: such a place does not move
 
+MOVING = 0.7  # of the share, where it moves by a pixel or more: the strokes would blur there
+
 ALIKE, DIFFERENT = 12.0, 28.0  # difference of blurred gray values, of 255, of one thing and of two
 
 
@@ -24,7 +27,8 @@ class Steadier:
     """Steadies the frames of one video, which come in their order.
 
     Args:
-        share: how much of the frame before each takes over, where it shows the same; below 1.
+        share: how much of the frame before each takes over, where it shows the same and nothing
+            moves; below 1.
     """
 
     def __init__(self, share: float) -> None:
@@ -48,6 +52,7 @@ class Steadier:
             flow = self._motion(gray, before)
             same = _same(gray, before, flow, self._motion(before, gray))
             size = drawn.shape[1], drawn.shape[0]
+            same *= 1 - (1 - MOVING) * np.linalg.norm(flow, axis=2).clip(0, 1)
             share = self._share * cv2.resize(same, size, interpolation=cv2.INTER_LINEAR)[..., None]
             drawn = drawn + share * (_moved(steady, _enlarged(flow, size)) - drawn)
         self._before = gray, drawn
