@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+import convscope as cs
+from convscope.cli.progress import Watched
 from tests.helpers.shell import Shell, files
 from tests.helpers.styles import style_file
 from tests.helpers.videos import frames, make_video
@@ -29,3 +35,25 @@ def test_a_video_that_breaks_off_is_told_in_a_line(here: Path, shell: Shell) -> 
     assert err.count("\n") == 1
     assert err.startswith("walk.mkv breaks off after ")
     assert frames(here / "b.mp4")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_video_that_is_stopped_keeps_what_was_made(
+    here: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    begin = Watched.__iter__
+
+    def pressed(self: Watched) -> Iterator[cs.Result]:
+        for result in begin(self):
+            if result.step == 3:
+                signal.raise_signal(number)
+            yield result
+
+    monkeypatch.setattr(Watched, "__iter__", pressed)
+    make_video(here / "walk.mp4", 9)
+    words = ("stylize", "walk.mp4", "--style", "sea", "--checkpoint", style_file(), "-o", "b.mp4")
+    code, out, err = shell(*words)
+    assert (code, out) == (128 + number, "b.mp4\n")
+    assert err == "stopped at frame 3 of 9; what was made is kept\n"
+    assert len(frames(here / "b.mp4")) == 3
+    assert files(here) == {"walk.mp4", "b.mp4", "b.mp4.json"}

@@ -128,6 +128,39 @@ def test_a_video_that_breaks_off_is_kept_up_to_there(tmp_path: Path, name: str) 
     assert len(frames(tmp_path / "b.mp4")) == count
 
 
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ([20], "a.mp4 is damaged: 1 frame cannot be read and is left out"),
+        ([20, 21, 40], "a.mp4 is damaged: 3 frames cannot be read and are left out"),
+    ],
+)
+def test_damaged_frames_are_left_out_and_told(
+    tmp_path: Path, numbers: list[int], told: str
+) -> None:
+    source = make_video(tmp_path / "a.mp4", 60, sound=None)
+    _damage(source, [packets(source, "video")[number][1] for number in numbers])
+    made = remake(source, tmp_path / "b.mp4")
+    assert len(list(made)) == len(frames(tmp_path / "b.mp4")) == 60 - len(numbers)
+    assert made.note == told
+
+
+def test_damaged_sound_is_told(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "a.mkv", 30, sound="wavpack")
+    _damage(source, [packets(source, "audio")[1][1][64:]])
+    made = remake(source, tmp_path / "b.mov")
+    assert len(list(made)) == 30
+    assert made.note == "a.mkv is damaged: 1 piece of the sound cannot be read and is left out"
+
+
+def _damage(video: Path, parts: list[bytes]) -> None:
+    content = video.read_bytes()
+    for part in parts:
+        assert content.count(part) == 1
+        content = content.replace(part, b"\xff" * len(part))
+    video.write_bytes(content)
+
+
 def test_an_iteration_that_is_ended_keeps_what_was_made(tmp_path: Path) -> None:
     steps = iter(remake(make_video(tmp_path / "a.mp4"), tmp_path / "b.mp4"))
     for _ in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,6 +59,9 @@ class Video:
 
     Raises:
         ConvscopeError: PyAV is not installed, or the file is missing or no video.
+
+    Attributes:
+        damaged: how many packets of each stream could not be read so far, by its number.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -65,6 +69,7 @@ class Video:
         import av
 
         self.path = Path(path)
+        self.damaged = Counter[int]()
         if not self.path.is_file():
             raise ConvscopeError(f"no video at {self.path}")
         try:
@@ -121,18 +126,20 @@ class Video:
         """
         for packet in self.packets():
             if packet.stream is self.stream:
-                for frame in _decoded(packet):
+                for frame in self.decoded(packet):
                     return upright(frame)
         raise ConvscopeError(f"{self.path} is damaged: it has no frame that can be read")
 
+    def decoded(self, packet: Packet[Any]) -> list[Any]:
+        """The frames of pictures or sound that a packet completes; none where it is damaged."""
+        import av
 
-def _decoded(packet: Packet[Any]) -> list[Any]:
-    """The frames of pictures or sound that a packet completes; none where it is damaged."""
-    import av
-
-    with suppress(av.FFmpegError):
-        return packet.decode()
-    return []
+        try:
+            return packet.decode()
+        except av.FFmpegError:
+            # Not the last packet of a file that breaks off, of which a part is there.
+            self.damaged[packet.stream.index] += not packet.is_corrupt
+            return []
 
 
 def upright(frame: VideoFrame) -> Array:
@@ -198,7 +205,8 @@ class Remake:
             with Video(self.source) as video, _Writer(video, temporary, self.target) as writer:
                 for number, pixels in enumerate(self._frames(video, writer), 1):
                     yield VideoStep(number, max(number, video.count or 0), pixels)
-                self.note = _broken(video, number, writer.end)
+                told = (_broken(video, number, writer.end), _damaged(video))
+                self.note = "; ".join(filter(None, told))
         except (GeneratorExit, KeyboardInterrupt):
             self._keep(temporary, number)
             raise
@@ -216,7 +224,7 @@ class Remake:
             if packet.stream is not video.stream:
                 writer.add_sound(packet)
                 continue
-            for frame in _decoded(packet):
+            for frame in video.decoded(packet):
                 pixels = self._change(upright(frame))
                 writer.add(pixels, frame)
                 yield pixels
@@ -231,12 +239,28 @@ def _broken(video: Video, number: int, end: float) -> str:
     """What to say of a video that has less than it says; "" if it has all."""
     start = float((video.stream.start_time or 0) * (video.stream.time_base or 0))
     missing = float(video.seconds or 0) - (end - start)
-    if missing <= max(0.5, 2 / float(video.rate)) and number >= video.stream.frames - 1:
+    read = number + video.damaged[video.stream.index]
+    if missing <= max(0.5, 2 / float(video.rate)) and read >= video.stream.frames - 1:
         return ""
     return (
         f"{video.path.name} breaks off after {number} frames, {end - start:.1f} seconds; what was"
         " made up to there is kept"
     )
+
+
+def _damaged(video: Video) -> str:
+    """What to say of frames and sound in the middle that cannot be read; "" if all can."""
+    pictures = video.damaged[video.stream.index]
+    sounds = video.damaged.total() - pictures
+    parts = []
+    if pictures:
+        parts.append("1 frame" if pictures == 1 else f"{pictures} frames")
+    if sounds:
+        parts.append("1 piece of the sound" if sounds == 1 else f"{sounds} pieces of the sound")
+    if not parts:
+        return ""
+    verb = "is" if pictures + sounds == 1 else "are"
+    return f"{video.path.name} is damaged: {' and '.join(parts)} cannot be read and {verb} left out"
 
 
 class _Writer:
@@ -316,5 +340,5 @@ class _Writer:
                 packet.stream = sound
                 self._film.mux(packet)
             return
-        for frame in _decoded(packet):
+        for frame in self._video.decoded(packet):
             self._film.mux(sound.encode(frame))

@@ -128,7 +128,7 @@ def stylize(
             ge=0,
             le=0.95,
             description="how much each frame of a video takes over from the one before, where it"
-            " shows the same, so that nothing flickers; 0 for nothing",
+            " shows the same, so that nothing flickers; less where it moves; 0 for nothing",
         ),
     ] = STEADY,
 ) -> Iterator[Frame[StylizeSummary]]:
@@ -174,7 +174,8 @@ def stylize_video(
         cs.stylize_video("walk.mp4", "walk-wave.mp4", style="wave").result(progress=True)
 
     The memory that this needs does not grow with the length of the video. A video that breaks off,
-    or a run that is stopped, leaves a file with what was made up to there.
+    or a run that is stopped, leaves a file with what was made up to there. Frames that cannot be
+    read are left out, and the run's `note` says so.
 
     Args:
         source: the video.
