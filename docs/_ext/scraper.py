@@ -45,7 +45,9 @@ LECTURE = (
     "deepdream",
     "invert",
     "efros_leung",
+    "texture",
     "style",
+    "stylize",
 )
 
 

@@ -36,8 +36,8 @@ walls
 
 # %%
 # The same wall with windows of 5, 11 and 19 pixels. The smallest is narrower than a brick and
-# breaks the pattern. How much was copied in one piece grows with the window. A run is in a row
-# or a column, and a region is connected:
+# breaks the pattern. The largest region that was copied in one piece grows with the window. A run
+# is in a row or a column, and a region is connected:
 
 for side, wall in zip(windows, walls, strict=True):
     copied = wall.summary
@@ -59,7 +59,9 @@ cs.efros_leung(wood, order="scanline", sample_size=128, show="sources")
 
 # %%
 # A hole in a photograph is filled from its edge inward. The mask is white, or true, where a rocket
-# stands. It may also be the path of an image.
+# stands. It may also be the path of an image. The sky closes, with a faint line where growth from
+# both sides meets. At the foot of the rocket, where sky, clouds and lamps come together, growth
+# makes shapes that nobody would mistake for a photograph.
 
 photo = cs.open_image("sample:rocket")
 mask = torch.zeros(photo.shape[-2:], dtype=torch.bool)

@@ -65,8 +65,10 @@ cs.invert(coarse, astronaut, layer="blocks")
 import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import Bunch
 
 digits = load_digits()
+assert isinstance(digits, Bunch)
 known, numbers = digits.data[:1200] / 16, digits.target[:1200]
 unknown, answers = digits.data[1200:] / 16, digits.target[1200:]
 fitted = LogisticRegression(max_iter=1000).fit(known, numbers)

@@ -20,33 +20,53 @@ The paper has VGG-19, which ``cs.load("torchvision/vgg19")`` downloads; its laye
 paper's. SqueezeNet comes along and costs a tenth.
 """
 
-import skimage.data
+import numpy as np
 import torch
+from PIL import Image
 
 import convscope as cs
 
 net = cs.load("squeezenet1_1")
-cat = cs.open_image("sample:chelsea")
-stained = torch.from_numpy(skimage.data.immunohistochemistry()).permute(2, 0, 1)[None] / 255
-cs.style(net, cat, style=stained, size=192, steps=40)
+astronaut, coffee = cs.open_image("sample:astronaut"), cs.open_image("sample:coffee")
+paintings = [
+    f"../paintings/{name}.jpg"
+    for name in ("starry_night", "shipwreck", "scream", "woman_with_a_hat")
+]
+rows = [
+    np.concatenate(
+        [cs.style(net, photo, style=one, size=256).result().image[0] for one in paintings], axis=1
+    )
+    for photo in (astronaut, coffee)
+]
+Image.fromarray((np.concatenate(rows) * 255).round().astype("uint8"))
 
 # %%
-# More of the photograph is kept, and its parts of the loss are drawn beside the picture. Each size
-# begins with the enlarged picture of the one before, so the loss jumps there.
+# Two photographs as The Starry Night (van Gogh), The Shipwreck (Turner), The Scream (Munch) and
+# Woman with a Hat (Matisse) would have them. Large areas have the colors and strokes of the
+# painting, and strokes follow the outlines. Faces become coarse in pictures as small as these. The
+# paintings:
 
-cs.style(net, cat, style=stained, content=4, size=192, steps=40, curves=True)
+Image.fromarray(
+    np.concatenate([np.asarray(Image.open(one).resize((256, 256))) for one in paintings], axis=1)
+)
+
+# %%
+# More of the photograph is kept, and the two parts of the loss are drawn beside the picture. Each
+# size begins with the enlarged picture of the one before, so the loss jumps there.
+
+cs.style(net, astronaut, style=paintings[2], content=4, size=256, curves=True)
 
 # %%
 # The brush alone: the colors stay those of the photograph.
 
-cs.style(net, cat, style=stained, colors="photo", size=192, steps=40)
+cs.style(net, coffee, style=paintings[0], colors="photo", size=256)
 
 # %%
 # A mask says where the style goes: here only to the right half, with a soft edge.
 
-half = torch.zeros(1, 1, *cat.shape[-2:])
-half[..., cat.shape[-1] // 2 :] = 1
-cs.style(net, cat, style=stained, mask=half, feather=0.05, size=192, steps=40)
+half = torch.zeros(1, 1, *coffee.shape[-2:])
+half[..., coffee.shape[-1] // 2 :] = 1
+cs.style(net, coffee, style=paintings[2], mask=half, feather=0.05, size=256)
 
 # %%
 # Large pictures are drawn in patches that overlap. ``size`` is the longer side in pixels; the first
