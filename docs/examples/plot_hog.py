@@ -101,7 +101,7 @@ for number, axes in enumerate(rows.ravel()):
 # of another are taken away.
 
 change = torch.tensor(fitted.coef_[8] - fitted.coef_[3], dtype=torch.float32).view(1, 1, 8, 8)
-for size in (0, 0.1, 0.2, 0.3):
+for size in (0, 0.2, 0.4):
     changed = (three + size * change / change.abs().max()).clamp(0, 1)
     print(f"pixels changed by up to {size:.2f}: {on_pixels.predict(changed, 1)[0]}")
 

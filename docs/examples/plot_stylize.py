@@ -37,9 +37,9 @@ cs.stylize(coffee)
 
 # %%
 # The slow way and the fast one. Above is what :doc:`style <plot_style>` makes of the photograph,
-# climbed for The Starry Night and The Scream: 90 evaluations of its loss at each of two sizes. Below
-# is one pass of the network that learned both paintings. Its strokes are finer and its contrasts
-# are lower.
+# climbed for The Starry Night and The Scream: 90 evaluations of its loss at each of two sizes.
+# Below is one pass of the network that learned both paintings. Its strokes are finer and its
+# contrasts are lower.
 
 import numpy as np
 from PIL import Image
@@ -50,8 +50,8 @@ slow = [
     cs.style(net, coffee, style=f"../paintings/{name}.jpg", size=256).result() for name in names
 ]
 fast = [cs.stylize(coffee, style=name, size=256).result() for name in names]
-rows = [np.concatenate([one.image[0] for one in row], axis=1) for row in (slow, fast)]
-Image.fromarray((np.concatenate(rows) * 255).round().astype("uint8"))
+pairs = ([np.asarray(one.picture) for one in pair] for pair in (slow, fast))
+Image.fromarray(np.concatenate([np.concatenate(pair, axis=1) for pair in pairs]))
 
 # %%
 # One style by its name:
