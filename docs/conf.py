@@ -57,7 +57,9 @@ nitpicky = True
 # Their inventories live on the web, and a build needs no network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|Tensor|nn|np|numpy|PIL|Image|matplotlib|pydantic|pa|pyarrow)(\..*)?"),
-    (r"py:.*", r"convscope\.runs\.options\._\w+"),  # in annotations of options
+    (r"py:.*", r"convscope\.runs\.options\.\w+"),  # in annotations of options
+    (r"py:.*", r"convscope\.runs\.films\.VideoRun|StyleImages"),
+    (r"py:.*", r"Module"),  # in docstrings of PyTorch's own
     (r"py:.*", r"convscope\.network\.heads\..*\.(Form|Endings)"),  # in those of an Output
     # What only type checkers need: type variables, and types of summaries.
     (r"py:.*", r"convscope\..*\.(\w*Summary|R|_Register)"),

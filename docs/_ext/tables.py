@@ -10,6 +10,7 @@ import inspect
 import io
 import os
 import re
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def _escaped(text: str) -> str:
     )
 
 
-def _signature(word: type) -> str:
+def _signature(word: Callable[..., Any]) -> str:
     parameters = inspect.signature(word).parameters.values()
     return "(" + ", ".join(_parameter(p) for p in parameters) + ")"
 
@@ -148,6 +149,8 @@ def sign(
     """The signature of a technique or a word, without what its annotations say."""
     technique = _of(name)
     if signature and isinstance(documented, type) and issubclass(documented, Word | Recipe):
+        return _signature(documented), returns
+    if technique is None and signature and "FieldInfo" in signature:
         return _signature(documented), returns
     if technique is None:
         # Sphinx cannot parse how a dataclass shows a field that is made anew each time.
