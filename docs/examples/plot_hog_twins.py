@@ -2,14 +2,17 @@
 HOG twins
 =========
 
-A picture of one thing whose histograms of oriented gradients (HOG) are nearly those of another.
+Two pictures whose pixels hardly correlate, and whose histograms of oriented gradients (HOG) are
+nearly the same.
 
-**How to read it.** The upper pictures differ for a person and in their pixels. Below each stand its
-histograms, as on the page of the glyphs. The distance compares the two descriptors; 100 % is the
-distance from the photograph to the one that the twin looks like.
+**How to read it.** The twin has the large forms and colors of another photograph, and the edges of
+the first with light and dark exchanged. Below each picture stand its histograms, as on the page of
+the glyphs. The distance compares the two descriptors; 100 % is the distance between the two
+photographs.
 
-**Its limits.** The twin was made for these cells and blocks. Other sizes of cells tell the two
-apart. It shows that HOG can be fooled, and not how often it is.
+**Its limits.** A person sees the edges of the photograph in its twin too. The twin was made for
+these cells and blocks, and smaller cells tell the two apart. Large plain regions, such as the sky
+behind the rocket, are hard to match.
 
 **Paper.** Vondrick, Khosla, Malisiewicz and Torralba 2013, `HOGgles: Visualizing Object Detection
 Features <https://arxiv.org/abs/1502.05461>`__, shows other pictures that HOG cannot tell apart.
@@ -28,12 +31,32 @@ for name, value in twins.result().summary.items():
     print(f"{name:18} {value:.3f}")
 
 # %%
-# The twin again, described by cells of other sizes: what was nearly the same is not so any more.
+# The same for other photographs. Here 100 % is the mean distance of all pairs of these photographs,
+# so that all rows have the same measure.
+
+from itertools import combinations
+
+net = cs.load("hog", input_size=128)
+names = ["chelsea", "coffee", "rocket", "astronaut"]
+photographs = {name: cs.open_image(f"sample:{name}") for name in names}
+described = {name: net.module(net.preprocess(photographs[name])) for name in names}
+apart = {
+    pair: float((described[pair[0]] - described[pair[1]]).norm()) for pair in combinations(names, 2)
+}
+mean = sum(apart.values()) / len(apart)
+for one, other in apart:
+    numbers = cs.hog_twins(photographs[one], other=f"sample:{other}").result().summary
+    distance = numbers["distance"] * apart[one, other] / mean
+    print(f"{one:8} {other:10} distance {distance:5.1%}, correlation {numbers['correlation']:5.2f}")
+
+# %%
+# The twin again, described by cells of other sizes. Smaller cells see the difference, and larger
+# ones hardly do.
 
 import torch
 
 twin = torch.from_numpy(twins.result().image).permute(0, 3, 1, 2)
-photograph = cs.load("hog", input_size=128).preprocess(cat)
+photograph = net.preprocess(cat)
 for pixels in (4, 8, 16):
     hog = cs.HOG(pixels_per_cell=pixels)
     distance = (hog(twin) - hog(photograph)).norm() / hog(photograph).norm()

@@ -52,14 +52,18 @@ class HOG(nn.Module):
         self.blocks = Blocks(cells_per_block)
 
     def forward(self, x: Tensor) -> Tensor:
-        if min(x.shape[-2:]) < self.smallest:
-            height, width = x.shape[-2:]
+        self.check(x)
+        blocks: Tensor = self.blocks(self.cells(self.gradients(x)))
+        return blocks.permute(0, 2, 3, 1).flatten(1)
+
+    def check(self, x: Tensor) -> None:
+        """Refuse an image that is smaller than a block."""
+        height, width = x.shape[-2:]
+        if min(height, width) < self.smallest:
             raise ConvscopeError(
                 f"HOG needs an image of at least {self.smallest} x {self.smallest} pixels, one"
                 f" block, not {height} x {width}"
             )
-        blocks: Tensor = self.blocks(self.cells(self.gradients(x)))
-        return blocks.permute(0, 2, 3, 1).flatten(1)
 
 
 class Gradients(nn.Module):

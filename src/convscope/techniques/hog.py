@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from convscope import tensors
 from convscope.ascent import Recipe, climb
 from convscope.errors import ConvscopeError
 from convscope.files import images
@@ -29,9 +30,11 @@ GLYPH = 16  # pixels a side of the star that shows a cell
 
 PLAIN = 1e-5  # brightness changes less between the pixels of a plain image, by rounding alone
 
-BRIGHTEST = 0.99  # quantile of the pixels of the stars that becomes white
+BRIGHTEST = 0.97  # quantile of the pixels of the stars that becomes white
 
 MOST = 0.1  # correlation of the pixels of twins that is not punished
+
+FINE = 0.5  # contrast of the edges that a twin begins with, as a fraction
 
 Orientations = Annotated[
     int, Field(ge=1, le=36, description="number of orientations in the histogram of a cell")
@@ -96,7 +99,7 @@ def glyphs(cells: Tensor, side: int = GLYPH) -> Tensor:
         side: pixels of a star.
 
     Returns:
-        (N, 1, rows * side, columns * side). The brightest hundredth of each image is 1.
+        (N, 1, rows * side, columns * side). The brightest 3 % of each image are 1.
     """
     drawn = F.conv_transpose2d(cells, _rays(cells, side), stride=side)
     brightest = drawn.flatten(1).quantile(BRIGHTEST, 1).clamp_min(1e-12)
@@ -144,7 +147,7 @@ def hog_twins(
         str | SkipJsonSchema[Tensor],
         BeforeValidator(image_name),
         Field(
-            description="the photograph that the twin looks like",
+            description="the photograph whose large forms and colors the twin has",
             json_schema_extra={"format": "path"},
         ),
     ] = "sample:coffee",
@@ -153,7 +156,7 @@ def hog_twins(
         Field(
             gt=0, le=1, description="contrast of the other photograph at the start, as a fraction"
         ),
-    ] = 0.2,
+    ] = 0.25,
     steps: Annotated[
         int, Field(ge=1, le=100_000, description="number of optimization steps")
     ] = 800,
@@ -164,22 +167,23 @@ def hog_twins(
     pixels_per_cell: CellPixels = 8,
     cells_per_block: BlockCells = 3,
 ) -> Iterator[ImageFrame[HogTwinsSummary]]:
-    """A picture of one thing whose HOG is that of another: what looks different is the same to HOG.
+    """A picture whose pixels differ from those of a photograph, and whose HOG is nearly the same.
 
-    Adam changes another photograph of low contrast until its HOG matches that of the photograph. A
-    penalty keeps the correlation of the pixels of the two low. HOG divides each block by its
-    length, so edges that a person hardly sees decide it, where there are no stronger ones.
+    The twin begins as another photograph, blurred and of low contrast, with the edges of the
+    photograph, their light and dark exchanged. Adam then changes its pixels until its HOG matches
+    that of the photograph. A penalty keeps the correlation of the pixels of the two near zero. HOG
+    knows no sign of an edge. It divides each block by its length, so edges that a person hardly
+    sees decide it, where there are no stronger ones.
     """
     module = HOG(orientations, pixels_per_cell, cells_per_block)
     net = Network(module, mean=[0.0] * 3, std=[1.0] * 3, input_size=size, output="embedding")
     wanted, begun = (net.preprocess(x.detach()) for x in (image, _opened(other)))
     twins = _Twins(module, wanted, begun, image.shape[-2:])
-    start = (begun - begun.mean()) * contrast + 0.5
     recipe = Recipe(
-        start=photo(start),
+        start=photo(_hybrid(wanted, begun, contrast, pixels_per_cell)),
         objective=match("blocks", wanted) - 0.5 * _Alike(wanted),
         priors=(clamp(),),
-        optimizer=adam(0.0125, lr_decay=0.02 ** (1 / steps), momentum=0.5),
+        optimizer=adam(0.006, lr_decay=0.02 ** (1 / steps), momentum=0.5),
         steps=steps,
     )
     for frame in climb(net, recipe):
@@ -192,15 +196,25 @@ def _opened(other: str | Tensor) -> Tensor:
     return opened
 
 
+def _hybrid(wanted: Tensor, other: Tensor, contrast: float, cell: int) -> Tensor:
+    """What is coarse in the other photograph, with the negative of what is fine in the wanted one.
+
+    A negative has the same HOG, and changes over more than a cell hardly count in it.
+    """
+    coarse = tensors.blur(other - other.mean(), cell)
+    fine = wanted - tensors.blur(wanted, cell / 4)
+    return (0.5 + contrast * coarse - FINE * fine).clamp(0, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class _Alike(Objective):
-    """The square of what the correlation of the pixels with another image has above `MOST`."""
+    """The square of what the correlation of the pixels with another image has beyond `MOST`."""
 
     image: Tensor
 
     def bind(self, _net: Network) -> Bound:
         def score(_: Activations, image: Tensor) -> Tensor:
-            return (_correlation(image, self.image) - MOST).clamp_min(0).square()
+            return (_correlation(image, self.image).abs() - MOST).clamp_min(0).square()
 
         return Bound(frozenset(), score)
 
@@ -218,20 +232,21 @@ class _Twins:
         self, module: HOG, wanted: Tensor, other: Tensor, photograph: Sequence[int]
     ) -> None:
         self.module, self.wanted, self.other = module, wanted, other
-        self.descriptor = module(wanted)
+        self.descriptor = self._blocks(wanted)
         if module.cells(module.gradients(wanted)).amax() < PLAIN:
             height, width = photograph
             raise ConvscopeError(
                 f"hog_twins: the photograph ({height} x {width} pixels) is too plain to have a HOG"
             )
-        self.apart = float((module(other) - self.descriptor).norm())
+        self.apart = float((self._blocks(other) - self.descriptor).norm())
         if not self.apart:
             raise ConvscopeError("hog_twins: the other photograph has the same HOG; name another")
-        self.stars = _stars(module, wanted)
+        self.stars = self._stars(self.descriptor)
 
     def frame(self, ascent: Ascent) -> ImageFrame[HogTwinsSummary]:
         twin = ascent.image.detach()
-        distance = float((self.module(twin) - self.descriptor).norm())
+        blocks = self._blocks(twin)
+        distance = float((blocks - self.descriptor).norm())
         summary: HogTwinsSummary = {
             "root_error": distance / float(self.descriptor.norm()),
             "distance": distance / self.apart,
@@ -244,7 +259,7 @@ class _Twins:
             "HOG of the photograph",
             f"HOG of the twin, distance {summary['distance']:.1%}",
         )
-        tiles = [self.wanted, twin, self.stars, _stars(self.module, twin)]
+        tiles = [self.wanted, twin, self.stars, self._stars(blocks)]
         return ImageFrame(
             panels=(Grid(torch.cat(tiles), "", 2, captions, low=0, high=1, tile_inches=3),),
             step=ascent.step,
@@ -254,10 +269,16 @@ class _Twins:
             summary=summary,
         )
 
+    def _blocks(self, image: Tensor) -> Tensor:
+        """The descriptor as an image of blocks. An image below one block is refused."""
+        module = self.module
+        module.check(image)
+        blocks: Tensor = module.blocks(module.cells(module.gradients(image)))
+        return blocks
 
-def _stars(module: HOG, image: Tensor) -> Tensor:
-    """The normalized HOG of an image, drawn at the image's own size."""
-    cells = module.cells(module.gradients(image))
-    stars = glyphs(module.blocks.means(module.blocks(cells)), module.cells.pixels)
-    below, right = (a - b for a, b in zip(image.shape[-2:], stars.shape[-2:], strict=True))
-    return F.pad(stars, (0, right, 0, below)).expand(-1, 3, -1, -1)
+    def _stars(self, blocks: Tensor) -> Tensor:
+        """The normalized HOG, drawn at the size of the photograph."""
+        stars = glyphs(self.module.blocks.means(blocks), self.module.cells.pixels)
+        sides = zip(self.wanted.shape[-2:], stars.shape[-2:], strict=True)
+        below, right = (whole - drawn for whole, drawn in sides)
+        return F.pad(stars, (0, right, 0, below)).expand(-1, 3, -1, -1)

@@ -98,7 +98,9 @@ def invert(
     L-BFGS matches layers whose stride is at most 24 pixels, with up to four times as many
     evaluations where the stride is below 16. All else is climbed by Adam on randomly rotated,
     scaled and shifted views, and inactive units pass a twentieth of the gradient. The weights of
-    total variation and L6 norm grow with the fourth power of the stride.
+    total variation and L6 norm grow with the fourth power of the stride. A layer without weights
+    before it, as in HOG, is not smooth enough for L-BFGS. Adam climbs it in small steps on the
+    image as it is, with eight times the weight of total variation and no L6 norm.
     """
     options = _Options(prior, count, steps, size, smoothness)
     original, inversions = _begun(net, image, layer, goal, options)
