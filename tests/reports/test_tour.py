@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import convscope as cs
 from convscope.cli import main
+from convscope.cli.app import make_app
 from convscope.network import zoo
 from convscope.reports.touring import Tour
 from convscope.runs import registry
@@ -135,6 +136,12 @@ def test_commands_reproduce_the_pictures(
         assert chapter.run is not None
         made = Image.open(tmp_path / words[-1])
         assert made.tobytes() == chapter.run.result().picture.tobytes()
+
+
+def test_every_command_is_understood(page: tuple[Tour, Path]) -> None:
+    for chapter in page[0].chapters:
+        _, *words = shlex.split(chapter.command)
+        make_app(words).parse_args(words, print_error=False, exit_on_error=False)
 
 
 def test_commands_name_the_network(photo: Tensor, tmp_path: Path) -> None:

@@ -22,12 +22,18 @@ def command(chapter: Chapter, photo: str, source: Mapping[str, Any]) -> str:
         words.append(photo)
     for name, value in chapter.options.items():
         for one in value if isinstance(value, tuple) else (value,):
-            words += [f"--{name.replace('_', '-')}", str(one)]
+            words += _option(name, one)
     if chapter.check:
         words.append("--check")
     if chapter.technique.takes_network:
         words += _network_words(source, chapter.technique.network)
     return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
+
+
+def _option(name: str, value: object) -> list[str]:
+    """An option with its value; a flag has none."""
+    option = f"--{name.replace('_', '-')}"
+    return [option] if value is True else [option, str(value)]
 
 
 def on_command_line(source: Mapping[str, Any]) -> bool:

@@ -71,9 +71,10 @@ def _stylize(full: bool) -> Chapter:
         "How fast can a style be?",
         "stylize",
         "Here a second network has learned to draw: it gives in one pass what took many steps in"
-        " the chapter before. All styles are in this one network. Each has its own scale and"
-        " offset for every channel, and the rest is shared, so that styles can be blended as well."
-        " Compare what they do to the same lines of the photograph.",
-        {} if full else {"size": 256},
+        " the chapter before. Fourteen styles are in this one network. Each has its own scale and"
+        " offset for every channel, and the rest is shared, so that styles can be blended as well:"
+        " here Hokusai's Great Wave becomes Munch's Scream in four pictures.",
+        {"style": "great_wave", "fade_to": "scream", "pictures": 4}
+        | ({} if full else {"size": 384}),
         lambda f: {"styles": ", ".join(f["styles"])},
     )
