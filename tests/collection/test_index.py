@@ -124,7 +124,7 @@ def test_embeddings_of_every_kind_of_network() -> None:
     pool, flat = nn.AdaptiveAvgPool2d(1), nn.Flatten()
     for layers, embedding, width in (
         ((pool, flat, nn.Linear(6, 3)), "head.1", 6),
-        ((nn.Conv2d(6, 3, 1), pool, flat), "head.1", 3),  # nothing else has one number a channel
+        ((nn.Conv2d(6, 3, 1), pool, flat), "body", 6),  # then come class scores, place by place
         ((pool, flat, nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)), "head.3", 5),
     ):
         net = cs.Network(Head(*layers), mean=[0.5] * 3, std=[0.5] * 3, input_size=16)

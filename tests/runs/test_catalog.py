@@ -49,7 +49,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugged_in: list[En
 
 
 def test_the_commands_that_no_technique_may_have() -> None:
-    names = {command.__name__.replace("_", "-") for command in COMMANDS}
+    names = {command.__name__ for command in COMMANDS}
     assert names == catalog.COMMANDS
 
 

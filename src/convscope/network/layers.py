@@ -94,13 +94,14 @@ def without_scores(layers: Sequence[Layer], output: Output | None) -> Sequence[L
     """The layers without those that hold class scores at each place, before these are averaged.
 
     Such a network ends in a convolution with a channel for each class, and has no dense layer.
+    Maps and boxes keep their places, and so their scores.
 
     Args:
         layers: all layers of a network, in order.
         output: the network's main output.
     """
     weighted = [n for n, one in enumerate(layers) if one.leaf and one.num_parameters]
-    if output is None or output.is_map or not output.num_classes or not weighted:
+    if output is None or output.is_map or output.boxes or not output.num_classes or not weighted:
         return layers
     last, below = layers[weighted[-1]], layers[: weighted[-1]]
     scores = last.maps and last.channels == output.num_classes
