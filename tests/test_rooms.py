@@ -34,6 +34,7 @@ ROOMS = (
     "collection",
     "stylization",
     "synthesis",
+    "attacks",
     "techniques",
 )
 # Faces import all rooms but the techniques, which they meet in the registry; nobody imports them.

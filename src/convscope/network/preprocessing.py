@@ -51,14 +51,19 @@ class Preprocessing:
     def __call__(self, image: Tensor) -> Tensor:
         """(N, C, H, W) of any size becomes (N, C, *size); an image of that size is unchanged."""
         image = self.in_channels(image)
-        if image.shape[-2:] == self.size:
-            return image
-        size, _ = self.resized(image)
-        image = F.interpolate(
-            image, size, mode=self.interpolation, antialias=True, align_corners=False
-        ).clamp(0, 1)
+        return image if image.shape[-2:] == self.size else self.resampled(image).clamp(0, 1)
+
+    def resampled(self, values: Tensor) -> Tensor:
+        """Values (N, C, H, W) resized and cropped to (N, C, *size): linear, so not clipped."""
+        values = self.in_channels(values)
+        if values.shape[-2:] == self.size:
+            return values
+        size, _ = self.resized(values)
+        values = F.interpolate(
+            values, size, mode=self.interpolation, antialias=True, align_corners=False
+        )
         (height, width), (top, left) = self.size, self._corner(size)
-        return image[..., top : top + height, left : left + width]
+        return values[..., top : top + height, left : left + width]
 
     def box(self, image: Tensor) -> Box:
         """The part of an image, in its own pixels, that is kept."""

@@ -26,6 +26,7 @@ CHAPTERS = (
     "Which pixels matter",
     "Images made by optimization",
     "Textures and style",
+    "Fooling networks",
     "Beyond ConvNets",
     "Collections of images",
     "From plug-ins",

@@ -1,4 +1,5 @@
-"""Norms: how large a change of an image is, and how it is projected onto a ball.
+"""Norms: how large a change of an image is, which way it grows fastest, and how it is projected
+onto a ball.
 
 A new norm is a class here, and its name in `NormName` and `NORMS`.
 """
@@ -10,7 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
+
+# One radius for all images, or one for each, (N, 1, 1, 1).
+Radius = float | Tensor
 
 
 class Norm(ABC):
@@ -20,7 +25,16 @@ class Norm(ABC):
     def size(self, change: Tensor) -> Tensor:
         """How large each change is, (N, 1, 1, 1)."""
 
-    def project(self, change: Tensor, radius: float) -> Tensor:
+    @abstractmethod
+    def normalize(self, gradient: Tensor) -> Tensor:
+        """The change of size 1 along which a score with this gradient rises most; 0 for a gradient
+        of 0."""
+
+    @abstractmethod
+    def random(self, like: Tensor, radius: Radius, generator: torch.Generator) -> Tensor:
+        """A random point of the ball for each image of a batch (N, C, H, W), all equally likely."""
+
+    def project(self, change: Tensor, radius: Radius) -> Tensor:
         """The change shrunk to `radius` where it is larger. A norm with a nearer point overrides
         this."""
         return change * (radius / self.size(change).clamp_min(radius))
@@ -31,7 +45,18 @@ class l2(Norm):
     """The root of the sum of squares over all pixels and colors."""
 
     def size(self, change: Tensor) -> Tensor:
-        return change.square().sum((1, 2, 3), keepdim=True).sqrt()
+        size: Tensor = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
+        return size
+
+    def normalize(self, gradient: Tensor) -> Tensor:
+        size = self.size(gradient)
+        return gradient / torch.where(size > 0, size, 1)
+
+    def random(self, like: Tensor, radius: Radius, generator: torch.Generator) -> Tensor:
+        # Of a ball in many dimensions, nearly all points are at its rim.
+        direction = self.normalize(torch.randn(like.shape, generator=generator).to(like))
+        depth = torch.rand(len(like), 1, 1, 1, generator=generator) ** (1 / like[0].numel())
+        return direction * (radius * depth.to(like))
 
 
 @dataclass(frozen=True)
@@ -41,8 +66,14 @@ class inf(Norm):
     def size(self, change: Tensor) -> Tensor:
         return change.abs().amax((1, 2, 3), keepdim=True)
 
-    def project(self, change: Tensor, radius: float) -> Tensor:
-        return change.clamp(-radius, radius)
+    def normalize(self, gradient: Tensor) -> Tensor:
+        return gradient.sign()
+
+    def random(self, like: Tensor, radius: Radius, generator: torch.Generator) -> Tensor:
+        return (2 * torch.rand(like.shape, generator=generator).to(like) - 1) * radius
+
+    def project(self, change: Tensor, radius: Radius) -> Tensor:
+        return torch.minimum(change.abs(), torch.as_tensor(radius).to(change)).copysign(change)
 
 
 NormName = Literal["l2", "inf"]

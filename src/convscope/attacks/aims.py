@@ -1,0 +1,122 @@
+"""What an attack is to reach: other classes than the right ones, or one class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from convscope.errors import ConvscopeError
+from convscope.network import Network
+from convscope.types import TargetLike
+
+Classes = TargetLike | Sequence[TargetLike] | None
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The images that an attack changes, and what the network is to say of them.
+
+    Attributes:
+        net: the network.
+        inputs: (N, C, h, w), what the network sees.
+        labels: (N,), the classes to get away from.
+        targets: (N,), the classes to reach; None where any other class will do.
+    """
+
+    net: Network
+    inputs: Tensor
+    labels: Tensor
+    targets: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, which: Tensor | slice) -> Aim:
+        """The aim for some of the images."""
+        targets = None if self.targets is None else self.targets[which]
+        return replace(self, inputs=self.inputs[which], labels=self.labels[which], targets=targets)
+
+    def scores(self, images: Tensor) -> Tensor:
+        """The logits (N, classes) of images (N, C, h, w), differentiable."""
+        output = self.net.output
+        scores = self.net.activations(images, {""})[""]
+        # The logarithms of a softmax are logits, but for what is added to all of them.
+        return scores if output.probability else output.log_probabilities(scores)
+
+    def margins(self, scores: Tensor) -> Tensor:
+        """How far each image is beyond the point where it fools the network, (N,).
+
+        The logit of the target minus the largest other; without targets, the largest other than
+        that of the label, minus that of the label. Positive means fooled.
+        """
+        goal = self.labels if self.targets is None else self.targets
+        own = scores.gather(1, goal[:, None])[:, 0]
+        rival = scores.scatter(1, goal[:, None], -torch.inf).amax(1)
+        return rival - own if self.targets is None else own - rival
+
+
+def aim_at(net: Network, image: Tensor, label: Classes, target: Classes) -> Aim:
+    """The aim for photographs.
+
+    Args:
+        net: the network.
+        image: (N, 3, H, W) in [0, 1], of any size.
+        label: the right class of all images, or of each; the top class if not given.
+        target: the class to reach, for all images or for each; any other class if not given.
+
+    Raises:
+        ConvscopeError: the network has fewer than two classes, a class is unknown, the target is
+            the label, or the network says the target already.
+    """
+    _check_classes(net)
+    inputs = net.preprocess(image.detach())
+    with torch.no_grad():
+        tops = net.logits(inputs).argmax(1)
+    labels = tops if label is None else _numbers(net, label, tops, "label")
+    if target is None:
+        return Aim(net, inputs, labels, None)
+    targets = _numbers(net, target, tops, "target")
+    for at, (goal, own, top) in enumerate(
+        zip(targets.tolist(), labels.tolist(), tops.tolist(), strict=True)
+    ):
+        which = f"image {at + 1}" if len(inputs) > 1 else "the image"
+        if label is not None and goal == own:
+            raise ConvscopeError(
+                f"the target {net.label(goal)!r} is the label of {which}; choose another target"
+            )
+        if goal == top:
+            raise ConvscopeError(
+                f"{net.name} already says {net.label(goal)!r} of {which}; choose another target"
+            )
+    return Aim(net, inputs, labels, targets)
+
+
+def _check_classes(net: Network) -> None:
+    output = net.outputs.classes()
+    if not output.largest_is_top:
+        raise ConvscopeError(
+            f"an attack needs one score for each class of an image, and {net.name} gives"
+            f" {output.description}"
+        )
+    if output.shape[0] < 2:
+        raise ConvscopeError(
+            f"an attack needs at least two classes, and {net.name} has one; there is no other class"
+            " to reach"
+        )
+
+
+def _numbers(net: Network, classes: Classes, like: Tensor, kind: str) -> Tensor:
+    """The numbers (N,) of classes."""
+    named = [classes] * len(like) if isinstance(classes, TargetLike) else list(classes or ())
+    if len(named) != len(like):
+        raise ConvscopeError(f"{len(named)} {kind}s for {len(like)} images: give one each, or one")
+    found = []
+    for name in named:
+        target = net.target(name)
+        if not target.is_class or target.layer or target.place or target.channel is None:
+            raise ConvscopeError(f"the {kind} {target} is not a class of {net.name}")
+        found.append(target.channel)
+    return torch.tensor(found, device=like.device)
