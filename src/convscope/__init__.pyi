@@ -57,6 +57,8 @@ from .techniques.neighbors import neighbors as neighbors
 from .techniques.neuron_image import neuron_image as neuron_image
 from .techniques.occlusion import occlusion as occlusion
 from .techniques.patches import patches as patches
+from .techniques.pgd import fgsm as fgsm
+from .techniques.pgd import pgd as pgd
 from .techniques.predict import predict as predict
 from .techniques.random_occlusion import random_occlusion as random_occlusion
 from .techniques.scorecam import scorecam as scorecam

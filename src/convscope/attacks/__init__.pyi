@@ -1,7 +1,23 @@
 # What other rooms may use of this one.
 from .adversarial import Adversarial as Adversarial
 from .aims import Aim as Aim
+from .aims import Classes as Classes
 from .aims import aim_at as aim_at
+from .attempts import Attempt as Attempt
+from .attempts import Best as Best
 from .carrying import carried as carried
 from .carrying import in_bytes as in_bytes
+from .descent import Ball as Ball
+from .descent import climb_in_ball as climb_in_ball
+from .drawing import amplified as amplified
+from .drawing import fooling_panels as fooling_panels
+from .drawing import named as named
+from .drawing import sizes as sizes
 from .finishing import finished as finished
+from .masking import doubts as doubts
+from .options import Goal as Goal
+from .options import Label as Label
+from .running import FoolingSummary as FoolingSummary
+from .running import fooling_frame as fooling_frame
+from .running import fooling_frames as fooling_frames
+from .running import summarized as summarized

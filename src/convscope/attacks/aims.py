@@ -12,6 +12,9 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.types import TargetLike
 
+BATCH = 16  # images that the network gets at a time
+
+
 Classes = TargetLike | Sequence[TargetLike] | None
 
 
@@ -41,10 +44,7 @@ class Aim:
 
     def scores(self, images: Tensor) -> Tensor:
         """The logits (N, classes) of images (N, C, h, w), differentiable."""
-        output = self.net.output
-        scores = self.net.activations(images, {""})[""]
-        # The logarithms of a softmax are logits, but for what is added to all of them.
-        return scores if output.probability else output.log_probabilities(scores)
+        return self.net.activations(images, {""})[""]
 
     def margins(self, scores: Tensor) -> Tensor:
         """How far each image is beyond the point where it fools the network, (N,).
@@ -52,10 +52,40 @@ class Aim:
         The logit of the target minus the largest other; without targets, the largest other than
         that of the label, minus that of the label. Positive means fooled.
         """
+        output = self.net.output
+        if not output.probability:
+            # Logarithms of a softmax are logits, but for a number that is added to all of them.
+            scores = output.log_probabilities(scores)
         goal = self.labels if self.targets is None else self.targets
         own = scores.gather(1, goal[:, None])[:, 0]
         rival = scores.scatter(1, goal[:, None], -torch.inf).amax(1)
         return rival - own if self.targets is None else own - rival
+
+    def look(self, images: Tensor) -> Tensor:
+        """The margins (N,) of other images in the place of the inputs."""
+        with torch.no_grad():
+            parts = [self[at].margins(self.scores(images[at])) for at in self._parts]
+        return torch.cat(parts) if parts else images.new_zeros(0)
+
+    def climb(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The margins (N,) of other images, and their gradients (N, C, h, w)."""
+        parts = [self[at]._climb(images[at]) for at in self._parts]
+        margins, gradients = zip(*parts, strict=True)
+        return torch.cat(margins), torch.cat(gradients)
+
+    @property
+    def _parts(self) -> list[slice]:
+        return [slice(at, at + BATCH) for at in range(0, len(self), BATCH)]
+
+    def _climb(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad(), self.net.numerics():
+            leaf = images.detach().requires_grad_()
+            margins = self.margins(self.scores(leaf))
+            gradient = None
+            if margins.requires_grad:
+                (gradient,) = torch.autograd.grad(margins.sum(), leaf, allow_unused=True)
+        # What a network cuts off is a gradient of zero; `doubts` says so.
+        return margins.detach(), torch.zeros_like(leaf) if gradient is None else gradient
 
 
 def aim_at(net: Network, image: Tensor, label: Classes, target: Classes) -> Aim:

@@ -28,7 +28,7 @@ def finished(
         limit: largest change of a pixel of the photograph.
         notes: what is wrong with the network or the attack.
     """
-    photograph = photograph.detach().to(aim.inputs)
+    photograph = aim.net.as_input(photograph.detach())
     saved = in_bytes(photograph, carried(aim.net, photograph, raw - aim.inputs), limit)
     with torch.no_grad():
         images = (aim.inputs, raw, aim.net.preprocess(saved))
