@@ -35,6 +35,7 @@ ROOMS = (
     "stylization",
     "synthesis",
     "attacks",
+    "compression",
     "techniques",
 )
 # Faces import all rooms but the techniques, which they meet in the registry; nobody imports them.

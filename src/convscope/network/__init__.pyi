@@ -8,6 +8,12 @@ from .checkpoints.files import open_weights as open_weights
 from .checkpoints.stored import Opened as Opened
 from .checkpoints.stored import Stored as Stored
 from .checkpoints.zip_files import check_archive as check_archive
+from .compressed import coding as coding
+from .compressed.entries import Shared as Shared
+from .compressed.entries import WrittenAs as WrittenAs
+from .compressed.files import Sizes as Sizes
+from .compressed.files import is_compressed as is_compressed
+from .compressed.files import save_compressed as save_compressed
 from .heads.detections import by_class as by_class
 from .heads.outputs import Form as Form
 from .heads.outputs import Output as Output

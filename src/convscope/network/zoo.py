@@ -14,6 +14,7 @@ from convscope.errors import unknown
 from convscope.network.checkpoints.choosing import Classes
 from convscope.network.checkpoints.labels_inside import GIVE_LABELS, choose_labels
 from convscope.network.checkpoints.loading import Checkpoint
+from convscope.network.compressed.sources import compressed_network
 from convscope.network.heads.labels import as_labels
 from convscope.network.heads.output_kinds import Labels
 from convscope.network.heads.torchvision_detectors import Detections
@@ -61,7 +62,8 @@ def load(
             "hog" (which has no weights), "timm/NAME", "torchvision/NAME", or a name that an
             installed package adds. "FILE.py:NAME" and "PACKAGE.MODULE:NAME" run your own code:
             NAME is a module or a `Network`, or a function without arguments that returns one.
-            "FILE.pt2" is an exported program, which may run code too.
+            "FILE.pt2" is an exported program, which may run code too. "FILE.safetensors" is a
+            network that `compress` has written.
         pretrained: whether to use trained weights. Random weights are the same every time. Trained
             weights of the two EfficientNets are in their Python packages, and those of SqueezeNet
             are in this one; timm and torchvision download theirs.
@@ -90,6 +92,8 @@ def load(
         "interpolation": interpolation,
     }
     given = {word: value for word, value in given.items() if value is not None}
+    if checkpoint is None and (found := compressed_network(name)):
+        checkpoint, name, given = name, found.name, {**found.settings, **given}
     weights = None if checkpoint is None else Checkpoint(checkpoint)
     kept = {} if weights is None or runs_code(name) else weights.settings
     asked = {**kept, **given}

@@ -28,6 +28,7 @@ CHAPTERS = (
     "Textures and style",
     "Fooling networks",
     "Beyond ConvNets",
+    "Compression",
     "Collections of images",
     "From plug-ins",
 )

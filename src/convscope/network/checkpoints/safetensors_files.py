@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from convscope.network.checkpoints.stored import Damaged, Opened, Storage, Stored, Unusable
+from convscope.network.compressed.files import KEY as COMPRESSED
+from convscope.network.compressed.files import open_compressed
 
 LARGEST_HEADER = 16 << 20  # bytes; the names of a million tensors
 
@@ -42,6 +44,8 @@ def open_safetensors(path: Path) -> Opened:
     try:
         with safe_open(path, framework="pt") as opened:
             names, texts = opened.keys(), opened.metadata() or {}
+            if COMPRESSED in texts:
+                return open_compressed(path)
             values = {name: _stored(name, opened.get_slice(name)) for name in names}
     except SafetensorError as error:
         raise Damaged("it is damaged, or was not written to the end") from error

@@ -1,0 +1,5 @@
+"""Networks of few different weights: how they are pruned, shared, trained and written."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+"""Files of compressed networks: what a tensor takes in them, and how it comes out again."""
