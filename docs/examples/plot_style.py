@@ -20,6 +20,8 @@ The paper has VGG-19, which ``cs.load("torchvision/vgg19")`` downloads; its laye
 paper's. SqueezeNet comes along and costs a tenth.
 """
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import Image
@@ -32,19 +34,20 @@ paintings = [
     f"../paintings/{name}.jpg"
     for name in ("starry_night", "shipwreck", "scream", "woman_with_a_hat")
 ]
-rows = [
-    np.concatenate(
-        [cs.style(net, photo, style=one, size=256).result().image[0] for one in paintings], axis=1
-    )
-    for photo in (astronaut, coffee)
-]
+rows = []
+for photo in (astronaut, coffee):
+    slow = [cs.style(net, photo, style=one, size=256).result() for one in paintings]
+    fast = [cs.stylize(photo, style=Path(one).stem, size=256).result() for one in paintings]
+    rows += [np.concatenate([one.image[0] for one in results], axis=1) for results in (slow, fast)]
 Image.fromarray((np.concatenate(rows) * 255).round().astype("uint8"))
 
 # %%
 # Two photographs as The Starry Night (van Gogh), The Shipwreck (Turner), The Scream (Munch) and
-# Woman with a Hat (Matisse) would have them. Large areas have the colors and strokes of the
-# painting, and strokes follow the outlines. Faces become coarse in pictures as small as these. The
-# paintings:
+# Woman with a Hat (Matisse) would have them. The first and the third row are made by ``style``: 90
+# evaluations of the loss at each of two sizes. Below each is what one pass of a network makes that
+# has learned the paintings (:doc:`stylize <plot_stylize>`). Large areas have the colors and strokes
+# of the painting, and strokes follow the outlines. Faces become coarse in pictures as small as
+# these. The paintings:
 
 Image.fromarray(
     np.concatenate([np.asarray(Image.open(one).resize((256, 256))) for one in paintings], axis=1)

@@ -66,6 +66,12 @@ def test_a_sheet_has_every_style() -> None:
     assert stylized(large).shape == (3, 3, 50, 512)
 
 
+def test_a_sheet_of_chosen_styles() -> None:
+    both = stylized(sheet=("moss", "sea"))
+    assert_close(both, torch.cat([drawn(moss=1), drawn(sea=1)]))
+    assert_close(stylized(sheet="fire"), drawn(fire=1))
+
+
 def test_a_strip_fades_from_one_style_to_another() -> None:
     strip = stylized(style="sea", fade_to="moss", pictures=3)
     expected = [drawn(sea=1), drawn(sea=0.5, moss=0.5), drawn(moss=1)]
@@ -97,6 +103,9 @@ def test_a_size() -> None:
         ({"style": ()}, "the weights of a blend are all 0"),
         ({"style": "sea", "mask": torch.zeros(40, 61)}, "the mask of 40 x 61 pixels should be"),
         ({"style": "sea", "outside": "fire"}, "a style outside of a mask needs a mask"),
+        ({"sheet": ("sea", "fir")}, "unknown style 'fir'; did you mean 'fire'"),
+        ({"sheet": ()}, "name at least one style"),
+        ({"style": "sea", "sheet": "fire"}, "give either a style or the styles of a sheet"),
         ({"fade_to": "sea"}, "name the style that the pictures fade from"),
     ],
 )

@@ -78,9 +78,12 @@ class Studio:
         self._net.weights(blend)  # refuses names that it does not know
         return blend
 
-    def sheet(self) -> list[Blend]:
-        """Each style alone."""
-        return [{name: 1.0} for name in self._net.styles]
+    def sheet(self, names: Styles) -> list[Blend]:
+        """Each of the styles alone; None for all of them."""
+        chosen = self._net.styles if names is None else cast(Sequence[str], as_texts(names))
+        if not chosen:
+            raise ConvscopeError("name at least one style for the sheet")
+        return [self._blend(name) for name in chosen]
 
     def strip(self, pictures: int) -> list[Blend]:
         """The blends from the first to the last; one, where they are the same."""

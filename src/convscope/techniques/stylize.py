@@ -46,8 +46,10 @@ def _stylize_video(source: Path, output: Path, options: Mapping[str, Any]) -> Vi
     """The run for options that have been checked."""
     if options["style"] is None:
         raise ConvscopeError("a video needs a style; name one, as in style='wave' or --style wave")
+    if options["sheet"] is not None:
+        raise ConvscopeError("a sheet is made of a photograph; a video needs a style alone")
     check_video_writable(output, read=(source,))
-    words = {word: value for word, value in options.items() if word != "pictures"}
+    words = {word: value for word, value in options.items() if word not in ("pictures", "sheet")}
 
     def begin() -> Callable[[Array], Array]:
         parts = ("style", "fade_to", "mask", "outside", "checkpoint")
@@ -74,8 +76,12 @@ def stylize(
         Styles,
         Field(
             description="name of a style, or several with weights (wave=0.7 and scream=0.3), which"
-            " are blended; every style alone if not given"
+            " are blended; if not given, a sheet of styles, each alone"
         ),
+    ] = None,
+    sheet: Annotated[
+        Styles,
+        Field(description="names of the styles of a sheet; all that the network has if not given"),
     ] = None,
     fade_to: Annotated[
         Styles,
@@ -110,7 +116,7 @@ def stylize(
             le=16_384,
             description="longer side of the result in pixels; strokes keep their size in pixels, so"
             " a smaller one has broader strokes; if not given, that of the photograph, and at most"
-            f" {SHEET} for a sheet of all styles",
+            f" {SHEET} for a sheet",
         ),
     ] = None,
     checkpoint: Annotated[
@@ -143,7 +149,9 @@ def stylize(
     """
     studio = Studio(style, fade_to, mask, outside, checkpoint)
     photo = _sized(image.detach().float(), _side(image, style, size))
-    blends = studio.sheet() if style is None else studio.strip(pictures)
+    if style is not None and sheet is not None:
+        raise ConvscopeError("give either a style or the styles of a sheet, not both")
+    blends = studio.sheet(sheet) if style is None else studio.strip(pictures)
     drawn: list[Tensor] = []
     for number, blend in enumerate(blends, 1):
         drawn.append(studio.draw(photo, blend))

@@ -11,6 +11,7 @@ from convscope.network import Network, load
 from convscope.reports.chapter import Chapter, chapter
 
 STYLES = ("coffee", "rocket")  # samples that a photograph is drawn in the style of; the first other
+FOUR = ("great_wave", "scream", "stained_glass", "pencil")  # of the styles that a network knows
 
 
 def chapters(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Chapter]:
@@ -72,9 +73,8 @@ def _stylize(full: bool) -> Chapter:
         "stylize",
         "Here a second network has learned to draw: it gives in one pass what took many steps in"
         " the chapter before. Fourteen styles are in this one network. Each has its own scale and"
-        " offset for every channel, and the rest is shared, so that styles can be blended as well:"
-        " here Hokusai's Great Wave becomes Munch's Scream in four pictures.",
-        {"style": "great_wave", "fade_to": "scream", "pictures": 4}
-        | ({} if full else {"size": 384}),
+        " offset for every channel, and the rest is shared, so that styles can be blended as well."
+        " Here are four of them: two paintings, stained glass and a pencil.",
+        {"sheet": FOUR} | ({} if full else {"size": 384}),
         lambda f: {"styles": ", ".join(f["styles"])},
     )
