@@ -153,7 +153,7 @@ def gram(values: Tensor) -> Tensor:
     Returns:
         (N, C, C).
     """
-    products: Tensor = _Gram.apply(by_position(values))
+    products: Tensor = _Gram.apply(values)
     return products
 
 
@@ -161,18 +161,21 @@ class _Gram(torch.autograd.Function):
     """(N, C, P) times its transpose over P: its gradient takes one product, not autograd's two."""
 
     @staticmethod
-    def forward(ctx: Any, flat: Tensor) -> Tensor:
-        ctx.save_for_backward(flat)
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        flat = by_position(values)
         return _product(flat, flat.transpose(1, 2), 1 / flat.shape[2])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (flat,) = ctx.saved_tensors
-        both = gradient + gradient.transpose(1, 2)
+        (values,) = ctx.saved_tensors
+        flat, both = by_position(values), gradient + gradient.transpose(1, 2)
         # In the layout of the activations: what goes on backward is slow where layouts mix.
         if flat.stride(1) == 1:
-            return _product(flat.transpose(1, 2), both, 1 / flat.shape[2]).transpose(1, 2)
-        return _product(both, flat, 1 / flat.shape[2])
+            found = _product(flat.transpose(1, 2), both, 1 / flat.shape[2]).transpose(1, 2)
+        else:
+            found = _product(both, flat, 1 / flat.shape[2])
+        return found.view(values.shape)
 
 
 def _product(one: Tensor, other: Tensor, factor: float) -> Tensor:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
+from convscope.network import Network
 from convscope.types import Target
-from convscope.vocabulary.objectives import STATISTICS, distance, match, statistics
+from convscope.vocabulary.objectives import STATISTICS, distance, match, statistics, weighted
 from tests.helpers import toys
 
 
@@ -136,6 +139,44 @@ def test_a_sum_of_terms_is_a_blend() -> None:
         apart = (STATISTICS["gram"](here, None)[0] - mean).square().sum() * sum(shares)
         constants.append(blend.bind(net).score({"0": here}, here) + apart)
     torch.testing.assert_close(constants[0], constants[1], rtol=1e-10, atol=0)
+
+
+def test_binding_runs_each_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = toys.network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)), 8)
+    here, one, two = torch.rand(3, 1, 3, 8, 8).unbind()
+    names = [Target(name) for name in "012"]
+    alone = sum(match(name, image, "gram").bind(net).read(net, here)[1]
+                for name in names for image in (one, two))  # fmt: skip
+    seen: list[Tensor] = []
+    run = type(net).activations
+
+    def watched(net: Network, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        seen.append(image)
+        return run(net, image, layers)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(net), "activations", watched)
+        pairs = [weighted(tuple((1.0, match(n, i, "gram")) for n in names)) for i in (one, two)]
+        bound = (pairs[0] + 2 * pairs[1] - pairs[1]).bind(net)
+    assert len(seen) == 2
+    assert seen[0] is one
+    assert seen[1] is two
+    torch.testing.assert_close(bound.read(net, here)[1], alone)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_by_finite_differences(layout: torch.memory_format) -> None:
+    first = activations(3, 4, 5)
+    here = torch.cat([first, first.flip(1)]).contiguous(memory_format=layout).requires_grad_()
+    there = activations(3, 4, 5, seed=1)
+    skew = torch.linspace(-1, 2, 9, dtype=torch.float64)  # of no symmetric matrix
+    found = statistics.relative_error(here, there)
+    wanted = ((here - there) ** 2).flatten(1).sum(1) / (there**2).sum()
+    torch.testing.assert_close(found, wanted)
+    assert torch.autograd.gradcheck(lambda x: statistics.relative_error(x, there), here)
+    assert torch.autograd.gradcheck(lambda x: STATISTICS["gram"](x, None)[0] @ skew, here)
+    (gradient,) = torch.autograd.grad(STATISTICS["gram"](here, None)[0].sum(), here)
+    assert gradient.is_contiguous(memory_format=layout)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,7 @@ class ManyStyles:
             for name, weight in self.loss.style.items()
         ]
         of_content = [
-            weight * relative_error(found[name].flatten(1), shown[name].flatten(1))
-            for name, weight in content.items()
+            weight * relative_error(found[name], shown[name]) for name, weight in content.items()
         ]
         return torch.stack(of_style).sum(0), torch.stack(of_content).sum(0)
 

@@ -11,7 +11,7 @@ from convscope import tensors
 from convscope.ascent import Recipe, climb, doubling_sizes, longer_side, paste, patches
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.vocabulary.objectives import Objective
+from convscope.vocabulary.objectives import Bound, Objective
 from convscope.vocabulary.optimizers import Optimizer, adam, lbfgs
 from convscope.vocabulary.priors import clamp
 from convscope.vocabulary.starts import fourier, photo
@@ -132,13 +132,12 @@ class Drawing:
             shown = tensors.resize(self.photo, patch.size).clamp(0, 1)
             canvas = tensors.resize(canvas, patch.size).clamp(0, 1)
             drawn = canvas
-            content = self.loss.of_content(_part(self._seen(shown), patch.place))
-            recipe = self._recipe(patch, canvas, content)
-            bound = content.bind(self.net)
+            content = self.loss.of_content(_part(self._seen(shown), patch.place)).bind(self.net)
+            recipe = self._recipe(patch, canvas, _Ready(content))
             pieces = sum(one.size == patch.size for one in plan)
             for frame in climb(self.net, recipe, seed + number):
                 drawn = paste(canvas, frame.image, patch.place)
-                apart = -float(bound.score(frame.activations, frame.image))
+                apart = -float(content.score(frame.activations, frame.image))
                 yield Stroke(
                     step=number * frame.steps + frame.step,
                     steps=len(plan) * frame.steps,
@@ -196,6 +195,16 @@ class Drawing:
         if len(self.styles) > 1 or self.styles[0].mask is None:
             return drawn
         return shown.lerp(drawn, tensors.resize(self.styles[0].mask, _size(shown)).clamp(0, 1))
+
+
+class _Ready(Objective):
+    """An objective that is bound already: its share of the score is asked for after every step."""
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+
+    def bind(self, _net: Network) -> Bound:
+        return self.bound
 
 
 def _mask(style: Style, patch: Patch) -> Tensor | None:

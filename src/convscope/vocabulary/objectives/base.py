@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Real
@@ -15,6 +15,7 @@ from torch import Tensor
 from convscope.errors import ConvscopeError, short
 from convscope.network import Network, by_class
 from convscope.types import Target, TargetLike
+from convscope.vocabulary.objectives.others import OtherImages
 from convscope.vocabulary.rules import RuleMode
 from convscope.vocabulary.word import Word
 
@@ -102,6 +103,14 @@ class Objective(Word):
         """Look names up in a network; an unknown name raises here, before any work is done."""
         raise NotImplementedError
 
+    def compared(self, net: Network) -> Iterator[tuple[Tensor, str]]:
+        """The other images whose activations `bind` reads, each with the name of a layer."""
+        yield from ()
+
+    def bind_among(self, net: Network, others: OtherImages) -> Bound:
+        """Like `bind`, where other objectives compare with the same images."""
+        return self.bind(net)
+
     @property
     def _terms(self) -> tuple[tuple[float, Objective], ...]:
         return ((1.0, self),)
@@ -161,8 +170,15 @@ class weighted(Objective):
     def _terms(self) -> tuple[tuple[float, Objective], ...]:
         return self.terms
 
+    def compared(self, net: Network) -> Iterator[tuple[Tensor, str]]:
+        for _, objective in self.terms:
+            yield from objective.compared(net)
+
     def bind(self, net: Network) -> Bound:
-        bound = [(weight, objective.bind(net)) for weight, objective in self.terms]
+        return self.bind_among(net, OtherImages(net, self.compared(net)))
+
+    def bind_among(self, net: Network, others: OtherImages) -> Bound:
+        bound = [(weight, objective.bind_among(net, others)) for weight, objective in self.terms]
 
         def score(activations: Activations, image: Tensor) -> Tensor:
             first, *rest = (weight * one.score(activations, image) for weight, one in bound)
@@ -180,8 +196,15 @@ class each(Objective):
         Field(min_length=1, description="one objective for each image of the batch"),
     ]
 
+    def compared(self, net: Network) -> Iterator[tuple[Tensor, str]]:
+        for objective in self.objectives:
+            yield from objective.compared(net)
+
     def bind(self, net: Network) -> Bound:
-        bound = [objective.bind(net) for objective in self.objectives]
+        return self.bind_among(net, OtherImages(net, self.compared(net)))
+
+    def bind_among(self, net: Network, others: OtherImages) -> Bound:
+        bound = [objective.bind_among(net, others) for objective in self.objectives]
 
         def score(activations: Activations, image: Tensor) -> Tensor:
             if len(image) != len(bound):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -23,6 +23,7 @@ from convscope.vocabulary.objectives.base import (
     of_unit,
     whole_layer,
 )
+from convscope.vocabulary.objectives.others import OtherImages
 from convscope.vocabulary.objectives.statistics import (
     STATISTICS,
     StatisticName,
@@ -89,13 +90,18 @@ class match(Objective):
                 f" image_mask out, or match by one of {', '.join(STATISTICS)}"
             )
 
+    def compared(self, net: Network) -> Iterator[tuple[Tensor, str]]:
+        yield self.image, whole_layer(net, self.layer).layer
+
     def bind(self, net: Network) -> Bound:
+        return self.bind_among(net, OtherImages(net, self.compared(net)))
+
+    def bind_among(self, net: Network, others: OtherImages) -> Bound:
         unit = whole_layer(net, self.layer)
         by_channel = self.by in STATISTICS or self.mask is not None
+        ordered = net.by_channel if by_channel else net.layouts.by_image
         with torch.no_grad():
-            wanted = net.activations(self.image, {unit.layer})[unit.layer]
-            ordered = net.by_channel if by_channel else net.layouts.by_image
-            wanted = ordered(unit.layer, wanted)
+            wanted = ordered(unit.layer, others.activations(self.image, unit.layer))
         weights = _Weights(self.mask, unit)
         compare = self._statistics if self.by in STATISTICS else self._values
         return of_unit(net, unit, compare(unit, wanted, weights), by_channel)
@@ -117,9 +123,8 @@ class match(Objective):
             found, wanted = values, there
             if (shares := weights.of(values)) is not None:
                 found, wanted = found * shares.sqrt(), wanted * shares.sqrt()
-            found, wanted = found.flatten(1), wanted.flatten(1)
             if self.by == "cosine":
-                return F.cosine_similarity(found, wanted) - 1
+                return F.cosine_similarity(found.flatten(1), wanted.flatten(1)) - 1
             return -relative_error(found, wanted)
 
         return score
