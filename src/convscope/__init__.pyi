@@ -39,6 +39,7 @@ from .techniques.deepdream import deepdream as deepdream
 from .techniques.efros_leung import efros_leung as efros_leung
 from .techniques.embedding_map import embedding_map as embedding_map
 from .techniques.filters import filters as filters
+from .techniques.fool import fool as fool
 from .techniques.gradcam import gradcam as gradcam
 from .techniques.gradcam import gradcam_plus_plus as gradcam_plus_plus
 from .techniques.gradcam import layercam as layercam

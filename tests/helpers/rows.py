@@ -29,6 +29,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "efros_leung": {"window": 5, "height": 16, "width": 20, "sample_size": 32},
     "fgsm": {"label": 1},
     "filters": {"limit": 4},
+    "fool": {"steps": 12, "confidence": 0.99},
     "gradcam": {"layer": ("blocks.0", "blocks")},
     "gradcam_plus_plus": {},
     "guided_backprop": {"target": 1, "samples": 2},

@@ -14,10 +14,15 @@ from .drawing import fooling_panels as fooling_panels
 from .drawing import named as named
 from .drawing import sizes as sizes
 from .finishing import finished as finished
+from .judging import shuffled as shuffled
+from .judging import structural_similarity as structural_similarity
 from .masking import doubts as doubts
 from .options import Goal as Goal
 from .options import Label as Label
+from .persuading import Trial as Trial
+from .persuading import persuade as persuade
 from .running import FoolingSummary as FoolingSummary
 from .running import fooling_frame as fooling_frame
 from .running import fooling_frames as fooling_frames
 from .running import summarized as summarized
+from .seeing import seen_by as seen_by

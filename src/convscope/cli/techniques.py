@@ -58,7 +58,7 @@ def technique_command(name: str) -> Callable[..., int]:
     arguments = [_keyword(word, *_typed(word, field, one)) for word, field in fields]
     if technique.takes_image:
         path = VideoPaths if technique.video else ImagePaths
-        arguments.insert(0, Argument("image", Argument.POSITIONAL_ONLY, annotation=path))
+        arguments.insert(0, _photograph(path, technique.needs_image))
     if technique.attribution:
         arguments.append(_keyword("check", Check, False))
     arguments.append(_keyword("output", _output(technique), None))
@@ -118,6 +118,12 @@ def _typed(name: str, field: FieldInfo, one_image: bool) -> tuple[Any, Any]:
         kind = path | None if type(None) in get_args(kind) else path
     parameter = Parameter(help=help_, metavar=name.upper() if text or texts else None)
     return Annotated[kind, parameter], Argument.empty if field.is_required() else field.default
+
+
+def _photograph(kind: Any, needed: bool) -> Argument:
+    if needed:
+        return Argument("image", Argument.POSITIONAL_ONLY, annotation=kind)
+    return Argument("image", Argument.POSITIONAL_ONLY, default=None, annotation=kind | None)
 
 
 def _keyword(name: str, kind: Any, default: Any) -> Argument:

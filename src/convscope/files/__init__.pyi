@@ -14,6 +14,7 @@ from .images import decoded as decoded
 from .images import digest as digest
 from .images import open_image as open_image
 from .images import thumbnail as thumbnail
+from .jpeg import as_jpeg as as_jpeg
 from .locking import LOCK as LOCK
 from .locking import locked as locked
 from .others import reason_for as reason_for

@@ -5,9 +5,10 @@
         \"\"\"Which pixels, changed a little, change the score most.\"\"\"
 
 The first parameter is the network `net`, the second the `image`; a technique leaves out what it
-does not take. All others are keyword-only options. The annotation of an option has its type, bounds
-and description, and its default stands in the signature. The type of the frames says what a result
-has: `Iterator[HeatmapFrame]` makes `result.heatmap` an array that is always there, and
+does not take, and callers may leave out an `image: Tensor | None = None`. All others are
+keyword-only options. The annotation of an option has its type, bounds and description, and its
+default stands in the signature. The type of the frames says what a result has:
+`Iterator[HeatmapFrame]` makes `result.heatmap` an array that is always there, and
 `Iterator[Frame[S]]` makes `S`, a TypedDict, the type of `result.summary`.
 """
 
@@ -60,6 +61,7 @@ class Technique:
         url: the address of the paper.
         function: the generator of frames.
         takes_image: whether its second argument is a photograph.
+        needs_image: whether it cannot do without one.
         attribution: whether it says how much each pixel has to do with a target.
         batch: whether it takes several images at a time.
         command: its name on the command line.
@@ -81,6 +83,7 @@ class Technique:
     url: str
     function: Callable[..., Iterator[Frame]]
     takes_image: bool
+    needs_image: bool
     attribution: bool
     batch: bool
     command: str
@@ -114,10 +117,10 @@ class Technique:
             raise ConvscopeError(f"{self.name} takes no network; leave it out")
         if net is not None or self.network_use == "needed":
             check_network(self.name, net)
-        if self.takes_image:
-            check_image(self.name, net, image, batch=self.batch)
-        elif image is not None:
+        if image is not None and not self.takes_image:
             raise ConvscopeError(f"{self.name} takes no image")
+        if image is not None or self.needs_image:
+            check_image(self.name, net, image, batch=self.batch)
         options = self.validate(options)
         target = options.get("target")
         for name in target if isinstance(target, tuple) else (target,):
@@ -255,6 +258,7 @@ def _read(
         url=url,
         function=function,
         takes_image="image" in parameters,
+        needs_image="image" in parameters and not _may_be_none(parameters["image"]),
         attribution=attribution,
         batch=batch,
         command=command or name,
@@ -275,7 +279,11 @@ def _use_of_network(
         return "none"
     if net.default is None:
         return "unused"
-    return "useful" if type(None) in get_args(net.annotation) else "needed"
+    return "useful" if _may_be_none(net) else "needed"
+
+
+def _may_be_none(parameter: inspect.Parameter) -> bool:
+    return type(None) in get_args(parameter.annotation)
 
 
 def _call(entry: Technique) -> Callable[..., Run]:

@@ -80,7 +80,7 @@ def check_wrong_image(case: Case) -> None:
     for kind, image in _wrong_images().items():
         message = _refusal(partial(case.technique.run, first, image, **options))
         assert case.technique.takes_image or "takes no image" in message, kind
-    if case.technique.takes_image:
+    if case.technique.needs_image:
         _refusal(partial(case.technique.run, first, None, **options))
 
 
