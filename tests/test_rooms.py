@@ -36,6 +36,7 @@ ROOMS = (
     "synthesis",
     "attacks",
     "compression",
+    "evolution",
     "techniques",
 )
 # Faces import all rooms but the techniques, which they meet in the registry; nobody imports them.

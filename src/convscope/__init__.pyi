@@ -38,6 +38,7 @@ from .techniques.confusions import confusions as confusions
 from .techniques.deepdream import deepdream as deepdream
 from .techniques.efros_leung import efros_leung as efros_leung
 from .techniques.embedding_map import embedding_map as embedding_map
+from .techniques.evolve import evolve as evolve
 from .techniques.filters import filters as filters
 from .techniques.fool import fool as fool
 from .techniques.gradcam import gradcam as gradcam

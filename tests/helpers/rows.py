@@ -28,6 +28,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "deepdream": {"steps": 1, "octaves": 2, "zoom": 1.2},
     "efros_leung": {"window": 5, "height": 16, "width": 20, "sample_size": 32},
     "fgsm": {"label": 1},
+    "evolve": {"target": (0, 1, 2), "steps": 2, "offspring": 4},
     "filters": {"limit": 4},
     "fool": {"steps": 12, "confidence": 0.99},
     "gradcam": {"layer": ("blocks.0", "blocks")},

@@ -2,6 +2,8 @@
 from . import resume_files as resume_files
 from .loop import climb as climb
 from .recipe import Recipe as Recipe
+from .resume_files import Resumable as Resumable
+from .resume_files import ResumeFile as ResumeFile
 from .scales import doubling_sizes as doubling_sizes
 from .scales import longer_side as longer_side
 from .scales import paste as paste

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,11 +44,10 @@ def climb(net: Network, recipe: Recipe, seed: int = 0) -> Iterator[Ascent]:
         for step in range(1, recipe.steps + 1):
             yield _look(evaluator, recipe, canvas, step)
         return
-    climber = _Climber(evaluator, recipe, canvas, recipe.optimizer)
-    with ResumeFile(climber.parameters, climber.optimizer, generator) as resume_file:
-        first, climber.scores = resume_file.restore()
-        for step in range(first, recipe.steps + 1):
-            resume_file.before_step(step, recipe.steps, climber.scores)
+    climber = _Climber(evaluator, recipe, canvas, recipe.optimizer, generator)
+    with ResumeFile(climber) as resume_file:
+        for step in range(resume_file.restore(), recipe.steps + 1):
+            resume_file.before_step(step, recipe.steps)
             yield climber.step(step)
 
 
@@ -55,15 +55,37 @@ class _Climber:
     """The parameters of an image, the optimizer that changes them, and the scores so far."""
 
     def __init__(
-        self, evaluator: Evaluator, recipe: Recipe, canvas: Canvas, optimizer: Optimizer
+        self,
+        evaluator: Evaluator,
+        recipe: Recipe,
+        canvas: Canvas,
+        optimizer: Optimizer,
+        generator: torch.Generator,
     ) -> None:
         self.evaluator, self.recipe, self.canvas = evaluator, recipe, canvas
+        self.generator = generator
         self.parameters = canvas.parameters.clone()
         self.parameters.grad = torch.empty_like(self.parameters)
         self.optimizer = optimizer.build(self.parameters)
         self.scores: list[Tensor] = []
         self._drawn: tuple[Tensor, Tensor] | None = None
         self._first: list[Ascent] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next steps depend on."""
+        return {
+            "parameters": self.parameters,
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "scores": self.scores,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state that `state_dict` gave."""
+        self.parameters.copy_(state["parameters"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.scores = [scores.to(self.parameters.device) for scores in state["scores"]]
 
     def step(self, step: int) -> Ascent:
         """Let the optimizer take one step; the frame has the score from before it."""

@@ -1,8 +1,9 @@
 """Resume files: the state of the climbs of a run, from which a stopped run goes on.
 
 Inside `with resumable(folder, run):` every climb writes a file into the folder: its parameters, its
-optimizer and its random numbers. It does so every half minute, before its last step and when it is
-stopped. A run that starts again inside finds the files and goes on as if it had never stopped.
+optimizer and its random numbers. An evolution writes its elites. Both do so every half minute,
+before the last step and when they are stopped. A run that starts again inside finds the files and
+goes on as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -20,10 +21,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from convscope.errors import ConvscopeError, reason
 from convscope.files import TEMPORARY, is_ours, read_json, write_file, write_json
@@ -180,39 +180,47 @@ def is_state(file: Path) -> bool:
         return opened.read() == MADE_BY.encode()
 
 
+class Resumable(Protocol):
+    """What takes steps, and can go on from the state that it was in after one of them."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, as tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state, whose tensors are on the CPU."""
+        ...
+
+
 class ResumeFile:
-    """The resume file of one climb; a context around its steps. Outside of `resumable` it does
+    """The resume file of what takes steps; a context around them. Outside of `resumable` it does
     nothing."""
 
-    def __init__(
-        self, parameters: Tensor, optimizer: torch.optim.Optimizer, generator: torch.Generator
-    ) -> None:
-        self.parameters, self.optimizer, self.generator = parameters, optimizer, generator
+    def __init__(self, resumable: Resumable) -> None:
+        self.resumable = resumable
         self.folder = _folder.get()
         self.file = self.folder.next() if self.folder else None
         self.written_at = time.monotonic()
 
-    def restore(self) -> tuple[int, list[Tensor]]:
-        """Restore the climb; give the next step (the first is 1) and the scores of those before.
+    def restore(self) -> int:
+        """Restore the state; give the next step. The first is 1.
 
         Raises:
             ConvscopeError: the file is damaged.
         """
         if self.file is None or not self.file.exists():
-            return 1, []
+            return 1
         try:
             check_archive(self.file)
-            state = torch.load(self.file, weights_only=True, map_location=self.parameters.device)
-            self.parameters.copy_(state["parameters"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.generator.set_state(state["generator"].cpu())
-            return state["step"], list(state["scores"])
+            state = torch.load(self.file, weights_only=True, map_location="cpu")
+            self.resumable.load_state_dict(state)
+            return int(state["step"])
         except Exception as error:  # as many as there are ways to damage a file
             raise _damaged(self.file) from error
 
-    def before_step(self, step: int, steps: int, scores: list[Tensor]) -> None:
-        """Write the file if it is time to. `scores` are those of the steps so far."""
-        self.step, self.steps, self.scores = step, steps, scores
+    def before_step(self, step: int, steps: int) -> None:
+        """Write the file if it is time to."""
+        self.step, self.steps = step, steps
         if step > 1 and (step == steps or time.monotonic() - self.written_at > INTERVAL):
             self._write(step)
 
@@ -230,11 +238,4 @@ class ResumeFile:
         if self.folder is None or self.file is None:
             return
         self.written_at = time.monotonic()
-        state = {
-            "step": step,
-            "parameters": self.parameters,
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
-            "scores": self.scores,
-        }
-        self.folder.write(self.file, state)
+        self.folder.write(self.file, {**self.resumable.state_dict(), "step": step})
