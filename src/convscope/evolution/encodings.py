@@ -39,7 +39,7 @@ class Encoding(Protocol[G]):
         ...
 
 
-def in_bytes(images: Tensor) -> Tensor:
+def rounded(images: Tensor) -> Tensor:
     """Images with 256 steps between 0 and 1, as a file holds them."""
     return images.mul(255).round_().clamp_(0, 255).div_(255)
 
@@ -65,7 +65,7 @@ class Cppns:
     def images(self, genomes: Sequence[CPPN]) -> Tensor:
         """What the networks draw, (N, 3, H, W)."""
         values = torch.stack([outputs(one, self.inputs) for one in genomes])
-        return in_bytes(colors(values)).unflatten(2, self.size)
+        return rounded(colors(values)).unflatten(2, self.size)
 
     def packed(self, genome: CPPN) -> Any:
         """A network as tuples."""

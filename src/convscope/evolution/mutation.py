@@ -12,7 +12,7 @@ from convscope.evolution.cppn import CPPN, FUNCTIONS, INPUTS, OUTPUTS, Link
 
 RATE = 0.1  # probability that a weight, or the function of a node, changes
 
-LARGEST = 3.0  # weight
+LARGEST = 10.0  # weight
 
 NAMES = tuple(FUNCTIONS)
 

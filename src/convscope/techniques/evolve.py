@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from convscope.ascent import BATCH, Goal, Recipe, ResumeFile, climb_goals
 from convscope.errors import ConvscopeError
-from convscope.evolution import Cppns, Encoding, Evolution, Pixels, in_bytes, probabilities
+from convscope.evolution import Cppns, Encoding, Evolution, Pixels, rounded, probabilities
 from convscope.network import Network
 from convscope.runs import Seed, TargetList, as_targets, technique
 from convscope.types import Grid, ImageFrame, Target
@@ -219,7 +219,7 @@ def _climbed(net: Network, sheet: _Sheet, seed: int) -> Iterator[ImageFrame[Evol
     goals = [Goal(one, log_probability(one)) for one in sheet.targets]
     medians: list[float] = []
     for frame in climb_goals(net, goals, recipe, seed=seed):
-        images, confidence = in_bytes(frame.image), frame.score.exp().nan_to_num(0.0)
+        images, confidence = rounded(frame.image), frame.score.exp().nan_to_num(0.0)
         if frame.step == frame.steps:
             confidence = _confidence(net, sheet.targets, images)
         medians.append(float(confidence.quantile(0.5)))

@@ -1,0 +1,74 @@
+"""
+Evolved fooling images
+======================
+
+Patterns that a network is sure of and a person recognizes nothing in. No gradient is needed: they
+evolve.
+
+**How to read it.** Each image is the best that was found for its class, with the probability that
+the network gives it. Many have something of the class: its colors, a texture, one part many times.
+That is enough for the network, because it only has to tell a thousand classes apart.
+
+**Its limits.** The images fool the network that judged them. Others mostly see something else in
+them, as shown below. Some classes, such as breeds of dogs, hardly evolve.
+
+**Paper.** Nguyen, Yosinski and Clune 2015, `Deep Neural Networks are Easily Fooled
+<https://arxiv.org/abs/1412.1897>`__, with the archive of Mouret and Clune 2015, `Illuminating search
+spaces by mapping elites <https://arxiv.org/abs/1504.04909>`__. The paper judged two million images.
+"""
+
+import convscope as cs
+
+net = cs.load("squeezenet1_1")
+evolved = cs.evolve(net, steps=150)
+evolved
+
+# %%
+# Each image is drawn by a small network of its own, from the place of a pixel to its color (a
+# compositional pattern-producing network, CPPN). Its weights, nodes and links mutate at random, and
+# the best image of every class has children.
+
+for name, value in evolved.result().summary.items():
+    print(f"{name:12} {value}")
+
+# %%
+# Another network does not see these classes in the images. By chance, it would name the right class
+# as often as after its answers are exchanged between the images.
+
+import torch
+
+result = evolved.result()
+images = torch.from_numpy(result.image).permute(0, 3, 1, 2)
+wanted = torch.from_numpy(result.arrays["shown"])
+other = cs.load("efficientnet_lite0")
+seen = torch.cat([other.logits(part).argmax(1) for part in images.split(16)])
+right = seen == wanted
+chance = (seen[:, None] == wanted[None, :]).float().mean()
+print(f"mean confidence of {net.name}: {result.score.mean():.1%}")
+print(f"recognized by {other.name}: {right.float().mean():.1%}; by chance {chance:.1%}")
+for label in [other.label(int(i)) for i in wanted[right]]:
+    print(f"both see {label}")
+
+# %%
+# Eight classes, chosen beforehand, and three ways. From the top: CPPNs, pixels that mutate
+# directly, and gradient ascent from noise, which is not evolution. Pixels evolve far more slowly:
+# almost every mutation of a noisy image is as noisy. Along the gradient a network is sure after a
+# few steps, of an image that is gray to a person.
+
+classes = ("goldfish", "jellyfish", "tiger", "monarch", "pinwheel", "strawberry", "spotlight", "web")
+classes = tuple(name for name in classes if name in net.labels)
+ways = [
+    cs.evolve(net, target=classes, steps=60),
+    cs.evolve(net, target=classes, steps=60, encoding="direct"),
+    cs.evolve(net, target=classes, steps=60, encoding="gradient"),
+]
+for way in ways:
+    summary = way.result().summary
+    print(f"{summary['encoding']:9} median confidence {summary['confidence']:.1%}")
+ways
+
+# %%
+# A long evolution shows its sheet while it runs. It can be stopped and continued, with the same
+# settings: ``cs.evolve(net, steps=2000).save("evolved.png", resume=True)``, or on the command line
+# ``convscope evolve --model squeezenet1_1 -o evolved.png``, stopped by Ctrl-C and continued with
+# ``--resume``.
