@@ -13,8 +13,8 @@ That is enough for the network, because it only has to tell a thousand classes a
 them, as shown below. Some classes, such as breeds of dogs, hardly evolve.
 
 **Paper.** Nguyen, Yosinski and Clune 2015, `Deep Neural Networks are Easily Fooled
-<https://arxiv.org/abs/1412.1897>`__, with the archive of Mouret and Clune 2015, `Illuminating search
-spaces by mapping elites <https://arxiv.org/abs/1504.04909>`__. The paper judged two million images.
+<https://arxiv.org/abs/1412.1897>`__, with the archive of Mouret and Clune 2015, `Illuminating
+search spaces by mapping elites <https://arxiv.org/abs/1504.04909>`__.
 """
 
 import convscope as cs
@@ -55,8 +55,16 @@ for label in [other.label(int(i)) for i in wanted[right]]:
 # almost every mutation of a noisy image is as noisy. Along the gradient a network is sure after a
 # few steps, of an image that is gray to a person.
 
-classes = ("goldfish", "jellyfish", "tiger", "monarch", "pinwheel", "strawberry", "spotlight", "web")
-classes = tuple(name for name in classes if name in net.labels)
+classes = (
+    "goldfish",
+    "jellyfish",
+    "tiger",
+    "monarch",
+    "pinwheel",
+    "strawberry",
+    "spotlight",
+    "zebra",
+)
 ways = [
     cs.evolve(net, target=classes, steps=60),
     cs.evolve(net, target=classes, steps=60, encoding="direct"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from convscope.evolution.cppn import CPPN, Link, colors, coordinates, outputs
 from convscope.evolution.mutation import child, random_cppn
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sine": math.sin,
     "sigmoid": lambda v: 2 / (1 + math.exp(-v)) - 1,
     "gaussian": lambda v: math.exp(-v * v),

@@ -65,7 +65,7 @@ class Cppns:
     def images(self, genomes: Sequence[CPPN]) -> Tensor:
         """What the networks draw, (N, 3, H, W)."""
         values = torch.stack([outputs(one, self.inputs) for one in genomes])
-        return rounded(colors(values)).unflatten(2, self.size)
+        return rounded(colors(values)).view(-1, 3, *self.size)
 
     def packed(self, genome: CPPN) -> Any:
         """A network as tuples."""

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from convscope.ascent import BATCH, Goal, Recipe, ResumeFile, climb_goals
 from convscope.errors import ConvscopeError
-from convscope.evolution import Cppns, Encoding, Evolution, Pixels, rounded, probabilities
+from convscope.evolution import Cppns, Encoding, Evolution, Pixels, probabilities, rounded
 from convscope.network import Network
 from convscope.runs import Seed, TargetList, as_targets, technique
 from convscope.types import Grid, ImageFrame, Target
