@@ -78,5 +78,5 @@ ways
 # %%
 # A long evolution shows its sheet while it runs. It can be stopped and continued, with the same
 # settings: ``cs.evolve(net, steps=2000).save("evolved.png", resume=True)``, or on the command line
-# ``convscope evolve --model squeezenet1_1 -o evolved.png``, stopped by Ctrl-C and continued with
+# ``convscope evolve -o evolved.png``, stopped by Ctrl-C and continued with
 # ``--resume``.

@@ -3,6 +3,6 @@ from .elites import Elites as Elites
 from .encodings import Cppns as Cppns
 from .encodings import Encoding as Encoding
 from .encodings import Pixels as Pixels
-from .encodings import rounded as rounded
 from .evolution import Evolution as Evolution
 from .evolution import probabilities as probabilities
+from .evolution import rounded as rounded

@@ -27,7 +27,7 @@ class Encoding(Protocol[G]):
         ...
 
     def images(self, genomes: Sequence[G]) -> Tensor:
-        """The images of genomes, (N, 3, H, W), with 256 steps between 0 and 1 as in a file."""
+        """The images of genomes, (N, 3, H, W), RGB in [0, 1]."""
         ...
 
     def packed(self, genome: G) -> Any:
@@ -37,11 +37,6 @@ class Encoding(Protocol[G]):
     def unpacked(self, values: Any) -> G:
         """The inverse of `packed`."""
         ...
-
-
-def rounded(images: Tensor) -> Tensor:
-    """Images with 256 steps between 0 and 1, as a file holds them."""
-    return images.mul(255).round_().clamp_(0, 255).div_(255)
 
 
 class Cppns:
@@ -65,7 +60,7 @@ class Cppns:
     def images(self, genomes: Sequence[CPPN]) -> Tensor:
         """What the networks draw, (N, 3, H, W)."""
         values = torch.stack([outputs(one, self.inputs) for one in genomes])
-        return rounded(colors(values)).view(-1, 3, *self.size)
+        return colors(values).view(-1, 3, *self.size)
 
     def packed(self, genome: CPPN) -> Any:
         """A network as tuples."""

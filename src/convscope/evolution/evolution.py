@@ -55,9 +55,13 @@ class Evolution(Generic[G]):
         children = [self._child(generation) for _ in range(self.offspring)]
         for begin in range(0, len(children), BATCH):
             genomes = children[begin : begin + BATCH]
-            found = probabilities(self.net, self.encoding.images(genomes))
+            found = probabilities(self.net, self.images(genomes))
             self.elites.add(genomes, found[:, self.classes])
         self.medians.append(float(self.elites.confidence.quantile(0.5)))
+
+    def images(self, genomes: Sequence[G]) -> Tensor:
+        """The images of genomes in the channels of the network, with whole 255ths as in a file."""
+        return rounded(self.net.as_input(self.encoding.images(genomes)))
 
     def _child(self, generation: int) -> G:
         if generation == 1:
@@ -81,6 +85,11 @@ class Evolution(Generic[G]):
         self.elites.confidence = state["confidence"]
         self.medians = list(state["medians"])
         self.generator.set_state(state["generator"])
+
+
+def rounded(images: Tensor) -> Tensor:
+    """Images with 256 steps between 0 and 1, as a file holds them."""
+    return images.mul(255).round_().clamp_(0, 255).div_(255)
 
 
 def probabilities(net: Network, images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from convscope.ascent import BATCH, Goal, Recipe, ResumeFile, climb_goals
 from convscope.errors import ConvscopeError
-from convscope.evolution import Cppns, Encoding, Evolution, Pixels, probabilities, rounded
+from convscope.evolution import Cppns, Evolution, Pixels, probabilities, rounded
 from convscope.network import Network
 from convscope.runs import Seed, TargetList, as_targets, technique
 from convscope.types import Grid, ImageFrame, Target
@@ -49,6 +49,7 @@ class EvolveSummary(TypedDict):
     paper="Nguyen, Yosinski and Clune 2015",
     url="https://arxiv.org/abs/1412.1897",
     chapter="Fooling networks",
+    network="squeezenet1_1",
     climbs=True,
 )
 def evolve(
@@ -179,7 +180,7 @@ class _Sheet:
 
 
 def _evolved(evolution: Evolution[G], sheet: _Sheet) -> Iterator[ImageFrame[EvolveSummary]]:
-    elites, drawn = evolution.elites, _Drawn(evolution.encoding)
+    elites, drawn = evolution.elites, _Drawn(evolution)
     with ResumeFile(evolution) as resume_file:
         for step in range(resume_file.restore(), sheet.steps + 1):
             resume_file.before_step(step, sheet.steps)
@@ -192,13 +193,13 @@ def _evolved(evolution: Evolution[G], sheet: _Sheet) -> Iterator[ImageFrame[Evol
 class _Drawn(Generic[G]):
     """The images of those genomes that were shown last, so that each is drawn once."""
 
-    def __init__(self, encoding: Encoding[G]) -> None:
-        self.encoding, self.kept = encoding, dict[G, Tensor]()
+    def __init__(self, evolution: Evolution[G]) -> None:
+        self.evolution, self.kept = evolution, dict[G, Tensor]()
 
     def images(self, genomes: Sequence[G]) -> Tensor:
-        """The images of genomes, (N, 3, H, W)."""
+        """The images of genomes, (N, C, H, W)."""
         new = [one for one in dict.fromkeys(genomes) if one not in self.kept]
-        fresh = dict(zip(new, self.encoding.images(new), strict=True)) if new else {}
+        fresh = dict(zip(new, self.evolution.images(new), strict=True)) if new else {}
         known = self.kept | fresh
         self.kept = {one: known[one] for one in genomes}
         return torch.stack([known[one] for one in genomes])
