@@ -55,6 +55,7 @@ from .techniques.hog import hog as hog
 from .techniques.hog import hog_twins as hog_twins
 from .techniques.intermediate import intermediate as intermediate
 from .techniques.invert import invert as invert
+from .techniques.linearity import linearity as linearity
 from .techniques.neighbors import neighbors as neighbors
 from .techniques.neuron_image import neuron_image as neuron_image
 from .techniques.occlusion import occlusion as occlusion

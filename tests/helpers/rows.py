@@ -44,6 +44,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "ladder": {"target": 1, "steps": 2},
     "layercam": {"target": 2},
     "embedding_map": {"index": INDEX, "sample": 6},
+    "linearity": {"points": 5, "side": 3},
     "neighbors": {"index": INDEX, "count": 3},
     "neuron_image": {"target": "blocks", "limit": 2, "steps": 2, "size": 32},
     "occlusion": {"patch": 30, "stride": 30, "baseline": "noise", "batch_size": 16},
