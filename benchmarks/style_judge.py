@@ -24,8 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import convscope as cs
-from convscope.ascent import longer_side
-from convscope.tensors import gram
+from convscope.tensors import gram, longer_side
 
 LAYERS = {1: 2, 2: 2, 3: 3, 4: 3}  # convolutions of each block
 MEAN = (123.68, 116.779, 103.939)

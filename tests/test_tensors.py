@@ -136,3 +136,8 @@ def test_resize() -> None:
     assert tensors.resize(image, (3, 11)).shape == (1, 3, 3, 11)
     flat = torch.full((1, 1, 5, 5), 0.7, dtype=torch.float64)
     assert torch.allclose(tensors.resize(flat, (9, 2)), torch.full((1, 1, 9, 2), 0.7).double())
+
+
+def test_the_longer_side_has_the_length() -> None:
+    assert tensors.longer_side(torch.rand(1, 3, 40, 30), 20).shape == (1, 3, 20, 15)
+    assert tensors.longer_side(torch.rand(1, 3, 40, 4), 20, least=8).shape == (1, 3, 20, 8)

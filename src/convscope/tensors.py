@@ -196,6 +196,16 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(image, size, mode="bicubic", antialias=True, align_corners=False)
 
 
+def longer_side(image: Tensor, longest: int, least: int = 1) -> Tensor:
+    """An image (N, C, H, W) in [0, 1], resized so that its longer side has `longest` pixels.
+
+    Its sides keep their ratio, but none has fewer than `least` pixels.
+    """
+    factor = longest / max(image.shape[-2:])
+    rows, columns = (max(least, round(side * factor)) for side in image.shape[-2:])
+    return resize(image, (rows, columns)).clamp(0, 1)
+
+
 def around_gray(values: Tensor, clip: float = 0.99, gamma: float = 0.7) -> Tensor:
     """Signed values (C, H, W) as an image in [0, 1] in which gray is zero.
 

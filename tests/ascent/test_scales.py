@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from convscope.ascent import doubling_sizes, longer_side, paste, patches
+from convscope.ascent import doubling_sizes, paste, patches
 from convscope.tensors import luma, recolored
 
 
@@ -10,10 +10,6 @@ def test_sizes_by_hand() -> None:
     assert doubling_sizes((200, 400), 100) == [(100, 200), (141, 283), (200, 400)]
     assert doubling_sizes((200, 400), 100, 2) == [(141, 283), (200, 400)]
     assert doubling_sizes((50, 80), 100) == [(50, 80)]
-
-
-def test_the_longer_side_has_the_length() -> None:
-    assert longer_side(torch.rand(1, 3, 40, 30), 20).shape == (1, 3, 20, 15)
 
 
 def test_patches_cover_the_image_and_overlap() -> None:

@@ -139,7 +139,10 @@ def test_sizes_double_in_pixels(net: Network) -> None:
     ("options", "told"),
     [
         ({"style": torch.zeros(1, 3, 2, 9)}, r"a unit of '1' sees 3x3 pixels, more than the style"),
-        ({"mask": torch.ones(1, 1, 9, 9)}, r"the mask has shape \(1, 1, 9, 9\) and the photograph"),
+        (
+            {"mask": torch.ones(1, 1, 9, 9)},
+            "the mask of 9 x 9 pixels should be as large as the photograph of 24 x 30",
+        ),
         ({"mask": torch.zeros(1, 1, 24, 30)}, "the mask is dark everywhere"),
         ({"style": (PAINTING,) * 3, "mask": torch.ones(1, 1, 24, 30)}, "a mask has two sides"),
         ({"weights": (1, 2)}, "1 style images and 2 weights"),

@@ -5,7 +5,6 @@ from .recipe import Recipe as Recipe
 from .resume_files import Resumable as Resumable
 from .resume_files import ResumeFile as ResumeFile
 from .scales import doubling_sizes as doubling_sizes
-from .scales import longer_side as longer_side
 from .scales import paste as paste
 from .scales import patches as patches
 from .tiles import Tiling as Tiling

@@ -9,16 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from convscope.tensors import resize
-
 Size = tuple[int, int]
-
-
-def longer_side(image: Tensor, longest: int) -> Tensor:
-    """An image (N, C, H, W), resized so that its longer side has `longest` pixels."""
-    factor = longest / max(image.shape[-2:])
-    rows, columns = (max(1, round(side * factor)) for side in image.shape[-2:])
-    return resize(image, (rows, columns)).clamp(0, 1)
 
 
 def doubling_sizes(size: Size, least: int, count: int | None = None) -> list[Size]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from convscope import tensors
-from convscope.ascent import Recipe, climb, doubling_sizes, longer_side, paste, patches
+from convscope.ascent import Recipe, climb, doubling_sizes, paste, patches
 from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.vocabulary.objectives import Bound, Objective
@@ -178,7 +178,7 @@ class Drawing:
         """A style image, reduced until its shorter side is that of the picture."""
         longest = max(image.shape[-2:])
         wanted = min(longest, self.tile, round(longest * min(size) / min(image.shape[-2:])))
-        fitted = image if wanted == longest else longer_side(image, wanted)
+        fitted = image if wanted == longest else tensors.longer_side(image, wanted)
         if not self.gray:
             return fitted
         there, here = tensors.luma(fitted), tensors.luma(self.photo)

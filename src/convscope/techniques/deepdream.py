@@ -15,7 +15,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.ascent import Recipe, Tiling, climb, longer_side, tile_side, tiling
+from convscope.ascent import Recipe, Tiling, climb, tile_side, tiling
 from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.files import images
@@ -157,7 +157,7 @@ def deepdream(
     """
     names = _layers(net, layer)
     base = net.as_input(image)
-    base = base if size is None else longer_side(base, size)
+    base = base if size is None else tensors.longer_side(base, size)
     objective, layers = _objective(net, names, base, guide)
     tile = tile or tile_side(net, layers, len(base))
     dream = _Dream(net, objective, layers, rule, STEP * strength, tile, seed, size is None)

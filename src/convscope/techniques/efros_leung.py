@@ -255,11 +255,7 @@ def _indices(height: int, width: int) -> Tensor:
 
 def _reduced(photo: Tensor, side: int) -> Tensor:
     """A photograph whose longer side has at most as many pixels."""
-    factor = side / max(photo.shape[-2:])
-    if factor >= 1:
-        return photo
-    height, width = (max(1, round(length * factor)) for length in photo.shape[-2:])
-    return tensors.resize(photo, (height, width)).clamp(0, 1)
+    return photo if max(photo.shape[-2:]) <= side else tensors.longer_side(photo, side)
 
 
 def _opened(mask: str | Tensor, photo: Tensor, *sizes: int | None) -> Tensor:

@@ -13,12 +13,20 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.ascent import longer_side, tile_side
+from convscope.ascent import tile_side
 from convscope.attribution import Names
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import PRE, Network
-from convscope.runs import Seed, check_image, image_name, name_and_weight, technique
+from convscope.runs import (
+    Seed,
+    check_image,
+    image_name,
+    mask_name,
+    name_and_weight,
+    opened_mask,
+    technique,
+)
 from convscope.stylization import Drawing, Method, Stroke, Style
 from convscope.types import Curves, ImageFrame, Panel, Picture
 from convscope.vocabulary.objectives import StatisticName, as_layer
@@ -127,7 +135,7 @@ def style(
     ] = "style",
     mask: Annotated[
         str | SkipJsonSchema[Tensor] | None,
-        BeforeValidator(image_name),
+        BeforeValidator(mask_name),
         Field(
             description="picture of the photograph's size, which is bright where the style goes;"
             " with two style images, the second goes where it is dark",
@@ -206,7 +214,7 @@ def style(
     shown = net.as_input(image)
     longest = max(shown.shape[-2:])
     wanted = size or min(LARGEST, longest)
-    full = shown if wanted == longest else longer_side(shown, wanted)
+    full = shown if wanted == longest else tensors.longer_side(shown, wanted)
     if colors == "photo" and full.shape[1] != 3:
         raise ConvscopeError(f"{net.name} sees no colors, so it cannot keep them")
     loss = _loss(net, layer, content_layer, content, by)
@@ -214,7 +222,7 @@ def style(
         net=net,
         loss=loss,
         photo=full,
-        styles=_masked(_styles(net, style, weights, loss), _opened_mask(mask, shown, feather)),
+        styles=_masked(_styles(net, style, weights, loss), _feathered(mask, shown, feather)),
         gray=colors == "photo",
         method=Method(prior == "pixels", optimizer == "lbfgs", steps),
         tile=tile or tile_side(net, {*loss.style, *loss.content}),
@@ -292,18 +300,12 @@ def _opened(net: Network, style: str | Tensor, loss: StyleLoss) -> Tensor:
     return net.as_input(opened)
 
 
-def _opened_mask(mask: str | Tensor | None, shown: Tensor, feather: float) -> Tensor | None:
+def _feathered(mask: str | Tensor | None, shown: Tensor, feather: float) -> Tensor | None:
     """The mask (1, 1, H, W), with soft edges."""
     if mask is None:
         return None
-    opened = images.open_image(mask) if isinstance(mask, str) else mask
-    if opened.dim() != 4 or opened.shape[-2:] != shown.shape[-2:]:
-        raise ConvscopeError(
-            f"style: the mask has shape {tuple(opened.shape)} and the photograph"
-            f" {tuple(shown.shape)}; give the mask the photograph's height and width"
-        )
-    bright = opened[:1].mean(1, keepdim=True).to(shown)
-    return tensors.blur(bright, feather * max(shown.shape[-2:]))
+    opened = opened_mask(mask, *shown.shape[-2:]).to(shown)
+    return tensors.blur(opened, feather * max(shown.shape[-2:]))
 
 
 def _masked(styles: list[Style], mask: Tensor | None) -> list[Style]:

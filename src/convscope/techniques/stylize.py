@@ -241,11 +241,7 @@ def _side(image: Tensor, style: Styles, size: int | None) -> int | None:
 
 def _sized(photo: Tensor, size: int | None) -> Tensor:
     """A photograph whose longer side has `size` pixels."""
-    if size is None:
-        return photo
-    factor = size / max(photo.shape[-2:])
-    height, width = (max(SMALLEST, round(side * factor)) for side in photo.shape[-2:])
-    return tensors.resize(photo, (height, width)).clamp(0, 1)
+    return photo if size is None else tensors.longer_side(photo, size, least=SMALLEST)
 
 
 def _panel(photo: Tensor | None, drawn: Sequence[Tensor], blends: Sequence[Blend]) -> Panel:

@@ -177,9 +177,7 @@ def texture(
 def _sample(net: Network, image: Tensor, longest: int) -> Tensor:
     """The sample, reduced if it is larger."""
     sample = net.as_input(image)
-    factor = min(1.0, longest / max(sample.shape[-2:]))
-    height, width = (max(1, round(side * factor)) for side in sample.shape[-2:])
-    return tensors.resize(sample, (height, width)).clamp(0, 1)
+    return tensors.longer_side(sample, min(longest, max(sample.shape[-2:])))
 
 
 def _layers(net: Network, layer: str | Sequence[str] | None) -> list[str]:
