@@ -26,6 +26,12 @@ def test_a_video_becomes_a_video(here: Path, shell: Shell) -> None:
     assert {"b.mov", "b.mov.json"} <= files(here)
 
 
+def test_a_video_has_no_sheet(here: Path, shell: Shell) -> None:
+    make_video(here / "walk.mp4", 1, sound=None)
+    words = ("--style", "sea", "--sheet", "fire", "--checkpoint", style_file())
+    assert "a video needs a style alone" in shell.fails("stylize", "walk.mp4", *words)
+
+
 def test_a_video_that_breaks_off_is_told_in_a_line(here: Path, shell: Shell) -> None:
     content = make_video(here / "walk.mkv", 60, sound=None).read_bytes()
     (here / "walk.mkv").write_bytes(content[: len(content) // 2])

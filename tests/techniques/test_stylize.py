@@ -72,6 +72,15 @@ def test_a_sheet_of_chosen_styles() -> None:
     assert_close(stylized(sheet="fire"), drawn(fire=1))
 
 
+def test_a_sheet_under_a_mask() -> None:
+    mask = torch.zeros(40, 60)
+    mask[:, 30:] = 1
+    both = stylized(sheet=("sea", "moss"), outside="fire", mask=mask)
+    for picture, name in zip(both, ("sea", "moss"), strict=True):
+        assert_close(picture[None, ..., 34:], drawn(**{name: 1})[..., 34:])
+        assert_close(picture[None, ..., :26], drawn(fire=1)[..., :26])
+
+
 def test_a_strip_fades_from_one_style_to_another() -> None:
     strip = stylized(style="sea", fade_to="moss", pictures=3)
     expected = [drawn(sea=1), drawn(sea=0.5, moss=0.5), drawn(moss=1)]

@@ -16,21 +16,29 @@ FOUR = ("great_wave", "scream", "stained_glass", "pencil")  # of the styles that
 
 def chapters(net: Network, photo: Tensor, *, full: bool, seed: int) -> Iterator[Chapter]:
     """Chapters about the photograph as a texture, and in the style of other pictures."""
-    yield _texture(full, seed)
-    yield _style(net, photo, full, seed)
+    yield _drawn_by_usual(net, _texture(full, seed))
+    yield _drawn_by_usual(net, _style(photo, full, seed))
     yield _stylize(full)
+
+
+def _drawn_by_usual(net: Network, found: Chapter) -> Chapter:
+    """A chapter with the network that its technique has on the command line."""
+    assert found.technique.network is not None
+    if net.name != found.technique.network:
+        found.net = load(found.technique.network, device=net.device)
+    return found
 
 
 def _texture(full: bool, seed: int) -> Chapter:
     return chapter(
         "What texture does each layer know?",
         "texture",
-        "Each picture starts as noise and is changed until the layers have the same statistics as"
-        " for the photograph: how often features occur, and which occur together, wherever they"
-        " are. The first picture matches one layer, and each further picture one layer more. Colors"
-        " and grain come first, then strokes and patterns, and at last whole parts, in the wrong"
-        " places. The curve shows how near the pictures come to the photograph in layers that were"
-        " not matched.",
+        "Each picture starts as noise and is changed until the layers of SqueezeNet, the small"
+        " network that comes with convscope, have the same statistics as for the photograph: how"
+        " often features occur, and which occur together, wherever they are. The first picture"
+        " matches one layer, and each further picture one layer more. Colors and grain come first,"
+        " then strokes and patterns, and at last whole parts, in the wrong places. The curve shows"
+        " how near the pictures come to the photograph in layers that were not matched.",
         {"each_depth": True, "seed": seed}
         | ({} if full else {"height": 128, "width": 128, "sample_size": 192, "steps": 60}),
         lambda f: {
@@ -40,25 +48,20 @@ def _texture(full: bool, seed: int) -> Chapter:
     )
 
 
-def _style(net: Network, photo: Tensor, full: bool, seed: int) -> Chapter:
+def _style(photo: Tensor, full: bool, seed: int) -> Chapter:
     name = _other_sample(photo)
-    found = chapter(
+    return chapter(
         "Can a photograph take the style of another picture?",
         "style",
         f"The texture of one picture, and the places of another. This one began as the photograph"
         f" and was changed until shallow layers have the statistics of scikit-image's {name}, while"
-        " a deeper layer still sees at each place what it saw in the photograph. SqueezeNet, the"
-        " small network that comes with convscope, does this for every photograph: its strokes are"
-        " broader than those of most networks.",
+        " a deeper layer still sees at each place what it saw in the photograph. SqueezeNet draws"
+        " this picture too: its strokes are broader than those of most networks.",
         {"style": f"{images.SAMPLE_PREFIX}{name}", "seed": seed}
         | ({} if full else {"size": 256, "steps": 45}),
         lambda f: {"style layers": ", ".join(f["layers"])},
         grows=True,
     )
-    drawn_by = found.technique.network
-    if net.name != drawn_by:
-        found.net = load(drawn_by, device=net.device)
-    return found
 
 
 def _other_sample(photo: Tensor) -> str:
