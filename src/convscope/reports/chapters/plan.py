@@ -11,6 +11,7 @@ from convscope.network import Network
 from convscope.reports.chapter import Chapter, class_name
 from convscope.reports.chapters import (
     collections,
+    fooling,
     maximizing,
     network,
     pixels,
@@ -49,3 +50,5 @@ def plan(
         yield from trust.chapters(classes[0], full=full)
     yield from maximizing.chapters(net, classes[:1], full=full, seed=seed)
     yield from styles.chapters(net, photo, full=full, seed=seed)
+    if len(classes) > 1:
+        yield from fooling.chapters(net, photo, full=full, seed=seed)
