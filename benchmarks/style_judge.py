@@ -56,7 +56,7 @@ def main() -> None:
             names = _name(photo), _name(painting)
             result.save(options.output / f"{names[0]}-{names[1]}.png")
             drawn = torch.from_numpy(result.image).permute(0, 3, 1, 2)
-            rows.append(judge(drawn, shown, _reduced(cs.open_image(painting), shown)))
+            rows.append(judge(drawn, shown, reduced(cs.open_image(painting), shown)))
             cells = " | ".join(f"{value:.2f}" for value in rows[-1])
             print(f"| {names[0]} | {names[1]} | {cells} | {seconds:.0f} |", flush=True)
     means = " | ".join(f"{statistics.mean(column):.2f}" for column in zip(*rows, strict=True))
@@ -67,7 +67,7 @@ def _name(path: str) -> str:
     return Path(path.removeprefix("sample:")).stem
 
 
-def _reduced(painting: Tensor, shown: Tensor) -> Tensor:
+def reduced(painting: Tensor, shown: Tensor) -> Tensor:
     """The painting, reduced until its shorter side is that of the picture."""
     factor = min(1.0, min(shown.shape[-2:]) / min(painting.shape[-2:]))
     return longer_side(painting, round(factor * max(painting.shape[-2:])))

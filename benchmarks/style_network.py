@@ -7,12 +7,16 @@ For every style and photograph, the loss of the network's picture is compared wi
 that begins at the photograph, under the loss of `style` and under the loss that the network was
 trained with. Printed are the medians of the ratio to the loss after 60 evaluations, and of the
 number of evaluations after which L-BFGS is as good as the network.
+
+With `--race SIZE`, the time of a picture of that size by the network is compared with that of
+`style` down to the same loss: processor time of one thread, with all of `style`'s smaller sizes.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +24,14 @@ import torch
 from torch import Tensor
 
 import convscope as cs
+from benchmarks.style_judge import reduced
+from benchmarks.stylizing import seconds
 from convscope.files import photographs
-from convscope.stylization import SHIPPED, StyleNetwork, open_styles
+from convscope.stylization import SHIPPED, StyleNetwork, draw, open_styles
 from convscope.stylization.crops import resized
 from convscope.stylization.losses import LOSS, ManyStyles
-from convscope.vocabulary.style_losses import NETWORK, SQUEEZENET, StyleLoss
+from convscope.tensors import longer_side
+from convscope.vocabulary.style_losses import NETWORK, SQUEEZENET, StyleLoss, style_loss
 
 EVALUATIONS = 60
 
@@ -69,6 +76,29 @@ def compare(
             yield name, ours / curve[-1], worth
 
 
+def race(drawer: StyleNetwork, net: cs.Network, photo: Tensor, painting: Tensor, name: str) -> str:
+    """How long the network takes for a picture, and `style` for one that is as good."""
+    weights, usual = drawer.weights(name), style_loss(net)
+    fitted = reduced(painting, photo)
+    bound = (usual.of_style(fitted) + usual.of_content(photo)).bind(net)
+    drawn = seconds(lambda: draw(drawer, photo, weights), 3)
+    with torch.no_grad():
+        wanted = -float(bound.read(net, draw(drawer, photo, weights))[1])
+    size, begun = max(photo.shape[-2:]), time.process_time()
+    before = 0.0
+    for result in cs.style(net, photo, style=fitted, size=size):
+        parts = result.summary
+        if max(parts["size"]) == size:
+            found = parts["style_losses"][-1] + parts["content_losses"][-1]  # before the step
+            if found <= wanted:
+                reached = f"{found:.3f} after {before:.1f} s: {before / drawn:.0f} times as long"
+                break
+        before = time.process_time() - begun
+    else:
+        reached = f"not reached in {before:.1f} s: over {before / drawn:.0f} times as long"
+    return f"{name:20} loss {wanted:.3f} in {drawn:.2f} s; style: {reached}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photographs", type=Path)
@@ -76,6 +106,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=SHIPPED)
     parser.add_argument("--size", type=int, default=192, help="pixels of the shorter side")
     parser.add_argument("--photos", type=int, default=3, help="how many photographs")
+    parser.add_argument("--race", type=int, help="pixels of the longer side of a race")
     options = parser.parse_args()
     drawer, about = open_styles(options.checkpoint)
     net = cs.load(NETWORK)
@@ -83,6 +114,12 @@ def main() -> None:
     files = {file.stem: file for file in photographs(options.styles)}
     images = [resized(cs.open_image(files[name]), side) for name in drawer.styles]
     chosen = photographs(options.photographs)[: options.photos]
+    if options.race:
+        torch.set_num_threads(1)
+        for file, name in zip(chosen, drawer.styles, strict=False):
+            photo = longer_side(cs.open_image(file), options.race)
+            print(race(drawer, net, photo, cs.open_image(files[name]), name), flush=True)
+        return
     photos = [resized(cs.open_image(file), options.size) for file in chosen]
     losses: dict[str, StyleLoss] = {"style": SQUEEZENET, "train_style": LOSS}
     for title, loss in losses.items():

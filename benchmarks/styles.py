@@ -3,7 +3,9 @@ pixels, the same layers, L-BFGS on pixels. Random weights do for the time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,9 +38,30 @@ def _row(name: str, net: cs.Network, module: nn.Module, photo: Tensor, painting:
         options = {"size": SIDE, "sizes": 1, "steps": EVALUATIONS}
         return cs.style(net, photo, style=painting, **options).result()  # type: ignore[arg-type]
 
+    peer.evaluations = _evaluations(net, ours)
     return Row(
-        f"style; {name}, 1", ours, peer.run, net, share=3, steps=EVALUATIONS, layer=peer.deepest
+        f"style; {name}, 1", ours, peer.run, net, 3, steps=peer.evaluations, layer=peer.deepest
     )
+
+
+def _evaluations(net: cs.Network, work: Callable[[], object]) -> int:
+    """How often a network runs with gradients: a line search may overrun the number asked for."""
+    run, calls = net.activations, [0]
+
+    def counted(*arguments: Any, **options: Any) -> dict[str, Tensor]:
+        calls[0] += torch.is_grad_enabled()
+        return run(*arguments, **options)
+
+    net.activations = counted  # type: ignore[method-assign]
+    try:
+        work()
+    finally:
+        del net.activations
+    return calls[0]
+
+
+class _Enough(Exception):
+    """The peer has made as many evaluations as we."""
 
 
 class _Loop:
@@ -61,22 +84,27 @@ class _Loop:
                 if isinstance(part, nn.ReLU):
                     part.inplace = False
         self.names, self.style, self.content = names, style, content
-        self.photo, self.painting = photo, painting
+        self.photo, self.painting, self.evaluations = photo, painting, EVALUATIONS
 
     def run(self) -> Tensor:
         """As many evaluations by L-BFGS, from the photograph; the wanted values come first."""
+        left = self.evaluations
         with torch.no_grad():
             grams = {n: _gram(v) for n, v in self._read(self.painting).items()}
             shown = self._read(self.photo)
         image = self.photo.clone().requires_grad_()
         optimizer = torch.optim.LBFGS(
-            [image], max_iter=EVALUATIONS, max_eval=EVALUATIONS, history_size=20,
+            [image], max_iter=EVALUATIONS, max_eval=2 * EVALUATIONS, history_size=20,
             tolerance_grad=0,
             tolerance_change=0,
             line_search_fn="strong_wolfe",
         )  # fmt: skip
 
         def closure() -> Tensor:
+            nonlocal left
+            if not left:
+                raise _Enough
+            left -= 1
             optimizer.zero_grad()
             found = self._read(image)
             style = [w * F.mse_loss(_gram(found[n]), grams[n]) for n, w in self.style.items()]
@@ -85,7 +113,9 @@ class _Loop:
             total.backward()
             return total
 
-        optimizer.step(closure)
+        with suppress(_Enough):
+            optimizer.step(closure)
+        assert left == 0
         return image.detach()
 
     def _read(self, image: Tensor) -> dict[str, Tensor]:

@@ -34,7 +34,8 @@ def distance(found: Parts, wanted: Parts) -> Tensor:
 def relative_error(found: Tensor, wanted: Tensor) -> Tensor:
     """The squared distance of values (N, ...), divided by the squared norm of the wanted ones."""
     apart: Tensor = _SquaredNorm.apply(found - wanted)
-    return apart / _SquaredNorm.apply(wanted).clamp_min(1e-12)
+    size: Tensor = _SquaredNorm.apply(wanted)
+    return apart / size.clamp_min(1e-12)
 
 
 class _SquaredNorm(torch.autograd.Function):
@@ -50,7 +51,8 @@ class _SquaredNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (values,) = ctx.saved_tensors
-        return values * (2 * gradient).view(-1, *[1] * (values.dim() - 1))
+        slope: Tensor = values * (2 * gradient).view(-1, *[1] * (values.dim() - 1))
+        return slope
 
 
 def gram(values: Tensor, weights: Tensor | None = None) -> Parts:
