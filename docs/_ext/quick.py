@@ -20,7 +20,7 @@ STEPS = 4
 # The largest value of each option; of `stride` the smallest.
 LIMITS = {
     "steps": STEPS, "samples": 2, "count": 16, "tries": 2, "octaves": 2, "frames": 8,
-    "height": 48, "width": 48, "limit": 1000,
+    "height": 48, "width": 48, "limit": 1000, "probes": 2,
 }  # fmt: skip
 STRIDE = 56
 

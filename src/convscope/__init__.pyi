@@ -34,6 +34,7 @@ from .techniques.cam import cam as cam
 from .techniques.class_image import class_image as class_image
 from .techniques.class_image import ladder as ladder
 from .techniques.compare import compare as compare
+from .techniques.compress import compress as compress
 from .techniques.confusions import confusions as confusions
 from .techniques.deepdream import deepdream as deepdream
 from .techniques.efros_leung import efros_leung as efros_leung

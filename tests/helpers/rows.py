@@ -18,12 +18,38 @@ from tests.helpers.styles import style_file
 # Where it takes a seed, the options must be such that chance shows in the picture.
 # INDEX stands for an index of a few pictures that the network at hand has made.
 INDEX = "INDEX"
+
+
+@cache
+def _temporary() -> Path:
+    """A folder that goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="convscope-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def photographs() -> str:
+    """A folder of four pictures without labels."""
+    for seed in range(4):
+        paint(_temporary() / "loose" / f"{seed}.png", seed)
+    return os.fspath(_temporary() / "loose")
+
+
 ROWS: dict[str, dict[str, Any]] = {
     "activations": {"limit": 4},
     "cam": {"target": 1},
     "class_image": {"target": 1, "steps": 2, "size": 32},
     "confusions": {"index": INDEX, "limit": 2, "count": 2},
     "compare": {"methods": ("saliency", "gradcam", "input_x_gradient")},
+    "compress": {
+        "folder": photographs(),
+        "clusters": 4,
+        "start": "random",
+        "steps": 1,
+        "batch_size": 2,
+        "probes": 1,
+        "sparsities": (0.5,),
+    },
     "deconvnet": {"target": "blocks:3", "samples": 2, "noise": 0.5},
     "deepdream": {"steps": 1, "octaves": 2, "zoom": 1.2},
     "efros_leung": {"window": 5, "height": 16, "width": 20, "sample_size": 32},
@@ -69,9 +95,8 @@ ROWS: dict[str, dict[str, Any]] = {
 
 @cache
 def _collection() -> Path:
-    """Ten pictures of two classes, in a folder that goes with the process."""
-    folder = Path(tempfile.mkdtemp(prefix="convscope-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """Ten pictures of two classes."""
+    folder = _temporary()
     for seed in range(10):
         paint(folder / "pictures" / f"class {seed % 2}" / f"{seed}.png", seed)
     return folder

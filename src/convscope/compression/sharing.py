@@ -19,6 +19,8 @@ Start = Literal["linear", "density", "random"]
 
 STEPS = 100  # of k-means, at most
 
+TINY = 2.0**-14  # a level that is next to zero, but not that of pruned weights
+
 
 def first_levels(values: Array, count: int, start: Start, seed: int = 0) -> Array:
     """Where k-means begins: (count,), sorted.
@@ -69,11 +71,11 @@ def shared(weights: Tensor, levels: Array) -> Shared:
 
     Args:
         weights: of any shape.
-        levels: (K,), sorted. They are rounded to float16, and those that no weight takes left out.
+        levels: (K,), sorted. They are rounded to float16; those that no weight takes are left out.
     """
     numbers = weights.detach().cpu().numpy()
     table = np.unique(levels.astype(np.float16)).astype(np.float32)
-    table = table[table != 0]
+    table[table == 0] = TINY
     nearest = np.searchsorted(_boundaries(table), numbers)
     table = np.append(table, np.float32(0))
     nearest[numbers == 0] = len(table) - 1

@@ -3,6 +3,7 @@ from .calls import train_style as train_style
 from .checkpoint import SHIPPED as SHIPPED
 from .checkpoint import open_styles as open_styles
 from .checkpoint import save_styles as save_styles
+from .crops import Crops as Crops
 from .drawing import SMALLEST as SMALLEST
 from .drawing import draw as draw
 from .network import ConditionalNorm as ConditionalNorm
