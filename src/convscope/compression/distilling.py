@@ -149,46 +149,60 @@ def _size(value: Tensor) -> float:
     return float(value.square().mean().sqrt()) or 1.0
 
 
+class _Lessons:
+    """A student's training: its steps, and the state from which it goes on."""
+
+    def __init__(self, student: Student, teaching: Teaching) -> None:
+        self.student, self.teaching = student, teaching
+        self.optimizer = torch.optim.Adam([student.moved], lr=teaching.lr)
+        self.losses: list[float] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "moved": self.student.moved.detach(),
+            "optimizer": self.optimizer.state_dict(),
+            "losses": self.losses,
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.student.moved.copy_(state["moved"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.losses = list(state["losses"])
+
+    def step(self, step: int) -> None:
+        teaching = self.teaching
+        numbers = range((step - 1) * teaching.batch_size, step * teaching.batch_size)
+        images = torch.stack([teaching.crops[number].pixels for number in numbers])
+        inputs = normalized(teaching.net, images)
+        with torch.no_grad():
+            wanted = teaching.net.module(inputs)
+        loss = divergence(self.student(inputs), wanted)
+        if not loss.isfinite():
+            raise ConvscopeError("compress: the training diverged; give a smaller lr")
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.param_groups[0]["lr"] = teaching.lr * _rate(step, teaching.steps)
+        self.optimizer.step()
+        self.losses.append(loss.item())
+
+
 def distill(student: Student, teaching: Teaching) -> Iterator[tuple[int, float]]:
     """Train; the number of each step and its loss. A stopped run goes on from its resume file."""
-    optimizer = torch.optim.Adam([student.moved], lr=teaching.lr)
-    generator = torch.Generator()
-    kept = resume_files.ResumeFile(student.moved, optimizer, generator)
-    with torch.no_grad():
-        first, before = kept.restore()
-    losses = [*before]
-    yield from enumerate((float(loss) for loss in losses), 1)
-    with kept:
+    lessons = _Lessons(student, teaching)
+    resume_file = resume_files.ResumeFile(lessons)
+    first = resume_file.restore()
+    yield from enumerate(lessons.losses, 1)
+    with resume_file:
         for step in range(first, teaching.steps + 1):
-            kept.before_step(step, teaching.steps, losses)
-            rate = (
-                min(1.0, step / WARM) * 0.5 * (1 + math.cos(math.pi * (step - 1) / teaching.steps))
-            )
-            optimizer.param_groups[0]["lr"] = teaching.lr * rate
-            losses.append(_step(student, optimizer, teaching, step))
-            yield step, float(losses[-1])
+            resume_file.before_step(step, teaching.steps)
+            lessons.step(step)
+            yield step, lessons.losses[-1]
 
 
 def _rate(step: int, steps: int) -> float:
     """The learning rate of a step: it rises for a while, and falls like a cosine."""
     return min(1.0, step / WARM) * 0.5 * (1 + math.cos(math.pi * (step - 1) / steps))
-
-
-def _step(
-    student: Student, optimizer: torch.optim.Optimizer, teaching: Teaching, step: int
-) -> Tensor:
-    numbers = range((step - 1) * teaching.batch_size, step * teaching.batch_size)
-    images = torch.stack([teaching.crops[number].pixels for number in numbers])
-    inputs = normalized(teaching.net, images)
-    with torch.no_grad():
-        wanted = teaching.net.module(inputs)
-    loss = divergence(student(inputs), wanted)
-    if not loss.isfinite():
-        raise ConvscopeError("compress: the fine-tuning diverged; give a smaller lr")
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach().cpu()
 
 
 def side(net: Network, sizes: Sequence[int]) -> int:
