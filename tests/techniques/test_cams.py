@@ -285,6 +285,42 @@ def test_a_classifier_written_as_a_convolution() -> None:
     assert found.mean() == pytest.approx(float(net.logits(image)[0, 3]), rel=1e-4)
 
 
+class Averaged(nn.Module):
+    """Class scores at each place, cut off below 0 if told, then averaged: the head of SqueezeNet."""
+
+    def __init__(self, cut: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3)
+        self.scores = nn.Conv2d(6, 4, 1)
+        self.cut = nn.ReLU() if cut else nn.Identity()
+        self.mean = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.mean(self.cut(self.scores(F.relu(self.conv(x)))))
+        return out.flatten(1)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+@pytest.mark.parametrize("target", range(4))
+def test_averaged_class_scores_are_their_own_map(cut: bool, target: int) -> None:
+    module = toys.randomized(Averaged(cut)).double()
+    net, image = toys.network(module), toys.images(2).double()
+    with torch.no_grad():
+        maps = module.cut(module.scores(F.relu(module.conv(toys.normalized(image)))))
+    result = cs.cam(net, image, target=target).result()
+    (found,) = result.arrays.values()
+    np.testing.assert_allclose(found, maps[:, target], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.mean((1, 2)), net.logits(image)[:, target], rtol=1e-9)
+
+
+def test_the_mean_of_a_cam_of_squeezenet_is_its_logit(photo: Tensor) -> None:
+    net = cs.load("squeezenet1_1", device="cpu")
+    result = cs.cam(net, photo, target=281).result()
+    (found,) = result.arrays.values()
+    assert found.shape == (1, 14, 14)
+    assert found.mean() == pytest.approx(float(net.logits(photo)[0, 281]), rel=1e-5)
+
+
 @pytest.mark.parametrize("target", range(5))
 def test_gradcam_is_cam_where_the_head_is_a_mean(target: int) -> None:
     """Its weights are those of the classifier, over the number of places."""
@@ -326,6 +362,13 @@ class Hidden(toys.Residual):
         self.fc = nn.Sequential(nn.Linear(10, 10), nn.ReLU(), nn.Linear(10, 5))  # type: ignore[assignment]
 
 
+class Scaled(Averaged):
+    """Averaged class scores, twice as high."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
 class Stretched(toys.Residual):
     """A softplus behind the classifier."""
 
@@ -337,6 +380,7 @@ HEADLESS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "dense": (toys.Toy, r"between 'first' and the classifier of Toy there is more than a mean"),
     "hidden": (Hidden, r"Hidden does not classify by the mean of 'layer2' alone"),
     "stretched": (Stretched, r"Stretched does not classify by the mean of 'layer2' alone"),
+    "scaled": (lambda: Scaled(True), r"Scaled does not classify by the mean of 'cut' alone"),
     "no classes": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3)), r"gives class scores at each place"),
 }
 

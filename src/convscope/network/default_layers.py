@@ -183,6 +183,17 @@ def embedding(net: Network) -> str:
     return max((*flat[-1:], *maps[-1:]), key=known.index).name
 
 
+def score_maps(net: Network) -> str | None:
+    """The layer with the class scores of single places, where a network may average these.
+
+    It is the last one as large as the convolution that makes them. None for most networks, whose
+    last maps are features.
+    """
+    behind = net.layers[len(_features(net)) :]
+    found = [one.name for one in behind if one.maps and one.maps == behind[0].maps]
+    return found[-1] if found else None
+
+
 def _features(net: Network) -> Sequence[Layer]:
     """The layers before the class scores of single places, which some networks average."""
     return without_scores(net.layers, net.outputs.get(""))

@@ -42,39 +42,63 @@ def cam(
 
     In a network that averages its last feature maps over the image and multiplies the means by one
     matrix, the score is a sum over places. Red places add to it and blue ones subtract; the mean
-    of the map plus the bias of the class is the score. Networks with another head are refused; use
-    Grad-CAM for them.
+    of the map plus the bias of the class is the score. A network may also average class scores of
+    single places: these are the map then, and its mean is the score. Networks with another head
+    are refused; use Grad-CAM for them.
     """
     if net.num_classes and net.output.is_map:
         raise ConvscopeError(f"{net.name} gives class scores at each place; use gradcam")
     question = ask(net, image, target).resolved()
-    classes = [_class_index(one) for one in question.targets]
-    layer, (weight, bias) = default_layers.last_maps(net)[-1], _head(net)
+    classes = torch.tensor([_class_index(one) for one in question.targets], device=net.device)
+    averaged = default_layers.score_maps(net)
+    layer = averaged or default_layers.last_maps(net)[-1]
+    read = _averaged if averaged else _weighted
 
     def work(part: slice) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             values = net.activations(question.inputs[part], {layer, ""})
         maps, logits = as_maps(net, values[layer], layer), values[""]
-        if maps.shape[1] != weight.shape[1]:
+        found = read(net, layer, maps, logits, classes[part])
+        if found is None:
             raise ConvscopeError(
-                f"between {layer!r} and the classifier of {net.name} there is more than a mean; use"
-                " gradcam"
+                f"{net.name} does not classify by the mean of {layer!r} alone; use gradcam"
             )
-        rounding = _rounding(logits)
-        for candidate in (maps, maps.relu()):  # densenet's last ReLU has no name
-            sums = F.linear(candidate.mean((2, 3)), weight, bias)
-            if torch.allclose(sums, logits, rounding, rounding * float(logits.abs().max())):
-                chosen = torch.tensor(classes[part]).to(weight.device)
-                found = torch.einsum("nc,nchw->nhw", weight[chosen], candidate)
-                return found, logits.gather(1, chosen[:, None])
-        raise ConvscopeError(
-            f"{net.name} does not classify by the mean of {layer!r} alone; use gradcam"
-        )
+        return found, logits.gather(1, classes[part][:, None])
 
     done = [pair for parts in batched(len(question.inputs), batch_size, work) for _, pair in parts]
     maps, scores = (torch.cat(parts) for parts in zip(*done, strict=True))
     frame = ImageFrame(image=question.inputs, score=scores[:, 0])
     yield layer_map_frame(question, frame, {layer: maps}, "CAM", upsampling)
+
+
+def _averaged(
+    _net: Network, _layer: str, maps: Tensor, logits: Tensor, classes: Tensor
+) -> Tensor | None:
+    """The map of each class, if the means of the maps are the scores."""
+    if not _same(maps.mean((2, 3)), logits):
+        return None
+    return maps[torch.arange(len(maps)), classes]
+
+
+def _weighted(
+    net: Network, layer: str, maps: Tensor, logits: Tensor, classes: Tensor
+) -> Tensor | None:
+    """The sum of the maps with the weights of each class, if their means so weighted are scores."""
+    weight, bias = _head(net)
+    if maps.shape[1] != weight.shape[1]:
+        raise ConvscopeError(
+            f"between {layer!r} and the classifier of {net.name} there is more than a mean; use"
+            " gradcam"
+        )
+    for candidate in (maps, maps.relu()):  # densenet's last ReLU has no name
+        if _same(F.linear(candidate.mean((2, 3)), weight, bias), logits):
+            return torch.einsum("nc,nchw->nhw", weight[classes], candidate)
+    return None
+
+
+def _same(sums: Tensor, logits: Tensor) -> bool:
+    rounding = _rounding(logits)
+    return torch.allclose(sums, logits, rounding, rounding * float(logits.abs().max()))
 
 
 def _rounding(logits: Tensor) -> float:
