@@ -37,3 +37,10 @@ for run in runs:
     target = net.target(result.summary["target"])
     mean = result.arrays["bn2"].mean() + float(net.parameter("classifier", "bias")[target.channel])
     print(f"{target}: mean and bias {mean:.2f}, score {result.score:.2f}")
+
+# %%
+# Some networks average class scores of single places. These scores are the map then, and its mean
+# alone is the score. SqueezeNet does so, and cuts off scores below 0, so nothing opposes the class:
+
+squeezenet = cs.load("squeezenet1_1")
+cs.cam(squeezenet, cs.open_image("sample:chelsea"))

@@ -286,7 +286,7 @@ def test_a_classifier_written_as_a_convolution() -> None:
 
 
 class Averaged(nn.Module):
-    """Class scores at each place, cut off below 0 if told, then averaged: the head of SqueezeNet."""
+    """Class scores at each place, cut off below 0 if told, then averaged, as in SqueezeNet."""
 
     def __init__(self, cut: bool) -> None:
         super().__init__()
@@ -303,7 +303,8 @@ class Averaged(nn.Module):
 @pytest.mark.parametrize("cut", [True, False])
 @pytest.mark.parametrize("target", range(4))
 def test_averaged_class_scores_are_their_own_map(cut: bool, target: int) -> None:
-    module = toys.randomized(Averaged(cut)).double()
+    module = Averaged(cut)
+    toys.randomized(module).double()
     net, image = toys.network(module), toys.images(2).double()
     with torch.no_grad():
         maps = module.cut(module.scores(F.relu(module.conv(toys.normalized(image)))))
