@@ -24,8 +24,9 @@ from convscope.reports.touring import Tour
 from convscope.runs import registry
 from tests.helpers.rows import indexed
 
-# They look at HOG instead of the network, take minutes, or fool the network as `fool` does.
-NOT_ON_THE_TOUR = {"hog", "hog_twins", "efros_leung", "evolve", "fgsm", "pgd"}
+# They look at HOG instead of the network, take minutes or a folder of photographs, or fool the
+# network as `fool` does.
+NOT_ON_THE_TOUR = {"hog", "hog_twins", "efros_leung", "evolve", "fgsm", "pgd", "compress"}
 
 
 def walk(

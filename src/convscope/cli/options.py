@@ -43,8 +43,8 @@ Contains = Annotated[str, Parameter(help="list only names that contain this text
 
 NAMES = (
     "name of the network: efficientnet_lite0, efficientnet_lite1, squeezenet1_1, hog, timm/NAME,"
-    " torchvision/NAME, a name that a plug-in adds, or your own code: FILE.py:FUNCTION,"
-    " PACKAGE.MODULE:FUNCTION or an exported program, FILE.pt2"
+    " torchvision/NAME, a name that a plug-in adds, a file of `convscope compress`, or your own"
+    " code: FILE.py:FUNCTION, PACKAGE.MODULE:FUNCTION or an exported program, FILE.pt2"
 )
 
 Model = Annotated[str, Parameter(help=NAMES, metavar="NETWORK")]
