@@ -9,8 +9,9 @@ evolve.
 the network gives it. Many have something of the class: its colors, a texture, one part many times.
 That is enough for the network, because it only has to tell a thousand classes apart.
 
-**Its limits.** The images fool the network that judged them. Others mostly see something else in
-them, as shown below. Some classes, such as breeds of dogs, hardly evolve.
+**Its limits.** The images fool the network that judged them. Another network sees something else in
+most of them, but it recognizes more than chance allows, as shown below: a striped curtain looks
+like a theater curtain to both. Some classes, such as breeds of dogs, hardly evolve.
 
 **Paper.** Nguyen, Yosinski and Clune 2015, `Deep Neural Networks are Easily Fooled
 <https://arxiv.org/abs/1412.1897>`__, with the archive of Mouret and Clune 2015, `Illuminating
@@ -32,8 +33,9 @@ for name, value in evolved.result().summary.items():
     print(f"{name:12} {value}")
 
 # %%
-# Another network does not see these classes in the images. By chance, it would name the right class
-# as often as after its answers are exchanged between the images.
+# How often another network sees the same class. Chance is how often it would be right if its answers
+# were exchanged between the images. What both networks see is in the images: a few lines or stripes
+# that are common to a class.
 
 import torch
 
