@@ -33,10 +33,11 @@ for name, value in evolved.result().summary.items():
     print(f"{name:12} {value}")
 
 # %%
-# How often another network sees the same class. Chance is how often it would be right if its answers
-# were exchanged between the images. What both networks see is in the images: a few lines or stripes
-# that are common to a class.
+# How often another network sees the same class. Chance is how often it would be right if its
+# answers were exchanged between the images. What both networks see is in the images: a few lines or
+# stripes that are common to a class.
 
+import numpy as np
 import torch
 
 result = evolved.result()
@@ -46,7 +47,7 @@ other = cs.load("efficientnet_lite0")
 seen = torch.cat([other.logits(part).argmax(1) for part in images.split(16)])
 right = seen == wanted
 chance = (seen[:, None] == wanted[None, :]).float().mean()
-print(f"mean confidence of {net.name}: {result.score.mean():.1%}")
+print(f"mean confidence of {net.name}: {np.mean(result.score):.1%}")
 print(f"recognized by {other.name}: {right.float().mean():.1%}; by chance {chance:.1%}")
 for label in [other.label(int(i)) for i in wanted[right]]:
     print(f"both see {label}")

@@ -24,9 +24,8 @@ from convscope.reports.touring import Tour
 from convscope.runs import registry
 from tests.helpers.rows import indexed
 
-# They look at HOG instead of the network, take minutes or a folder of photographs, or fool the
-# network as `fool` does.
-NOT_ON_THE_TOUR = {"hog", "hog_twins", "efros_leung", "evolve", "fgsm", "pgd", "compress"}
+# They take minutes or a folder of photographs, or fool the network as `fool` does.
+NOT_ON_THE_TOUR = {"efros_leung", "fgsm", "pgd", "compress"}
 
 
 def walk(

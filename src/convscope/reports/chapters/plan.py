@@ -10,6 +10,7 @@ from convscope.errors import ConvscopeError
 from convscope.network import Network
 from convscope.reports.chapter import Chapter, class_name
 from convscope.reports.chapters import (
+    beyond,
     collections,
     fooling,
     maximizing,
@@ -52,3 +53,6 @@ def plan(
     yield from styles.chapters(net, photo, full=full, seed=seed)
     if len(classes) > 1:
         yield from fooling.chapters(net, photo, full=full, seed=seed)
+    if classes:
+        yield from beyond.evolution(full, seed)
+    yield from beyond.descriptors(photo, full)

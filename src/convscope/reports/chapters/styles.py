@@ -49,25 +49,26 @@ def _texture(full: bool, seed: int) -> Chapter:
 
 
 def _style(photo: Tensor, full: bool, seed: int) -> Chapter:
-    name = _other_sample(photo)
+    sample = other_sample(photo)
     return chapter(
         "Can a photograph take the style of another picture?",
         "style",
-        f"The texture of one picture, and the places of another. This one began as the photograph"
-        f" and was changed until shallow layers have the statistics of scikit-image's {name}, while"
-        " a deeper layer still sees at each place what it saw in the photograph. SqueezeNet draws"
+        "The texture of one picture, and the places of another. This one began as the photograph"
+        " and was changed until shallow layers have the statistics of scikit-image's"
+        f" {sample.removeprefix(images.SAMPLE_PREFIX)}, while a deeper layer still sees at each"
+        " place what it saw in the photograph. SqueezeNet draws"
         " this picture too: its strokes are broader than those of most networks.",
-        {"style": f"{images.SAMPLE_PREFIX}{name}", "seed": seed}
-        | ({} if full else {"size": 256, "steps": 45}),
+        {"style": sample, "seed": seed} | ({} if full else {"size": 256, "steps": 45}),
         lambda f: {"style layers": ", ".join(f["layers"])},
         grows=True,
     )
 
 
-def _other_sample(photo: Tensor) -> str:
+def other_sample(photo: Tensor) -> str:
     """A sample that is not the photograph itself."""
     path = (images.source(photo) or {"path": ""})["path"]
-    return next(one for one in STYLES if path != f"{images.SAMPLE_PREFIX}{one}")
+    samples = (f"{images.SAMPLE_PREFIX}{one}" for one in STYLES)
+    return next(one for one in samples if one != path)
 
 
 def _stylize(full: bool) -> Chapter:
