@@ -18,7 +18,7 @@ from convscope.stylization.settings import Settings
 from convscope.stylization.team import Team
 
 WARM = 100  # steps in which the learning rate rises
-LEANING = 6.0  # how much more the content counts at the beginning
+LEANING = 12.0  # how much more the content counts at the beginning
 
 LEANS = 0.25  # the part of the steps, at the beginning, in which this falls to 1
 

@@ -13,9 +13,9 @@ from convscope.network import Network
 from convscope.vocabulary.objectives.statistics import STATISTICS, Parts, distance, relative_error
 from convscope.vocabulary.style_losses import SQUEEZENET, StyleLoss
 
-# The loss of `style`, with more and finer content: `style` begins at the photograph, and a network
+# The loss of `style`, with more content: `style` begins at the photograph, and a network
 # has to find it.
-LOSS = replace(SQUEEZENET, content={"features.4": 1.0, "features.6": 1.0})
+LOSS = replace(SQUEEZENET, content={"features.4": 0.45, "features.6": 0.55})
 
 
 class ManyStyles:
