@@ -71,6 +71,7 @@ from .techniques.stylize import stylize as stylize
 from .techniques.stylize import stylize_video as stylize_video
 from .techniques.texture import texture as texture
 from .techniques.style import style as style
+from .techniques.transfer import transfer as transfer
 from .trust.checks import check as check
 from .types.frames import Frame as Frame
 from .types.targets import Layer as Layer
