@@ -14,6 +14,7 @@ import convscope as cs
 from tests.helpers.collections import paint
 from tests.helpers.styles import style_file
 
+
 # Options with which a technique is quick on the default network and on `Own` (3 classes, 32 px).
 # Where it takes a seed, the options must be such that chance shows in the picture.
 # INDEX stands for an index of a few pictures that the network at hand has made.
@@ -81,6 +82,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "saliency": {"target": 1},
     "scorecam": {"layer": "blocks.0", "batch_size": 8},
     "segment": {"methods": ("smoothgrad",), "iterations": 1},
+    "transfer": {
+        "folder": photographs(),
+        "nets": (),
+        "attacks": ("fgsm",),
+        "epsilons": (4,),
+        "limit": 3,
+    },
     "texture": {"steps": 2, "height": 32, "width": 40, "sample_size": 192},
     "style": {
         "style": ("sample:coffee",),
