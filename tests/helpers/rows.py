@@ -14,7 +14,6 @@ import convscope as cs
 from tests.helpers.collections import paint
 from tests.helpers.styles import style_file
 
-
 # Options with which a technique is quick on the default network and on `Own` (3 classes, 32 px).
 # Where it takes a seed, the options must be such that chance shows in the picture.
 # INDEX stands for an index of a few pictures that the network at hand has made.
