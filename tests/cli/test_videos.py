@@ -1,4 +1,4 @@
-"""`convscope stylize` on a video."""
+"""`convscope stylize` on a video and on a folder of photographs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import convscope as cs
 from convscope.cli.progress import Watched
@@ -63,3 +64,18 @@ def test_a_video_that_is_stopped_keeps_what_was_made(
     assert err == "stopped at frame 3 of 9; what was made is kept\n"
     assert len(frames(here / "b.mp4")) == 3
     assert files(here) == {"walk.mp4", "b.mp4", "b.mp4.json"}
+
+
+def test_a_folder_of_photographs(here: Path, shell: Shell) -> None:
+    (here / "photos" / "more").mkdir(parents=True)
+    names = ("a.png", "more/b.jpg")
+    for name in names:
+        Image.effect_noise((50, 40), 60).convert("RGB").save(here / "photos" / name)
+    words = ("stylize", "photos", "--checkpoint", style_file(), "--style")
+    assert shell(*words, "sea") == (0, "photos-stylize\n", "pictures: 2 made\n")
+    for name in names:
+        photo = cs.open_image(here / "photos" / name)
+        drawn = cs.stylize(photo, style="sea", checkpoint=style_file()).result().picture
+        assert Image.open(f"photos-stylize/{name}.png").tobytes() == drawn.tobytes()
+    assert shell(*words, "sea")[2] == "pictures: 2 already there\n"
+    assert shell(*words, "fire")[2] == "pictures: 2 made again\n"
