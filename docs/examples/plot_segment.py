@@ -48,7 +48,7 @@ print(f"{missile.result().summary['fraction_of_image']:.1%} of the photograph")
 missile
 
 # %%
-# SqueezeNet looks at a few small places. With the usual bound only the cat's eyes are surely part of
-# it, and only they are cut out. A lower bound finds more of the face:
+# SqueezeNet looks at a few small places. With the usual bound only the cat's eyes are surely part
+# of it, and only they are cut out. A lower bound finds more of the face:
 
 cs.segment(cs.load("squeezenet1_1"), cat, foreground=0.5)
