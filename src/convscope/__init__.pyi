@@ -30,6 +30,8 @@ from .runs.run import Run as Run
 from .stylization.calls import train_style as train_style
 from .stylization.training import Training as Training
 from .techniques.activations import activations as activations
+from .techniques.ball_attacks import fgsm as fgsm
+from .techniques.ball_attacks import pgd as pgd
 from .techniques.cam import cam as cam
 from .techniques.class_image import class_image as class_image
 from .techniques.class_image import ladder as ladder
@@ -57,12 +59,13 @@ from .techniques.hog import hog_twins as hog_twins
 from .techniques.intermediate import intermediate as intermediate
 from .techniques.invert import invert as invert
 from .techniques.linearity import linearity as linearity
+from .techniques.nearest_attacks import carlini_wagner as carlini_wagner
+from .techniques.nearest_attacks import deepfool as deepfool
+from .techniques.nearest_attacks import lbfgs_attack as lbfgs_attack
 from .techniques.neighbors import neighbors as neighbors
 from .techniques.neuron_image import neuron_image as neuron_image
 from .techniques.occlusion import occlusion as occlusion
 from .techniques.patches import patches as patches
-from .techniques.pgd import fgsm as fgsm
-from .techniques.pgd import pgd as pgd
 from .techniques.predict import predict as predict
 from .techniques.random_occlusion import random_occlusion as random_occlusion
 from .techniques.scorecam import scorecam as scorecam
@@ -72,6 +75,7 @@ from .techniques.stylize import stylize_video as stylize_video
 from .techniques.texture import texture as texture
 from .techniques.style import style as style
 from .techniques.transfer import transfer as transfer
+from .techniques.universal import universal as universal
 from .trust.checks import check as check
 from .types.frames import Frame as Frame
 from .types.targets import Layer as Layer

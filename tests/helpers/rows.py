@@ -14,6 +14,17 @@ import convscope as cs
 from tests.helpers.collections import paint
 from tests.helpers.styles import style_file
 
+
+@cache
+def _collection() -> Path:
+    """Ten pictures of two classes, in a folder that goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="convscope-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for seed in range(10):
+        paint(folder / "pictures" / f"class {seed % 2}" / f"{seed}.png", seed)
+    return folder
+
+
 # Options with which a technique is quick on the default network and on `Own` (3 classes, 32 px).
 # Where it takes a seed, the options must be such that chance shows in the picture.
 # INDEX stands for an index of a few pictures that the network at hand has made.
@@ -38,6 +49,7 @@ def photographs() -> str:
 ROWS: dict[str, dict[str, Any]] = {
     "activations": {"limit": 4},
     "cam": {"target": 1},
+    "carlini_wagner": {"label": 1, "rounds": 2, "steps": 2},
     "class_image": {"target": 1, "steps": 2, "size": 32},
     "confusions": {"index": INDEX, "limit": 2, "count": 2},
     "compare": {"methods": ("saliency", "gradcam", "input_x_gradient")},
@@ -51,6 +63,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "sparsities": (0.5,),
     },
     "deconvnet": {"target": "blocks:3", "samples": 2, "noise": 0.5},
+    "deepfool": {"label": 1, "steps": 3},
     "deepdream": {"steps": 1, "octaves": 2, "zoom": 1.2},
     "efros_leung": {"window": 5, "height": 16, "width": 20, "sample_size": 32},
     "fgsm": {"label": 1},
@@ -68,6 +81,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "intermediate": {"samples": 2, "noise": 0.5, "limit": 2},
     "invert": {"layer": "blocks.0", "steps": 2, "size": 32},
     "ladder": {"target": 1, "steps": 2},
+    "lbfgs_attack": {"label": 1, "rounds": 2, "steps": 1},
     "layercam": {"target": 2},
     "embedding_map": {"index": INDEX, "sample": 6},
     "linearity": {"points": 5, "side": 3},
@@ -96,6 +110,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "start": "noise",
     },
     "smoothgrad": {"samples": 2, "noise": 0.5},
+    "universal": {"folder": os.fspath(_collection() / "pictures"), "passes": 2, "limit": 4},
     "stylize": {"style": ("sea", "fire=0.5"), "checkpoint": style_file()},
 }
 

@@ -5,6 +5,7 @@ from .aims import Classes as Classes
 from .aims import aim_at as aim_at
 from .attempts import Attempt as Attempt
 from .attempts import Best as Best
+from .boundary import cross_boundary as cross_boundary
 from .carrying import carried as carried
 from .carrying import in_bytes as in_bytes
 from .descent import Ball as Ball
@@ -21,8 +22,14 @@ from .options import Goal as Goal
 from .options import Label as Label
 from .persuading import Trial as Trial
 from .persuading import persuade as persuade
+from .penalties import by_gradient_steps as by_gradient_steps
+from .penalties import by_lbfgs as by_lbfgs
+from .penalties import weigh as weigh
 from .running import FoolingSummary as FoolingSummary
 from .running import fooling_frame as fooling_frame
 from .running import fooling_frames as fooling_frames
 from .running import summarized as summarized
 from .seeing import seen_by as seen_by
+from .shared_change import Shared as Shared
+from .shared_change import fooled_by as fooled_by
+from .shared_change import shared_change as shared_change

@@ -52,10 +52,7 @@ class Aim:
         The logit of the target minus the largest other; without targets, the largest other than
         that of the label, minus that of the label. Positive means fooled.
         """
-        output = self.net.output
-        if not output.probability:
-            # Logarithms of a softmax are logits, but for a number that is added to all of them.
-            scores = output.log_probabilities(scores)
+        scores = self._logits(scores)
         goal = self.labels if self.targets is None else self.targets
         own = scores.gather(1, goal[:, None])[:, 0]
         rival = scores.scatter(1, goal[:, None], -torch.inf).amax(1)
@@ -73,6 +70,13 @@ class Aim:
         margins, gradients = zip(*parts, strict=True)
         return torch.cat(margins), torch.cat(gradients)
 
+    def rivals(self, classes: int) -> tuple[Tensor, Tensor]:
+        """The strongest other classes than the label: how far each is ahead of it, (N, K), and the
+        gradients of that, (N, K, C, h, w), at the inputs."""
+        parts = [self[at]._rivals(classes) for at in self._parts]
+        leads, gradients = zip(*parts, strict=True)
+        return torch.cat(leads), torch.cat(gradients)
+
     @property
     def _parts(self) -> list[slice]:
         return [slice(at, at + BATCH) for at in range(0, len(self), BATCH)]
@@ -81,11 +85,32 @@ class Aim:
         with torch.enable_grad(), self.net.numerics():
             leaf = images.detach().requires_grad_()
             margins = self.margins(self.scores(leaf))
-            gradient = None
-            if margins.requires_grad:
-                (gradient,) = torch.autograd.grad(margins.sum(), leaf, allow_unused=True)
-        # What a network cuts off is a gradient of zero; `doubts` says so.
-        return margins.detach(), torch.zeros_like(leaf) if gradient is None else gradient
+            return margins.detach(), _gradient(margins, leaf)
+
+    def _rivals(self, classes: int) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad(), self.net.numerics():
+            leaf = self.inputs.detach().requires_grad_()
+            scores = self._logits(self.scores(leaf))
+            own = self.labels[:, None]
+            others = scores.scatter(1, own, -torch.inf).topk(min(classes, scores.shape[1] - 1), 1)
+            leads = others.values - scores.gather(1, own)
+            gradients = [_gradient(one, leaf, again=True) for one in leads.unbind(1)]
+        return leads.detach(), torch.stack(gradients, 1)
+
+    def _logits(self, scores: Tensor) -> Tensor:
+        """Logits, also of a network that gives probabilities."""
+        output = self.net.output
+        # Logarithms of a softmax are logits, but for a number that is added to all of them.
+        return scores if output.probability else output.log_probabilities(scores)
+
+
+def _gradient(values: Tensor, leaf: Tensor, again: bool = False) -> Tensor:
+    """The gradient of each value (N,) by its image; zero where the network cuts it off, which
+    `doubts` tells."""
+    gradient = None
+    if values.requires_grad:
+        (gradient,) = torch.autograd.grad(values.sum(), leaf, retain_graph=again, allow_unused=True)
+    return torch.zeros_like(leaf) if gradient is None else gradient
 
 
 def aim_at(net: Network, image: Tensor, label: Classes, target: Classes) -> Aim:

@@ -41,7 +41,7 @@ class Best:
     def __init__(self, aim: Aim, norm: Norm | None = None) -> None:
         self.aim, self.norm = aim, norm
         self.images = aim.inputs.clone()
-        self.ranks = torch.full((len(aim),), -torch.inf, device=aim.inputs.device)
+        self.ranks = aim.inputs.new_full((len(aim),), -torch.inf)
         self.gradients = torch.zeros(len(aim), dtype=torch.long, device=aim.inputs.device)
 
     @property
@@ -62,7 +62,7 @@ class Best:
             (K,), whether each image fools the network.
         """
         change = images - self.aim.inputs[which]
-        ranks, fooled = margins.to(self.ranks), margins > 0
+        ranks, fooled = margins, margins > 0
         if self.norm is not None:
             ranks = torch.where(fooled, 1 / self.norm.size(change).flatten(), ranks)
         # A photograph that fools nobody is no attempt.

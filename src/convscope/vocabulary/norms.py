@@ -31,6 +31,11 @@ class Norm(ABC):
         of 0."""
 
     @abstractmethod
+    def slope(self, gradient: Tensor) -> Tensor:
+        """How much a score with this gradient rises for a change of size 1 along `normalize`,
+        (N, 1, 1, 1): the dual norm."""
+
+    @abstractmethod
     def random(self, like: Tensor, radius: Radius, generator: torch.Generator) -> Tensor:
         """A random point of the ball for each image of a batch (N, C, H, W), all equally likely."""
 
@@ -52,6 +57,9 @@ class l2(Norm):
         size = self.size(gradient)
         return gradient / torch.where(size > 0, size, 1)
 
+    def slope(self, gradient: Tensor) -> Tensor:
+        return self.size(gradient)
+
     def random(self, like: Tensor, radius: Radius, generator: torch.Generator) -> Tensor:
         # Of a ball in many dimensions, nearly all points are at its rim.
         direction = self.normalize(torch.randn(like.shape, generator=generator).to(like))
@@ -68,6 +76,9 @@ class inf(Norm):
 
     def normalize(self, gradient: Tensor) -> Tensor:
         return gradient.sign()
+
+    def slope(self, gradient: Tensor) -> Tensor:
+        return gradient.abs().sum((1, 2, 3), keepdim=True)
 
     def random(self, like: Tensor, radius: Radius, generator: torch.Generator) -> Tensor:
         return (2 * torch.rand(like.shape, generator=generator).to(like) - 1) * radius

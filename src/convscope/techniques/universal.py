@@ -1,0 +1,162 @@
+"""One change that fools a network on most photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from pydantic import BeforeValidator, Field
+from torch import Tensor
+from typing_extensions import TypedDict
+
+from convscope.attacks import (
+    Aim,
+    Ball,
+    Shared,
+    aim_at,
+    amplified,
+    doubts,
+    fooled_by,
+    shared_change,
+    sizes,
+)
+from convscope.errors import ConvscopeError
+from convscope.files import open_image, photographs
+from convscope.network import Network
+from convscope.runs import Seed, absolute_path, technique
+from convscope.types import Frame, Grid, Panel, Picture
+from convscope.vocabulary.norms import NORMS, NormName
+
+if TYPE_CHECKING:
+    Folder = str | Path
+else:
+    Folder = Annotated[
+        str,
+        BeforeValidator(absolute_path),
+        Field(
+            description="folder of photographs that the change is made for",
+            json_schema_extra={"format": "path"},
+        ),
+    ]
+
+# Radius of the ball if none is given, as in the paper for `inf`.
+RADIUS = {"inf": 10 / 255, "l2": 8.0}
+
+
+SHOWN = 4  # photographs in the picture
+
+
+class UniversalSummary(TypedDict):
+    """How often the change fools the network: the fraction of photographs whose top class changes.
+
+    `control` is the same for random noise of the same size. `reached` counts the classes that the
+    network says, the most frequent first.
+    """
+
+    photographs: int
+    fooled: float
+    control: float
+    l2: float
+    linf: float
+    reached: dict[str, int]
+    notes: list[str]
+
+
+@technique(
+    title="Universal perturbation",
+    paper="Moosavi-Dezfooli, Fawzi, Fawzi and Frossard 2017",
+    url="https://arxiv.org/abs/1610.08401",
+    chapter="Fooling networks",
+)
+def universal(
+    net: Network,
+    *,
+    folder: Folder,
+    norm: Annotated[
+        NormName, Field(description="how the change is measured: by its largest pixel or by L2")
+    ] = "inf",
+    epsilon: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1000,
+            description="size of the change (pixels run from 0 to 1); 10/255 for inf and 8 for l2"
+            " if not given",
+        ),
+    ] = None,
+    passes: Annotated[
+        int, Field(ge=1, le=1000, description="how often all photographs are gone through")
+    ] = 10,
+    step_size: Annotated[
+        float, Field(gt=0, le=2, description="size of a step, as a fraction of epsilon")
+    ] = 0.1,
+    limit: Annotated[
+        int, Field(ge=1, le=10_000, description="largest number of photographs")
+    ] = 256,
+    seed: Seed = 0,
+) -> Iterator[Frame[UniversalSummary]]:
+    """One and the same change, added to any photograph, makes the network say something else.
+
+    The steps follow the gradients of many photographs at once, those that are fooled already left
+    out. The paper adds up the least changes of single photographs instead, which takes longer.
+    """
+    aim = aim_at(net, _opened(net, folder, limit), None, None)
+    ball = Ball(NORMS[norm], RADIUS[norm] if epsilon is None else epsilon)
+    noise = ball.norm.random(aim.inputs[:1], 1.0, torch.Generator().manual_seed(seed))
+    notes = list(doubts(aim))
+    for step, shared in enumerate(shared_change(aim, ball, passes, step_size, seed), 1):
+        control = fooled_by(aim, noise * ball.norm.size(shared.change) / ball.norm.size(noise))
+        yield _frame(aim, shared, float(control.float().mean()), notes, (step, passes))
+
+
+def _opened(net: Network, folder: Folder, limit: int) -> Tensor:
+    """What the network sees of the photographs in a folder."""
+    files = photographs(Path(folder))[:limit]
+    if not files:
+        raise ConvscopeError(f"universal: there is no photograph in {folder}")
+    return torch.cat([net.preprocess(open_image(file)) for file in files])
+
+
+def _frame(
+    aim: Aim, shared: Shared, control: float, notes: list[str], step: tuple[int, int]
+) -> Frame[UniversalSummary]:
+    change, fooled = shared.change, float(shared.fooled.float().mean())
+    images = (aim.inputs + change).clamp(0, 1)
+    said = torch.cat([aim.net.logits(part).argmax(1) for part in images.split(16)])
+    counts = torch.bincount(said[shared.fooled], minlength=1)
+    order = counts.argsort(descending=True, stable=True)[: int((counts > 0).sum())].tolist()
+    return Frame(
+        panels=_panels(aim, images, said, shared, control),
+        step=step[0],
+        steps=step[1],
+        score=shared.fooled.float().mean()[None],
+        arrays={"change": change},
+        summary={
+            "photographs": len(images),
+            "fooled": fooled,
+            "control": control,
+            "l2": float(change.norm()),
+            "linf": float(change.abs().amax()),
+            "reached": {aim.net.label(i): int(counts[i]) for i in order},
+            "notes": notes,
+        },
+    )
+
+
+def _panels(
+    aim: Aim, images: Tensor, said: Tensor, shared: Shared, control: float
+) -> tuple[Panel, ...]:
+    """The change, and the first photographs with it."""
+    shown, gain = amplified(shared.change[0])
+    fooled = f"fools {shared.fooled.float().mean():.0%} of {len(images)} photographs"
+    caption = (
+        f"the change times {gain:g} ({sizes(shared.change[0])}): {fooled}; noise: {control:.0%}"
+    )
+    names = [aim.net.label(i) for i in aim.labels[:SHOWN].tolist()]
+    reached = [aim.net.label(i) for i in said[:SHOWN].tolist()]
+    captions = tuple(f"{a}: {b}" for a, b in zip(names, reached, strict=True))
+    tiles = images[:SHOWN].expand(-1, 3, -1, -1)
+    grid = Grid(tiles, "with the change", columns=2, captions=captions, low=0.0, high=1.0)
+    return Picture(shown.expand(3, -1, -1), caption), grid
