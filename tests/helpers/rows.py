@@ -14,17 +14,6 @@ import convscope as cs
 from tests.helpers.collections import paint
 from tests.helpers.styles import style_file
 
-
-@cache
-def _collection() -> Path:
-    """Ten pictures of two classes, in a folder that goes with the process."""
-    folder = Path(tempfile.mkdtemp(prefix="convscope-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for seed in range(10):
-        paint(folder / "pictures" / f"class {seed % 2}" / f"{seed}.png", seed)
-    return folder
-
-
 # Options with which a technique is quick on the default network and on `Own` (3 classes, 32 px).
 # Where it takes a seed, the options must be such that chance shows in the picture.
 # INDEX stands for an index of a few pictures that the network at hand has made.
@@ -110,7 +99,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "start": "noise",
     },
     "smoothgrad": {"samples": 2, "noise": 0.5},
-    "universal": {"folder": os.fspath(_collection() / "pictures"), "passes": 2, "limit": 4},
+    "universal": {"folder": photographs(), "passes": 2, "limit": 4},
     "stylize": {"style": ("sea", "fire=0.5"), "checkpoint": style_file()},
 }
 
