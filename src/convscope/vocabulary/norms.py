@@ -84,7 +84,8 @@ class inf(Norm):
         return (2 * torch.rand(like.shape, generator=generator).to(like) - 1) * radius
 
     def project(self, change: Tensor, radius: Radius) -> Tensor:
-        return torch.minimum(change.abs(), torch.as_tensor(radius).to(change)).copysign(change)
+        most = torch.as_tensor(radius, dtype=change.dtype, device=change.device)
+        return torch.minimum(change.abs(), most).copysign(change)
 
 
 NormName = Literal["l2", "inf"]
