@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-CHAPTERS = (1, 9, 10, 20, 21, 23)
+CHAPTERS = (1, 9, 10, 20, 23, 26, 27)
 WIDTH, MARGIN, SHOWN, GROUND = 1180, 44, 1700, "#fbfaf8"
 PLAIN = "section { border: 0 } pre, table, .paper, figure + table { display: none }"
 
