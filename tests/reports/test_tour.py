@@ -25,7 +25,8 @@ from convscope.runs import registry
 from tests.helpers.rows import indexed
 
 # They take minutes or a folder of photographs, or fool the network as `fool` does.
-NOT_ON_THE_TOUR = {"efros_leung", "fgsm", "pgd", "transfer", "compress"}
+ATTACKS = {"fgsm", "pgd", "deepfool", "universal", "lbfgs_attack", "carlini_wagner"}
+NOT_ON_THE_TOUR = {"efros_leung", "transfer", "compress", *ATTACKS}
 
 
 def walk(

@@ -25,7 +25,7 @@ from convscope.attacks import (
 from convscope.errors import ConvscopeError
 from convscope.files import as_jpeg
 from convscope.network import Network
-from convscope.runs import OneTarget, Seed, technique
+from convscope.runs import Seed, TargetName, technique
 from convscope.types import Bars, Box, Curves, ImageFrame, Panel, Picture
 from convscope.vocabulary.starts import noise
 
@@ -82,7 +82,7 @@ def fool(
     image: Tensor | None = None,
     *,
     target: Annotated[
-        OneTarget | None,
+        TargetName,
         Field(
             description="class that the network is to predict; the least probable one if not given"
         ),

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from convscope.attacks import Aim, aim_at
 from convscope.network import Network
-from convscope.runs import OneTarget, Seed, technique
+from convscope.runs import Seed, TargetName, technique
 from convscope.system import batched
 from convscope.types import Curves, Frame, Panel, Picture
 
@@ -72,7 +72,7 @@ def linearity(
     image: Tensor,
     *,
     target: Annotated[
-        OneTarget | None,
+        TargetName,
         Field(description="class that is to win over the top class; the runner-up if not given"),
     ] = None,
     epsilon: Annotated[
