@@ -17,16 +17,17 @@ Dickerson, Davis and Goldstein 2020, `Universal Adversarial Training
 <https://arxiv.org/abs/1811.11304>`__.
 """
 
+import shutil
 import tempfile
 from pathlib import Path
 
-from PIL import Image
-from skimage import data
+import skimage
 
 import convscope as cs
 
 net = cs.load()
 folder = Path(tempfile.mkdtemp())
-for photograph in (data.chelsea, data.coffee, data.rocket, data.astronaut):
-    Image.fromarray(photograph()).save(folder / f"{photograph.__name__}.png")
+pictures = Path(skimage.__file__).parent / "data"
+for name in ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png"):
+    shutil.copy(pictures / name, folder)
 cs.universal(net, folder=folder)

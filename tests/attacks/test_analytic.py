@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 import convscope as cs
+from convscope.vocabulary.norms import NormName
 
 LABELS = ["a", "b", "c"]
 
@@ -15,10 +18,11 @@ LABELS = ["a", "b", "c"]
 def linear() -> tuple[cs.Network, Tensor, Tensor]:
     """A linear network in float64, images far from 0 and 1, and its weights by pixel."""
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)).double()
+    dense = nn.Linear(192, 3).double()
+    module = nn.Sequential(nn.Flatten(), dense)
     net = cs.Network(module, mean=[0.5] * 3, std=[0.25] * 3, input_size=8, labels=LABELS)
     images = 0.3 + 0.4 * torch.rand(2, 3, 8, 8, dtype=torch.float64)
-    weight = module[1].weight.detach() / 0.25
+    weight = dense.weight.detach() / 0.25
     return net, images, weight
 
 
@@ -53,10 +57,11 @@ def test_fgsm_changes_the_score_by_the_l1_norm(
 
 @pytest.mark.parametrize(("norm", "epsilon"), [("inf", 0.004), ("l2", 0.05)])
 def test_pgd_stays_in_its_ball_and_tells_failure(
-    linear: tuple[cs.Network, Tensor, Tensor], norm: str, epsilon: float
+    linear: tuple[cs.Network, Tensor, Tensor], norm: NormName, epsilon: float
 ) -> None:
     net, images, _ = linear
-    summary = cs.pgd(net, images, norm=norm, epsilon=epsilon, restarts=2).result().summary
+    found = cs.pgd(net, images, norm=norm, epsilon=epsilon, restarts=2)
+    summary: Any = found.result().summary  # lists, for several images
     assert max(summary["linf" if norm == "inf" else "l2"]) <= epsilon * (1 + 1e-9)
     assert summary["success"] == [False, False]
     assert min(summary["l2"]) > 0  # the best attempt, not the photograph itself

@@ -7,7 +7,6 @@ from .attempts import Attempt as Attempt
 from .attempts import Best as Best
 from .boundary import cross_boundary as cross_boundary
 from .carrying import carried as carried
-from .carrying import in_bytes as in_bytes
 from .descent import Ball as Ball
 from .descent import climb_in_ball as climb_in_ball
 from .drawing import amplified as amplified
@@ -25,6 +24,7 @@ from .penalties import by_lbfgs as by_lbfgs
 from .penalties import weigh as weigh
 from .persuading import Trial as Trial
 from .persuading import persuade as persuade
+from .rounding import in_bytes as in_bytes
 from .running import FoolingSummary as FoolingSummary
 from .running import fooling_frame as fooling_frame
 from .running import fooling_frames as fooling_frames

@@ -45,34 +45,6 @@ def carried(net: Network, photograph: Tensor, change: Tensor) -> Tensor:
         return found
 
 
-def in_bytes(
-    photograph: Tensor, change: Tensor, limit: float | None = None, seed: int = 0
-) -> Tensor:
-    """A changed photograph whose pixels are whole numbers of 255ths.
-
-    Each pixel is rounded up or down by chance, so that the mean change stays: most changes that
-    fool a network are smaller than 1/255, and rounding to the nearest would remove them. With a
-    limit, no pixel changes by more than that.
-
-    Args:
-        photograph: (N, 3, H, W) in [0, 1].
-        change: as large.
-        limit: largest change of a pixel.
-        seed: starts the random numbers.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    chance = torch.rand(photograph.shape, generator=generator).to(photograph)
-    low, high = photograph.new_zeros(()), photograph.new_full((), 255.0)
-    if limit is not None:
-        # A tolerance, because 3/255 is not exact.
-        low = ((photograph - limit) * 255 - 1e-3).ceil().clamp(0, 255)
-        high = ((photograph + limit) * 255 + 1e-3).floor().clamp(0, 255)
-    exact = (photograph + change) * 255
-    nearest = exact.round()
-    levels = torch.where((exact - nearest).abs() < 1e-3, nearest, (exact + chance).floor())
-    return torch.minimum(torch.maximum(levels, low), high) / 255
-
-
 class _Seeing:
     """What the network sees of a change of photographs, and the transpose of that."""
 

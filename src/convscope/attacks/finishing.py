@@ -7,7 +7,9 @@ from torch import Tensor
 
 from convscope.attacks.adversarial import Adversarial
 from convscope.attacks.aims import Aim
-from convscope.attacks.carrying import carried, in_bytes
+from convscope.attacks.carrying import carried
+from convscope.attacks.descent import Ball
+from convscope.attacks.rounding import in_bytes
 
 
 def finished(
@@ -15,7 +17,7 @@ def finished(
     photograph: Tensor,
     raw: Tensor,
     gradients: Tensor,
-    limit: float | None = None,
+    ball: Ball | None = None,
     notes: tuple[str, ...] = (),
 ) -> Adversarial:
     """The result of an attack: everything is measured anew, by a forward pass of each image.
@@ -25,11 +27,11 @@ def finished(
         photograph: (N, 3, H, W), what the user gave.
         raw: (N, C, h, w), the attacked inputs.
         gradients: (N,), forward and backward passes that each image took.
-        limit: largest change of a pixel of the photograph.
+        ball: what the saved photograph must not leave.
         notes: what is wrong with the network or the attack.
     """
     photograph = aim.net.as_input(photograph.detach())
-    saved = in_bytes(photograph, carried(aim.net, photograph, raw - aim.inputs), limit)
+    saved = in_bytes(photograph, carried(aim.net, photograph, raw - aim.inputs), ball)
     with torch.no_grad():
         images = (aim.inputs, raw, aim.net.preprocess(saved))
         logits, raw_logits, saved_logits = (aim.scores(one) for one in images)
@@ -46,5 +48,16 @@ def finished(
         success=aim.margins(raw_logits) > 0,
         saved_success=aim.margins(saved_logits) > 0,
         gradients=gradients,
-        notes=notes,
+        notes=notes + _errors_before(aim, logits),
     )
+
+
+def _errors_before(aim: Aim, logits: Tensor) -> tuple[str, ...]:
+    """What to know of images that need no attack."""
+    wrong, net = aim.margins(logits) > 0, aim.net
+    if not wrong.any():
+        return ()
+    if len(aim) == 1:
+        said, label = net.label(int(logits[0].argmax())), net.label(int(aim.labels[0]))
+        return (f"{net.name} says {said!r} without any change, not the label {label!r}",)
+    return (f"{net.name} errs on {int(wrong.sum())} of {len(aim)} images without any change",)

@@ -44,15 +44,17 @@ def weigh(aim: Aim, rounds: int, steps: int, minimize: Minimize) -> Iterator[Att
 
     Args:
         aim: what to reach.
-        rounds: number of weights that are tried.
+        rounds: number of weights that are tried, for images with a gradient.
         steps: how often `minimize` yields.
         minimize: looks for the best image for given weights; it records all in a `Best`.
     """
     best = Best(aim, L2)
     margins, gradient = aim.climb(aim.inputs)
     best.record(torch.arange(len(aim), device=margins.device), aim.inputs, margins)
-    slope = L2.slope(gradient).clamp_min(1e-12)
+    slope = L2.slope(gradient)
     weights = FIRST * 2 * (-margins).clamp_min(1e-6).view(-1, 1, 1, 1) / slope.square()
+    # Without a gradient there is no way.
+    weights = torch.where(slope > 1e-12, weights, 0)
     low, high = torch.zeros_like(weights), torch.full_like(weights, torch.inf)
     for _ in range(rounds):
         search = minimize(best, best.images, weights)
@@ -90,14 +92,15 @@ def by_lbfgs(aim: Aim, steps: int) -> Minimize:
 
     def minimize(best: Best, images: Tensor, weights: Tensor) -> Generator[None, None, Tensor]:
         trades = [_Trade(aim[i : i + 1], weights[i : i + 1]) for i in range(len(aim))]
-        climbs = [
-            climb(aim.net, _recipe(trade, images[i : i + 1], steps))
+        climbs = {
+            i: climb(aim.net, _recipe(trade, images[i : i + 1], steps))
             for i, trade in enumerate(trades)
-        ]
+            if weights[i] > 0
+        }
         won = torch.zeros(len(aim), dtype=torch.bool, device=images.device)
         for _ in range(steps):
-            for i, (trade, frames) in enumerate(zip(trades, climbs, strict=True)):
-                image = next(frames).image
+            for i, frames in climbs.items():
+                trade, image = trades[i], next(frames).image
                 one = torch.tensor([i], device=images.device)
                 margin = aim[i : i + 1].look(image)
                 won[one] |= best.record(one, image, margin, trade.evaluations)

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from convscope.attacks.adversarial import Adversarial
 from convscope.attacks.aims import Aim
 from convscope.attacks.attempts import Attempt
+from convscope.attacks.descent import Ball
 from convscope.attacks.drawing import amplified, fooling_panels
 from convscope.attacks.finishing import finished
 from convscope.attacks.masking import doubts
@@ -44,7 +45,7 @@ class FoolingSummary(TypedDict):
 
 
 def fooling_frames(
-    aim: Aim, photograph: Tensor, attempts: Iterator[Attempt], limit: float | None = None
+    aim: Aim, photograph: Tensor, attempts: Iterator[Attempt], ball: Ball | None = None
 ) -> Iterator[ImageFrame[FoolingSummary]]:
     """The frames of an attack: its attempts, and at last what it made of the photographs.
 
@@ -52,7 +53,7 @@ def fooling_frames(
         aim: what the attack is to reach.
         photograph: (N, 3, H, W), what the user gave.
         attempts: the steps of the attack.
-        limit: largest change of a pixel of the photograph.
+        ball: what the saved photograph must not leave.
     """
     notes = doubts(aim)
     attempt = next(attempts)
@@ -60,7 +61,7 @@ def fooling_frames(
         yield _passing(aim, attempt, step)
         # An attack may end before its last step.
         attempt = next(attempts, attempt)
-    found = finished(aim, photograph, attempt.images, attempt.gradients, limit, notes)
+    found = finished(aim, photograph, attempt.images, attempt.gradients, ball, notes)
     yield fooling_frame(aim, found, attempt.steps)
 
 

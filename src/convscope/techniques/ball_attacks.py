@@ -49,8 +49,9 @@ def fgsm(
     fails, a smaller epsilon may succeed, and `pgd` does.
     """
     aim = aim_at(net, image, label, target)
-    attempts = climb_in_ball(aim, Ball(NORMS["inf"], epsilon), steps=1, step_size=1.0)
-    yield from fooling_frames(aim, image, attempts, epsilon)
+    ball = Ball(NORMS["inf"], epsilon)
+    attempts = climb_in_ball(aim, ball, steps=1, step_size=1.0)
+    yield from fooling_frames(aim, image, attempts, ball)
 
 
 @technique(
@@ -100,8 +101,7 @@ def pgd(
     entropy of the paper. The first climb begins at the photograph, not at a random point. Images
     that fool the network leave the batch.
     """
-    radius = RADIUS[norm] if epsilon is None else epsilon
     aim = aim_at(net, image, label, target)
-    ball = Ball(NORMS[norm], radius)
+    ball = Ball(NORMS[norm], RADIUS[norm] if epsilon is None else epsilon)
     attempts = climb_in_ball(aim, ball, steps, step_size, restarts, seed)
-    yield from fooling_frames(aim, image, attempts, radius if norm == "inf" else None)
+    yield from fooling_frames(aim, image, attempts, ball)
