@@ -327,6 +327,10 @@ RECIPE = {"start": "noise()", "objective": "logit(1)"}
             {"technique": "deepdream", "parameters": {"guide": "/x/guide.png"}},
             "the path '/x/guide.png'",
         ),
+        (
+            {"technique": "compare", "parameters": {"beside": ["sample:coffee", "/x/b.png"]}},
+            "the path '/x/b.png'",
+        ),
         ({"technique": "patches", "parameters": {"index": "/x/i"}}, "the path '/x/i'"),
         (
             {"technique": "ascend", "parameters": {"recipe": RECIPE | {"start": "photo('/x/a')"}}},

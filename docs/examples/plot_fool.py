@@ -48,6 +48,12 @@ file = cs.fool(net, cat, target="lighthouse", alone=True).save(folder / "fooled.
 print(net.predict(cs.open_image(file), 2))
 
 # %%
+# Where does the network look now? In a column, equal colors are equal values.
+
+methods = ("saliency", "gradcam", "occlusion")
+cs.compare(net, cat, beside=str(file), methods=methods)
+
+# %%
 # On the command line, the second line makes an animation of the race:
 #
 # .. code-block:: bash

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import convscope as cs
@@ -92,6 +94,45 @@ def test_a_column_at_a_time(own: cs.Network, own_photo: Tensor) -> None:
     assert {frame.steps for frame in run} == {3}
 
 
+def test_each_photograph_has_its_own_rows(own: cs.Network, own_photo: Tensor) -> None:
+    other = own_photo.flip(2, 3)
+    frame = frames(own, own_photo, target=(1, 0), beside=other)[-1]
+    assert sheet(frame).rows == (
+        "photograph 1: class 1",
+        "photograph 1: class 0",
+        "photograph 2: class 1",
+        "photograph 2: class 0",
+    )
+    assert frame.summary["photographs"] == ["photograph 1"] * 2 + ["photograph 2"] * 2
+    assert frame.summary["targets"] == ["class 1", "class 0"] * 2
+    for row, (image, target) in enumerate([(own_photo, 1), (own_photo, 0), (other, 1), (other, 0)]):
+        alone = methods.attribute(own, image, "saliency", target)
+        assert alone.heatmap is not None
+        assert torch.equal(frame.arrays["saliency"][row], alone.heatmap[0])
+        shown = sheet(frame).maps[3 * row]
+        assert shown.photo is not None
+        assert torch.equal(shown.photo, image[0])
+
+
+def test_without_targets_the_top_class_of_each_photograph(
+    own: cs.Network, own_photo: Tensor, tmp_path: Path
+) -> None:
+    """Named by their files; the file is opened again when the picture is replayed."""
+    paths = [tmp_path / "cat.png", tmp_path / "dog.png"]
+    for path, image in zip(paths, (own_photo, 1 - own_photo), strict=True):
+        Image.fromarray((255 * image[0]).byte().permute(1, 2, 0).numpy()).save(path)
+    cat, dog = map(cs.open_image, paths)
+    run = cs.compare(own, cat, beside=(dog, str(paths[0])), **QUICK)
+    top = [own.predict(one, 1)[0].label for one in (cat, dog, cat)]
+    frame = list(run.frames())[-1]
+    assert frame.summary["targets"] == top
+    parameters: Any = run.provenance["parameters"]
+    assert parameters["beside"] == (str(paths[1]), str(paths[0]))
+    assert sheet(frame).rows[2] == f"photograph 3: {top[2]}"  # two have the same name
+    two = frames(own, cat, beside=dog)[-1]
+    assert sheet(two).rows == (f"cat.png: {top[0]}", f"dog.png: {top[1]}")
+
+
 def test_a_method_that_fails_is_skipped_and_the_others_are_shown(own_photo: Tensor) -> None:
     """The toy has another head than CAM explains, and predict is no attribution."""
     net = cs.Network(toys.Toy(), mean=[0.0], std=[1 / 16], input_size=4)
@@ -125,6 +166,13 @@ def test_refusals(own: cs.Network, own_photo: Tensor, kind: str) -> None:
     with pytest.raises(cs.ConvscopeError, match=message) as raised:
         cs.compare(own, own_photo, **options).result()
     assert "\n" not in str(raised.value)
+
+
+def test_other_photographs_that_are_none(own: cs.Network, own_photo: Tensor) -> None:
+    with pytest.raises(cs.ConvscopeError, match=r"no image at .*nothing\.png"):
+        frames(own, own_photo, beside="nothing.png")
+    with pytest.raises(cs.ConvscopeError, match="beside takes one image at a time, not 2"):
+        frames(own, own_photo, beside=torch.cat([own_photo] * 2))
 
 
 def test_several_photographs_are_refused(own: cs.Network, own_photo: Tensor) -> None:

@@ -110,7 +110,8 @@ def _typed(name: str, field: FieldInfo, one_image: bool) -> tuple[Any, Any]:
     kinds = get_args(field.annotation)
     typed = tuple(kind for kind in kinds if "Tensor" not in str(kind))  # nobody can type a tensor
     kind: Any = field.annotation if typed == kinds else reduce(operator.or_, typed)
-    text, texts = str in (kind, *get_args(kind)), "..." in str(kind)
+    alone = () if get_origin(kind) is tuple else get_args(kind)
+    text, texts = str in (kind, *alone), "..." in str(kind)
     several = texts and not (text and one_image)
     help_ = "; ".join([field.description or "", *([SEVERAL] if several else [])])
     if field.json_schema_extra == {"format": "path"}:

@@ -20,6 +20,7 @@ from .options import as_targets as as_targets
 from .options import check_image as check_image
 from .options import check_network as check_network
 from .options import image_name as image_name
+from .options import image_names as image_names
 from .options import name_and_weight as name_and_weight
 from .options import named_files as named_files
 from .own_recipe import ASCEND as ASCEND

@@ -103,6 +103,12 @@ def image_name(image: object) -> object:
     return image
 
 
+def image_names(given: object) -> object:
+    """One other image that an option names or several, each as `image_name`."""
+    several = given if isinstance(given, list | tuple) else (given,)
+    return tuple(map(image_name, several))
+
+
 ImageSize = Annotated[
     int | None,
     Field(

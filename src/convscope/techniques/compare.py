@@ -1,20 +1,23 @@
-"""Attribution methods and targets, side by side."""
+"""Attribution methods, targets and photographs, side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope.attribution import Names
 from convscope.errors import ConvscopeError
+from convscope.files import images
 from convscope.network import Network
-from convscope.runs import TargetList, as_targets, registry, technique
+from convscope.runs import TargetList, as_targets, check_image, image_names, registry, technique
 from convscope.trust import attribute, on_one_scale, over_photo, similarity
 from convscope.types import Bars, Frame, HeatMap, Panel, Picture, Sheet, Target
 
@@ -27,10 +30,27 @@ METHODS = (
     "gradcam",
 )
 
+if TYPE_CHECKING:
+    Photographs = str | Tensor | Sequence[str | Tensor]
+else:
+    Photographs = Annotated[
+        tuple[str, ...] | SkipJsonSchema[tuple[str | Tensor, ...]],
+        BeforeValidator(image_names),
+        Field(
+            max_length=11,
+            description="other photographs to explain in the same way, in rows of their own below",
+            json_schema_extra={"format": "path"},
+        ),
+    ]
+
 
 class CompareSummary(TypedDict):
-    """The targets; for each method the similarity of its maps, or the reason why it has none."""
+    """The photograph and the target of each row, and what is known of each method.
 
+    That is the similarity of its maps, or the reason why it has none.
+    """
+
+    photographs: list[str]
     targets: list[str]
     similarity: dict[str, float]
     skipped: dict[str, str]
@@ -60,25 +80,27 @@ def compare(
         Field(
             max_length=24,
             description="targets to explain (classes, channels or neurons), one row each; the two"
-            " top classes if none is given",
+            " top classes if none is given, or with `beside` the top class of each photograph",
         ),
     ] = None,
+    beside: Photographs = (),
 ) -> Iterator[Frame[CompareSummary]]:
     """Heat maps of several attribution methods for several targets, in one picture.
 
     In a column, equal colors mean equal values, so a stronger color is a stronger value; in
     different columns they do not. A method with the same map for every target explains none of
     them. Below the maps is how similar those of different rows are, as a rank correlation.
+
+    With other photographs, such as a fooled one beside its original, each row is a photograph and
+    a target.
     """
-    if target is None:
-        target = tuple(one.index for one in net.predict(image, 2))
-    rows = [net.target(one) for one in as_targets(target)]
+    rows = _rows(net, [image, *_opened(net, beside)], target)
     columns: dict[str, _Column] = {}
     skipped: dict[str, str] = {}
     titles = {method: registry.get(method).title for method in methods}
     for step, (method, title) in enumerate(titles.items(), 1):
         try:
-            columns[method] = _column(net, image, method, title, rows)
+            columns[method] = _column(net, method, title, rows)
         except ConvscopeError as error:
             skipped[method] = str(error)
         if step == len(titles) and not columns:
@@ -93,7 +115,8 @@ def compare(
             panels=tuple(panels),
             arrays={method: column.maps for method, column in columns.items()},
             summary={
-                "targets": list(map(str, rows)),
+                "photographs": [row.photograph for row in rows],
+                "targets": [str(row.target) for row in rows],
                 "similarity": similarities,
                 "skipped": dict(skipped),
             },
@@ -103,25 +126,67 @@ def compare(
 
 
 @dataclass(frozen=True)
+class _Row:
+    """A photograph (1, 3, h, w) with its name, and what is explained of it."""
+
+    image: Tensor
+    photograph: str
+    target: Target
+    caption: str
+
+
+def _opened(net: Network, beside: Photographs) -> list[Tensor]:
+    several = (beside,) if isinstance(beside, str | Tensor) else beside
+    opened = [images.open_image(one) if isinstance(one, str) else one for one in several]
+    for one in opened:
+        check_image("beside", net, one, batch=False)
+    return opened
+
+
+def _rows(net: Network, photographs: Sequence[Tensor], target: TargetList | None) -> list[_Row]:
+    """A row for each photograph and target."""
+    names, rows = _names(photographs), []
+    for image, name in zip(photographs, names, strict=True):
+        top = 2 if len(names) == 1 else 1
+        found = as_targets([x.index for x in net.predict(image, top)] if target is None else target)
+        for one in map(net.target, found):
+            caption = str(one) if len(names) == 1 else f"{name}: {one}"
+            rows.append(_Row(net.as_input(image), name, one, caption))
+    return rows
+
+
+def _names(photographs: Sequence[Tensor]) -> list[str]:
+    """The names of their files; numbers where some have none, or the same one."""
+    sources = [images.source(image) for image in photographs]
+    paths = [s["path"].removeprefix(images.SAMPLE_PREFIX) for s in sources if s is not None]
+    names = [PurePath(path).name for path in paths]
+    if len(set(names)) == len(photographs):
+        return names
+    return [f"photograph {number}" for number in range(1, len(photographs) + 1)]
+
+
+@dataclass(frozen=True)
 class _Column:
-    """The maps of one method (targets, H, W), how they are drawn, and how similar they are."""
+    """The maps of one method (rows, H, W), how they are drawn, and how similar they are."""
 
     maps: Tensor
     panels: tuple[HeatMap, ...]
     similarity: float | None
 
 
-def _column(
-    net: Network, image: Tensor, method: str, title: str, targets: Sequence[Target]
-) -> _Column:
+def _column(net: Network, method: str, title: str, rows: Sequence[_Row]) -> _Column:
     """One method's maps on one scale.
 
     The similarity is that of the first map and the one least similar to it, None for one map.
     """
-    frames = [attribute(net, image, method, target.spec) for target in targets]
+    frames = [attribute(net, row.image, method, row.target.spec) for row in rows]
     first, *others = maps = [frame.heatmap[0] for frame in frames if frame.heatmap is not None]
-    box = net.box(image)
-    drawn = on_one_scale([over_photo(frame, image[0].detach(), box) for frame in frames])
+    drawn = on_one_scale(
+        [
+            over_photo(frame, row.image[0].detach(), net.box(row.image))
+            for frame, row in zip(frames, rows, strict=True)
+        ]
+    )
     caption = f"{title}, up to {drawn[0].top:.2g}"
     return _Column(
         maps=torch.stack(maps),
@@ -130,14 +195,14 @@ def _column(
     )
 
 
-def _sheet(columns: Sequence[_Column], targets: Sequence[Target]) -> Sheet:
-    rows = zip(*(column.panels for column in columns), strict=True)
-    tiles = tuple(panel for row in rows for panel in row)
-    return Sheet(tiles, columns=len(columns), rows=tuple(map(str, targets)))
+def _sheet(columns: Sequence[_Column], rows: Sequence[_Row]) -> Sheet:
+    across = zip(*(column.panels for column in columns), strict=True)
+    tiles = tuple(panel for row in across for panel in row)
+    return Sheet(tiles, columns=len(columns), rows=tuple(row.caption for row in rows))
 
 
-def _bars(similarities: Mapping[str, float], targets: Sequence[Target]) -> Bars:
-    other = targets[1] if len(targets) == 2 else "the least similar other target"
-    caption = f"similarity of the maps for {targets[0]} and {other}"
+def _bars(similarities: Mapping[str, float], rows: Sequence[_Row]) -> Bars:
+    other = rows[1].caption if len(rows) == 2 else "the least similar other row"
+    caption = f"similarity of the maps for {rows[0].caption} and {other}"
     names, values = tuple(similarities), tuple(similarities.values())
     return Bars(names, values, "rank correlation", caption, ".2f")

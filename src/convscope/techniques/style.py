@@ -21,7 +21,7 @@ from convscope.network import PRE, Network
 from convscope.runs import (
     Seed,
     check_image,
-    image_name,
+    image_names,
     mask_name,
     name_and_weight,
     opened_mask,
@@ -39,11 +39,6 @@ LARGEST = 512  # pixels of the longer side of a picture whose size is not given
 LEAST = 96  # pixels of the shorter side of the smallest size
 
 
-def _paths(value: object) -> object:
-    several = value if isinstance(value, list | tuple) else (value,)
-    return tuple(map(image_name, several))
-
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,7 +47,7 @@ if TYPE_CHECKING:
 else:
     StyleImages = Annotated[
         tuple[str, ...] | SkipJsonSchema[tuple[str | Tensor, ...]],
-        BeforeValidator(_paths),
+        BeforeValidator(image_names),
         Field(
             min_length=1,
             description="picture whose style is taken",
