@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from convscope.compression.sensitivity import Spacing, smallest
+from convscope.compression.sensitivity import Spacing, pruned, smallest
 from convscope.compression.sharing import Start, first_levels, k_means, shared
 from convscope.errors import ConvscopeError
 from convscope.network import Shared, coding
@@ -17,8 +17,6 @@ from convscope.types import Array
 LOW, HIGH = 1e-8, 1e4  # what 1 / sqrt(c) may be multiplied with
 
 PER_LEVEL = 4  # bytes in a file: a number in float16, and how often it occurs
-
-BETWEEN = 1  # step of k-means, behind evenly spaced levels
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,9 @@ def layers(weights: Mapping[str, Tensor]) -> dict[str, Layer]:
 def fitted(weights: Mapping[str, Tensor], spacing: Spacing, room: float) -> dict[str, Shared]:
     """Weights with as many levels as a number of bytes has room for.
 
-    More steps of k-means would move levels to where most weights are. The error would be smaller,
-    but all levels would be about as frequent, and the code longer.
+    Levels are evenly spaced, and those weights that are nearest to zero become zero. k-means would
+    move levels to where most weights are. The error would be smaller, but all levels would be about
+    as frequent, and the code longer.
 
     Raises:
         ConvscopeError: even two levels a layer take more bytes.
@@ -60,9 +59,11 @@ def fitted(weights: Mapping[str, Tensor], spacing: Spacing, room: float) -> dict
     scale = smallest(fits, LOW, HIGH, 30)
     made = {}
     for name, value in weights.items():
-        kept = known[name].values
-        levels = spacing.levels(name, kept, scale) if kept.size else np.zeros(1)
-        made[name] = shared(value, k_means(kept, levels, BETWEEN) if kept.size else levels)
+        levels = np.zeros(2)
+        if known[name].values.size:
+            levels = spacing.levels(name, known[name].values, scale)
+        near = (levels[1] - levels[0]) / 2
+        made[name] = shared(pruned(value, near), levels[levels != 0])
     return made
 
 
@@ -71,9 +72,9 @@ def _size(layer: Layer, spacing: Spacing, name: str, scale: float) -> float:
     if not layer.values.size:
         return 0.0
     levels = spacing.levels(name, layer.values, scale)
-    step = (levels[-1] - levels[0]) / (len(levels) - 1) or 1.0
-    counts = np.bincount(np.rint((layer.values - levels[0]) / step).astype(np.int64))
-    counts = np.append(counts, layer.zeros)
+    numbers = np.rint((layer.values - levels[0]) / (levels[1] - levels[0])).astype(np.int64)
+    counts = np.bincount(numbers, minlength=len(levels))
+    counts[levels == 0] += layer.zeros
     return coding.entropy(counts) / 8 + PER_LEVEL * int((counts > 0).sum())
 
 

@@ -95,19 +95,23 @@ class Spacing:
     """
 
     costs: Mapping[str, float]
-    most: int = 256
+    most: int = 1024
 
     def levels(self, name: str, values: Array, scale: float) -> Array:
-        """The levels of a layer, evenly spaced from its smallest to its largest weight.
+        """The levels of a layer, evenly spaced, with zero among them.
+
+        The largest weight has another level than zero.
 
         Args:
             name: the layer.
             values: its weights that are not pruned.
             scale: what 1 / sqrt(c) is multiplied with.
         """
-        low, high = float(values.min()), float(values.max())
-        steps = (high - low) / max(scale / self.costs[name] ** 0.5, SMALLEST)
-        return np.linspace(low, high, int(np.clip(np.ceil(steps) + 1, 2, self.most)))
+        low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+        wanted = scale / self.costs[name] ** 0.5
+        step = min(max(wanted, (high - low) / (self.most - 2)), max(-low, high))
+        found: Array = np.arange(np.rint(low / step), np.rint(high / step) + 1) * step
+        return found
 
 
 def smallest(fits: Callable[[float], bool], low: float, high: float, steps: int = 18) -> float:

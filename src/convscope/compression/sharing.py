@@ -79,8 +79,9 @@ def shared(weights: Tensor, levels: Array) -> Shared:
     nearest = np.searchsorted(_boundaries(table), numbers)
     table = np.append(table, np.float32(0))
     nearest[numbers == 0] = len(table) - 1
-    used, indices = np.unique(nearest, return_inverse=True)
-    return Shared(torch.from_numpy(table[used]), torch.from_numpy(indices.reshape(numbers.shape)))
+    used = np.bincount(nearest.reshape(-1), minlength=len(table)) > 0
+    indices = (np.cumsum(used) - 1)[nearest]
+    return Shared(torch.from_numpy(table[used]), torch.from_numpy(indices))
 
 
 def _boundaries(levels: Array) -> Array:

@@ -91,7 +91,7 @@ def compress(
     ratio: Annotated[
         float, Field(gt=1, le=64, description="how many times smaller than in float32 the file is")
     ] = 8.0,
-    sparsity: Annotated[float, Field(ge=0, lt=1, description="fraction of weights to prune")] = 0.2,
+    sparsity: Annotated[float, Field(ge=0, lt=1, description="fraction of weights to prune")] = 0.1,
     clusters: Annotated[
         int | None,
         Field(
@@ -119,7 +119,7 @@ def compress(
     ] = (0.25, 0.5, 0.75),
     probes: Annotated[
         int, Field(ge=1, le=1000, description="photographs for the sensitivity of layers")
-    ] = 16,
+    ] = 25,
     limit: Annotated[
         int, Field(ge=2, le=5000, description="largest number of photographs to measure on")
     ] = 500,
@@ -130,16 +130,15 @@ def compress(
 ) -> Iterator[Frame[CompressSummary]]:
     """The same network in a fraction of its bytes: pruned, with few different weights, and coded.
 
-    Weights near zero are pruned. The others of a layer share a few values, found by k-means, and
-    which of them each weight has is entropy-coded; the length of a Huffman code is given beside. A
-    layer that minds changes more keeps more weights and more values. This sensitivity is measured
-    for one layer at a time: it is the Kullback-Leibler divergence from the answers before, for each
-    squared change of a weight. After pruning and after sharing, a short training makes the answers
-    more like those before; it needs no labels. In sharing it moves the values, not which of them a
-    weight has. Each stage is written to disk, and what comes out of the file is measured. `load`
-    reads the file. Departures from the paper: normalizations become a scale and an offset, evenly
-    spaced values get one step of k-means if no number of clusters is given, and the code is that of
-    asymmetric numeral systems.
+    Weights near zero are pruned. The others of a layer share a few values, and which of them each
+    weight has is entropy-coded; the length of a Huffman code is given beside. A layer that minds
+    changes more keeps more weights and more values. This sensitivity is measured for one layer at a
+    time: it is the Kullback-Leibler divergence from the answers before, for each squared change of
+    a weight. After pruning and after sharing, a short training makes the answers more like those
+    before; it needs no labels. In sharing it moves the values, not which of them a weight has. Each
+    stage is written to disk, and what comes out of the file is measured. `load` reads the file.
+    Departures from the paper: normalizations become a scale and an offset, values are evenly spaced
+    if no number of clusters is given, and the code is that of asymmetric numeral systems.
     """
     plan = Plan(sparsity, ratio, clusters, start, tuple(sparsities), seed)
     if not weight_names(net.module):
