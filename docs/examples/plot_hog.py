@@ -46,6 +46,12 @@ inverted = cs.invert(net, astronaut, layer="blocks")
 inverted
 
 # %%
+# `index` and `neighbors` take it as well. They average the last layer over all places, as they do
+# for every network with feature maps. So pictures are near that have edges of the same directions,
+# wherever these lie. To compare the whole descriptor, with its places, make it a layer:
+# ``torch.nn.Sequential(cs.HOG(), torch.nn.Identity())``.
+
+# %%
 # Another size of the cells, or of the blocks, is another network.
 
 coarse = cs.Network(

@@ -115,6 +115,24 @@ def test_inversion_of_hog_comes_close(cat: Tensor) -> None:
     assert error < 0.3
 
 
+def test_neighbors_by_hog_have_its_histograms_by_scikit_image(cat: Tensor) -> None:
+    """The embedding is the mean of the blocks over all places."""
+
+    def mean(photo: Tensor) -> Any:
+        pixels = net.preprocess(photo)[0].permute(1, 2, 0).numpy()
+        return reference(pixels, channel_axis=-1).reshape(-1, 81).mean(0)
+
+    net = cs.load("hog", input_size=32)
+    index = cs.open_index(indexed(net))
+    pictures = [index.path.parent / "pictures" / path for path in index.paths]
+    wanted = np.stack([mean(cs.open_image(path)) for path in pictures])
+    np.testing.assert_allclose(index.embeddings, wanted, rtol=1e-3, atol=1e-5)
+    found: Any = cs.neighbors(net, cat, index=str(index.path), count=2, metric="l2").result()
+    far = np.linalg.norm(wanted - mean(cat), axis=1)
+    first = found.summary["embedding"][0]
+    assert far[first["image"]] == far.min() == pytest.approx(first["distance"], rel=1e-3)
+
+
 def test_class_images_of_a_linear_classifier_are_its_weights() -> None:
     linear = nn.Linear(16 * 16, 3)
     net = cs.Network(
