@@ -61,8 +61,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"convscope\.runs\.films\.VideoRun|StyleImages"),
     (r"py:.*", r"Module"),  # in docstrings of PyTorch's own
     (r"py:.*", r"convscope\.network\.heads\..*\.(Form|Endings)"),  # in those of an Output
-    # What only type checkers need: type variables, and types of summaries.
-    (r"py:.*", r"convscope\..*\.(\w*Summary|R|_Register)"),
+    # What only type checkers need: type variables, types of summaries and of what terms share.
+    (r"py:.*", r"convscope\..*\.(\w*Summary|R|_Register|OtherImages)"),
     (r"py:.*", r"(MarkDecorator|Options)"),
     (r"py:.*", r"(collections|contextlib|pathlib|os|typing|functools)\..*"),
     (r"py:.*", r"(Any|Path|bool|bytes|dict|float|frozenset|int|list|object|set|str|tuple|None)"),

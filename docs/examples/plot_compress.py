@@ -71,15 +71,15 @@ files = sorted(places.glob("*.safetensors"))
 stages = [cs.load(str(files[number])) for number in (0, 2, len(files) - 1)]
 names = ["float32", "pruned", "coded"]
 photo = cs.open_image("sample:chelsea")
-runs = [
-    lambda one: cs.filters(one, limit=16),
-    lambda one: cs.class_image(one, target="tabby", steps=32, size=160),
-    lambda one: cs.gradcam(one, photo, target="tabby"),
+pictures = [
+    [cs.filters(one, limit=16).result().picture for one in stages],
+    [cs.class_image(one, target="tabby", steps=32, size=160).result().picture for one in stages],
+    [cs.gradcam(one, photo, target="tabby").result().picture for one in stages],
 ]
 _, axes = plt.subplots(3, 3, figsize=(9, 8))
-for row, run in zip(axes, runs, strict=True):
-    for place, stage, name in zip(row, stages, names, strict=True):
-        place.imshow(run(stage).result().picture)
+for row, found in zip(axes, pictures, strict=True):
+    for place, picture, name in zip(row, found, names, strict=True):
+        place.imshow(picture)
         place.set_title(name)
         place.axis("off")
 

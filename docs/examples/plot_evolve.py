@@ -44,7 +44,7 @@ result = evolved.result()
 images = torch.from_numpy(result.image).permute(0, 3, 1, 2)
 wanted = torch.from_numpy(result.arrays["shown"])
 other = cs.load("efficientnet_lite0")
-seen = torch.cat([other.logits(part).argmax(1) for part in images.split(16)])
+seen = torch.cat([other.logits(part).argmax(1) for part in torch.split(images, 16)])
 right = seen == wanted
 chance = (seen[:, None] == wanted[None, :]).float().mean()
 print(f"mean confidence of {net.name}: {np.mean(result.score):.1%}")

@@ -38,8 +38,11 @@ rows = []
 for photo in (astronaut, coffee):
     slow = [cs.style(net, photo, style=one, size=256).result() for one in paintings]
     fast = [cs.stylize(photo, style=Path(one).stem, size=256).result() for one in paintings]
-    rows += [np.concatenate([one.image[0] for one in results], axis=1) for results in (slow, fast)]
-Image.fromarray((np.concatenate(rows) * 255).round().astype("uint8"))
+    rows += [
+        np.concatenate([np.asarray(one.picture) for one in results], axis=1)
+        for results in (slow, fast)
+    ]
+Image.fromarray(np.concatenate(rows))
 
 # %%
 # Two photographs as The Starry Night (van Gogh), The Shipwreck (Turner), The Scream (Munch) and
