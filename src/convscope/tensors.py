@@ -206,6 +206,11 @@ def longer_side(image: Tensor, longest: int, least: int = 1) -> Tensor:
     return resize(image, (rows, columns)).clamp(0, 1)
 
 
+def in_255ths(image: Tensor) -> Tensor:
+    """An image in [0, 1] whose values are whole numbers of 255ths, as an 8-bit file has them."""
+    return (image * 255).round().clamp(0, 255) / 255
+
+
 def around_gray(values: Tensor, clip: float = 0.99, gamma: float = 0.7) -> Tensor:
     """Signed values (C, H, W) as an image in [0, 1] in which gray is zero.
 

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from convscope import tensors
 from convscope.ascent import Recipe, climb
 from convscope.attacks.seeing import seen_by
 from convscope.network import Network
@@ -101,7 +102,7 @@ def persuade(
 
 
 def _trial(net: Network, photograph: Tensor, image: Tensor, target: int) -> Trial:
-    saved = (image * 255).round() / 255
+    saved = tensors.in_255ths(image)
     logits = net.logits(saved)
     return Trial(
         image=image,

@@ -5,4 +5,3 @@ from .encodings import Encoding as Encoding
 from .encodings import Pixels as Pixels
 from .evolution import Evolution as Evolution
 from .evolution import probabilities as probabilities
-from .evolution import rounded as rounded

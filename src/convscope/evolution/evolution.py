@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
+from convscope import tensors
 from convscope.evolution.chance import one_of
 from convscope.evolution.elites import Elites
 from convscope.evolution.encodings import Encoding
@@ -61,7 +62,7 @@ class Evolution(Generic[G]):
 
     def images(self, genomes: Sequence[G]) -> Tensor:
         """The images of genomes in the channels of the network, with whole 255ths as in a file."""
-        return rounded(self.net.as_input(self.encoding.images(genomes)))
+        return tensors.in_255ths(self.net.as_input(self.encoding.images(genomes)))
 
     def _child(self, generation: int) -> G:
         if generation == 1:
@@ -85,11 +86,6 @@ class Evolution(Generic[G]):
         self.elites.confidence = state["confidence"]
         self.medians = list(state["medians"])
         self.generator.set_state(state["generator"])
-
-
-def rounded(images: Tensor) -> Tensor:
-    """Images with 256 steps between 0 and 1, as a file holds them."""
-    return images.mul(255).round_().clamp_(0, 255).div_(255)
 
 
 def probabilities(net: Network, images: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from convscope import tensors
 from convscope.ascent import BATCH, Goal, Recipe, ResumeFile, climb_goals
 from convscope.errors import ConvscopeError
-from convscope.evolution import Cppns, Evolution, Pixels, probabilities, rounded
+from convscope.evolution import Cppns, Evolution, Pixels, probabilities
 from convscope.network import Network
 from convscope.runs import Seed, TargetList, as_targets, technique
 from convscope.types import Grid, ImageFrame, Target
@@ -220,7 +221,7 @@ def _climbed(net: Network, sheet: _Sheet, seed: int) -> Iterator[ImageFrame[Evol
     goals = [Goal(one, log_probability(one)) for one in sheet.targets]
     medians: list[float] = []
     for frame in climb_goals(net, goals, recipe, seed=seed):
-        images, confidence = rounded(frame.image), frame.score.exp().nan_to_num(0.0)
+        images, confidence = tensors.in_255ths(frame.image), frame.score.exp().nan_to_num(0.0)
         if frame.step == frame.steps:
             confidence = _confidence(net, sheet.targets, images)
         medians.append(float(confidence.quantile(0.5)))

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from convscope import tensors
 from convscope.attacks import (
     Trial,
     aim_at,
@@ -153,7 +154,7 @@ def _beginning(net: Network, image: Tensor | None, start: str, seed: int) -> Ten
     else:
         begun = noise(SIGMA).canvas(net, torch.Generator().manual_seed(seed)).parameters
         pixels = begun if start == "noise" else torch.full_like(begun, COLORS[start] / 255)
-    return (pixels * 255).round() / 255
+    return tensors.in_255ths(pixels)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
+from convscope import tensors
 from convscope.ascent import Recipe, climb
 from convscope.attacks import seen_by
 from convscope.errors import ConvscopeError
@@ -110,7 +111,7 @@ def transfer(
     files = photographs(Path(folder))[:limit]
     table = _Table(networks, tuple(product(attacks, epsilons)))
     for step, file in enumerate(files, 1):
-        image = (net.as_input(open_image(file)) * 255).round() / 255
+        image = tensors.in_255ths(net.as_input(open_image(file)))
         for made in table.attacked(image):
             if keep is not None:
                 made.save(Path(keep), file)
@@ -267,4 +268,4 @@ def _attack(
         steps=steps,
     )
     *_, frame = climb(nets[0], recipe)
-    return (frame.image * 255).round() / 255
+    return tensors.in_255ths(frame.image)
