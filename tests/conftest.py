@@ -124,12 +124,23 @@ def plugged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium, for tests of pages; they skip where there is none."""
+def flags() -> str:
+    """What a Chromium is started with."""
+    return (
+        "--headless --no-sandbox --disable-gpu --disable-background-networking"
+        " --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+    )
+
+
+@pytest.fixture(scope="module")
+def browser(flags: str) -> Iterator[Any]:
+    """A headless Chromium with a camera, for tests of pages; they skip where there is none.
+
+    It does not outlive a module: while it is open, nothing else may run an event loop.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api")
-    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking"
     with playwright.sync_playwright() as driver:
         yield driver.chromium.launch(executable_path=program, args=flags.split())

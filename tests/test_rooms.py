@@ -37,10 +37,11 @@ ROOMS = (
     "attacks",
     "compression",
     "evolution",
+    "microscope",
     "techniques",
 )
 # Faces import all rooms but the techniques, which they meet in the registry; nobody imports them.
-FACES = ("replay", "testing", "reports", "cli")
+FACES = ("replay", "testing", "reports", "site", "web", "widgets", "cli")
 # Rooms that are one file.
 FILES = ("errors", "plugins", "tensors", "system", "notebook", "progress", "replay")
 # Their modules are namespaces of words: `objectives.logit`.
@@ -201,15 +202,33 @@ def test_techniques_do_not_import_each_other(file: Path) -> None:
     [
         ("matplotlib", {"render"}),
         ("cyclopts", {"cli"}),
+        ("fastapi", {"web"}),
+        ("starlette", {"web"}),
+        ("uvicorn", {"web"}),
         ("rich", {"progress", "cli"}),
         ("IPython", {"notebook"}),
+        ("anywidget", {"widgets"}),
         ("jinja2", {"render"}),
         ("timm", set()),  # by the zoo, in one function, because of how it fails
         ("torchvision", set()),
         ("captum", set()),
         ("cv2", {"techniques", "stylization"}),
         ("scipy", {"trust", "collection", "synthesis"}),
-        ("PIL", {"files", "render", "runs", "reports", "collection", "testing"}),
+        (
+            "PIL",
+            {
+                "files",
+                "render",
+                "runs",
+                "reports",
+                "microscope",
+                "site",
+                "collection",
+                "testing",
+                "web",
+                "widgets",
+            },
+        ),
         ("av", {"files"}),
         ("pyarrow", {"collection"}),
         ("sklearn", {"collection"}),

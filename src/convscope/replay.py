@@ -26,6 +26,7 @@ from convscope.runs import (
     catalog,
     foreign_parts,
     named_files,
+    named_networks,
     options,
     registry,
 )
@@ -184,7 +185,7 @@ def _check_consent(
 
 
 def _others(provenance: _Provenance) -> Iterator[str]:
-    """What the options of a picture name: packages, then files."""
+    """What the options of a picture name: packages, then files, then networks."""
     if provenance.technique == ASCEND:
         texts = provenance.parameters.get("recipe")
         yield from foreign_parts(texts) if isinstance(texts, dict) else ()
@@ -196,6 +197,9 @@ def _others(provenance: _Provenance) -> Iterator[str]:
         model = registry.get(provenance.technique).model
         for file in named_files(model, provenance.parameters):
             yield f"the path {short(file)}"
+        for network in named_networks(model, provenance.parameters):
+            if not comes_along(network):
+                yield f"the network {short(network)}"
 
 
 def _is_sample(path: str) -> bool:

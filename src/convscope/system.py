@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -12,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar, cast
 
 import torch
@@ -19,6 +21,8 @@ import torch
 from convscope.errors import ConvscopeError
 
 T = TypeVar("T")
+
+BATCH = 16  # images that a network gets at a time, the fastest number on processors
 
 
 def batched(
@@ -61,6 +65,14 @@ def batched(
         yield done
 
 
+def in_batches(count: int, work: Callable[[slice], T]) -> list[T]:
+    """What `work` gives for slices of the items 0 to `count`, as many at a time as is fast.
+
+    Fewer items are in a slice where memory is short, see `batched`.
+    """
+    return [found for done in batched(count, BATCH, work) for _, found in done]
+
+
 def out_of_memory(error: Exception) -> bool:
     # On the CPU torch raises a plain RuntimeError.
     kinds = (MemoryError, torch.OutOfMemoryError)
@@ -92,6 +104,23 @@ _QUIET = ("ignore", None, _Everything, None, 0)  # as `simplefilter` adds it
 _thread = threading.local()
 _quiet_lock = threading.Lock()
 _quiet_threads = 0
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Inside, Ctrl-C waits for the end, so that nothing is left half done."""
+    heeds = signal.getsignal(signal.SIGINT)
+    if not callable(heeds) or threading.current_thread() is not threading.main_thread():
+        yield  # signals are ignored, or go to another thread
+        return
+    heard: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *signaled: heard.append(signaled))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heeds)
+    if heard:
+        heeds(*heard[0])
 
 
 @contextmanager

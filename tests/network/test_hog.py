@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -148,3 +150,24 @@ def test_an_image_smaller_than_a_block() -> None:
         HOG()(torch.rand(1, 3, 20, 30))
     with pytest.raises(cs.ConvscopeError, match=message):
         cs.load("hog", input_size=(20, 30))
+
+
+def test_turning_changes_the_gradient_alone() -> None:
+    image = torch.rand(1, 3, 48, 40)
+    assert torch.equal(cs.HOG(turning=True)(image), cs.HOG()(image))
+
+
+def test_a_vote_follows_an_orientation_that_turns() -> None:
+    """A ramp of slope 1 at angle a is all in one bin; another bin gets more as a comes nearer."""
+    bins, reach = 9, 2.5
+    ramp = torch.tensor([0.5, 0.7], dtype=torch.float64, requires_grad=True)  # down, right
+    gradients = (ramp / ramp.detach().norm()).view(1, 2, 1, 1).expand(1, 2, 8, 8)
+    cells = cs.HOG(bins, 8, 1, turning=True).cells(gradients)[0, :, 0, 0]
+    angle = math.atan2(0.5, 0.7) * bins / math.pi  # 1.78, in bin 1
+    assert cells.tolist() == pytest.approx([0, 1, 0, 0, 0, 0, 0, 0, 0])
+    for number, middle in ((2, 2.5), (3, 3.5)):
+        (found,) = torch.autograd.grad(cells[number], ramp, retain_graph=True)
+        length = math.hypot(0.5, 0.7)
+        turned = torch.tensor([0.7, -0.5], dtype=torch.float64) / length**2  # of the angle
+        assert middle - angle < reach
+        assert torch.allclose(found, turned * bins / math.pi / reach**2)

@@ -8,11 +8,15 @@ from .atomic import write_file as write_file
 from .atomic import write_folder as write_folder
 from .atomic import write_json as write_json
 from .atomic import write_text as write_text
+from .encoding import Encoded as Encoded
 from .encoding import encoded as encoded
 from .encoding import preview as preview
+from .encoding import quick_png as quick_png
+from .encoding import webp as webp
 from .images import decoded as decoded
 from .images import digest as digest
 from .images import open_image as open_image
+from .images import opened_frame as opened_frame
 from .images import thumbnail as thumbnail
 from .jpeg import as_jpeg as as_jpeg
 from .locking import LOCK as LOCK

@@ -52,6 +52,16 @@ def preview(picture: Image.Image, largest: int) -> Encoded:
     return Encoded("image/jpeg", _bytes(small, "JPEG", quality=80))
 
 
+def quick_png(picture: Image.Image) -> Encoded:
+    """A small picture as a PNG that is quickly made."""
+    return Encoded("image/png", _bytes(picture, "PNG", compress_level=1))
+
+
+def webp(picture: Image.Image, quality: int, effort: int = 4) -> bytes:
+    """A picture as the bytes of a WebP file: small, and without what is hardly seen."""
+    return _bytes(picture, "WEBP", quality=quality, method=effort)
+
+
 def on_white(picture: Image.Image) -> Image.Image:
     """A picture without transparency, which not every format has."""
     if picture.mode != "RGBA":

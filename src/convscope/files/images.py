@@ -27,6 +27,9 @@ MAX_MEMORY = 724_000_000  # bytes; with Python and torch, opening takes less tha
 # Thumbnails of an index have at most 1024 pixels a side.
 THUMBNAIL = Limits(pixels=1024 * 1024, side=1024, memory=50_000_000)
 
+# Frames of a camera come many times a second.
+FRAME = Limits(pixels=4_000_000, side=4096, memory=200_000_000)
+
 # Of the formats that `open_image` reads.
 ENDINGS = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib",
@@ -99,6 +102,16 @@ def decoded(pictures: Iterable[bytes]) -> list[Tensor]:
     name = "make the index again: one of its thumbnails"
     files = (io.BytesIO(picture) for picture in pictures)
     return [torch.from_numpy(decode_thumbnail(name, file, THUMBNAIL).pixels) for file in files]
+
+
+def opened_frame(picture: bytes) -> Tensor:
+    """Decode a frame of a camera, a JPEG or PNG of at most 4 megapixels, as (1, 3, H, W).
+
+    Raises:
+        ConvscopeError: it is something else, is damaged, or is larger.
+    """
+    found = decode_thumbnail("the frame of the camera", io.BytesIO(picture), FRAME)
+    return torch.from_numpy(found.pixels)[None]
 
 
 def thumbnail(picture: bytes) -> Image.Image:

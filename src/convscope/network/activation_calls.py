@@ -163,6 +163,12 @@ def _clamp(arguments: _Arguments) -> _Pieces | None:
     return None if low != 0 and None in (low, high) else _Pieces(low, high)
 
 
+def _is_size(value: object) -> bool:
+    """Whether a value may be a size: while torch records a pass, sizes are single numbers."""
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return tracing and isinstance(value, Tensor) and value.dim() == 0
+
+
 def _number(bound: Any) -> Any:
     """A bound that is a tensor of one value as a number."""
     return bound.item() if isinstance(bound, Tensor) and bound.numel() == 1 else bound
@@ -187,6 +193,8 @@ def find(
     if name is None:
         return None
     arguments = _Arguments(args, kwargs)
+    if _is_size(arguments.get(0, "input")):
+        return None
     pieces = _PIECEWISE[name](arguments) if name in _PIECEWISE else None
     if name == "clamp" and pieces is None:
         return None

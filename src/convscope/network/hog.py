@@ -6,6 +6,7 @@ of `skimage.feature.hog`: each pixel votes for one orientation, without interpol
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from convscope.errors import ConvscopeError
 
 NAME = "hog"
 LARGEST = 0.2  # entry of a normalized block, before it is normalized again (Lowe 2004)
+REACH = 2.5  # bins to each side that share the vote of a pixel whose orientation turns
 _EPSILON = 1e-5  # of skimage
 
 
@@ -27,18 +29,27 @@ class HOG(nn.Module):
     histograms of neighboring cells, normalized. The output (N, values) has the order of skimage. An
     orientation is a step function of the pixels, so gradients go through the magnitudes alone. This
     is the exact derivative wherever no pixel is about to change its orientation or its channel.
+    With `turning=True` there is another part: where the votes of pixels go when their orientations
+    turn, as if they were shared with neighboring bins. A climb that matches a descriptor comes
+    closer with it. The descriptor itself is the same.
 
     Args:
         orientations: number of bins of each histogram; together they cover half a turn.
         pixels_per_cell: width and height of a cell.
         cells_per_block: width and height of a block, in cells.
+        turning: whether gradients also go through the orientations.
 
     Raises:
         ConvscopeError: a number is below 1.
     """
 
     def __init__(
-        self, orientations: int = 9, pixels_per_cell: int = 8, cells_per_block: int = 3
+        self,
+        orientations: int = 9,
+        pixels_per_cell: int = 8,
+        cells_per_block: int = 3,
+        *,
+        turning: bool = False,
     ) -> None:
         super().__init__()
         if min(orientations, pixels_per_cell, cells_per_block) < 1:
@@ -48,7 +59,7 @@ class HOG(nn.Module):
             )
         self.smallest = pixels_per_cell * cells_per_block
         self.gradients = Gradients()
-        self.cells = Cells(orientations, pixels_per_cell)
+        self.cells = Cells(orientations, pixels_per_cell, turning)
         self.blocks = Blocks(cells_per_block)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,9 +96,9 @@ class Gradients(nn.Module):
 class Cells(nn.Module):
     """The histogram of each cell: the magnitudes by orientation, divided by the cell's pixels."""
 
-    def __init__(self, orientations: int, pixels: int) -> None:
+    def __init__(self, orientations: int, pixels: int, turning: bool) -> None:
         super().__init__()
-        self.orientations, self.pixels = orientations, pixels
+        self.orientations, self.pixels, self.turning = orientations, pixels, turning
 
     def forward(self, gradients: Tensor) -> Tensor:
         down, right = gradients[:, :1], gradients[:, 1:]
@@ -96,8 +107,17 @@ class Cells(nn.Module):
         size = squares.where(some, 1.0).sqrt().where(some, 0.0)  # whose derivative at 0 is 0
         turn = torch.atan2(down.detach().double(), right.detach().double()).rad2deg() % 180
         bins = torch.arange(self.orientations, device=turn.device).view(-1, 1, 1)
-        votes = (turn * self.orientations / 180).floor() == bins
-        return F.avg_pool2d(votes.to(size.dtype) * size, self.pixels)
+        votes = ((turn * self.orientations / 180).floor() == bins).to(size.dtype) * size
+        if self.turning:
+            near = self._near(down, right.where(some, 1.0), bins)
+            votes = votes + size.detach() * (near - near.detach())
+        return F.avg_pool2d(votes, self.pixels)
+
+    def _near(self, down: Tensor, right: Tensor, bins: Tensor) -> Tensor:
+        """How near an orientation is to the middle of each bin; the sum over bins is nearly 1."""
+        away = torch.atan2(down, right) * (self.orientations / math.pi) - (bins + 0.5)
+        away = away - self.orientations * (away / self.orientations).round().detach()
+        return (1 - away.abs() / REACH).clamp_min(0) / REACH
 
 
 class Blocks(nn.Module):

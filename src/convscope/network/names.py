@@ -3,9 +3,13 @@ NAME, "" for the output, and HEAD= for one of several outputs."""
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from convscope.errors import ConvscopeError, unknown
+from convscope.network.flow import Finder, Flow
 from convscope.network.heads.outputs import Outputs
 from convscope.network.layers import Table, channel_shape
+from convscope.network.tables import listed
 from convscope.network.traces.tracing import Trace
 from convscope.types import Layer
 
@@ -31,6 +35,7 @@ class Names:
     ) -> None:
         self.ambiguous, self.outputs = table.ambiguous, outputs
         self._inputs, self._heads = trace.inputs, trace.heads
+        self._all, self._meetings = trace.calls, trace.meetings
         self.layers, self.listed = table.named, table.listed
         self.calls = {**table.calls, "": trace.last()[""]} if "" in trace.last() else table.calls
 
@@ -88,6 +93,12 @@ class Names:
                 " values is not known; name another layer (convscope layers)"
             )
         return found
+
+    @cached_property
+    def flow(self) -> Flow:
+        """Which layer feeds which."""
+        shown = {one.name: self.calls[one.name] for one in listed(self.listed.values())}
+        return Finder(self._all, self._meetings, shown).find()
 
     def below(self, name: str) -> list[Layer]:
         """The layers whose output a layer, NAME.pre or the output "" is computed from, in order."""

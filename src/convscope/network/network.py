@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
+from convscope.network.flow import Flow
 from convscope.network.heads.output_kinds import Declared, Labels, OutputKind, outputs_of
 from convscope.network.heads.outputs import Output
 from convscope.network.layers import describe, stages, without_scores
@@ -46,8 +47,7 @@ class Network:
     Args:
         module: takes a normalized batch (N, C, H, W), where C is the length of `mean` (3, or 1 for
             a gray network).
-        mean, std: mean and standard deviation of each channel, for images in [0, 1]; a sequence, a
-            tensor or an array.
+        mean, std: of each channel, for images in [0, 1]; a sequence, a tensor or an array.
         input_size: rows and columns that the network was trained on; one number for a square.
         labels: one for each class, in order, or a dict from class numbers to labels; for several
             outputs, a dict of these. A class with the label "tabby, tabby cat" is shown as "tabby"
@@ -129,8 +129,7 @@ class Network:
 
     def _repr_html_(self) -> str:
         words = repr(self).strip("<>").removeprefix("Network ")
-        parameters = f"{self.num_parameters:,}"
-        return facts(self.outputs, self.notes, network=words, parameters=parameters)
+        return facts(self.outputs, self.notes, network=words, parameters=f"{self.num_parameters:,}")
 
     # -------------------------------------------------------------- the module
 
@@ -168,12 +167,8 @@ class Network:
     def randomized(self, fraction: float = 1.0, seed: int = 0) -> Network:
         """A copy with random weights in a fraction of its layers, from the output down.
 
-        This is the test of Adebayo et al. 2018. Weights are drawn as before training (He et al.
-        2015), and normalizations do nothing.
-
-        Args:
-            fraction: fraction of the layers that get random weights; 0 means only the last layer.
-            seed: seed of the random weights.
+        This is the test of Adebayo et al. 2018; 0 means only the last layer. Weights are drawn as
+        before training (He et al. 2015), and normalizations do nothing.
         """
         module = randomized_copy(self.module, list(self._prepared.trace.last()), fraction, seed)
         name = f"{self.name} with random weights"
@@ -374,6 +369,11 @@ class Network:
             ConvscopeError: there is no such layer, or the order of its values is not known.
         """
         return self._names.channel_shape(name)
+
+    @property
+    def flow(self) -> Flow:
+        """Which layer feeds which, and where branches meet."""
+        return self._names.flow
 
     def layers_below(self, name: str) -> list[Layer]:
         """The layers that a layer, NAME.pre or "" (the output) is computed from, in order."""

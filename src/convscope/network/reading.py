@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,13 @@ class _Request:
         return {output.call for output in self.outputs if output.call is not None}
 
 
+class Programs(Protocol):
+    """Another way to read layers, for some batches."""
+
+    def read(self, reader: Reader, x: Tensor, names: list[str]) -> Values | None:
+        """The values for a normalized batch; None if the module itself is to be run."""
+
+
 class Reader:
     """Reads the values of layers off a prepared module, in one thread at a time.
 
@@ -73,8 +81,16 @@ class Reader:
     def __init__(self, prepared: Prepared, names: Names, preprocessing: Preprocessing) -> None:
         self.prepared, self.names, self.preprocessing = prepared, names, preprocessing
         self.arranger = Arranger(prepared, names)
+        self.programs: Programs | None = None
+        self.compiled: dict[Any, Any] = {}  # what programs remember of this module
         self.overwritten: set[str] = set()
         self._lock = ForkSafeLock()
+
+    def by(self, programs: Programs | None) -> Reader:
+        """This reader, which leaves to some programs what they can read; to none if None."""
+        reader = copy.copy(self)
+        reader.programs = programs
+        return reader
 
     @property
     def order(self) -> list[str]:
@@ -96,8 +112,21 @@ class Reader:
             if self.prepared.alone and len(x) > 1:
                 values = read_alone(self._read, x, names, leaves)
             else:
-                values = self._read(x, names, leaves, {})
+                values = self._by_program(x, names) or self._read(x, names, leaves, {})
         return {name: values[name] for name in names}
+
+    def _by_program(self, x: Tensor, names: list[str]) -> Values | None:
+        """The values that a program gives, where there is one and no gradient is needed."""
+        if self.programs is None or torch.is_grad_enabled():
+            return None
+        x = x.contiguous(memory_format=self.prepared.memory_format)
+        return self.programs.read(self, x, names)
+
+    def traced(self, x: Tensor, names: Collection[str]) -> Values:
+        """The values in one pass in which nothing works in place, so that it can be recorded."""
+        reading = Reading(self, self._resolve(names), False, {}, overwriting=False)
+        reading.run(x)
+        return reading.values
 
     def _read(
         self, x: Tensor, names: Collection[str], leaves: bool, given: Mapping[str, Tensor]
@@ -140,13 +169,18 @@ class Reading:
     """
 
     def __init__(
-        self, reader: Reader, request: _Request, leaves: bool, given: Mapping[str, Tensor]
+        self,
+        reader: Reader,
+        request: _Request,
+        leaves: bool,
+        given: Mapping[str, Tensor],
+        overwriting: bool | None = None,
     ) -> None:
         self.reader, self.request, self.leaves, self.given = reader, request, leaves, given
         self.values: Values = {}
         self._versions: dict[str, int] = {}
         # In-place activations save memory and time where no gradient needs their input.
-        self.overwriting = not torch.is_grad_enabled()
+        self.overwriting = not torch.is_grad_enabled() if overwriting is None else overwriting
 
     def run(self, x: Tensor) -> None:
         """Run the variant of the module in which the layers have their values, and keep these."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import SupportsIndex
 
 from convscope.errors import ConvscopeError, short, unknown
@@ -104,13 +105,27 @@ def class_number(output: Output, text: str) -> int | None:
 
 def _labeled(output: Output, text: str) -> list[int]:
     """The classes with this label or, if there are none, those with this synonym."""
+    labels, synonyms = _by_name(tuple(map(tuple, output.synonyms)))
+    wanted = _plain(text)
+    return labels.get(wanted) or synonyms.get(wanted, [])
 
-    def plain(text: str) -> str:
-        return text.replace("_", " ").replace("-", " ").strip().lower()
 
-    wanted = plain(text)
-    first = [i for i, names in enumerate(output.synonyms) if plain(names[0]) == wanted]
-    return first or [i for i, names in enumerate(output.synonyms) if wanted in map(plain, names)]
+@lru_cache(maxsize=8)  # a collection of images asks for many labels
+def _by_name(
+    synonyms: tuple[tuple[str, ...], ...],
+) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """The classes of each label, and of each synonym."""
+    labels: dict[str, list[int]] = {}
+    others: dict[str, list[int]] = {}
+    for number, names in enumerate(synonyms):
+        labels.setdefault(_plain(names[0]), []).append(number)
+        for name in {_plain(name) for name in names}:
+            others.setdefault(name, []).append(number)
+    return labels, others
+
+
+def _plain(text: str) -> str:
+    return text.replace("_", " ").replace("-", " ").strip().lower()
 
 
 def _numbered(names: Names, index: int, name: str = "") -> Target:

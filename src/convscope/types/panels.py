@@ -76,7 +76,8 @@ class Grid:
     Values are shown between `low` and `high` (each tile's own extremes where None). `marked` tiles
     are crossed out (dead channels, say), `rows` are captions of whole rows. `tile_inches` is the
     side of a square as large as a tile. Where `columns` is None, the page decides, and `together`
-    tiles stay in one row.
+    tiles stay in one row. `units` names what the tiles show, "blocks.4:12"; where `places` is set,
+    a pixel of a tile is a position of its unit.
     """
 
     tiles: Tensor
@@ -89,6 +90,8 @@ class Grid:
     high: float | None = None
     tile_inches: float | None = None
     together: int = 1
+    units: tuple[str, ...] = ()
+    places: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,18 @@ class Mosaic:
     """A panel of many small square images (K, 3, s, s), RGB in [0, 1], each where it belongs.
 
     `places` (K, 2) are their middles, from the left and from the top of a canvas of `size` (width
-    and height), all measured in tiles. Later tiles lie over earlier ones.
+    and height), all measured in tiles. Later tiles lie over earlier ones. `names` are written on
+    the tiles, at their lower edge, where the tiles are large enough. `photographs` are the rows of
+    an index behind each tile; `index` is the digest of that index.
     """
 
     tiles: Tensor
     places: Tensor
     size: tuple[float, float]
     caption: str = ""
+    names: tuple[str, ...] = ()
+    photographs: tuple[tuple[int, ...], ...] = ()
+    index: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,8 +168,8 @@ class Curves:
 class Matrix:
     """A panel of counts (rows, columns), such as a confusion matrix, with a number in each cell.
 
-    Colors are fractions of the sum of a row. `right` is the column of each row that is no mistake,
-    drawn in another color; -1 for none.
+    Colors are fractions: of the sum of a row, or of `whole`, where zeros are written, too. The
+    cells (row, column) in `right`, which are no mistakes, have another color.
     """
 
     counts: Tensor
@@ -169,8 +177,9 @@ class Matrix:
     columns: tuple[str, ...]
     row_label: str
     column_label: str
-    right: tuple[int, ...]
+    right: frozenset[tuple[int, int]]
     caption: str = ""
+    whole: int | None = None
 
 
 Panel = (

@@ -164,7 +164,8 @@ class maco(Start):
         str | None,
         Field(
             description="a file of magnitudes, the result of `convscope spectrum`; the spectrum"
-            " that comes with the package if not given"
+            " that comes with the package if not given",
+            json_schema_extra={"format": "path"},
         ),
     ] = None
     contrast: Annotated[

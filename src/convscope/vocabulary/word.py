@@ -41,7 +41,7 @@ def check_fields(value: object, name: str) -> None:
     word: Any = type(value)
     given = {field: _plain(one) for field, one in vars(value).items()}
     try:
-        checked = _model(word)(**given)
+        checked = model(word)(**given)
     except ValidationError as error:
         raise invalid(name, error) from error
     for field, one in vars(checked).items():
@@ -50,11 +50,12 @@ def check_fields(value: object, name: str) -> None:
 
 def arguments(word: type) -> Mapping[str, FieldInfo]:
     """The fields of a dataclass, with their bounds and descriptions."""
-    return _model(word).model_fields
+    return model(word).model_fields
 
 
 @cache
-def _model(word: type) -> type[BaseModel]:
+def model(word: type) -> type[BaseModel]:
+    """The fields of a dataclass as a pydantic model."""
     hints = get_type_hints(word, include_extras=True)
     entries: dict[str, Any] = {
         f.name: (hints[f.name], ... if f.default is MISSING else f.default) for f in fields(word)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from convscope.errors import ConvscopeError, short
+from convscope.network.checkpoints.files import open_weights
 from convscope.network.checkpoints.stored import Damaged
 from convscope.network.compressed.files import describe
 from convscope.network.sources.own_code import runs_code
@@ -34,6 +35,7 @@ def compressed_network(path: str) -> Compressed | None:
     except Damaged as error:
         raise ConvscopeError(f"{file.name} is no compressed network: {error}") from error
     if about is None:
+        open_weights(file)  # fails if it is damaged
         return None
     known = {} if about.source is None else arguments(about.source)
     name = known.pop("name", "")

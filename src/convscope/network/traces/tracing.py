@@ -27,6 +27,7 @@ from convscope.network.heads.endings import Ending, Endings
 from convscope.network.heads.finding import tensors_in
 from convscope.network.traces import only_pixels
 from convscope.network.traces.layouts import Layout, of_images, unknown
+from convscope.network.traces.meetings import Meeting, Meetings
 from convscope.network.traces.operations import AXES, mixed
 from convscope.network.traces.propagation import FRESH, propagate
 from convscope.network.traces.rules_of_mixing import dense
@@ -47,6 +48,8 @@ class Call:
         activation: the number of the activation that made the output; None: no activation did.
         mutated: whether the output is changed in place later.
         behind: a bit for each call whose output this one depends on.
+        unit: whether the module has no parts, or more parameters of its own than all of them.
+        source: what it reads, as `Meetings.nearest` gives it; None if it reads no layer.
     """
 
     name: str
@@ -59,6 +62,8 @@ class Call:
     activation: int | None
     mutated: bool = False
     behind: int = 0
+    unit: bool = True
+    source: int | None = None
 
     def follows(self, other: Call) -> bool:
         """Whether this call depends on the output of another."""
@@ -104,6 +109,7 @@ class Trace:
         output: what the module returned.
         heads: the tensors of the output by name.
         endings: the activations that some of them come from.
+        meetings: where branches meet outside of any layer.
     """
 
     shape: torch.Size
@@ -114,6 +120,7 @@ class Trace:
     output: object = None
     heads: dict[str, Head] = field(default_factory=dict)
     endings: dict[str, Ending] = field(default_factory=dict)
+    meetings: list[Meeting] = field(default_factory=list)
 
     def last(self) -> dict[str, Call]:
         """The last call of each name."""
@@ -146,6 +153,7 @@ def trace(module: nn.Module, x: Tensor) -> Trace:
             same.add(id(ending.before))
         result.heads[name] = Head(frozenset(same), operations.behind[id(tensor)])
     result.pairs = operations.pairs(module, result.output)
+    result.meetings = operations.meetings.found
     return result
 
 
@@ -155,6 +163,8 @@ def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> 
     counts: Counter[str] = Counter()
 
     def watch(name: str, child: nn.Module) -> None:
+        unit = _is_unit(child)
+
         def before(*_: Any) -> None:
             operations.stack.append(name)
 
@@ -172,8 +182,12 @@ def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> 
                     operations.layouts.get(id(output)),
                     operations.activations.get(id(output)),
                     behind=operations.behind[id(output)],
+                    unit=unit,
+                    source=operations.meetings.nearest.get(id(output)),
                 )
                 operations.behind[id(output)] |= 1 << len(result.calls)
+                if unit:
+                    operations.meetings.nearest[id(output)] = len(result.calls)
                 result.calls.append(call)
                 operations.returned[id(output)].append(call)
 
@@ -188,6 +202,12 @@ def _module_hooks(module: nn.Module, operations: _Operations, result: Trace) -> 
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _is_unit(module: nn.Module) -> bool:
+    parts = {name for name, _ in module.named_children()} - {"parametrizations"}
+    own = sum(p.numel() for p in module.parameters(recurse=False))
+    return not parts or 2 * own > sum(p.numel() for p in module.parameters())
 
 
 class _Functions(ActivationMode):
@@ -236,6 +256,7 @@ class _Operations(TorchDispatchMode):
         layouts: from a tensor's id to how it lies; tensors that do not depend on the image are
             absent.
         behind: from a tensor's id to a bit for each call that it depends on.
+        meetings: which layers tensors come from, and where branches meet.
         activations: from the id of a tensor that an activation made to the activation's number.
         returned: from a tensor's id to the calls that returned it.
         shapes: from a tensor's id to its shape.
@@ -250,6 +271,7 @@ class _Operations(TorchDispatchMode):
         super().__init__()
         self.layouts: dict[int, Layout] = {id(x): of_images(x.shape)}
         self.behind: defaultdict[int, int] = defaultdict(int)
+        self.meetings = Meetings()
         self.activations: dict[int, int] = {}
         self.returned: defaultdict[int, list[Call]] = defaultdict(list)
         self.alive: list[Any] = [x]
@@ -281,6 +303,7 @@ class _Operations(TorchDispatchMode):
         if layout is not None:
             self.layouts[id(output)] = layout
         self.behind[id(output)] |= self.behind[id(source)]
+        self.meetings.note("linear", "", [source], [output])
         return output
 
     def pairs(self, module: nn.Module, output: object) -> list[Pair]:
@@ -323,6 +346,8 @@ class _Operations(TorchDispatchMode):
         """Find out how the outputs lie, and which calls they depend on."""
         if func.overloadpacket.__name__ in FRESH:
             return
+        name, module = func.overloadpacket.__name__, self.stack[-1] if self.stack else ""
+        self.meetings.note(name, module, inputs, outputs)
         behind = 0
         for tensor in inputs:
             behind |= self.behind[id(tensor)]

@@ -12,6 +12,7 @@ from convscope.vocabulary.objectives.base import (
     as_layer,
     each,
     weighted,
+    whole_layer,
 )
 from convscope.vocabulary.objectives.classes import log_probability, logit, margin, probability
 from convscope.vocabulary.objectives.layers import (
@@ -51,4 +52,5 @@ __all__ = [
     "similarity",
     "tv",
     "weighted",
+    "whole_layer",
 ]

@@ -30,13 +30,20 @@ UnitName = Annotated[
     str | int | Target,
     Field(
         description="a class (tabby, 281), a layer (blocks.4), a channel (blocks.4:12) or a neuron"
-        " (blocks.4:12@7,7)"
+        " (blocks.4:12@7,7)",
+        json_schema_extra={"format": "target"},
     ),
 ]
 ClassName = Annotated[
-    str | int | Target, Field(description="a class, by its name or number (tabby, 281)")
+    str | int | Target,
+    Field(
+        description="a class, by its name or number (tabby, 281)",
+        json_schema_extra={"format": "target"},
+    ),
 ]
-LayerName = Annotated[str | Target, Field(description="a layer (blocks.4)")]
+LayerName = Annotated[
+    str | Target, Field(description="a layer (blocks.4)", json_schema_extra={"format": "layer"})
+]
 Exponent = Annotated[
     float, Field(ge=0, le=100, description="power of the cosine that the score is multiplied by")
 ]

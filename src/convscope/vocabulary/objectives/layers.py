@@ -74,7 +74,13 @@ class direction(Objective):
     """
 
     layer: LayerName
-    vector: Annotated[Tensor, Field(description="a number for each channel of the layer, (C,)")]
+    vector: Annotated[
+        Tensor,
+        Field(
+            description="a number for each channel of the layer, (C,)",
+            json_schema_extra={"type": "array", "items": {"type": "number"}, "format": "vector"},
+        ),
+    ]
     cosine: Exponent = 0.0
 
     def bind(self, net: Network) -> Bound:
