@@ -94,6 +94,6 @@ def test_the_score_and_the_gradient_of_tiles_by_plain_torch(size: tuple[int, int
     expected = score(leaf)
     (slope,) = torch.autograd.grad(expected.sum(), leaf)
     recipe = cs.Recipe(start=starts.photo(photo), objective=logit(1), tile=100)
-    frame = cs.ascend(net, recipe).result()._frame
+    frame = cs.ascend(net, recipe).result().frame
     torch.testing.assert_close(frame.score, expected.detach())
     torch.testing.assert_close(frame.gradient, slope)

@@ -622,6 +622,22 @@ def test_what_of_a_mosaic_is_beyond_its_canvas_is_cut_off() -> None:
     assert (np.asarray(picture)[18:-18, 18:-18] != COLORS[4]).any(2).all()
 
 
+def test_names_are_written_on_large_tiles_alone() -> None:
+    """White letters with dark edges at the foot of a gray tile; none where they have no room."""
+
+    def drawn(side: int, *names: str) -> Array:
+        tiles, places = torch.full((2, 3, side, side), 0.5), torch.tensor([[0.5, 0.5], [1.5, 0.5]])
+        return np.asarray(draw((Mosaic(tiles, places, (2, 1), "", names),)), int)
+
+    plain, named = drawn(100), drawn(100, "tabby", "")
+    changed = (plain != named).any(2)
+    rows, columns = changed.nonzero()
+    side = (plain.shape[1]) // 2
+    assert rows.min() > 0.8 * side and columns.max() < 1.1 * side, "at the foot of the first tile"
+    assert named[changed].max() > 240 and named[changed].min() < 60
+    assert (drawn(20) == drawn(20, "tabby", "")).all()
+
+
 def test_tiles_of_a_mosaic_are_shrunk_smoothly() -> None:
     board = (torch.arange(60)[:, None] + torch.arange(60)) % 2
     tiles = board.float().expand(1, 3, -1, -1)

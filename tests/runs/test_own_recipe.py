@@ -116,7 +116,7 @@ def test_a_file_a_mapping_and_a_value_are_one_recipe(own: cs.Network, tmp_path: 
 
 def test_one_image_is_the_picture_itself(own: cs.Network) -> None:
     result = cs.ascend(own, CHANCE).result()
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Picture)
     assert result.image is not None
     drawn = np.asarray(result.picture) / 255
@@ -129,7 +129,7 @@ def test_several_images_are_a_grid_with_their_scores(own: cs.Network) -> None:
         "objective": "each((logit(0), -logit(1)))",
     }
     result = cs.ascend(own, texts).result()
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     assert result.image is not None
     assert np.array_equal(panel.tiles.permute(0, 2, 3, 1), result.image)
@@ -144,7 +144,7 @@ def test_several_images_are_a_grid_with_their_scores(own: cs.Network) -> None:
 def test_a_gradient_that_is_not_followed_is_shown(own: cs.Network, own_photo: Tensor) -> None:
     both = torch.cat([own_photo, own_photo.flip(3)])
     result = cs.ascend(own, {"start": "photo(image)", "objective": "logit(1)"}, both).result()
-    first, gradient, second, mirrored = result._frame.panels
+    first, gradient, second, mirrored = result.frame.panels
     for picture, photograph in ((first, both[0]), (second, both[1])):
         assert isinstance(picture, Picture)
         assert torch.equal(picture.rgb, photograph)

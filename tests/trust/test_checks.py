@@ -181,7 +181,7 @@ def test_numbers_are_complete_and_grow(own: cs.Network, own_photo: Tensor) -> No
     last: Any = found[-1]
     assert set(last) == {
         "deletion", "insertion", "deletion_moved", "insertion_moved", "random_weights",
-        "other_target", "other_methods", "findings",
+        "other_target", "other_methods", "findings", "passed",
     }  # fmt: skip
     assert list(last["random_weights"]) == list(CASCADE)
     assert list(last["other_methods"]) == [name for name in OTHER_METHODS if name != "saliency"]

@@ -11,11 +11,9 @@ from torch import Tensor
 from convscope.ascent.loop import climb
 from convscope.ascent.recipe import Recipe
 from convscope.network import Network
+from convscope.system import BATCH
 from convscope.types import ImageFrame, Picture, Target
 from convscope.vocabulary.objectives import Objective, each
-
-BATCH = 16
-
 
 # A score changes with the random view of each step; the mean of this many tells tries apart.
 LAST = 16

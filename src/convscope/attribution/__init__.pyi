@@ -20,6 +20,7 @@ from .layer_maps import layer_map_frame as layer_map_frame
 from .layer_maps import upsampled as upsampled
 from .options import BatchSize as BatchSize
 from .options import Colors as Colors
+from .options import LayerNames as LayerNames
 from .options import Layers as Layers
 from .options import Names as Names
 from .options import Noise as Noise
@@ -32,6 +33,9 @@ from .panels import draw_maps as draw_maps
 from .panels import gradient_panels as gradient_panels
 from .panels import map_frame as map_frame
 from .panels import summarize as summarize
+from .pushing import Pushes as Pushes
+from .pushing import pushes as pushes
+from .pushing import score_gradients as score_gradients
 from .question import Question as Question
 from .question import ask as ask
 from .question import score_of as score_of

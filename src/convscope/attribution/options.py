@@ -47,23 +47,28 @@ OneLayer = Annotated[
     str | None,
     Field(
         min_length=1,
+        json_schema_extra={"format": "layer"},
         description="layer whose feature maps are used; the last one with maps if not given",
     ),
 ]
 
 
+def _several(names: object) -> object:
+    return (names,) if isinstance(names, str) else names
+
+
 # One name or several: what a caller may write, and the tuple that the technique gets.
 if TYPE_CHECKING:
     Names = str | Sequence[str]
+    LayerNames = Names
 else:
-    Names = Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...],
-        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-    ]
+    Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_several)]
+    _layer = Field(min_length=1, json_schema_extra={"format": "layer"})
+    LayerNames = Annotated[tuple[Annotated[str, _layer], ...], BeforeValidator(_several)]
 
 
 Layers = Annotated[
-    Names,
+    LayerNames,
     Field(
         description="layers whose feature maps are used, one heatmap each; the last layer with"
         " maps if none is given"

@@ -1,4 +1,5 @@
 # What other rooms may use of this one.
+from . import parts as parts
 from .axes import Artist as Artist
 from .axes import SomeAxes as SomeAxes
 from .axes import draw_on as draw_on

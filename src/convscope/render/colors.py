@@ -90,16 +90,25 @@ def ramp(signed: bool, over_photo: bool) -> Array:
     return _color(scaled, signed)
 
 
+def veil(values: Tensor, scale: Scale) -> Array:
+    """A heatmap (H, W) to lay over a photograph, as bytes (H, W, 4): stronger values are opaque."""
+    scaled = scale(values.detach().cpu()).nan_to_num(0.5 if scale.signed else 0.0)
+    tints, strength = _tints(scaled, scale.signed)
+    return to_bytes(torch.cat((tints.expand(3, *strength.shape), strength[None])))
+
+
 def _cover(ground: Tensor, scaled: Tensor, signed: bool) -> Tensor:
     """A heatmap (H, W) in [0, 1] over a gray ground (H, W): (3, H, W)."""
+    tints, strength = _tints(scaled, signed)
+    return torch.lerp(ground.expand(3, -1, -1), tints, OPAQUE * strength)
+
+
+def _tints(scaled: Tensor, signed: bool) -> tuple[Tensor, Tensor]:
+    """The colors (3, H, W) of a heatmap over a photograph, and how strong they are (H, W)."""
     if signed:
-        strength = (scaled - 0.5).abs() * 2
         cool, warm = (torch.tensor(c).view(3, 1, 1) / 255 for c in (COOL, WARM))
-        colors = torch.where(scaled < 0.5, cool, warm)
-    else:
-        strength = scaled
-        colors = torch.from_numpy(_color(scaled, signed)).permute(2, 0, 1) / 255
-    return torch.lerp(ground.expand(3, -1, -1), colors, OPAQUE * strength)
+        return torch.where(scaled < 0.5, cool, warm), (scaled - 0.5).abs() * 2
+    return torch.from_numpy(_color(scaled, signed)).permute(2, 0, 1) / 255, scaled
 
 
 def _color(scaled: Tensor, signed: bool) -> Array:

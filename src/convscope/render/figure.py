@@ -78,6 +78,15 @@ def draw(panels: Sequence[Panel]) -> Image.Image:
         return _page(colored, Page).image()
 
 
+def draw_mosaic(panel: Mosaic) -> Image.Image:
+    """The canvas of a mosaic, with the names of its tiles and without margin and caption."""
+    with _SETTINGS, mpl.rc_context(_settings()):
+        drawn = tiles.MosaicPanel(panel)
+        page = Page(drawn.width, drawn.height)
+        drawn.put(page, 0, 0)
+        return page.image()
+
+
 def draw_vector(panels: Sequence[Panel], kind: VectorFormat, provenance: str) -> bytes:
     """The content of a PDF or SVG file: all panels, with text as text and images as they are.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,18 +20,24 @@ def fill_template(package: str, name: str, **values: object) -> str:
         values: what its names stand for.
     """
 
+    page = _environment(package).get_template(name).render(**values)
+    return page.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
+
+
+@cache
+def _environment(package: str) -> jinja2.Environment:
+    """What keeps the templates of a package once they are read."""
+
     def source(template: str) -> str:
         return files(package).joinpath(template).read_text(encoding="utf-8")
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FunctionLoader(source),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    page = environment.get_template(name).render(**values)
-    return page.encode("utf-8", "backslashreplace").decode()  # names that are not UTF-8
 
 
 def is_page(file: Path) -> bool:

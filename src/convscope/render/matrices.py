@@ -38,7 +38,10 @@ class MatrixPanel(DrawnPanel):
         self._left = widest(self._rows, self._points) + 0.12 + line
         self._above = widest(self._columns, self._points) + 0.12 + line
         self._across, self._down = (self._cell * len(n) for n in (panel.columns, panel.rows))
-        self.width, self.height = self._left + self._across, self._above + self._down
+        labels = (panel.column_label, panel.row_label)
+        across, down = (widest([label], POINTS) for label in labels)  # they may be the longer ones
+        self.width = self._left + (self._across + max(self._across, across)) / 2
+        self.height = self._above + (self._down + max(self._down, down)) / 2
 
     def _names(self, names: Sequence[str]) -> list[str]:
         return [" ".join(wrap(name, NAME, self._points, 1)) for name in names]
@@ -53,16 +56,15 @@ class MatrixPanel(DrawnPanel):
         page.text((middle[1], top + line), panel.column_label, POINTS, **centered)
 
     def _on(self, axes: Axes) -> None:
-        counts = self._panel.counts.numpy()
-        axes.imshow(_colored(counts, self._panel.right), aspect="auto", interpolation="nearest")
+        counts, fractions = self._panel.counts.numpy(), _fractions(self._panel)
+        axes.imshow(_colored(self._panel), aspect="auto", interpolation="nearest")
         axes.set_yticks(range(len(self._rows)), self._rows, fontsize=self._points)
         axes.set_xticks(range(len(self._columns)), self._columns, fontsize=self._points)
         axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
         for label in axes.get_xticklabels():
             label.set_rotation(90)
         axes.spines["bottom"].set_visible(False)
-        fractions = _fractions(counts)
-        for row, column in np.argwhere(counts):
+        for row, column in np.argwhere((counts > 0) | (self._panel.whole is not None)):
             number = f"{counts[row, column]:,}"
             fits = min(self._points, 72 * self._cell / (0.7 * len(number)))
             color = "white" if fractions[row, column] > 0.55 else "#222222"
@@ -71,17 +73,19 @@ class MatrixPanel(DrawnPanel):
             )  # fmt: skip
 
 
-def _fractions(counts: Array) -> Array:
-    fractions: Array = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+def _fractions(panel: Matrix) -> Array:
+    counts = panel.counts.numpy()
+    whole = counts.sum(1, keepdims=True) if panel.whole is None else panel.whole
+    fractions: Array = counts / np.maximum(whole, 1)
     return fractions
 
 
-def _colored(counts: Array, right: Sequence[int]) -> Array:
+def _colored(panel: Matrix) -> Array:
     """RGB colors (rows, columns, 3): white for none, what is right in blue, mistakes in red."""
+    counts = panel.counts.numpy()
     colors = np.broadcast_to(np.array(to_rgb(ALARM)), (*counts.shape, 3)).copy()
-    for row, column in enumerate(right):
-        if column >= 0:
-            colors[row, column] = to_rgb(ACCENT)
-    strength = _fractions(counts)[..., None] ** 0.6  # rare mistakes must be seen
+    for row, column in panel.right:
+        colors[row, column] = to_rgb(ACCENT)
+    strength = _fractions(panel)[..., None] ** 0.6  # rare mistakes must be seen
     pale: Array = np.where(counts[..., None] > 0, 1 - strength * (1 - colors), 0.965)
     return pale

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from convscope.render import colors
 from convscope.render.arrangement import DrawnPanel
 from convscope.render.page import (
     ALARM,
     DPI,
+    INK,
     LINE,
     Page,
     pixels,
@@ -23,6 +25,12 @@ from convscope.render.pictures import HEIGHT, SMALL, painted, resized, scale_of
 from convscope.types import Array, Grid, Mosaic, Sheet
 
 CANVAS = 13.5  # the longer side of a mosaic, in inches: about 2,000 pixels
+
+
+NAMED = 0.6  # inches of the smallest tile on which its name is written
+
+
+TINY = 6.0  # points of such a name
 
 
 PALE = 241  # gray of its ground, on which white tiles are visible
@@ -155,6 +163,26 @@ class MosaicPanel(DrawnPanel):
             room = canvas[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
             room[:] = framed[max(-y, 0) :, max(-x, 0) :][: room.shape[0], : room.shape[1]]
         page.picture(canvas, left, top, self.width, self.height)
+        if side >= NAMED * DPI:
+            self._name(page, left, top)
+
+    def _name(self, page: Page, left: float, top: float) -> None:
+        """Write the names on the tiles: white, with dark edges that any picture leaves legible."""
+        inches = self._side / DPI
+        edges = [withStroke(linewidth=1.4, foreground=INK)]
+        for name, (x, y) in zip(self._panel.names, self._panel.places.tolist(), strict=False):
+            at = left + x * inches, top + (y + 0.5) * inches - 0.05
+            text = "\n".join(wrap(name, inches - 0.06, TINY, 2))
+            page.text(
+                at,
+                text,
+                TINY,
+                ha="center",
+                va="baseline",
+                color="white",
+                path_effects=edges,
+                linespacing=1.0,
+            )
 
 
 def grids(panel: Grid) -> Sequence[TilesPanel]:
@@ -165,7 +193,7 @@ def grids(panel: Grid) -> Sequence[TilesPanel]:
     def shaped(columns: int, scale: float) -> TilesPanel:
         return TilesPanel(
             panel,
-            lambda _: _bytes(panel),
+            lambda _: in_bytes(panel),
             count,
             (height, width),
             panel.captions,
@@ -223,7 +251,7 @@ def _shapes(
     return sorted(shapes, key=lambda one: one.cost + 1 - one.filled)
 
 
-def _bytes(panel: Grid) -> Iterator[Array]:
+def in_bytes(panel: Grid) -> Iterator[Array]:
     """Each tile as bytes (h, w, 3), black at `low` and white at `high` or at its own extremes."""
     for tile in panel.tiles.detach().cpu().float():
         low = float(tile.min()) if panel.low is None else panel.low

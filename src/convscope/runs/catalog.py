@@ -16,8 +16,8 @@ from convscope.errors import ConvscopeError, in_one_line
 FOLDER = Path(__file__).parents[1] / "techniques"
 # Commands that are not techniques; no technique may be called so.
 COMMANDS = frozenset((
-    "ascend", "completion", "doctor", "export", "index", "layers", "models", "replay", "report",
-    "spectrum", "tour", "train_style", "words",
+    "ascend", "completion", "doctor", "explore", "export", "index", "layers", "models", "replay",
+    "report", "spectrum", "tour", "train_style", "words",
 ))  # fmt: skip
 # The chapters that techniques are listed under, in this order.
 CHAPTERS = (

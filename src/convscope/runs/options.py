@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, SupportsIndex
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
 
 from convscope.errors import ConvscopeError, invalid, unknown
 from convscope.files import images
-from convscope.network import Network, check_shape
+from convscope.network import Network, check_shape, load
 from convscope.types import LIKE, Target, TargetLike
 
 _TARGET = (
@@ -21,6 +23,10 @@ _TARGET = (
     " (tabby@2,3,5,6), a class of one of several outputs (color=red), or the similarity to another"
     " image (like:cat.jpg); the top class if not given"
 )
+
+
+# Formats of the JSON schemas of options that name files: a photograph, an index, any other.
+FILES = ("image", "index", "path")
 
 
 def _target(value: object) -> object:
@@ -51,7 +57,12 @@ def _targets(value: object) -> object:
 
 
 def _target_tuple(value: object) -> object:
-    return _targets(value if isinstance(value, list | tuple) else (value,))
+    return _targets(_several(value))
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """One value of an option, or several of them, as a tuple."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def absolute_path(path: object) -> object:
@@ -68,15 +79,16 @@ if TYPE_CHECKING:
     TargetList = Targets
     TargetNames = TargetName | Sequence[TargetLike]
     IndexPath = str | os.PathLike[str]
+    Networks = str | Network | Sequence[str | Network]
 else:
-    OneTarget = Annotated[str | int, BeforeValidator(_target)]
-    TargetName = Annotated[str | int | None, BeforeValidator(_target), Field(description=_TARGET)]
-    Targets = Annotated[str | int | tuple[str | int, ...], BeforeValidator(_targets)]
-    TargetList = Annotated[tuple[str | int, ...], BeforeValidator(_target_tuple)]
+    _about = Field(description=_TARGET, json_schema_extra={"format": "target"})
+    _named = Field(json_schema_extra={"format": "target"})
+    OneTarget = Annotated[str | int, BeforeValidator(_target), _named]
+    TargetName = Annotated[str | int | None, BeforeValidator(_target), _about]
+    Targets = Annotated[str | int | tuple[str | int, ...], BeforeValidator(_targets), _named]
+    TargetList = Annotated[tuple[str | int, ...], BeforeValidator(_target_tuple), _named]
     TargetNames = Annotated[
-        str | int | tuple[str | int, ...] | None,
-        BeforeValidator(_targets),
-        Field(description=_TARGET),
+        str | int | tuple[str | int, ...] | None, BeforeValidator(_targets), _about
     ]
     IndexPath = Annotated[
         str,
@@ -84,9 +96,59 @@ else:
         Field(
             description="folder of the index of a collection of images, as"
             " `convscope index FOLDER -o INDEX` makes it",
-            json_schema_extra={"format": "path"},
+            json_schema_extra={"format": "index"},
         ),
     ]
+    Networks = Annotated[
+        tuple[str, ...] | SkipJsonSchema[tuple[str | Network, ...]],
+        BeforeValidator(_several),
+        Field(
+            max_length=12,
+            description="other networks, by names that --model takes",
+            json_schema_extra={"format": "network"},
+        ),
+    ]
+
+
+def opened_networks(net: Network, nets: Networks) -> dict[str, Network]:
+    """A network and others by name, the first one first. Names are loaded on its device.
+
+    Raises:
+        ConvscopeError: one is unknown, or has other classes than the first.
+    """
+    found = {net.name: net}
+    for one in _several(nets):
+        if any(one is known or one == loading_name(known) for known in found.values()):
+            continue
+        other = load(one, device=net.device) if isinstance(one, str) else one
+        _check_classes(net, other)
+        number = 1 + sum(known.name == other.name for known in found.values())
+        found[other.name if number == 1 else f"{other.name} {number}"] = other
+    return found
+
+
+def loading_name(net: Network) -> str | None:
+    """The name that is all that `load` needs to make this network; None for any other."""
+    source = {word: one for word, one in (net.source or {}).items() if one is not None}
+    if source.keys() == {"name", "pretrained"} and source["pretrained"]:
+        return str(source["name"])
+    return None
+
+
+def _check_classes(net: Network, other: Network) -> None:
+    first, second = net.outputs.classes(), other.outputs.classes()
+    if first.num_classes != second.num_classes:
+        raise ConvscopeError(
+            f"{other.name} has {second.num_classes} classes, and {net.name} has"
+            f" {first.num_classes}; choose networks with the same classes"
+        )
+    # Synonyms happen: the labels of ImageNet differ a little from one package to another.
+    same = sum(one == another for one, another in zip(net.labels, other.labels, strict=False))
+    if net.labels and other.labels and same < len(net.labels) / 2:
+        raise ConvscopeError(
+            f"the classes of {other.name} have other names than those of {net.name}, or another"
+            " order; choose networks with the same classes"
+        )
 
 
 def image_name(image: object) -> object:
@@ -105,8 +167,7 @@ def image_name(image: object) -> object:
 
 def image_names(given: object) -> object:
     """One other image that an option names or several, each as `image_name`."""
-    several = given if isinstance(given, list | tuple) else (given,)
-    return tuple(map(image_name, several))
+    return tuple(map(image_name, _several(given)))
 
 
 ImageSize = Annotated[
@@ -166,6 +227,12 @@ def validated(
         raise invalid(name, error) from error
 
 
+def format_of(field: FieldInfo | None) -> str | None:
+    """What the texts of an option mean: "target", "layer", "network", one of `FILES`, or None."""
+    extra = None if field is None else field.json_schema_extra
+    return str(extra["format"]) if isinstance(extra, dict) and "format" in extra else None
+
+
 def named_files(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
     """The paths that options name, as a picture carries them; nothing is opened.
 
@@ -173,14 +240,31 @@ def named_files(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[s
         model: the types of the options.
         values: the options.
     """
+    for kind, one in _texts(model, values):
+        path = one.removeprefix(LIKE)
+        if (kind in FILES or path != one) and not path.startswith(images.SAMPLE_PREFIX):
+            yield path
+
+
+def named_networks(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
+    """The networks that options name, as a picture carries them; nothing is loaded.
+
+    Args:
+        model: the types of the options.
+        values: the options.
+    """
+    for kind, one in _texts(model, values):
+        if kind == "network":
+            yield one
+
+
+def _texts(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
+    """All texts among options, each with the format of its option."""
     for name, value in values.items():
-        field = model.model_fields.get(name)
-        is_path = field is not None and field.json_schema_extra == {"format": "path"}
+        kind = format_of(model.model_fields.get(name))
         for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str) and (is_path or one.startswith(LIKE)):
-                path = one.removeprefix(LIKE)
-                if not path.startswith(images.SAMPLE_PREFIX):
-                    yield path
+            if isinstance(one, str):
+                yield kind, one
 
 
 def check_network(name: str, net: Network | None) -> None:

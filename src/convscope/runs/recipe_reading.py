@@ -125,6 +125,7 @@ def compose(
     image: Tensor | None = None,
     preprocess: Preprocess | None = None,
     folder: Path = Path(),
+    closed: bool = False,
 ) -> Recipe:
     """The recipe that texts describe.
 
@@ -134,13 +135,15 @@ def compose(
         image: the photograph that the name `image` means.
         preprocess: the function that the name `net.preprocess` means.
         folder: the paths of photographs and spectra are relative to it.
+        closed: refuse texts that name files, which come from a stranger.
 
     Raises:
         ConvscopeError: a part or a word is unknown, or an argument is wrong. The message is one
             line that names it.
     """
     digests, packages = _mapping(texts, FILES), _mapping(texts, PACKAGES)
-    return _composed(texts, _Reader(image, preprocess, folder, digests, packages))
+    reader = _Closed if closed else _Reader
+    return _composed(texts, reader(image, preprocess, folder, digests, packages))
 
 
 def foreign_parts(texts: Mapping[str, Any]) -> list[str]:
@@ -337,6 +340,25 @@ class _Reader:
         if known and os.path.isfile(file) and images.digest(file) != known:
             raise ConvscopeError(f"{path} has changed: it is not this recipe's spectrum")
         return file
+
+
+class _Closed(_Reader):
+    """Refuses every path, and opens none."""
+
+    def value(self, node: ast.expr) -> object:
+        value = super().value(node)
+        if isinstance(value, str) and value.startswith(LIKE):
+            raise _not_here(value)
+        return value
+
+    def photograph(self, path: str) -> Any:
+        raise _not_here(path)
+
+    spectrum = photograph
+
+
+def _not_here(path: str) -> ConvscopeError:
+    return ConvscopeError(f"{short(path)} is a file, and recipes here name none; write `image`")
 
 
 class _Listing(_Reader):

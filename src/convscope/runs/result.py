@@ -34,15 +34,16 @@ class Result(Generic[Summary]):
     give is None.
 
     Attributes:
+        frame: what the technique gave, with tensors where the result has arrays.
         provenance: what is needed to make this result again; every saved picture carries it.
     """
 
     def __init__(self, frame: Frame[Any], provenance: Mapping[str, object]) -> None:
-        self._frame = frame
+        self.frame = frame
         self.provenance = provenance
 
     def __repr__(self) -> str:
-        frame = self._frame
+        frame = self.frame
         fields = ("image", "gradient", "heatmap", "score", *frame.arrays)
         held = [name for name in fields if getattr(frame, name, frame.arrays.get(name)) is not None]
         return f"<Result of {self.provenance['technique']}, step {self.step}/{self.steps}: {held}>"
@@ -50,33 +51,33 @@ class Result(Generic[Summary]):
     @property
     def step(self) -> int:
         """The number of this step; the first is 1."""
-        return self._frame.step
+        return self.frame.step
 
     @property
     def steps(self) -> int:
         """How many steps the run has."""
-        return self._frame.steps
+        return self.frame.steps
 
     @property
     def image(self) -> Array | None:
         """The image, (N, H, W, 3), RGB in [0, 1]."""
-        image = self._frame.image
+        image = self.frame.image
         return None if image is None else as_array(image.permute(0, 2, 3, 1))
 
     @property
     def gradient(self) -> Array | None:
         """The gradient of the score by the pixels of the network's input, (3, H, W)."""
-        return _one(self._frame.gradient)
+        return _one(self.frame.gradient)
 
     @property
     def heatmap(self) -> Array | None:
         """The heatmap over the pixels of the network's input, (H, W), in units of the score."""
-        return _one(self._frame.heatmap)
+        return _one(self.frame.heatmap)
 
     @property
     def score(self) -> float | Array | None:
         """What the network gives the target: a number, or an array (N,) for several images."""
-        score = self._frame.score
+        score = self.frame.score
         if score is None:
             return None
         return float(score) if score.numel() == 1 else as_array(score)
@@ -84,12 +85,12 @@ class Result(Generic[Summary]):
     @property
     def arrays(self) -> dict[str, Array]:
         """Further arrays by name; each technique documents its own."""
-        return {name: as_array(value) for name, value in self._frame.arrays.items()}
+        return {name: as_array(value) for name, value in self.frame.arrays.items()}
 
     @property
     def table(self) -> Sequence[Mapping[str, Any]]:
         """Rows for a .csv file, if there are more than the summary has."""
-        return self._frame.table
+        return self.frame.table
 
     @property
     def summary(self) -> Summary:
@@ -97,12 +98,12 @@ class Result(Generic[Summary]):
 
         Most values of several images are lists with one entry for each image.
         """
-        return cast(Summary, self._frame.summary)
+        return cast(Summary, self.frame.summary)
 
     @property
     def panels(self) -> tuple[Panel, ...]:
         """The parts of the picture, in order, each with the tensors that it shows."""
-        return self._frame.panels
+        return self.frame.panels
 
     @cached_property
     def picture(self) -> Image.Image:

@@ -19,6 +19,7 @@ from convscope.errors import ConvscopeError
 from convscope.files import check_writable, images, inputs
 from convscope.network import Network
 from convscope.notebook import in_notebook, show
+from convscope.runs.options import loading_name
 from convscope.runs.result import Result, as_array, result_of
 from convscope.runs.saving import ANIMATIONS, save_run
 from convscope.runs.showing import show_live, with_bar
@@ -62,7 +63,7 @@ class Run(Generic[R]):
             "convscope": __version__,
             "torch": torch.__version__,
             "technique": technique,
-            "parameters": dict(parameters),
+            "parameters": {name: _named(one) for name, one in parameters.items()},
             "checked": checked,
             "network": None if net is None else _network(net),
             "device": "cpu" if net is None else str(net.device),
@@ -183,11 +184,20 @@ def _network(net: Network) -> dict[str, object]:
     return dict(net.source) if net.source else {"name": net.name, "own": True}
 
 
+def _named(value: object) -> object:
+    """A parameter with names in place of networks that `load` makes by their name alone."""
+    if isinstance(value, tuple):
+        return tuple(map(_named, value))
+    if not isinstance(value, Network):
+        return value
+    return loading_name(value) or repr(value)
+
+
 def _digested(value: object) -> object:
     """A parameter with digests in place of tensors."""
     if isinstance(value, tuple):
         return tuple(map(_digested, value))
-    return _digest(value) if isinstance(value, Tensor) else value
+    return _digest(value) if isinstance(value, Tensor) else _named(value)
 
 
 def _digest(tensor: Tensor) -> str:

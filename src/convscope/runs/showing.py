@@ -61,7 +61,9 @@ def show_live(results: Iterable[Result], title: str) -> Shown:
         below.begin()
         for result in _drawn(results, below):
             last = result
-        if last is not None:
+        if last is None:
+            below.close()
+        else:
             below.place.put(*last._repr_mimebundle_())
     except KeyboardInterrupt:
         _put_last(below, last, "stopped")

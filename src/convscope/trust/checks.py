@@ -63,7 +63,8 @@ def check(run: Run, *, seed: int = 0) -> Run:
 
     Returns:
         The same run, followed by the checks. Its last frame shows both; `summary["check"]` has the
-        numbers and, in "findings", a sentence for each question that says what they mean.
+        numbers and, in "findings", a sentence for each question that says what they mean;
+        "passed" says whether it speaks for the map.
 
     Raises:
         ConvscopeError: the run is of no attribution, of several images, or about a whole layer.
@@ -116,7 +117,7 @@ def _checked(case: Case, last: Frame) -> Iterator[Frame]:
             found = known.joined(answer)
             # A sheet is as wide as the picture: below the other panels.
             panels = sorted(found.panels, key=lambda panel: isinstance(panel, Sheet))
-            summary = {**found.numbers, "findings": found.findings}
+            summary = {**found.numbers, "findings": found.findings, "passed": found.passed}
             yield replace(
                 last,
                 panels=(*last.panels, *panels),

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch.nn.functional as F
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from convscope.attribution import draw_maps
@@ -75,6 +74,8 @@ def similarity(a: Tensor, b: Tensor, cells: int = 28) -> float:
         because single pixels vary too much to agree. 1 is the same order. A map that is the same
         everywhere has no order, and a similarity of 0.
     """
+    from scipy.stats import spearmanr  # a second of imports, where nothing is compared
+
     size = min(cells, a.shape[0]), min(cells, a.shape[1])
     flat = [F.adaptive_avg_pool2d(m.abs()[None], size).flatten().cpu().numpy() for m in (a, b)]
     if any(values.min() == values.max() for values in flat):

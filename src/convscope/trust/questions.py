@@ -104,11 +104,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a question: numbers by name, panels, and what the numbers mean."""
+    """The answer to a question: numbers by name, panels, and what the numbers mean.
+
+    `passed` says of a finding whether it speaks for the map; it is silent where nothing does.
+    """
 
     numbers: Mapping[str, object] = field(default_factory=dict)
     panels: tuple[Panel, ...] = ()
     findings: Mapping[str, str] = field(default_factory=dict)
+    passed: Mapping[str, bool] = field(default_factory=dict)
 
     def joined(self, other: Answer) -> Answer:
         """Both answers in one."""
@@ -116,6 +120,7 @@ class Answer:
             {**self.numbers, **other.numbers},
             (*self.panels, *other.panels),
             {**self.findings, **other.findings},
+            {**self.passed, **other.passed},
         )
 
 
@@ -154,7 +159,7 @@ def _against_control(case: Case, name: str, line: list[float], control: list[flo
         f" {'sooner' if sooner else 'no sooner'} than those of the map moved at random (area"
         f" {found:.2f} against {moved:.2f})"
     )
-    return Answer({name: found, f"{name}_moved": moved}, (panel,), {name: finding})
+    return Answer({name: found, f"{name}_moved": moved}, (panel,), {name: finding}, {name: sooner})
 
 
 def random_weights(case: Case) -> Iterator[Answer]:
@@ -173,19 +178,22 @@ def random_weights(case: Case) -> Iterator[Answer]:
     if similarity > SIMILAR:
         how, what = "is much the same", "the image more than what the network learned"
     finding = f"with half of the layers random the map {how} ({similarity:.2f}): it shows {what}"
-    sheet = Sheet(tuple(tiles), finding, columns=len(tiles))
-    yield Answer({"random_weights": found}, (sheet,), {"random weights": finding})
+    sheet, name = Sheet(tuple(tiles), finding, columns=len(tiles)), "random weights"
+    passed = {name: similarity <= SIMILAR}
+    yield Answer({"random_weights": found}, (sheet,), {name: finding}, passed)
 
 
 def other_target(case: Case) -> Iterator[Answer]:
     """Does the map change with the target?"""
+    name, passed = "another target", dict[str, bool]()
     finding = f"there is no other target that {case.name} could be compared with"
     for rival, similarity in case.rival_similarity.items():
         how = "is different"
-        if similarity > SIMILAR:
+        passed[name] = similarity <= SIMILAR
+        if not passed[name]:
             how = f"is much the same, so it does not show what sets {case.name} apart"
         finding = f"for {rival} the map {how} ({similarity:.2f})"
-    yield Answer({"other_target": case.rival_similarity}, (), {"another target": finding})
+    yield Answer({"other_target": case.rival_similarity}, (), {name: finding}, passed)
 
 
 def other_methods(case: Case) -> Iterator[Answer]:
@@ -206,8 +214,10 @@ def other_methods(case: Case) -> Iterator[Answer]:
         f"the map agrees with those of {agree} of {len(found)} other methods (rank correlation"
         f" above {SIMILAR:g})"
     )
+    name = "other methods"
     yield Answer(
         {"other_methods": found},
         (Bars(tuple(bars), tuple(bars.values()), "rank correlation", caption, ".2f"),),
-        {"other methods": finding},
+        {name: finding},
+        {name: 2 * agree >= len(found)} if found else {},
     )
