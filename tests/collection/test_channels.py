@@ -123,7 +123,7 @@ def watched(values: Array, sizes: Sequence[int], contents: Array | None = None) 
     accumulator = Accumulator()
     for part in torch.from_numpy(values).split(list(sizes)):
         places = part.permute(0, 2, 3, 1).flatten(1, 2)
-        accumulator.add(places, accumulator.extremes(places), part.shape[-1])
+        accumulator.add(places, accumulator.each(places), part.shape[-1])
     contents = np.arange(len(values), dtype=np.uint64) if contents is None else contents
     return accumulator.channels(contents, 3)
 

@@ -50,6 +50,7 @@ def everything(path: Path) -> dict[str, Any]:
         "unreadable": index.unreadable,
         "embeddings": index.embeddings.tolist(),
         "pixels": index.pixels.tolist(),
+        "peaks": [index.peaks.values.tolist(), index.peaks.positions.tolist()],
         "channels": channel_table.to_table(index.channels).to_pylist(),
         "layout": cached_layout(index, LAYOUT).places.tolist(),
     }
@@ -116,6 +117,7 @@ def overwrite(file: Path, chance: random.Random) -> None:
 
 def swap(file: Path, chance: random.Random) -> None:
     others = [p for p in file.parent.iterdir() if p.suffix == file.suffix and p != file]
+    others = [p for p in others if {p.name, file.name} != set(IDENTITIES)]
     if others:
         other = chance.choice(others)
         one, two = file.read_bytes(), other.read_bytes()
@@ -149,6 +151,8 @@ DAMAGES: list[Callable[[Path, random.Random], None]] = [
 ]  # fmt: skip
 
 
+IDENTITIES = ("index.json", "manifest.json")  # what it is an index of, twice
+
 NAMELESS = ("done.json", "layouts/")
 
 
@@ -161,6 +165,15 @@ def test_each_file(home: Path, tmp_path: Path) -> None:
         outcome = judge(home, broken)
         nameless = name.as_posix().startswith(NAMELESS)
         assert outcome == "named" or (nameless and outcome == "mended"), (name, harm)
+
+
+def test_without_either_copy_of_what_it_is_an_index_is_refused(home: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(home / "whole", tmp_path / "broken")
+    one, other = (broken / name for name in IDENTITIES)
+    contents = one.read_bytes(), other.read_bytes()
+    other.write_bytes(contents[0])
+    one.write_bytes(contents[1])
+    assert judge(home, broken) == "refused"
 
 
 def test_all_damage_is_told_without_mending(home: Path, tmp_path: Path) -> None:

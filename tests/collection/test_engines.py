@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ import pytest
 import convscope as cs
 from convscope.collection.engines import ray as engine
 from tests.helpers.collections import Make, same
+from tests.helpers.processes import small_ray
 
 pytest.importorskip("ray")
 
@@ -23,19 +23,8 @@ pytest.importorskip("ray")
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
     """A Ray of two processors on this machine, whose workers know the tests' networks."""
-    import ray
-
-    root = os.fspath(Path(__file__).parents[2])
-    path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
-    ray.init(
-        num_cpus=2,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        include_dashboard=False,
-        runtime_env={"env_vars": {"PYTHONPATH": path}},
-    )
-    yield ray
-    ray.shutdown()
+    with small_ray() as ray:
+        yield ray
 
 
 def test_both_engines_give_the_same_index(ray: Any, make: Make, tmp_path: Path) -> None:

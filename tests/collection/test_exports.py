@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -273,7 +273,9 @@ def test_an_index_is_exported_as_its_ending_says(
     assert found.folder.name in page.read_text(encoding="utf-8")
     table = pq.read_table(cs.export(index, tmp_path / "map.parquet", method="pca"))
     assert table["path"].to_pylist() == found.images["path"].to_pylist()
-    assert (cs.export(index, tmp_path / "map", method="pca") / "metadata.tsv").is_file()
+    config = tmp_path / "map" / "projector_config.pbtxt"
+    assert (cs.export(index, config, method="pca") / "metadata.tsv").is_file()
+    assert config.is_file()
     # `to` wins over the ending.
     samples = json.loads(cs.export(index, tmp_path / "x.txt", to="fiftyone").read_text("utf-8"))
     assert len(samples["samples"]) == len(found)
@@ -302,9 +304,10 @@ def test_an_export_replaces_itself_and_nothing_else(
     place = indexed(net)
     index = cs.open_index(place)
     for _ in range(2):
-        assert cs.export(index, tmp_path / name, method="pca") == tmp_path / name
+        to: Any = FORMS[name]
+        assert cs.export(index, tmp_path / name, to=to, method="pca") == tmp_path / name
     other = next(form for form in FORMS if form != name)
-    made = cs.export(index, tmp_path / other, method="pca")
+    made = cs.export(index, tmp_path / other, to=cast("Any", FORMS[other]), method="pca")
     monkeypatch.setattr(formats, "cached_layout", lambda *_: pytest.fail("it worked"))
     if FORMS[name] == "projector":
         (tmp_path / name / "notes.txt").write_text("precious")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from sklearn.metrics import pairwise_distances
 
 import convscope as cs
 from convscope.collection.layout import axes, layouts, methods, quality, rows
-from convscope.collection.layout.layouts import Layout, layout
+from convscope.collection.layout.layouts import Layout, laying_out, layout
+from convscope.collection.layout.steps import Steps
 from convscope.types import Array
 
 
@@ -199,10 +201,48 @@ def test_many_threads_on_the_grid_of_large_maps() -> None:
     try:
         for count in (1, 4):
             torch.set_num_threads(count)
-            found.append(methods.tsne(known, 2, 0, steps=(10, 10))[0])
+            found.append(Steps(methods.tsne(known, 2, 0, steps=(10, 10))).finish()[0])
     finally:
         torch.set_num_threads(threads)
     np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_tsne_in_pieces_is_that_of_opentsne_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PerplexityBasedNN
+
+    known = clusters(60, width=5)[0].astype(np.float32)
+    likeness = PerplexityBasedNN(
+        known, perplexity=10, method="exact", k_neighbors=30, knn_kwargs={"algorithm": "brute"}
+    )
+    start: list[Array] = []
+    optimize = TSNEEmbedding.optimize
+
+    def watched(self: Any, *given: Any, **how: Any) -> Any:
+        start.append(np.array(self))
+        return optimize(self, *given, **how)
+
+    monkeypatch.setattr(TSNEEmbedding, "optimize", watched)
+    steps = Steps(methods.tsne(known, 10, 0, steps=(60, 70)))
+    told = [(step, of) for step, of, _ in steps]
+    assert told == [(step, 130) for step in (25, 50, 60, 85, 110, 130)]
+    monkeypatch.undo()
+    plain = TSNEEmbedding(start[0], likeness, ints_in_interval=1.5)
+    plain.optimize(60, inplace=True, exaggeration=12, momentum=0.5, learning_rate=50)
+    plain.optimize(70, inplace=True, momentum=0.8, learning_rate="auto")
+    np.testing.assert_array_equal(steps.result[0], np.asarray(plain))
+
+
+def test_a_layout_tells_its_steps_and_what_it_has_laid_out() -> None:
+    embeddings, _ = clusters(90)
+    steps = Steps(laying_out(embeddings, "tsne", perplexity=5, sample=60, seed=1))
+    told = [*steps]
+    assert [one.step for one in told] == list(range(25, 751, 25))
+    assert {one.steps for one in told} == {751}
+    assert len(told[0].rows) == 60
+    np.testing.assert_array_equal(
+        told[-1].places.astype(np.float32), steps.result.places[told[-1].rows]
+    )
 
 
 @pytest.mark.parametrize("method", layouts.NAMES)

@@ -23,6 +23,7 @@ from convscope.collection.search.neighbors import Metric, Neighbors
 from convscope.collection.search.precision import precision
 from convscope.files import write_folder
 from convscope.types import Array
+from tests.helpers.collections import needs
 
 METRICS: tuple[Metric, ...] = ("cosine", "l2")
 
@@ -302,7 +303,7 @@ def test_precision_needs_labels() -> None:
 
 @pytest.fixture(params=[Faiss, Lance])
 def kind(request: pytest.FixtureRequest) -> Any:
-    pytest.importorskip(request.param.package)
+    needs(request.param.package)
     return request.param
 
 
@@ -504,7 +505,7 @@ def test_embeddings_that_are_not_finite(kind: Any, total: int, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Array, Lance]]:
-    pytest.importorskip("lancedb")
+    needs("lancedb")
     embeddings = clustered(6000, 64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("convscope.collection.search.lance.FEW", 1000)
@@ -574,7 +575,7 @@ def test_a_filter_that_is_no_sql(table: tuple[Array, Lance], where: str, says: s
 
 
 def test_columns_have_a_row_for_every_embedding(tmp_path: Path) -> None:
-    pytest.importorskip("lancedb")
+    needs("lancedb")
     embeddings = random(30, 8)
     for total, says in (
         (29, "30 embeddings, but only 29 rows"),

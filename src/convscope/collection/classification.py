@@ -113,7 +113,7 @@ def classified(
     if output is None or not classes:
         name = index.identity["network"]["name"]
         raise ConvscopeError(f"none of the labels is a class of {name}; use by='embeddings'")
-    return by, by_network(output, index, labeled)
+    return by, by_network(output, index, labeled.labels)
 
 
 def network_classes(output: Output | None, labels: Iterable[str]) -> dict[str, int]:
@@ -122,13 +122,16 @@ def network_classes(output: Output | None, labels: Iterable[str]) -> dict[str, i
     return {label: number for label, number in found.items() if number is not None}
 
 
-def by_network(output: Output, index: Index, labeled: Labeled) -> list[Classification]:
+def by_network(
+    output: Output, index: Index, image_labels: Sequence[str | None]
+) -> list[Classification]:
     """How the network classified the images whose label is one of its classes."""
-    classes = network_classes(output, labeled.names)
+    names = sorted({label for label in image_labels if label is not None})
+    classes = network_classes(output, names)
     labels = {number: label for label, number in classes.items()}
     results = []
     images = index.images.select(["classes", "probabilities"]).to_pylist()
-    for row, (label, image) in enumerate(zip(labeled.labels, images, strict=True)):
+    for row, (label, image) in enumerate(zip(image_labels, images, strict=True)):
         if label in classes:
             kept, sure = image["classes"], image["probabilities"]
             name = output.named(kept[0], sure[0])

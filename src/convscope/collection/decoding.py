@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,14 +14,13 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from convscope import tensors
 from convscope.collection.manifest import File, Shard
+from convscope.collection.processes import in_processes
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import Preprocessing
-from convscope.system import keep_pages
 
 # Neighbors by pixels are compared at 32 x 32, the size of the images of CIFAR-10.
 PIXELS = 32
@@ -167,38 +165,14 @@ def _jpeg(image: Tensor, longest: int) -> bytes:
     return file.getvalue()
 
 
-class _Batches(Dataset[Batch]):
-    def __init__(self, decoder: Decoder, shards: Sequence[Shard], size: int) -> None:
-        self.decoder, self.size = decoder, size
-        self.begins = [(s, begin) for s in shards for begin in range(0, len(s.files), size)]
-
-    def __len__(self) -> int:
-        return len(self.begins)
-
-    def __getitem__(self, number: int) -> Batch:
-        return self.decoder.batch(*self.begins[number], self.size)
-
-
 def batches(decoder: Decoder, shards: Sequence[Shard], size: int, workers: int) -> Iterator[Batch]:
     """All images of some shards, in order, in batches that end with their shard.
 
     The batches do not depend on the number of worker processes.
     """
-    loader = DataLoader(
-        _Batches(decoder, shards, size),
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=2 if workers else None,
-        worker_init_fn=partial(_begin, os.getpid()),
-        generator=torch.Generator(),  # or it would draw from torch's global random numbers
-    )
-    yield from loader
+    begins = [(s, begin) for s in shards for begin in range(0, len(s.files), size)]
+    return in_processes(partial(_batch, decoder, size), begins, workers)
 
 
-def _begin(parent: int, _: int) -> None:
-    keep_pages()
-    # The loader would take a worker that SIGTERM kills for a crash, and say so at length.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    # A worker ends with its parent, unless the parent died while the worker was starting.
-    if os.getppid() != parent:
-        os._exit(1)
+def _batch(decoder: Decoder, size: int, begin: tuple[Shard, int]) -> Batch:
+    return decoder.batch(*begin, size)

@@ -13,12 +13,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from convscope.collection import channel_table, image_table
+from convscope.collection import channel_table, image_table, peaks
 from convscope.collection.accumulator import Accumulator
 from convscope.collection.channels import Channels
 from convscope.collection.decoding import Batch, Decoded, Decoder
 from convscope.collection.settings import Settings
-from convscope.network import Network, Output
+from convscope.network import Network, Output, reading_by
 from convscope.system import batched, in_threads
 from convscope.types import Array
 
@@ -33,6 +33,7 @@ class Answers:
 
     images: pa.Table
     channels: pa.Table
+    peaks: pa.Table
 
 
 class Step(NamedTuple):
@@ -44,13 +45,17 @@ class Step(NamedTuple):
 
 
 class Extract:
-    """Reads all that `settings` name from a network, in one pass over the images."""
+    """Reads all that `settings` name from a network, in one pass over the images.
+
+    Attributes:
+        names: the layers and the outputs that it reads.
+    """
 
     def __init__(self, net: Network, settings: Settings) -> None:
-        self.net, self.settings = net, settings
+        self.net, self.settings = reading_by(net, settings.reader), settings
         self._output = net.output if net.num_classes else None
         output = [self._output.name] if self._output else []
-        self._names = list(dict.fromkeys([*settings.layers, settings.embedding, *output]))
+        self.names = list(dict.fromkeys([*settings.layers, settings.embedding, *output]))
 
     def decoder(self, folder: Path) -> Decoder:
         """What opens images for this network."""
@@ -86,7 +91,7 @@ class Extract:
             images = batch.inputs[part]
             full = _padded(images, part.stop - part.start)
             with torch.no_grad(), in_threads(self.settings.threads):
-                answers = self.net.activations(full, self._names)
+                answers = self.net.activations(full, self.names)
             found = {name: answer[: len(images)] for name, answer in answers.items()}
             return {n: self.net.by_channel(n, one) if n else one for n, one in found.items()}
 
@@ -124,11 +129,11 @@ class _Shard:
     def _add(self, answers: Mapping[str, Tensor]) -> list[bool]:
         """Add the answers to some images; which of them are finite."""
         values = {name: by_place(answer) for name, answer in answers.items()}
-        extremes = {name: layer.extremes(values[name]) for name, layer in self.layers.items()}
+        each = {name: layer.each(values[name]) for name, layer in self.layers.items()}
         embedding = values[self.settings.embedding].float().mean(1)
         scores = answers[self.output.name] if self.output else None
         finite = embedding.isfinite().all(1)
-        for high, _, low, _ in extremes.values():
+        for high, _, low, _, _ in each.values():
             finite &= high.isfinite().all(1) & low.isfinite().all(1)
         if scores is not None:
             finite &= scores.flatten(1).isfinite().all(1)
@@ -136,10 +141,10 @@ class _Shard:
             return finite.tolist()
         if not finite.all():
             values = {name: value[finite] for name, value in values.items()}
-            extremes = {n: tuple(e[finite] for e in found) for n, found in extremes.items()}
+            each = {n: tuple(one[finite] for one in found) for n, found in each.items()}
         for name, layer in self.layers.items():
             width = answers[name].shape[-1] if answers[name].dim() > 2 else 1
-            layer.add(values[name], extremes[name], width)
+            layer.add(values[name], each[name], width)
         limit = torch.finfo(torch.float16).max
         self.embeddings.append(embedding[finite].clamp(-limit, limit).half().cpu().numpy())
         if self.output and scores is not None:
@@ -154,13 +159,15 @@ class _Shard:
         good = [image for image in self.images if not image.reason]
         contents = np.array([content(image.sha256) for image in good], np.uint64)
         found: dict[str, Channels] = {}
+        highest: dict[str, tuple[Array, Array]] = {}
         if good:
             top = self.settings.top
             found = {name: one.channels(contents, top) for name, one in self.layers.items()}
+            highest = {name: one.peaks() for name, one in self.layers.items()}
         images = image_table.to_table(
             self.images, self.embeddings, self.classes, self.probabilities
         )
-        return Answers(images, channel_table.to_table(found))
+        return Answers(images, channel_table.to_table(found), peaks.to_table(highest))
 
 
 def content(sha256: str) -> int:

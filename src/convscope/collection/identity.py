@@ -100,6 +100,8 @@ def _difference(part: str, before: Any, now: Any) -> str:
         return f"by {now['name']} with other weights"
     if part == "network":
         return f"by {before['name']}, not {now['name']}"
+    if part == "settings":
+        before, now = (vars(Settings.from_json(one)) for one in (before, now))
     if isinstance(now, dict):
         part = next(name for name in now if before.get(name) != now[name])
         before, now = before.get(part), now[part]
@@ -107,4 +109,4 @@ def _difference(part: str, before: Any, now: Any) -> str:
 
 
 def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

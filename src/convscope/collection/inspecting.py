@@ -11,7 +11,7 @@ from typing import Any
 from convscope.collection import identity
 from convscope.collection.manifest import Manifest, Shard
 from convscope.collection.names import named
-from convscope.collection.receipts import MERGED, Receipt
+from convscope.collection.receipts import Receipt
 from convscope.collection.sealed import seal
 from convscope.collection.store import Store
 from convscope.errors import ConvscopeError
@@ -54,7 +54,7 @@ def inspect(store: Store, about: Mapping[str, Any], plan: Manifest, run: str) ->
     if done is None:
         damaged += [os.fspath(done_file)] if done_file.exists() else []
         return Found(receipts, tuple(damaged), merged=False)
-    bad = [store.path / name for name in MERGED if not store.matches(name, done.sha256[name])]
+    bad = [store.path / name for name, sum_ in done.sha256.items() if not store.matches(name, sum_)]
     if len(receipts) == len(plan.shards):
         expected = parts(store, about, plan, receipts)
         if expected != done.model_dump(include=set(expected)):
@@ -70,7 +70,7 @@ def parts(
     return {
         "index": store.seal(about),
         "manifest": digest(store.path / "manifest.parquet"),
-        "parts": seal({"receipts": [receipt.model_dump() for receipt in ordered]}),
+        "parts": seal({"receipts": [receipt.model_dump(exclude_none=True) for receipt in ordered]}),
         "shards": [shard.number for shard in plan.shards],
         "images": [receipt.images for receipt in ordered],
         "tables": [receipt.sha256.images for receipt in ordered],

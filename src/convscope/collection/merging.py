@@ -10,11 +10,12 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
-from convscope.collection import channel_table, channels, identity, image_table
+from convscope.collection import channel_table, channels, identity, image_table, peaks
 from convscope.collection.channels import Channels
 from convscope.collection.decoding import PIXELS
 from convscope.collection.inspecting import parts
 from convscope.collection.manifest import Manifest, Shard
+from convscope.collection.receipts import Receipt
 from convscope.collection.store import Store, write_parquet
 from convscope.collection.tables import read_table
 from convscope.errors import ConvscopeError
@@ -42,6 +43,7 @@ def merge(store: Store, about: Mapping[str, Any], plan: Manifest, top: int, widt
     try:
         values = parts(store, about, plan, whole)
         _merge(store, plan, values["images"], top, width)
+        _merge_peaks(store, plan, values["images"], whole)
     except (ValueError, KeyError) as error:
         raise ConvscopeError(
             f"{store.path} was damaged while it was merged; run the same command again"
@@ -63,6 +65,20 @@ def _merge(store: Store, plan: Manifest, counts: list[int], top: int, width: int
         shape = sum(counts), across
         write = partial(_write_matrix, store, plan, column, shape, kind)
         write_file(store.path / name, write, ours=anything)
+
+
+def _merge_peaks(
+    store: Store, plan: Manifest, counts: list[int], receipts: Mapping[Shard, Receipt]
+) -> None:
+    """Merge the peaks if all shards have them: those of an older index do not."""
+    known = all(receipts[shard].sha256.peaks for shard in plan.shards)
+    parts = [store.part(shard.number, "peaks") for shard in plan.shards]
+    for name in peaks.FILES:
+        if known:
+            write = partial(peaks.merge, parts, counts, name)
+            write_file(store.path / name, write, ours=anything)
+        else:
+            store.forget(name)
 
 
 def _light(store: Store, plan: Manifest) -> Iterator[pa.Table]:

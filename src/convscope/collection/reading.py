@@ -20,6 +20,7 @@ from convscope.collection.channels import Channels
 from convscope.collection.identity import output
 from convscope.collection.inspecting import damage
 from convscope.collection.names import leads_out, named
+from convscope.collection.peaks import FILES, Peaks
 from convscope.collection.settings import Settings
 from convscope.collection.store import Store
 from convscope.collection.tables import read_table
@@ -30,6 +31,8 @@ from convscope.types import Array
 
 # Columns that are small enough to be kept in memory for all images.
 LIGHT = [name for name in image_table.LIGHT.names if name != "reason"]
+
+BATCH = 4096  # rows of a batch of records
 
 NAMED = 5  # damaged files that a message names
 
@@ -222,7 +225,8 @@ class Index:
     def records(self) -> Iterator[pa.RecordBatch]:
         """The columns that a filter can use, for all images in order: path, label, height, width,
         size, prediction and probability."""
-        for table in self.tables(LIGHT):
+        for batch in self.images.to_batches(BATCH):
+            table = pa.table(batch)
             best, probability = (
                 [values[0] if values else None for values in table[name].to_pylist()]
                 for name in ("classes", "probabilities")
@@ -246,20 +250,50 @@ class Index:
     @cached_property
     def embeddings(self) -> Array:
         """(N, D) float16, a memory-mapped file."""
-        return self._matrix("embeddings.npy", np.float16)
+        return self._matrix("embeddings.npy", np.float16, (len(self), None))
 
     @cached_property
     def pixels(self) -> Array:
         """(N, 3 * 32 * 32) uint8, the network's inputs at 32 x 32 pixels; a memory-mapped file."""
-        return self._matrix("pixels.npy", np.uint8)
+        return self._matrix("pixels.npy", np.uint8, (len(self), None))
 
-    def _matrix(self, name: str, kind: type[np.generic]) -> Array:
+    @property
+    def has_peaks(self) -> bool:
+        """Whether it holds the peak of each channel in each image; older indexes do not."""
+        return FILES.keys() <= self._done.sizes.keys()
+
+    @property
+    def missing(self) -> str:
+        """In one line, what an older index does not have and how to add it; "" for a new one."""
+        line = f"{self.path} has no peaks; {self._command} --update adds them"
+        return "" if self.has_peaks else line
+
+    @cached_property
+    def peaks(self) -> Peaks:
+        """The highest value of each channel in each image, and where it is.
+
+        Raises:
+            ConvscopeError: the index is too old to have them.
+        """
+        if not self.has_peaks:
+            raise ConvscopeError(self.missing)
+        sizes = {name: len(one.high) for name, one in self.channels.items()}
+        shape = sum(sizes.values()), len(self)
+        values, places = (self._matrix(name, kind, shape) for name, (_, kind) in FILES.items())
+        return Peaks(values, places, sizes)
+
+    def _matrix(
+        self, name: str, kind: type[np.generic], shape: tuple[int | None, int | None]
+    ) -> Array:
+        """A memory-mapped matrix of that type and shape, where None stands for any number."""
         try:
             mode: Literal["r"] | None = "r" if len(self) else None
             array: Array = np.load(self._merged(name), mmap_mode=mode, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise self._impossible(name) from error
-        if array.dtype != kind or array.ndim != 2 or len(array) != len(self):
+        known = zip(shape, array.shape, strict=False)
+        fits = array.ndim == 2 and all(want in (None, found) for want, found in known)
+        if array.dtype != kind or not fits:
             raise self._impossible(name)
         return array
 
@@ -324,12 +358,12 @@ class Index:
 
 
 def index_of(net: Network | None, path: str | os.PathLike[str]) -> Index:
-    """Open an index that this network has made; without a network, any.
+    """Open an index that this network has made; without a network, any. It may be open already.
 
     Raises:
         ConvscopeError: there is no index, another network made it, or it has no images.
     """
-    found = Index(path)
+    found = path if isinstance(path, Index) else Index(path)
     if net is not None:
         found.check(net)
     if not len(found):

@@ -9,8 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from convscope.collection.settings import Settings
 from convscope.errors import ConvscopeError
+from convscope.network import ReaderName
 
 MERGED = ("images.parquet", "channels.parquet", "embeddings.npy", "pixels.npy")
+
+PEAKS = ("peaks.npy", "places.npy")  # merged, too, where all shards have them
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -42,6 +45,7 @@ class _Settings(Part):
     batch_size: int
     shard: int
     thumbnail: int
+    reader: ReaderName = "torch"
 
 
 class _Classes(Part):
@@ -83,10 +87,16 @@ class Planned(Part):
 
 
 class Sums(Part):
-    """The checksums of the tables of a shard."""
+    """The checksums of the tables of a shard. An index from before there were peaks has none."""
 
     images: Digest
     channels: Digest
+    peaks: Digest | None = None
+
+    def tables(self) -> dict[str, str]:
+        """The checksum of each table that there is."""
+        found: dict[str, str] = self.model_dump(exclude_none=True)
+        return found
 
 
 class Receipt(Part):
@@ -96,6 +106,9 @@ class Receipt(Part):
     images: Count
     unreadable: Count
     sha256: Sums
+
+
+_MERGED = (set(MERGED), {*MERGED, *PEAKS})
 
 
 class Done(Part):
@@ -124,7 +137,7 @@ class Done(Part):
     def _one_of_each(self) -> Self:
         if not len(self.shards) == len(self.images) == len(self.tables):
             raise ValueError("several numbers of shards")
-        if not self.sha256.keys() == self.sizes.keys() == set(MERGED):
+        if self.sha256.keys() != self.sizes.keys() or set(self.sha256) not in _MERGED:
             raise ValueError("other files")
         return self
 

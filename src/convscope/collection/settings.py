@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from convscope.errors import ConvscopeError
+from convscope.network import ReaderName
 
 _BOUNDS = {
     "top": (1, 1000),
@@ -31,6 +32,7 @@ class Settings:
             memory for so many, the last bits may differ from one index to the next.
         shard: largest number of files in a shard; a crash loses at most one shard.
         thumbnail: longer side of the thumbnails, in pixels.
+        reader: what runs the network. The last bits of its answers depend on it.
 
     Raises:
         ConvscopeError: a number is out of its bounds.
@@ -43,6 +45,7 @@ class Settings:
     batch_size: int = 16
     shard: int = 512
     thumbnail: int = 96
+    reader: ReaderName = "torch"
 
     def __post_init__(self) -> None:
         for name, (low, high) in _BOUNDS.items():
@@ -56,7 +59,11 @@ class Settings:
         return replace(self, **{name: v for name, v in options.items() if v is not None})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"layers": list(self.layers)}
+        """As JSON; without the reader where it is torch, as it always was in earlier versions."""
+        values = asdict(self) | {"layers": list(self.layers)}
+        if self.reader == "torch":
+            del values["reader"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Settings:

@@ -5,10 +5,12 @@ INDEX/manifest.parquet                 all files and their shards
 INDEX/manifest.json                    the receipt of the manifest, with a copy of index.json
 INDEX/shards/000000-images.parquet     a row for each file of a shard
 INDEX/shards/000000-channels.parquet   a row for each channel, over the images of the shard
+INDEX/shards/000000-peaks.parquet      a row for each channel: its peak in each image of the shard
 INDEX/shards/000000.json               the receipt of the shard, written last
 INDEX/images.parquet                   a row for each file, with the small columns
 INDEX/channels.parquet                 a row for each channel, over all images
 INDEX/embeddings.npy, pixels.npy       matrices with a row for each image
+INDEX/peaks.npy, places.npy            matrices with a row for each channel, a column for each image
 INDEX/done.json                        the receipt of all of it, written last of all
 
 A receipt has the checksums of other files, and every JSON file has its own.
@@ -33,6 +35,7 @@ from convscope.collection.manifest import Manifest, Shard
 from convscope.collection.names import in_json, named, stored
 from convscope.collection.receipts import (
     MERGED,
+    PEAKS,
     Done,
     Planned,
     Receipt,
@@ -53,7 +56,9 @@ from convscope.files import LOCK, TEMPORARY, anything, digest, locked, write_fil
 
 FORMAT = 3
 
-_OF_A_SHARD = re.compile(r"(\d{6,})(\.json|-images\.parquet|-channels\.parquet)")
+_DENSE = (*image_table.HEAVY, "peak")  # columns that cannot be packed
+
+_OF_A_SHARD = re.compile(r"(\d{6,})(\.json|-(images|channels|peaks)\.parquet)")
 
 
 class Store:
@@ -202,7 +207,7 @@ class Store:
 
     def is_whole(self, shard: Shard, receipt: Receipt) -> bool:
         """Whether the tables of a shard are as they were written."""
-        sums = receipt.sha256.model_dump().items()
+        sums = receipt.sha256.tables().items()
         whole = all(self._digest(self.part(shard.number, table)) == sha for table, sha in sums)
         return whole and self._count(shard) == receipt.images
 
@@ -220,7 +225,7 @@ class Store:
         """
         _delete(self.receipt_file(shard.number))
         sums = {}
-        for table, values in (("images", answers.images), ("channels", answers.channels)):
+        for table, values in vars(answers).items():
             file = self.part(shard.number, table)
             write_file(file, partial(write_parquet, [values], values.schema), ours=anything)
             sums[table] = digest(file)
@@ -244,6 +249,10 @@ class Store:
         wanted = found["reason"].is_null() if readable else found["reason"].is_valid()
         return found.filter(wanted).select(columns)
 
+    def forget(self, name: str) -> None:
+        """Delete a merged file that the index no longer has."""
+        _delete(self.path / name)
+
     def drop(self, shards: Collection[Shard]) -> None:
         """Forget the answers to some shards, and with them that the index was finished."""
         _delete(self.path / "done.json")
@@ -266,8 +275,9 @@ class Store:
 
     def write_done(self, values: Mapping[str, object]) -> None:
         """Write the receipt of what is merged, with the checksums of the merged files."""
-        sums = {name: digest(self.path / name) for name in MERGED}
-        sizes = {name: (self.path / name).stat().st_size for name in MERGED}
+        names = [name for name in (*MERGED, *PEAKS) if (self.path / name).exists()]
+        sums = {name: digest(self.path / name) for name in names}
+        sizes = {name: (self.path / name).stat().st_size for name in names}
         found = Done.model_validate({**values, "sha256": sums, "sizes": sizes})
         write_sealed(self.path / "done.json", found.model_dump())
 
@@ -323,8 +333,8 @@ def _delete(file: Path) -> None:
 def write_parquet(tables: Iterable[pa.Table], schema: pa.Schema, file: Path) -> None:
     """Write tables of one schema to a file, one after another."""
     try:
-        packed = {n: "none" if n in image_table.HEAVY else "zstd" for n in schema.names}
-        repetitive = [name for name in schema.names if name not in image_table.HEAVY]
+        packed = {n: "none" if n in _DENSE else "zstd" for n in schema.names}
+        repetitive = [name for name in schema.names if name not in _DENSE]
         with pq.ParquetWriter(
             file, schema, compression=packed, use_dictionary=repetitive
         ) as writer:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from convscope.collection.engines.plain import Plain
 from convscope.collection.engines.ray import OnRay
+from convscope.collection.engines.work import Made, Task, Work
 from convscope.collection.extract import Step
 from convscope.collection.manifest import Shard
 from convscope.collection.settings import Settings
@@ -28,10 +29,25 @@ class Engine(Protocol):
     ) -> Iterator[Step]: ...
 
 
+class TaskEngine(Engine, Protocol):
+    """An engine that does other work, too: see `spread` of its kinds."""
+
+    def spread(
+        self, net: Network, work: Work[Task, Made], tasks: Sequence[Task], threads: int = 1
+    ) -> Iterator[Made]: ...
+
+
 def make_engine(
-    name: str, workers: int | None, actors: int | None, address: str | None, device: str
-) -> Engine:
+    name: str,
+    workers: int | None,
+    actors: int | None,
+    address: str | None,
+    device: str,
+    per_worker: int = 2,
+) -> TaskEngine:
     """The engine of that name, for a network on a device of that type.
+
+    Without a number of `workers`, the plain engine has one for each `per_worker` processors.
 
     Raises:
         ConvscopeError: options of Ray for another engine.
@@ -41,4 +57,4 @@ def make_engine(
     if actors is not None or address is not None:
         raise ConvscopeError("actors and address are options of the engine 'ray'")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Plain(min(MOST_WORKERS, (cores or 1) // 2) if workers is None else workers)
+    return Plain(min(MOST_WORKERS, (cores or 1) // per_worker) if workers is None else workers)

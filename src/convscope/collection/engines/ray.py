@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from convscope.collection.decoding import batches
+from convscope.collection.engines.work import Made, Task, Work
 from convscope.collection.extract import Extract, Step
 from convscope.collection.manifest import Shard
 from convscope.collection.settings import Settings
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.system import keep_pages
+from convscope.system import in_threads, keep_pages
 
 
 @dataclass(frozen=True)
@@ -41,55 +42,82 @@ class OnRay:
     def __call__(
         self, net: Network, settings: Settings, folder: Path, shards: Sequence[Shard]
     ) -> Iterator[Step]:
+        work = _Shards(settings, folder, self.workers)
+        yield from self.spread(net, work, shards, settings.threads)
+
+    def spread(
+        self, net: Network, work: Work[Task, Made], tasks: Sequence[Task], threads: int = 1
+    ) -> Iterator[Made]:
+        """Do tasks on the actors, in any order.
+
+        Args:
+            net: the network.
+            work: see `Work`.
+            tasks: what there is to do.
+            threads: number of threads of torch in an actor.
+        """
+        if not tasks:
+            return
         ray = _ray()
         begun = not ray.is_initialized()
         if begun:
             _join(ray, self.address)
         try:
-            yield from self._steps(ray, net, settings, folder, shards)
+            yield from self._on_actors(ray, net, work, tasks, threads)
         finally:
             if begun:
                 ray.shutdown()
 
-    def _steps(
-        self, ray: Any, net: Network, settings: Settings, folder: Path, shards: Sequence[Shard]
-    ) -> Iterator[Step]:
-        actors = self.actors or _room(ray, settings.threads, self.gpus)
+    def _on_actors(
+        self, ray: Any, net: Network, work: Work[Task, Made], tasks: Sequence[Task], threads: int
+    ) -> Iterator[Made]:
+        actors = self.actors or _room(ray, threads, self.gpus)
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every execution
-        items = [{"shard": pickle.dumps(shard)} for shard in shards]
+        items = [{"task": pickle.dumps(task)} for task in tasks]
         answered = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             _Actor,
-            fn_constructor_args=(ray.put(net), settings, folder, self.workers, self.gpus > 0),
+            fn_constructor_args=(ray.put(net), work, threads, self.gpus > 0),
             batch_size=1,
-            num_cpus=settings.threads,
+            num_cpus=threads,
             num_gpus=self.gpus,
             compute=ray.data.ActorPoolStrategy(size=min(actors, len(items))),
         )
         # By default Ray Data restarts an actor that dies, and repeats what it was working on.
         for row in answered.iter_rows():
-            yield pickle.loads(row["step"])
+            yield pickle.loads(row["made"])
 
 
 class _Actor:
-    """An actor, which works on one shard after another."""
+    """An actor, which works on one task after another."""
 
-    def __init__(
-        self, net: Any, settings: Settings, folder: Path, workers: int, on_gpu: bool
-    ) -> None:
+    def __init__(self, net: Any, work: Work[Any, Any], threads: int, on_gpu: bool) -> None:
         keep_pages()
-        net = _ray().get(net)
-        self.extract = Extract(net.to("cuda" if on_gpu else "cpu"), settings)
-        self.folder, self.workers = folder, workers
+        self.threads = threads
+        self.work = work(_ray().get(net).to("cuda" if on_gpu else "cpu"))
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
-        steps = []
-        for packed in rows["shard"]:
-            shard: Shard = pickle.loads(packed)
-            decoder, size = self.extract.decoder(self.folder), self.extract.settings.batch_size
-            *_, last = self.extract(batches(decoder, [shard], size, self.workers))
-            steps.append(pickle.dumps(last._replace(files=len(shard.files))))
-        return {"step": steps}
+        with in_threads(self.threads):
+            return {"made": [pickle.dumps(self.work(pickle.loads(one))) for one in rows["task"]]}
+
+
+@dataclass(frozen=True)
+class _Shards:
+    """Work on shards of an index."""
+
+    settings: Settings
+    folder: Path
+    workers: int
+
+    def __call__(self, net: Network) -> Callable[[Shard], Step]:
+        extract = Extract(net, self.settings)
+
+        def answer(shard: Shard) -> Step:
+            decoder, size = extract.decoder(self.folder), self.settings.batch_size
+            *_, last = extract(batches(decoder, [shard], size, self.workers))
+            return last._replace(files=len(shard.files))
+
+        return answer
 
 
 def _ray() -> Any:

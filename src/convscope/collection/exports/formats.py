@@ -27,7 +27,7 @@ ALL_NEIGHBORS = 20_000  # images of which all pairs are compared
 
 NEIGHBORS = 10
 
-ENDINGS = {".html": "page", ".parquet": "atlas", ".json": "fiftyone", "": "projector"}
+ENDINGS = {".html": "page", ".parquet": "atlas", ".json": "fiftyone"}
 
 
 def export(
@@ -41,9 +41,10 @@ def export(
 
     Args:
         index: the index, or where it lies.
-        path: the file or folder to write.
-        to: "page", "atlas", "projector" or "fiftyone"; if it is not given, the ending of `path`
-            chooses: .html, .parquet, none (a folder) or .json.
+        path: the file to write; for the projector its file projector_config.pbtxt, or the folder
+            that this lies in.
+        to: "page", "atlas", "projector" or "fiftyone"; if it is not given, the end of `path`
+            chooses: .html, .parquet, projector_config.pbtxt or .json.
         method: method that lays out the images, as in `embedding_map`.
 
     Returns:
@@ -54,19 +55,27 @@ def export(
             cannot be written.
     """
     output = Path(path)
-    kind = to or ENDINGS.get(output.suffix.lower())
+    kind = to or format_of(output)
     if kind is None:
         raise ConvscopeError(
             f"{output.name}: end it in .html for a page, .parquet for Embedding Atlas or .json for"
-            " FiftyOne, or give a folder without an ending for TensorBoard's projector"
+            f" FiftyOne, give FOLDER/{projector.CONFIG} for TensorBoard's projector, or a folder"
+            " without an ending for a site"
         )
     if kind not in _WRITERS:
         raise unknown("format", kind, _WRITERS)
     opened = index if isinstance(index, Index) else open_index(index)
     if not len(opened):
         raise ConvscopeError(f"{opened.path} has no images to export")
+    if output.name == projector.CONFIG:
+        output = output.parent
     _check(kind, output)
     return _WRITERS[kind](opened, cached_layout(opened, method), output)
+
+
+def format_of(output: Path) -> str | None:
+    """The format that the end of a path chooses."""
+    return "projector" if output.name == projector.CONFIG else ENDINGS.get(output.suffix.lower())
 
 
 def _check(kind: str, output: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +12,7 @@ from PIL import Image
 from convscope.collection.exports.columns import as_utf8, utf8_or_none
 from convscope.collection.layout import grids
 from convscope.errors import ConvscopeError
-from convscope.files import thumbnail
+from convscope.files import thumbnail, webp
 from convscope.render import fill_template
 from convscope.types import Array
 
@@ -115,9 +114,7 @@ def _sheets(
             shown = thumbnail(file).resize((tile, tile), Image.Resampling.LANCZOS)
             colors.append(np.asarray(shown).mean((0, 1)).round().astype(np.uint8))
             sheet.paste(shown, (i % across * tile, i // across * tile))
-        buffer = io.BytesIO()
-        sheet.save(buffer, "WEBP", quality=80, method=2)
-        yield buffer.getvalue()
+        yield webp(sheet, 80, effort=2)
 
 
 def _cells(grid: Array, count: int) -> Array:

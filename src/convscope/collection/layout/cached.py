@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convscope.collection.layout.layouts import Layout, layout
+from convscope.collection.layout.layouts import LayingOut, Layout, laying_out
+from convscope.collection.layout.steps import Steps
 from convscope.collection.reading import Index
 from convscope.collection.receipts import Count, Digest, Part, as_receipt
 from convscope.collection.sealed import read_sealed, write_sealed
@@ -39,20 +40,43 @@ def cached_layout(
     seed: int = 0,
 ) -> Layout:
     """`layout` of an index's embeddings, computed once for each choice of options."""
-    options = {"method": method, "perplexity": perplexity, "sample": sample, "seed": seed}
-    key = json.dumps([index.digest, options], sort_keys=True)
-    key = hashlib.sha256(key.encode()).hexdigest()
-    name = f"{method}-{key[:16]}"
-    about, places = (index.path / "layouts" / f"{name}.{kind}" for kind in ("json", "npy"))
+    work = cached_laying_out(index, method, perplexity=perplexity, sample=sample, seed=seed)
+    return Steps(work).finish()
+
+
+def cached_laying_out(
+    index: Index, method: str, *, perplexity: float, sample: int | None, seed: int
+) -> LayingOut:
+    """`cached_layout`, with the steps on the way of one that is not kept yet."""
+    about, places, key = _files(index, method, perplexity, sample, seed)
     found = _read(about, places, key, len(index))
     if found is not None:
         return found
-    made = layout(index.embeddings, method, perplexity=perplexity, sample=sample, seed=seed)
+    made = yield from laying_out(
+        index.embeddings, method, perplexity=perplexity, sample=sample, seed=seed
+    )
     # If the index can only be read, its layouts are computed each time.
     with suppress(OSError, ConvscopeError):
         about.parent.mkdir(exist_ok=True)
         _write(made, about, places, key)
     return made
+
+
+def kept_layout(index: Index, method: str) -> Layout | None:
+    """The layout that `cached_layout` has kept for its default options; None if there is none."""
+    return _read(*_files(index, method, 30, None, 0), len(index))
+
+
+def _files(
+    index: Index, method: str, perplexity: float, sample: int | None, seed: int
+) -> tuple[Path, Path, str]:
+    """Where a layout is kept: what it is, its places, and the key of both."""
+    options = {"method": method, "perplexity": perplexity, "sample": sample, "seed": seed}
+    key = json.dumps([index.digest, options], sort_keys=True)
+    key = hashlib.sha256(key.encode()).hexdigest()
+    name = f"{method}-{key[:16]}"
+    about, places = (index.path / "layouts" / f"{name}.{kind}" for kind in ("json", "npy"))
+    return about, places, key
 
 
 def _read(about: Path, places: Path, key: str, count: int) -> Layout | None:

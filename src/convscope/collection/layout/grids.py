@@ -15,6 +15,9 @@ LIMIT = 2_500  # images that get a cell of their own
 
 EMPTY = -1
 
+# The outer tenth of a map holds all that lies beyond these quantiles of the rest.
+QUANTILES, RIM = (0.01, 0.99), 0.1
+
 
 class Arrangement(NamedTuple):
     """Tiles on a canvas of `width` by `height` tiles.
@@ -27,6 +30,37 @@ class Arrangement(NamedTuple):
     places: Array
     width: float
     height: float
+
+
+class Cell(NamedTuple):
+    """A cell of a grid over a map: its row from the top, its column, and what lies in it."""
+
+    row: int
+    column: int
+    items: Array
+
+
+def cells(places: Array, side: int, least: int = 1) -> list[Cell]:
+    """The cells of a grid over a map in which at least so many places lie, row by row.
+
+    The grid is as wide and as high as the map. Outliers are moved to the rim of the other places
+    (Carter et al. 2019); otherwise they would leave most cells empty.
+
+    Args:
+        places: (N, 2) coordinates on the map, whose second coordinate goes down.
+        side: number of cells a side.
+        least: fewest places of a cell.
+    """
+    low, high = np.quantile(places, QUANTILES, axis=0)
+    rim = RIM * (high - low)
+    inside = _scaled(places.clip(low - rim, high + rim))
+    column, row = np.minimum((inside * side).astype(np.int64), side - 1).T
+    number = row * side + column
+    order = np.argsort(number, kind="stable")
+    found, first = np.unique(number[order], return_index=True)
+    items = np.split(order, first[1:])
+    pairs = zip(found.tolist(), items, strict=True)
+    return [Cell(one // side, one % side, some) for one, some in pairs if len(some) >= least]
 
 
 def nearest_grid(places: Array, side: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from convscope.collection.layout.axes import principal_axes
 from convscope.collection.layout.methods import METHODS, umap_package
 from convscope.collection.layout.quality import JUDGED, quality
 from convscope.collection.layout.rows import at_random, blocks
+from convscope.collection.layout.steps import Steps
 from convscope.errors import ConvscopeError, unknown
 from convscope.system import in_threads, quiet
 from convscope.types import Array
@@ -50,6 +52,27 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Underway:
+    """A layout that is being made.
+
+    Args:
+        step: how many steps are done.
+        steps: how many there are, the last of which judges the layout.
+        rows: (n,) those that are laid out together.
+        places: (n, 2) where they are by now.
+    """
+
+    step: int
+    steps: int
+    rows: Array
+    places: Array
+
+
+# What tells its steps on the way, and gives a layout at last.
+LayingOut = Generator[Underway, None, Layout]
+
+
 def layout(
     embeddings: Array,
     method: str = "tsne",
@@ -75,22 +98,42 @@ def layout(
         ConvscopeError: there are no embeddings, some are not finite, the method is unknown, or umap
             is not installed.
     """
+    work = laying_out(embeddings, method, perplexity=perplexity, sample=sample, seed=seed)
+    return Steps(work).finish()
+
+
+def laying_out(
+    embeddings: Array, method: str, *, perplexity: float, sample: int | None, seed: int
+) -> LayingOut:
+    """`layout`, with its steps on the way."""
     _check(embeddings, method, perplexity, sample)
+    work = _laying_out(embeddings, method, perplexity, sample, seed)
+    while True:
+        # scikit-learn's limits may leave torch with another number of threads.
+        with quiet(), in_threads(torch.get_num_threads()):  # the notes say what matters
+            try:
+                step = next(work)
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+        yield step
+
+
+def _laying_out(
+    embeddings: Array, method: str, perplexity: float, sample: int | None, seed: int
+) -> LayingOut:
     count, notes = len(embeddings), []
     if count < FEWEST and method != "pca":
         notes.append(f"fewer than {FEWEST} images: laid out by PCA")
-    # scikit-learn's limits may leave torch with another number of threads.
-    with quiet(), in_threads(torch.get_num_threads()):  # the notes say what matters
-        if method == "pca" or count < FEWEST:
-            chosen = np.arange(count)
-            places = principal_axes(embeddings, chosen, 2, seed)(embeddings, chosen)
-        else:
-            chosen = at_random(count, sample or SAMPLES[method], seed)
-            if method == "tsne" and perplexity > (len(chosen) - 1) / 3:
-                perplexity = (len(chosen) - 1) / 3
-                notes.append(f"perplexity {perplexity:.3g}, because of only {len(chosen):,} images")
-            places = _placed(embeddings, chosen, method, perplexity, seed)
-        trust, recall = quality(embeddings, places, seed)
+    if method == "pca" or count < FEWEST:
+        chosen = np.arange(count)
+        places = principal_axes(embeddings, chosen, 2, seed)(embeddings, chosen)
+    else:
+        chosen = at_random(count, sample or SAMPLES[method], seed)
+        if method == "tsne" and perplexity > (len(chosen) - 1) / 3:
+            perplexity = (len(chosen) - 1) / 3
+            notes.append(f"perplexity {perplexity:.3g}, because of only {len(chosen):,} images")
+        places = yield from _placed(embeddings, chosen, method, perplexity, seed)
+    trust, recall = quality(embeddings, places, seed)
     if len(chosen) < count:
         notes.append(f"{len(chosen):,} images laid out, the others placed among them")
     if count > JUDGED:
@@ -111,13 +154,18 @@ def _check(embeddings: Array, method: str, perplexity: float, sample: int | None
         umap_package()
 
 
-def _placed(embeddings: Array, chosen: Array, method: str, perplexity: float, seed: int) -> Array:
+def _placed(
+    embeddings: Array, chosen: Array, method: str, perplexity: float, seed: int
+) -> Generator[Underway, None, Array]:
     """The `chosen` rows laid out by a method, and the others placed among them: (N, 2) float32."""
     axes = principal_axes(embeddings, chosen, COMPONENTS, seed)
     known = axes(embeddings, chosen)
     places = np.zeros((len(embeddings), 2), np.float32)
     if np.ptp(known, axis=0).any():
-        places[chosen], place = METHODS[method](known, perplexity, seed)
+        placing = Steps(METHODS[method](known, perplexity, seed))
+        for step, steps, now in placing:
+            yield Underway(step, steps + 1, chosen, now)
+        places[chosen], place = placing.result
         others = np.setdiff1d(np.arange(len(embeddings)), chosen, assume_unique=True)
         for rows in blocks(others):
             places[rows] = place(axes(embeddings, rows))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,29 @@ from convscope.types import Array
 
 NEAR = 10  # neighbors that other images are placed among
 
+PIECE = 25  # steps of t-SNE between two looks at the map
+
+EXAGGERATION = 12  # of likenesses, in the first steps of t-SNE
+
 # The places of embeddings (n, k), and a function that places other embeddings among them.
 Placed = tuple[Array, Callable[[Array], Array]]
 
 
-def tsne(known: Array, perplexity: float, seed: int, steps: tuple[int, int] = (250, 500)) -> Placed:
+class Step(NamedTuple):
+    """How far a method is: the step, how many there are, and the places (n, 2) by now."""
+
+    step: int
+    steps: int
+    places: Array
+
+
+# A method that tells its steps on the way.
+Placing = Generator[Step, None, Placed]
+
+
+def tsne(
+    known: Array, perplexity: float, seed: int, steps: tuple[int, int] = (250, 500)
+) -> Placing:
     """t-SNE; `steps` are those with exaggeration and those without."""
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
@@ -43,9 +61,13 @@ def tsne(known: Array, perplexity: float, seed: int, steps: tuple[int, int] = (2
     )
     # A slow start keeps more of the order of the first places.
     early, late = steps
-    slow = {"momentum": 0.5, "learning_rate": max(50, len(known) / 100)}
-    embedding.optimize(early, inplace=True, exaggeration=12, **slow)
-    embedding.optimize(late, inplace=True, momentum=0.8, learning_rate="auto")
+    # openTSNE's own exaggeration would round the likenesses anew in each piece.
+    affinities.P *= EXAGGERATION
+    for done in _in_pieces(embedding, early, momentum=0.5, learning_rate=max(50, len(known) / 100)):
+        yield Step(done, early + late, np.array(embedding))
+    affinities.P /= EXAGGERATION
+    for done in _in_pieces(embedding, late, momentum=0.8, learning_rate="auto"):
+        yield Step(early + done, early + late, np.array(embedding))
 
     places, nearest = np.asarray(embedding), NearestNeighbors(algorithm="brute").fit(known)
 
@@ -61,17 +83,27 @@ def tsne(known: Array, perplexity: float, seed: int, steps: tuple[int, int] = (2
     return places, place
 
 
-def isomap(known: Array, _perplexity: float, _seed: int) -> Placed:
+def _in_pieces(embedding: Any, steps: int, **how: Any) -> Iterator[int]:
+    """Optimize, some steps at a time; gives how many are done."""
+    for begin in range(0, steps, PIECE):
+        piece = min(PIECE, steps - begin)
+        embedding.optimize(piece, inplace=True, **how)
+        yield begin + piece
+
+
+def isomap(known: Array, _perplexity: float, _seed: int) -> Placing:
     """Isomap of ten neighbors; it takes neither a perplexity nor a seed."""
     from sklearn.manifold import Isomap
 
+    yield from ()  # it tells no steps
     # The default solver starts from NumPy's global random numbers.
     found = Isomap(n_neighbors=min(NEAR, len(known) - 1), eigen_solver="dense")
     return found.fit_transform(known), found.transform
 
 
-def umap(known: Array, _: float, seed: int) -> Placed:
+def umap(known: Array, _: float, seed: int) -> Placing:
     """UMAP of fifteen neighbors, in one thread; it takes no perplexity."""
+    yield from ()  # it tells no steps
     found = umap_package().UMAP(
         n_neighbors=min(15, len(known) - 1), init=_start(known, seed), random_state=seed, n_jobs=1
     )
@@ -79,7 +111,7 @@ def umap(known: Array, _: float, seed: int) -> Placed:
 
 
 # A method gets embeddings (n, k), the perplexity and a seed.
-METHODS: Mapping[str, Callable[[Array, float, int], Placed]] = {
+METHODS: Mapping[str, Callable[[Array, float, int], Placing]] = {
     "tsne": tsne,
     "isomap": isomap,
     "umap": umap,
