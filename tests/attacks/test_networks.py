@@ -3,13 +3,17 @@ with."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import convscope as cs
+from convscope.system import BATCH
+from tests.helpers.collections import paint
 
 ATTACKS = ["fgsm", "pgd", "deepfool", "carlini_wagner", "lbfgs_attack"]
 
@@ -50,6 +54,13 @@ class StraightThrough(Dense):
 
     def pixels(self, x: Tensor) -> Tensor:
         return x + ((2 * x).round() - x).detach()
+
+
+class Unreachable(Dense):
+    """The first class is further ahead than any pixels can make up for."""
+
+    def scores(self, y: Tensor) -> Tensor:
+        return y + torch.tensor([1000.0, 0.0, 0.0])
 
 
 class Constant(Dense):
@@ -128,20 +139,47 @@ def test_an_image_that_errs_before_the_attack_is_told(name: str) -> None:
     assert "errs on 1 of 2 images without any change" in found["notes"][0]
 
 
+@pytest.mark.parametrize("target", [None, 2])
 @pytest.mark.parametrize("name", ATTACKS)
-def test_failure_gives_the_best_attempt(name: str) -> None:
-    """One gradient step, or one tiny ball, is too little for a target that is far off."""
-    net = network(Dense())
-    few: dict[str, Any] = {
-        "fgsm": {"epsilon": 1e-3},
-        "pgd": {"epsilon": 1e-3},
-        "deepfool": {"steps": 1},
-        "carlini_wagner": {"steps": 1, "rounds": 1},
-        "lbfgs_attack": {"steps": 1, "rounds": 1},
-    }
-    target = int(net.logits(images()).argmin())
-    result = getattr(cs, name)(net, images(), target=target, **few[name]).result()
-    if not result.summary["success"]:
-        assert result.summary["prediction"] != net.label(target)
-        scores = net.logits(torch.from_numpy(result.arrays["raw"]))[0]
-        assert float(result.score) == pytest.approx(float(scores[target] - scores.max()), abs=1e-4)
+def test_failure_gives_the_best_attempt(name: str, target: int | None) -> None:
+    """No image reaches the boundary, but some come nearer to it than the photograph."""
+    module = Unreachable()
+    result = getattr(cs, name)(network(module), images(), target=target).result()
+    assert not result.summary["success"]
+    assert not result.summary["saved_success"]
+    assert result.summary["prediction"] == result.summary["label"] == "class 0"
+    raw = torch.from_numpy(result.arrays["raw"])
+    assert float(raw.min()) >= 0
+    assert float(raw.max()) <= 1
+    margins = [margin(module, one, target) for one in (images(), raw)]
+    assert margins[0] < margins[1] < 0
+    assert float(result.score) == pytest.approx(margins[1], abs=1e-4)
+
+
+def margin(module: Dense, image: Tensor, target: int | None) -> float:
+    """Of the target, or of the strongest class but the first, by plain PyTorch."""
+    with torch.no_grad():
+        scores = module((image.view(1, 3, 8, 8) - 0.5) / 0.25)[0]
+    ahead = scores[1:].max() if target is None else scores[target]
+    return float(ahead - scores[0])
+
+
+@pytest.mark.parametrize("name", [*ATTACKS, "universal"])
+def test_no_pass_is_larger_than_a_batch(name: str, tmp_path: Path) -> None:
+    net, sizes = network(Dense()), []
+    plain = net.activations
+
+    def counted(image: Tensor, *args: Any, **options: Any) -> Any:
+        sizes.append(len(image))
+        return plain(image, *args, **options)
+
+    many = BATCH + 3
+    with mock.patch.object(net, "activations", counted):
+        if name == "universal":
+            for seed in range(many):
+                paint(tmp_path / f"{seed}.png", seed, (8, 8))
+            found: Any = cs.universal(net, folder=tmp_path, passes=1).result()
+            assert found.summary["photographs"] == many
+        else:
+            assert len(summary(name, net, images(many))["success"]) == many
+    assert max(sizes) == BATCH

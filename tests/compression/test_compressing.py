@@ -120,7 +120,7 @@ def test_sensitivity_is_the_divergence_of_a_layer_pruned_alone() -> None:
     module, inputs = classifier(), torch.randn(3, 3, 32, 32)
     judge = Judge(module, inputs, [0, 1, 2])
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    found = next(sensitivities(module, ["3.weight"], (0.5,), judge))
+    found = next(sensitivities(module, ["3.weight"], (0.5,), judge, {}))
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     other = classifier()
     weights = other.get_parameter("3.weight").data.numpy()
@@ -140,13 +140,13 @@ def test_levels_are_as_many_as_the_bytes_allow() -> None:
         "b": torch.randn(64, 64, generator=generator),
     }
     for room in (2000, 4000):
-        found = fitted(weights, Spacing({"a": 16.0, "b": 1.0}), room)
+        found = fitted(weights, Spacing({"a": 16.0, "b": 1.0}), room, {})
         assert len(found["a"].levels) > 2 * len(found["b"].levels)
     bits = 4000 * 8 / (2 * 64 * 64)
     error = sum(float((weights[n] - v.decoded).square().mean()) for n, v in found.items()) / 2
     assert error < 4 ** -(bits - 1.6)  # nearly what evenly spaced levels reach
     with pytest.raises(cs.ConvscopeError, match="give a lower ratio"):
-        fitted(weights, Spacing({"a": 1.0, "b": 1.0}), 10)
+        fitted(weights, Spacing({"a": 1.0, "b": 1.0}), 10, {})
 
 
 def test_levels_are_multiples_of_one_distance_and_small_weights_become_zero() -> None:
@@ -154,7 +154,7 @@ def test_levels_are_multiples_of_one_distance_and_small_weights_become_zero() ->
     spacing = Spacing({"a": 4.0})
     levels = spacing.levels("a", np.array([-0.6, 0.2, 1.1]), 0.5)  # 0.5 / sqrt(4) apart
     assert levels.tolist() == [-0.5, -0.25, 0, 0.25, 0.5, 0.75, 1]
-    found = fitted(weights, spacing, 500)["a"]
+    found = fitted(weights, spacing, 500, {})["a"]
     step = float(found.levels[found.levels > 0].min())
     rounded = (weights["a"] / step).round() * step
     assert float((found.decoded - rounded).abs().max()) < 3e-3
@@ -265,7 +265,7 @@ def test_what_is_refused(tmp_path: Path, loose: Path) -> None:
         ({"folder": loose, "sparsity": 1.0}, "sparsity"),
         ({"folder": loose, "clusters": 200, **QUICK}, "more than the .* different weights"),
         ({"folder": loose, "ratio": 60.0, **QUICK}, "lower ratio"),
-        ({"folder": tmp_path / "photos"}, "2 folders, and 1 of them name no class of .*five"),
+        ({"folder": tmp_path / "photos"}, "folders whose names are no classes of .*five"),
         ({"folder": tmp_path / "photos" / "five"}, "at least 2 photographs"),
         ({"folder": tmp_path / "none"}, "no folder"),
         ({"folder": loose, "stages": tmp_path / "none"}, "no folder"),

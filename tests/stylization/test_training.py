@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -17,6 +18,7 @@ from torch import Tensor
 
 import convscope as cs
 from convscope.stylization import open_styles
+from tests.helpers.kernels import kernel, picture
 
 TOY: dict[str, Any] = {
     "size": 32, "style_size": 64, "channels": 2, "blocks": 1, "batch_size": 2, "device": "cpu",
@@ -214,3 +216,28 @@ def test_two_processes_learn_what_one_does(photos: Path, tmp_path: Path) -> None
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * largest)
     files = [load_file(tmp_path / f"{name}.safetensors") for name in ("together", "alone")]
     assert files[0].keys() == files[1].keys()
+
+
+def test_a_notebook_shows_the_pictures_so_far_and_the_stop_button_saves(
+    photos: Path, tmp_path: Path
+) -> None:
+    styles, output = {"sea": str(photos / "0.png")}, tmp_path / "a.safetensors"
+    _painted(9, (80, 70)).save(styles["sea"])
+    call = f"cs.train_style({str(photos)!r}, {styles}, {str(output)!r}, steps=STEPS, **{TOY})"
+    with kernel() as notebook:
+        notebook.run("import torch; import convscope as cs; torch.set_num_threads(1)")
+        cell = notebook.run(call.replace("STEPS", "100_000"), stop_at="2 of")
+        assert not cell.errors
+        assert any("<progress" in state.get("text/html", "") for state in cell.states)
+        done = re.search(r"stopped at step (\d+) of 100000", cell.text[0])
+        assert done
+        assert "base64," in cell.places[0]["text/html"]
+        assert cell.text[1] == f"{output} keeps what is done; run the cell again to continue"
+        state = torch.load(output.with_name("a.safetensors.resume"), weights_only=True)
+        assert state["step"] - int(done[1]) in (0, 1), "a step that was begun is finished and kept"
+
+        steps = state["step"] + 1
+        cell = notebook.run(call.replace("STEPS", str(steps)))
+        assert f"step {steps}/{steps}" in cell.text[0]
+        assert picture(cell.places[0]).width > 64
+        assert "train_style: " in notebook.run(call.replace("STEPS", str(steps))).text[0]

@@ -17,11 +17,15 @@ from .finishing import finished as finished
 from .judging import shuffled as shuffled
 from .judging import structural_similarity as structural_similarity
 from .masking import doubts as doubts
+from .options import Folder as Folder
 from .options import Goal as Goal
 from .options import Label as Label
-from .penalties import by_gradient_steps as by_gradient_steps
-from .penalties import by_lbfgs as by_lbfgs
-from .penalties import weigh as weigh
+from .options import Limit as Limit
+from .options import NormOption as NormOption
+from .options import StepSize as StepSize
+from .options import in_random_order as in_random_order
+from .penalties import carlini_wagner_steps as carlini_wagner_steps
+from .penalties import lbfgs_steps as lbfgs_steps
 from .persuading import Trial as Trial
 from .persuading import persuade as persuade
 from .rounding import in_bytes as in_bytes
@@ -31,5 +35,6 @@ from .running import fooling_frames as fooling_frames
 from .running import summarized as summarized
 from .seeing import seen_by as seen_by
 from .sharing import Shared as Shared
-from .sharing import fooled_by as fooled_by
+from .sharing import added as added
 from .sharing import shared_change as shared_change
+from .together import fool_together as fool_together

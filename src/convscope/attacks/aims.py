@@ -10,10 +10,8 @@ from torch import Tensor
 
 from convscope.errors import ConvscopeError
 from convscope.network import Network
+from convscope.system import in_batches
 from convscope.types import TargetLike
-
-BATCH = 16  # images that the network gets at a time
-
 
 Classes = TargetLike | Sequence[TargetLike] | None
 
@@ -58,33 +56,39 @@ class Aim:
         rival = scores.scatter(1, goal[:, None], -torch.inf).amax(1)
         return rival - own if self.targets is None else own - rival
 
-    def look(self, images: Tensor) -> Tensor:
-        """The margins (N,) of other images in the place of the inputs."""
+    def measure(self, images: Tensor) -> Tensor:
+        """The margins (N,) of images in the place of the inputs, differentiable."""
+        return self.margins(self.scores(images))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The logits (N, classes) of images, some at a time."""
         with torch.no_grad():
-            parts = [self[at].margins(self.scores(images[at])) for at in self._parts]
+            return torch.cat(in_batches(len(images), lambda at: self.scores(images[at])))
+
+    def look(self, images: Tensor) -> Tensor:
+        """The margins (N,) of images in the place of the inputs, some at a time."""
+        with torch.no_grad():
+            parts = in_batches(len(self), lambda at: self[at].measure(images[at]))
         return torch.cat(parts) if parts else images.new_zeros(0)
 
     def climb(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The margins (N,) of other images, and their gradients (N, C, h, w)."""
-        parts = [self[at]._climb(images[at]) for at in self._parts]
+        """The margins (N,) of images in the place of the inputs, and their gradients
+        (N, C, h, w)."""
+        parts = in_batches(len(self), lambda at: self[at]._climb(images[at]))
         margins, gradients = zip(*parts, strict=True)
         return torch.cat(margins), torch.cat(gradients)
 
     def rivals(self, classes: int) -> tuple[Tensor, Tensor]:
         """The strongest other classes than the label: how far each is ahead of it, (N, K), and the
         gradients of that, (N, K, C, h, w), at the inputs."""
-        parts = [self[at]._rivals(classes) for at in self._parts]
+        parts = in_batches(len(self), lambda at: self[at]._rivals(classes))
         leads, gradients = zip(*parts, strict=True)
         return torch.cat(leads), torch.cat(gradients)
-
-    @property
-    def _parts(self) -> list[slice]:
-        return [slice(at, at + BATCH) for at in range(0, len(self), BATCH)]
 
     def _climb(self, images: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad(), self.net.numerics():
             leaf = images.detach().requires_grad_()
-            margins = self.margins(self.scores(leaf))
+            margins = self.measure(leaf)
             return margins.detach(), _gradient(margins, leaf)
 
     def _rivals(self, classes: int) -> tuple[Tensor, Tensor]:
@@ -128,8 +132,7 @@ def aim_at(net: Network, image: Tensor, label: Classes, target: Classes) -> Aim:
     """
     _check_classes(net)
     inputs = net.preprocess(image.detach())
-    with torch.no_grad():
-        tops = net.logits(inputs).argmax(1)
+    tops = torch.cat(in_batches(len(inputs), lambda at: net.logits(inputs[at]))).argmax(1)
     labels = tops if label is None else _numbers(net, label, tops, "label")
     if target is None:
         return Aim(net, inputs, labels, None)

@@ -49,7 +49,9 @@ class Best:
         """Whether each image fools the network, (N,)."""
         return self.ranks > 0
 
-    def record(self, which: Tensor, images: Tensor, margins: Tensor, gradients: int = 1) -> Tensor:
+    def record(
+        self, which: Tensor, images: Tensor, margins: Tensor, gradients: int | Tensor = 1
+    ) -> Tensor:
         """Keep those images that are better.
 
         Args:

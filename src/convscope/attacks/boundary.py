@@ -9,12 +9,14 @@ from torch import Tensor
 
 from convscope.attacks.aims import Aim
 from convscope.attacks.attempts import Attempt, Best
-from convscope.vocabulary.norms import Norm
+from convscope.vocabulary.norms import NORMS, Norm
 
 NO_BETTER = 0.98  # fraction of the smallest change; a new one that is larger ends the search
 
-
 LESS = 4.0  # what the overshoot is divided by after a step that led across
+
+# Usual settings, see `cross_boundary`.
+CLASSES, STEPS, OVERSHOOT = 5, 50, 0.1
 
 
 def cross_boundary(
@@ -55,6 +57,12 @@ def cross_boundary(
         inputs = aim.inputs[open_]
         change = _step(inputs, images, margins, gradient, norm)
         images = (torch.where(across, inputs, images) + (1 + beyond) * change).clamp(0, 1)
+
+
+def nearest_boundary(aim: Aim) -> Attempt:
+    """What DeepFool finds for L2 with its usual settings, as a start for other attacks."""
+    *_, found = cross_boundary(aim, NORMS["l2"], CLASSES, STEPS, OVERSHOOT)
+    return found
 
 
 def _nearest(aim: Aim, norm: Norm, classes: int) -> tuple[Tensor, Tensor]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from convscope.attacks.aims import Aim
 from convscope.attacks.attempts import Attempt, Best
-from convscope.vocabulary.norms import Norm
+from convscope.vocabulary.norms import Norm, Radius
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,15 @@ class Ball:
 
     Attributes:
         norm: how the change is measured.
-        radius: largest size of the change.
+        radius: largest size of the change, for all images or for each, (N, 1, 1, 1).
     """
 
     norm: Norm
-    radius: float
+    radius: Radius
+
+    def __getitem__(self, which: Tensor) -> Ball:
+        """The ball of some of the images."""
+        return replace(self, radius=self.radius[which]) if isinstance(self.radius, Tensor) else self
 
     def nearest(self, images: Tensor, inputs: Tensor) -> Tensor:
         """The images, projected onto the ball around the inputs and clipped to [0, 1]."""
@@ -35,9 +39,15 @@ class Ball:
 
 
 def climb_in_ball(
-    aim: Aim, ball: Ball, steps: int, step_size: float, restarts: int = 1, seed: int = 0
+    aim: Aim,
+    ball: Ball,
+    steps: int,
+    step_size: float,
+    restarts: int = 1,
+    seed: int = 0,
+    wanted: float = 0.0,
 ) -> Iterator[Attempt]:
-    """Climb the margin by steps of equal size. Images that fool the network leave the batch.
+    """Climb the margin by steps of equal size. Images that have the wanted margin leave the batch.
 
     The first climb begins at the image itself, all others at random points of the ball.
 
@@ -48,6 +58,7 @@ def climb_in_ball(
         step_size: size of a step, as a fraction of the radius.
         restarts: number of climbs.
         seed: starts the random numbers.
+        wanted: margin to exceed; with 0, an image is done as soon as it fools the network.
     """
     generator = torch.Generator().manual_seed(seed)
     best = Best(aim)
@@ -55,16 +66,19 @@ def climb_in_ball(
     for climb in range(restarts):
         images = aim.inputs[open_]
         if climb:
-            images = ball.random(images, generator)
+            images = ball[open_].random(images, generator)
         for step in range(1, steps + 1):
             margins, gradient = aim[open_].climb(images)
-            kept = ~best.record(open_, images, margins)
+            best.record(open_, images, margins)
+            kept = margins <= wanted
             open_, images, gradient = open_[kept], images[kept], gradient[kept]
-            images = images + step_size * ball.radius * ball.norm.normalize(gradient)
-            images = ball.nearest(images, aim.inputs[open_])
+            inside = ball[open_]
+            images = images + step_size * inside.radius * inside.norm.normalize(gradient)
+            images = inside.nearest(images, aim.inputs[open_])
             if step == steps:
-                kept = ~best.record(open_, images, aim[open_].look(images), gradients=0)
-                open_ = open_[kept]
+                margins = aim[open_].look(images)
+                best.record(open_, images, margins, gradients=0)
+                open_ = open_[margins <= wanted]
             yield best.attempt(restarts * steps)
             if not len(open_):
                 return

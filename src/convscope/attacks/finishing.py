@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from convscope.attacks.adversarial import Adversarial
@@ -32,9 +31,8 @@ def finished(
     """
     photograph = aim.net.as_input(photograph.detach())
     saved = in_bytes(photograph, carried(aim.net, photograph, raw - aim.inputs), ball)
-    with torch.no_grad():
-        images = (aim.inputs, raw, aim.net.preprocess(saved))
-        logits, raw_logits, saved_logits = (aim.scores(one) for one in images)
+    images = (aim.inputs, raw, aim.net.preprocess(saved))
+    logits, raw_logits, saved_logits = map(aim.logits, images)
     return Adversarial(
         photograph=photograph,
         inputs=aim.inputs,

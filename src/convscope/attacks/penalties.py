@@ -10,6 +10,7 @@ from torch import Tensor
 from convscope.ascent import Recipe, climb
 from convscope.attacks.aims import Aim
 from convscope.attacks.attempts import Attempt, Best
+from convscope.attacks.boundary import nearest_boundary
 from convscope.network import Network
 from convscope.vocabulary.norms import NORMS
 from convscope.vocabulary.objectives import Activations, Bound, Objective
@@ -18,9 +19,6 @@ from convscope.vocabulary.priors import clamp
 from convscope.vocabulary.starts import photo
 
 L2 = NORMS["l2"]
-
-
-FIRST = 3.0  # times the weight that a linear network needs
 
 
 GROWTH = 4.0  # of a weight that is too small
@@ -34,11 +32,34 @@ FARTHEST, NEAREST = 0.3, 0.01
 MAX_EVALS = 10  # of the network, in one step of L-BFGS
 
 
+# Weights that come first, times those that a linear network needs. From the photograph, where the
+# slope is another one than at the boundary, the way is longer than it looks.
+FROM_BOUNDARY, FROM_PHOTOGRAPH = 1.5, 3.0
+
+
 # Minimizes from images, for weights (N, 1, 1, 1); gives whether each image came across, (N,).
 Minimize = Callable[[Best, Tensor, Tensor], Generator[None, None, Tensor]]
 
 
-def weigh(aim: Aim, rounds: int, steps: int, minimize: Minimize) -> Iterator[Attempt]:
+def carlini_wagner_steps(aim: Aim, rounds: int, steps: int) -> Iterator[Attempt]:
+    """The attack of Carlini and Wagner, from the nearest boundary."""
+    search = by_gradient_steps(aim, steps)
+    return weigh(aim, rounds, steps, search, FROM_BOUNDARY, nearest_boundary(aim))
+
+
+def lbfgs_steps(aim: Aim, rounds: int, steps: int) -> Iterator[Attempt]:
+    """The attack of Szegedy et al., from the photograph."""
+    return weigh(aim, rounds, steps, by_lbfgs(aim, steps), FROM_PHOTOGRAPH)
+
+
+def weigh(
+    aim: Aim,
+    rounds: int,
+    steps: int,
+    minimize: Minimize,
+    first: float,
+    begun: Attempt | None = None,
+) -> Iterator[Attempt]:
     """Search, by bisection for each image, the smallest weight on the margin that brings it across
     the boundary.
 
@@ -47,14 +68,15 @@ def weigh(aim: Aim, rounds: int, steps: int, minimize: Minimize) -> Iterator[Att
         rounds: number of weights that are tried, for images with a gradient.
         steps: how often `minimize` yields.
         minimize: looks for the best image for given weights; it records all in a `Best`.
+        first: the first weight, times the one that a linear network needs.
+        begun: what another attack has found.
     """
     best = Best(aim, L2)
-    margins, gradient = aim.climb(aim.inputs)
-    best.record(torch.arange(len(aim), device=margins.device), aim.inputs, margins)
-    slope = L2.slope(gradient)
-    weights = FIRST * 2 * (-margins).clamp_min(1e-6).view(-1, 1, 1, 1) / slope.square()
-    # Without a gradient there is no way.
-    weights = torch.where(slope > 1e-12, weights, 0)
+    begun = begun or best.attempt(0)
+    margins, gradient = aim.climb(begun.images)
+    every = torch.arange(len(aim), device=margins.device)
+    best.record(every, begun.images, margins, begun.gradients + 1)
+    weights = first * _weights(begun.images - aim.inputs, margins.view(-1, 1, 1, 1), gradient)
     low, high = torch.zeros_like(weights), torch.full_like(weights, torch.inf)
     for _ in range(rounds):
         search = minimize(best, best.images, weights)
@@ -65,6 +87,15 @@ def weigh(aim: Aim, rounds: int, steps: int, minimize: Minimize) -> Iterator[Att
         high = torch.where(won, torch.minimum(high, weights), high)
         low = torch.where(won, low, torch.maximum(low, weights))
         weights = torch.where(high.isinf(), GROWTH * weights, (low + high) / 2)
+
+
+def _weights(change: Tensor, margins: Tensor, gradient: Tensor) -> Tensor:
+    """The weights for which the least change of a linear network is best: at the boundary, the
+    gradients of the squared change and of the weighted margin cancel out."""
+    slope = L2.slope(gradient)
+    least = L2.size(change) + (-margins).clamp_min(0) / slope
+    # Without a gradient there is no way.
+    return torch.where(slope > 1e-12, 2 * least / slope, 0)
 
 
 def by_gradient_steps(aim: Aim, steps: int) -> Minimize:

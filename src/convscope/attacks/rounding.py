@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from convscope.attacks.descent import Ball
-from convscope.vocabulary.norms import NORMS
+from convscope.vocabulary.norms import NORMS, Radius
 
 NEARLY = 1e-3  # of a step of 1/255: 3/255 is not exact
 
@@ -41,14 +41,14 @@ def in_bytes(photograph: Tensor, change: Tensor, ball: Ball | None = None, seed:
     return torch.where(outside, _largest(photograph, change, ball.radius), saved)
 
 
-def _near_each_pixel(photograph: Tensor, saved: Tensor, most: float) -> Tensor:
+def _near_each_pixel(photograph: Tensor, saved: Tensor, most: Radius) -> Tensor:
     """No pixel changes by more than `most`."""
     low = ((photograph - most) * 255 - NEARLY).ceil().clamp(0, 255) / 255
     high = ((photograph + most) * 255 + NEARLY).floor().clamp(0, 255) / 255
     return torch.minimum(torch.maximum(saved, low), high)
 
 
-def _largest(photograph: Tensor, change: Tensor, radius: float) -> Tensor:
+def _largest(photograph: Tensor, change: Tensor, radius: Radius) -> Tensor:
     """Only the pixels that change most do, each by whole steps and at least one, and as many as an
     L2 ball holds."""
     base = (photograph * 255).round().clamp(0, 255)
@@ -57,9 +57,8 @@ def _largest(photograph: Tensor, change: Tensor, radius: float) -> Tensor:
     base = base / 255
     costs = ((changed - photograph).square() - (base - photograph).square()).flatten(1).double()
     order = change.flatten(1).abs().argsort(dim=1, descending=True)
-    left = (INSIDE * radius) ** 2 - (base - photograph).flatten(1).double().square().sum(
-        1, keepdim=True
-    )
-    fits = costs.gather(1, order).cumsum(1) <= left
+    most = INSIDE * torch.as_tensor(radius, dtype=torch.float64).view(-1, 1)
+    begun = (base - photograph).flatten(1).double().square().sum(1, keepdim=True)
+    fits = costs.gather(1, order).cumsum(1) <= most.to(costs).square() - begun
     kept = torch.zeros_like(fits).scatter(1, order, fits).view(change.shape)
     return torch.where(kept & (change != 0), changed, base)

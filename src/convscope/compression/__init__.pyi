@@ -16,8 +16,10 @@ from .judging import check_scores as check_scores
 from .photographs import Photographs as Photographs
 from .photographs import found_photographs as found_photographs
 from .photographs import inputs as inputs
+from .photographs import normalized as normalized
 from .sensitivity import Sensitivity as Sensitivity
 from .sensitivity import Spacing as Spacing
+from .sensitivity import adaptive_scores as adaptive_scores
 from .sensitivity import pruned as pruned
 from .sensitivity import sensitivities as sensitivities
 from .sensitivity import threshold as threshold
@@ -31,6 +33,7 @@ from .stages import Stages as Stages
 from .stages import check_room as check_room
 from .telling import CompressSummary as CompressSummary
 from .telling import Telling as Telling
+from .telling import weights_histogram as weights_histogram
 from .weights import merge_statistics as merge_statistics
 from .weights import near_zero as near_zero
 from .weights import weight_names as weight_names

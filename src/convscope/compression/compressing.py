@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convscope.compression.compensating import Compensation, compensations
 from convscope.compression.distilling import Free, Learned, Levels, Student, Teaching, distill
 from convscope.compression.fitting import clustered, fewest_different, fitted
 from convscope.compression.judging import Judge, Score
@@ -88,6 +89,7 @@ class Compression:
         names: the weights that are compressed.
         plan: what it aims at.
         probes: measures layers, on photographs for calibration.
+        known: what the module gets for photographs for calibration, (N, C, H, W).
         stages: writes and measures the stages.
         teaching: how the network learns between stages; None if it does not.
         sensitivities: of the layers so far.
@@ -95,11 +97,13 @@ class Compression:
         starts: of k-means, compared.
         losses: of the training so far.
         shared: the weights at the end.
+        compensations: how the weights of layers make up for each other's errors.
     """
 
     module: nn.Module
     plan: Plan
     probes: Judge
+    known: Tensor
     stages: Stages
     teaching: Teaching | None
     names: list[str] = field(default_factory=list)
@@ -108,6 +112,7 @@ class Compression:
     starts: list[StartResult] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     shared: dict[str, Shared] = field(default_factory=dict)
+    compensations: dict[str, Compensation] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.module = copy.deepcopy(self.module)
@@ -128,7 +133,10 @@ class Compression:
             stages.add(form, self.module, whole, form)
             yield
         merge_statistics(self.module)
-        for one in sensitivities(self.module, self.names, plan.sparsities, self.probes):
+        self.compensations = compensations(self.module, self.names, self.known)
+        for one in sensitivities(
+            self.module, self.names, plan.sparsities, self.probes, self.compensations
+        ):
             self.sensitivities.append(one)
             yield
         yield from self._curve(whole)
@@ -194,12 +202,15 @@ class Compression:
             return clustered(weights, plan.clusters, plan.start, plan.seed)
         target = self.stages.done[0].size / plan.ratio
         file = self.stages.folder / "trial.safetensors"
+        spacing = Spacing(self.costs("rounded"))
         room = target
         others = 0
         while True:
-            made = fitted(weights, Spacing(self.costs("rounded")), max(room - others, 1))
+            # The first trial only tells the bytes of everything else.
+            made_up = self.compensations if others else {}
+            made = fitted(weights, spacing, max(room - others, 1), made_up)
             sizes = self.stages.write(file, self.module, made, "coded")
-            if sizes.total <= target:
+            if others and sizes.total <= target:
                 file.unlink()
                 return made
             check_room(plan.ratio, self.stages.done[0].size, sizes.others + sizes.header)

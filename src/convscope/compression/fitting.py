@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from convscope.compression.sensitivity import Spacing, pruned, smallest
+from convscope.compression.compensating import Compensation, nearest
+from convscope.compression.sensitivity import Spacing, smallest
 from convscope.compression.sharing import Start, first_levels, k_means, shared
 from convscope.errors import ConvscopeError
 from convscope.network import Shared, coding
@@ -37,12 +38,23 @@ def layers(weights: Mapping[str, Tensor]) -> dict[str, Layer]:
     return found
 
 
-def fitted(weights: Mapping[str, Tensor], spacing: Spacing, room: float) -> dict[str, Shared]:
+def fitted(
+    weights: Mapping[str, Tensor],
+    spacing: Spacing,
+    room: float,
+    compensations: Mapping[str, Compensation],
+) -> dict[str, Shared]:
     """Weights with as many levels as a number of bytes has room for.
 
     Levels are evenly spaced, and those weights that are nearest to zero become zero. k-means would
     move levels to where most weights are. The error would be smaller, but all levels would be about
     as frequent, and the code longer.
+
+    Args:
+        weights: those that are zero stay zero.
+        spacing: says how far apart the levels of each layer are.
+        room: the bytes.
+        compensations: layers whose weights make up for each other's errors.
 
     Raises:
         ConvscopeError: even two levels a layer take more bytes.
@@ -57,14 +69,27 @@ def fitted(weights: Mapping[str, Tensor], spacing: Spacing, room: float) -> dict
             "compress: a file cannot be so small; give a lower ratio or a higher sparsity"
         )
     scale = smallest(fits, LOW, HIGH, 30)
-    made = {}
-    for name, value in weights.items():
-        levels = np.zeros(2)
-        if known[name].values.size:
-            levels = spacing.levels(name, known[name].values, scale)
-        near = (levels[1] - levels[0]) / 2
-        made[name] = shared(pruned(value, near), levels[levels != 0])
-    return made
+    return {
+        name: _rounded(value, known[name], spacing, name, scale, compensations.get(name))
+        for name, value in weights.items()
+    }
+
+
+def _rounded(
+    weights: Tensor,
+    layer: Layer,
+    spacing: Spacing,
+    name: str,
+    scale: float,
+    compensation: Compensation | None,
+) -> Shared:
+    """The weights of a layer as multiples of the distance of its levels."""
+    if not layer.values.size:
+        return shared(weights, np.zeros(0))
+    first, second, *_ = spacing.levels(name, layer.values, scale)
+    step = float(second - first)
+    made = compensation.rounded(weights, step) if compensation else nearest(weights, step)
+    return shared(made, made.unique().cpu().numpy())
 
 
 def _size(layer: Layer, spacing: Spacing, name: str, scale: float) -> float:

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-
-BATCH = 16
+from convscope.system import BATCH
 
 ROUNDING = 1e-3  # relative difference of scores that folding may make
 
@@ -59,7 +58,14 @@ class Judge:
         self._classes = None if classes is None else torch.tensor(classes, device=inputs.device)
 
     def __call__(self, module: nn.Module) -> Score:
-        found = scores(module, self.inputs)
+        return self.score(self.scores(module))
+
+    def scores(self, module: nn.Module) -> Tensor:
+        """The class scores of a module, (N, classes)."""
+        return scores(module, self.inputs)
+
+    def score(self, found: Tensor) -> Score:
+        """What class scores are worth."""
         top = found.argmax(1)
         labels = self._classes
         return Score(
@@ -69,10 +75,11 @@ class Judge:
         )
 
 
-def check_scores(net: Network, inputs: Tensor, images: Tensor) -> None:
+def check_scores(technique: str, net: Network, inputs: Tensor, images: Tensor) -> None:
     """Fail if the module's output is not one row of class scores for each photograph.
 
     Args:
+        technique: what needs them.
         net: the network.
         inputs: what its module gets for one photograph.
         images: the photograph itself.
@@ -82,10 +89,10 @@ def check_scores(net: Network, inputs: Tensor, images: Tensor) -> None:
     wanted = net.logits(images)
     if not isinstance(found, Tensor) or found.shape != wanted.shape or found.dim() != 2:
         raise ConvscopeError(
-            f"compress needs a network with one output of class scores: {net.name}"
+            f"{technique} needs a network with one output of class scores: {net.name}"
         )
     if (found - wanted).abs().max() > ROUNDING * wanted.abs().max():
         raise ConvscopeError(
-            f"compress needs class scores, and {net.name} ends in a softmax or a sigmoid: leave it"
-            " out of the module"
+            f"{technique} needs class scores, and {net.name} ends in a softmax or a sigmoid: leave"
+            " it out of the module"
         )

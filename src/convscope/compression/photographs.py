@@ -64,9 +64,8 @@ def _classes(net: Network, folder: Path, files: Sequence[Path]) -> tuple[int, ..
     if others := [name for name in names if known[name] is None]:
         some = shortened(", ".join(others[:3]), 120)
         raise ConvscopeError(
-            f"compress: {folder} has {len(names)} folders, and {len(others)} of them name no class"
-            f" of {net.name} ({some}): name them like classes, or leave the labels out with"
-            " labeled=False (--no-labeled)"
+            f"compress: {folder} has folders whose names are no classes of {net.name} ({some}):"
+            " name them like classes, or leave the labels out with labeled=False (--no-labeled)"
         )
     return tuple(known[file.parent.name] or 0 for file in files)
 

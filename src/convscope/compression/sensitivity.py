@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convscope.compression.compensating import Compensation, nearest
 from convscope.compression.judging import Judge, Score
 from convscope.types import Array
 
@@ -32,7 +33,8 @@ class Sensitivity(NamedTuple):
         name: the name of the weights.
         scores: what is measured at each sparsity.
         pruned: the divergence for each squared change, where weights are pruned.
-        rounded: the same where weights are rounded to coarse levels.
+        rounded: the same where weights are rounded to coarse levels and make up for each other's
+            errors, for each squared change that plain rounding would make.
     """
 
     name: str
@@ -43,24 +45,33 @@ class Sensitivity(NamedTuple):
 
 @torch.no_grad()
 def sensitivities(
-    module: nn.Module, names: Sequence[str], sparsities: Sequence[float], judge: Judge
+    module: nn.Module,
+    names: Sequence[str],
+    sparsities: Sequence[float],
+    judge: Judge,
+    compensations: Mapping[str, Compensation],
 ) -> Iterator[Sensitivity]:
     """Measure each layer alone. The module is as before after each."""
     parameters = dict(module.named_parameters())
     for name in names:
         weights = parameters[name]
         before = weights.clone()
-        step = COARSE * before.std()
+
+        def measured(value: Tensor, plain: Tensor) -> tuple[Score, float]:
+            weights.copy_(value)  # noqa: B023
+            score = judge(module)
+            squares = float((plain - before).square().sum())  # noqa: B023
+            return score, max(score.divergence, SMALLEST) / max(squares, SMALLEST)
+
         changed = [pruned(before, threshold(before, one)) for one in sparsities]
-        changed.append((before / step).round() * step)
-        found, costs = [], []
-        for value in changed:
-            weights.copy_(value)
-            found.append(judge(module))
-            squares = float((value - before).square().sum())
-            costs.append(max(found[-1].divergence, SMALLEST) / max(squares, SMALLEST))
+        found = [measured(value, value) for value in changed]
+        step = COARSE * float(before.std())
+        plain = nearest(before, step)
+        made_up = compensations[name].rounded(before, step) if name in compensations else plain
+        _, rounded = measured(made_up, plain)
         weights.copy_(before)
-        yield Sensitivity(name, tuple(found[:-1]), float(np.median(costs[:-1])), costs[-1])
+        scores = tuple(score for score, _ in found)
+        yield Sensitivity(name, scores, float(np.median([cost for _, cost in found])), rounded)
 
 
 def threshold(weights: Tensor, sparsity: float) -> float:
@@ -83,6 +94,18 @@ def thresholds(
     scaled = torch.cat([w.abs().flatten() * costs[name] ** 0.5 for name, w in weights.items()])
     least = threshold(scaled, sparsity)
     return {name: least / costs[name] ** 0.5 for name in weights}
+
+
+def adaptive_scores(weights: Tensor) -> Tensor:
+    """What a layer would lose with each weight: its square, as a fraction of those not smaller.
+
+    The larger ones are what is left when weights are pruned in order of magnitude. So scores of
+    different layers can be compared without a measurement (Lee et al. 2021).
+    """
+    squares, order = weights.flatten().square().double().sort(descending=True)
+    scores = torch.empty_like(squares)
+    scores[order] = squares / squares.cumsum(0).clamp_min(torch.finfo(torch.float32).tiny)
+    return scores.float().reshape(weights.shape)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope.collection import wilson
@@ -96,9 +97,7 @@ class Telling:
         whole = work.weights()
         self.near = {name: near_zero(value) for name, value in whole.items()}
         self.sizes = {name: value.numel() for name, value in whole.items()}
-        pooled = torch.cat([(value / value.std()).flatten() for value in whole.values()])
-        sample = pooled[:: max(1, len(pooled) // SAMPLE)]
-        self.sample = sample[sample.abs() < WIDE].cpu()
+        self.histogram = weights_histogram(whole, self._near_zero())
 
     def frame(self, step: int, file: Any) -> Frame[CompressSummary]:
         work = self.work
@@ -177,11 +176,7 @@ class Telling:
     # ------------------------------------------------------------------------------ panels
 
     def _panels(self, summary: CompressSummary) -> Iterator[Panel]:
-        yield Histogram(
-            self.sample,
-            "standard deviations of the layer",
-            f"weights; {self._near_zero():.0%} are below 5 % of the largest of their layer",
-        )
+        yield self.histogram
         if self.work.sensitivities:
             yield self._sensitivity()
         if self.work.points:
@@ -230,6 +225,17 @@ class Telling:
     @property
     def _whole(self) -> float:
         return _best(self.work.stages.done[0].score)
+
+
+def weights_histogram(weights: Mapping[str, Tensor], near: float) -> Histogram:
+    """How the weights of all layers are distributed, and which fraction is near zero."""
+    pooled = torch.cat([(value / value.std()).flatten() for value in weights.values()])
+    sample = pooled[:: max(1, len(pooled) // SAMPLE)]
+    return Histogram(
+        sample[sample.abs() < WIDE].cpu(),
+        "standard deviations of the layer",
+        f"weights; {near:.0%} are below 5% of the largest of their layer",
+    )
 
 
 def _layer(weights: str) -> str:

@@ -13,10 +13,9 @@ from convscope.evolution.chance import one_of
 from convscope.evolution.elites import Elites
 from convscope.evolution.encodings import Encoding
 from convscope.network import Network
+from convscope.system import BATCH
 
 G = TypeVar("G")
-
-BATCH = 16  # images that the network gets at a time
 
 
 class Evolution(Generic[G]):

@@ -1,4 +1,4 @@
-"""One network that draws photographs in many styles: the network, its files, its training."""
+"""Pictures in a style, drawn patch by patch or by one network that has learned many styles."""
 
 import lazy_loader
 

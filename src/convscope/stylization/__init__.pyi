@@ -6,6 +6,8 @@ from .checkpoint import save_styles as save_styles
 from .crops import Crops as Crops
 from .drawing import SMALLEST as SMALLEST
 from .drawing import draw as draw
+from .likeness import Likeness as Likeness
+from .likeness import seam as seam
 from .network import ConditionalNorm as ConditionalNorm
 from .network import StyleNetwork as StyleNetwork
 from .optimizing import Drawing as Drawing

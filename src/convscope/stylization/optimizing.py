@@ -11,13 +11,15 @@ from convscope import tensors
 from convscope.ascent import Recipe, climb, doubling_sizes, paste, patches
 from convscope.errors import ConvscopeError
 from convscope.network import Network
-from convscope.vocabulary.objectives import Bound, Objective
+from convscope.vocabulary.objectives import Bound, Objective, tv
 from convscope.vocabulary.optimizers import Optimizer, adam, lbfgs
 from convscope.vocabulary.priors import clamp
 from convscope.vocabulary.starts import fourier, photo
 from convscope.vocabulary.style_losses import StyleLoss
 
 MAX_EVALS = 15  # of the network, in one step of L-BFGS
+
+ROUGHNESS = 2.0  # weight of the total variation, which keeps fine noise out
 
 
 Place = tuple[slice, slice]
@@ -67,7 +69,7 @@ class Stroke:
         step: its number, from 1.
         steps: how many there are.
         picture: the whole picture after it, (1, 3, H, W), at the size so far.
-        style, content: the two parts of the loss before it.
+        style, content: the two distances in the loss before it.
         score: minus the loss, (1,).
         patches: in how many pieces the picture is drawn at that size.
     """
@@ -132,17 +134,20 @@ class Drawing:
             shown = tensors.resize(self.photo, patch.size).clamp(0, 1)
             canvas = tensors.resize(canvas, patch.size).clamp(0, 1)
             drawn = canvas
+            before = _part(canvas, patch.place)
             content = self.loss.of_content(_part(self._seen(shown), patch.place)).bind(self.net)
             recipe = self._recipe(patch, canvas, _Ready(content))
             pieces = sum(one.size == patch.size for one in plan)
             for frame in climb(self.net, recipe, seed + number):
                 drawn = paste(canvas, frame.image, patch.place)
                 apart = -float(content.score(frame.activations, frame.image))
+                rough = ROUGHNESS * float(tensors.total_variation(before) / before.numel())
+                before = frame.image
                 yield Stroke(
                     step=number * frame.steps + frame.step,
                     steps=len(plan) * frame.steps,
                     picture=self._finished(drawn, shown),
-                    style=-float(frame.score) - apart,
+                    style=-float(frame.score) - apart - rough,
                     content=apart,
                     score=frame.score,
                     patches=pieces,
@@ -154,7 +159,7 @@ class Drawing:
         first, *others = self._terms_of_style(patch)
         return Recipe(
             start=photo(start) if method.pixels else fourier(image=start),
-            objective=sum(others, start=first) + content,
+            objective=sum(others, start=first) + content - ROUGHNESS * tv(),
             priors=(clamp(),) if method.pixels else (),
             optimizer=method.optimizer,
             steps=method.steps,

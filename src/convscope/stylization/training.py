@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from convscope import __version__
 from convscope.errors import ConvscopeError
-from convscope.runs import Result, with_bar
+from convscope.notebook import in_notebook, show_line
+from convscope.runs import Result, show_live, with_bar
 from convscope.stylization.adding import joined, new_rows
 from convscope.stylization.checkpoint import open_styles, save_styles
 from convscope.stylization.crops import Crop, Crops, resized
@@ -23,7 +24,7 @@ from convscope.stylization.learning import Learner, Losses
 from convscope.stylization.losses import ManyStyles
 from convscope.stylization.network import StyleNetwork
 from convscope.stylization.team import Team, own_rank, together
-from convscope.system import usual_torch
+from convscope.system import uninterrupted, usual_torch
 from convscope.types import Frame, Grid
 
 SHOWN = 2  # photographs of a preview
@@ -76,6 +77,13 @@ class Training:
             pass
         return self.job.output
 
+    def _ipython_display_(self) -> None:
+        """Train, and show a bar and the pictures so far below the cell of a notebook."""
+        if not in_notebook():
+            raise NotImplementedError  # a terminal shows the repr
+        if show_live(self, "train_style").stopped:
+            show_line(f"{self.job.output} keeps what is done; run the cell again to continue")
+
     def _steps(self, work: _Work) -> Iterator[Result]:
         learner, steps = work.learner, self.job.settings.steps
         recent: list[Losses] = []
@@ -84,13 +92,13 @@ class Training:
             for crops in self._batches(work):
                 for crop in crops:
                     self.skipped |= crop.skipped
-                with usual_torch(gradients=True):
+                with uninterrupted(), usual_torch(gradients=True):
                     recent.append(learner.step(torch.stack([crop.pixels for crop in crops])))
                     if learner.done % self.save_every == 0 or learner.done == steps:
                         work.save(recent)
                         saved, recent = learner.done, recent[-1:]
                 yield work.result(recent)
-        except GeneratorExit:  # closed at a yield, when a step is done
+        except (GeneratorExit, KeyboardInterrupt):  # between two steps
             if learner.done > saved:
                 work.save(recent)
             raise

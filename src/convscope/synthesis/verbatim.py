@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from skimage.measure import label
 from torch import Tensor
 
 from convscope.types import Array
@@ -30,6 +29,8 @@ def copies(sources: Tensor) -> Copies:
         sources: (H, W, 2), the row and column in the sample of each pixel; -1 where a pixel was not
             copied.
     """
+    from skimage.measure import label  # imports SciPy's filters, which takes a quarter of a second
+
     copied = (sources[..., 0] >= 0).numpy()
     if not copied.any():
         return Copies(0, 0)
