@@ -1,0 +1,23 @@
+# What other rooms may use of this one.
+from .comparing import multiples as multiples
+from .facts import ClassMap as ClassMap
+from .facts import ClassValue as ClassValue
+from .facts import Confused as Confused
+from .facts import Connections as Connections
+from .facts import Decided as Decided
+from .facts import LayerFacts as LayerFacts
+from .facts import LayerName as LayerName
+from .facts import Mistake as Mistake
+from .facts import Near as Near
+from .facts import Patch as Patch
+from .facts import Photograph as Photograph
+from .facts import Strong as Strong
+from .facts import Unit as Unit
+from .facts import UnitImage as UnitImage
+from .facts import UnitValue as UnitValue
+from .looking import Microscope as Microscope
+from .patches import Show as Show
+from .patches import dead_channels as dead_channels
+from .patches import extremes as extremes
+from .patches import patch_picture as patch_picture
+from .weights import connections_of as connections_of
