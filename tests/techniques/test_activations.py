@@ -116,3 +116,15 @@ def test_without_a_layer_the_first_activation(own: cs.Network, own_photo: Tensor
 def test_one_photograph_at_a_time(own: cs.Network, own_photo: Tensor) -> None:
     with pytest.raises(cs.ConvscopeError, match="activations takes one image at a time, not 2"):
         look(own, own_photo.expand(2, -1, -1, -1))
+
+
+def test_a_tile_names_its_unit_and_a_pixel_of_it_is_a_neuron(own: cs.Network) -> None:
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    frame, panel = look(own, image, layer="blocks.0", limit=3)
+    assert isinstance(panel, Grid)
+    assert panel.places
+    activations = frame.arrays["activations"]
+    for unit, tile in zip(panel.units, panel.tiles, strict=True):
+        target = own.target(f"{unit}@2,3")
+        assert target.channel is not None
+        assert float(tile[0, 2, 3]) == float(activations[target.channel, 2, 3])

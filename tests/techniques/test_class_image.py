@@ -39,7 +39,7 @@ def test_the_score_climbs(preset: Any, channels: int) -> None:
     assert run[-1].summary["score"] == pytest.approx(last.tolist(), rel=1e-5)
     assert list(run[-1].summary["target"]) == ["class 0", "class 1", "class 2"]
     assert run[-1].summary["preset"] == preset
-    assert [panel.caption for panel in run[-1]._frame.panels if isinstance(panel, Picture)] == [
+    assert [panel.caption for panel in run[-1].frame.panels if isinstance(panel, Picture)] == [
         "class 0", "class 1", "class 2",
     ]  # fmt: skip
 
@@ -174,7 +174,7 @@ def test_an_unknown_target_costs_no_step(own: cs.Network) -> None:
 
 
 def grid(result: cs.Result) -> Grid:
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     return panel
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,27 @@ def test_all_methods_at_once(own: cs.Network, own_photo: Tensor) -> None:
     assert min(result.picture.size) > 100
     frame = list(registry.get("compare").run(own, own_photo, target=(0,)).frames())[-1]
     assert all(isinstance(tile, HeatMap) and tile.photo is not None for tile in sheet(frame).maps)
+
+
+def test_a_row_for_each_network(own: cs.Network, own_photo: Tensor) -> None:
+    """The first one names the class; maps of another size are shown at that of the first."""
+    size = own.input_size[0]
+    settings: Any = {"mean": own.mean, "std": own.std}
+    other = cs.Network(
+        toys.randomized(copy.deepcopy(own.module)), **settings, input_size=size, name="other"
+    )
+    larger = cs.Network(own.module, **settings, input_size=size + 8, name="larger")
+    frame = frames(own, own_photo, nets=(other, larger), methods=("saliency",))[-1]
+    top = own.predict(own_photo, 1)[0].index
+    names = [own.name, "other", "larger"]
+    assert frame.summary["networks"] == names
+    assert sheet(frame).rows == tuple(f"{name}: class {top}" for name in names)
+    maps = frame.arrays["saliency"]
+    for row, net in enumerate((own, other, larger)):
+        found = methods.attribute(net, own_photo, "saliency", top).heatmap
+        assert found is not None
+        if net is larger:
+            assert found.shape[-2:] != maps.shape[-2:]
+            resize = torch.nn.Upsample(maps.shape[-2:], mode="bilinear")
+            found = resize(found[None])[0]
+        torch.testing.assert_close(maps[row], found[0], rtol=1e-4, atol=1e-6)

@@ -52,7 +52,7 @@ def test_by_the_networks_own_answers(colors: cs.Network, painted: Path, make: Ma
     expected = [np.mean(values, 0) for values in means.values()]
     np.testing.assert_allclose(result.arrays["means"], expected, atol=1e-3)
     assert result.arrays["images"].tolist() == [3, 2, 3]
-    matrix, grid = result._frame.panels
+    matrix, grid = result.frame.panels
     assert isinstance(matrix, Matrix)
     assert isinstance(grid, Grid)
     assert grid.rows == ("blue as green (2)", "red as green (1)")
@@ -139,7 +139,7 @@ def test_labels_that_are_no_class_are_told(colors: cs.Network, painted: Path, ma
     assert (summary["unmatched"], summary["images"], summary["labels"]) == (["azure"], 5, 3)
     result = cs.confusions(index=index).result()
     assert (told(result)["by"], told(result)["unmatched"]) == ("embeddings", ["azure"])
-    caption = result._frame.panels[0].caption
+    caption = result.frame.panels[0].caption
     assert caption.endswith("by the nearest mean embedding; no class of the network: azure")
 
 
@@ -177,7 +177,7 @@ def test_the_most_confused_part_of_many_classes(tmp_path: Path, make: Make) -> N
         red = 4 * {7: 31, 31: 7}.get(number, number)
         Image.new("RGB", (16, 16), (red, 0, 0)).save(tmp_path / "many" / name / "x.png")
     result = cs.confusions(index=make(net=net, folder=tmp_path / "many")).result()
-    matrix = result._frame.panels[0]
+    matrix = result.frame.panels[0]
     assert isinstance(matrix, Matrix)
     assert len(matrix.rows) == 25
     assert {"c07", "c31"} <= set(matrix.rows)
@@ -272,7 +272,7 @@ def test_nothing_confused(colors: cs.Network, painted: Path, make: Make) -> None
     index = make(net=colors, folder=painted)
     result = cs.confusions(colors, index=str(index.path)).result()
     assert (told(result)["accuracy"], told(result)["confused"]) == (1.0, [])
-    grid = result._frame.panels[1]
+    grid = result.frame.panels[1]
     assert isinstance(grid, Grid)
     assert grid.rows == ("blue", "green", "red")
     assert min(result.picture.size) > 100

@@ -438,4 +438,4 @@ def test_layers_may_be_called_by_numbers_as_classes_are() -> None:
     net = toys.network(module, 32)
     photo = torch.rand(1, 3, 32, 32)
     frame = next(iter(cs.deepdream(net, photo, layer="1", steps=1, octaves=1)))
-    assert frame._frame.activations.keys() == {"1"}
+    assert frame.frame.activations.keys() == {"1"}

@@ -17,7 +17,7 @@ from tests.helpers.collections import Make
 
 
 def panel(result: cs.Result) -> Mosaic:
-    (found,) = result._frame.panels
+    (found,) = result.frame.panels
     assert isinstance(found, Mosaic)
     return found
 
@@ -32,6 +32,15 @@ def test_places_are_those_of_the_layout(own: cs.Network, make: Make, method: Any
     assert result.summary["recall"] == direct.recall
     assert f"trustworthiness {direct.trustworthiness:.2f}" in panel(result).caption
     assert len(panel(result).tiles) == 23
+
+
+def test_images_move_on_the_way(own: cs.Network, make: Make) -> None:
+    seen = [*cs.embedding_map(own, index=str(make().path), limit=9)]
+    assert [one.step for one in seen] == [*range(25, 751, 25), 751]
+    assert {one.steps for one in seen} == {751}
+    assert panel(seen[0]).caption == "t-SNE of 23 images, step 25 of 751"
+    assert all(len(panel(one).tiles) == 9 for one in seen)
+    assert not torch.equal(panel(seen[0]).places, panel(seen[-2]).places)
 
 
 def test_a_grid_has_each_image_once(own: cs.Network, make: Make) -> None:
@@ -61,7 +70,7 @@ def test_a_map_is_worked_out_once(
 ) -> None:
     index = make()
     first = cached.cached_layout(index, "pca")
-    monkeypatch.setattr(cached, "layout", None)
+    monkeypatch.setattr(cached, "laying_out", None)
     again = cached.cached_layout(index, "pca")
     np.testing.assert_array_equal(first.places, again.places)
     assert {**vars(first), "places": 0} == {**vars(again), "places": 0}

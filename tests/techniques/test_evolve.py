@@ -140,3 +140,24 @@ def test_what_cannot_evolve(options: dict[str, Any], told: str) -> None:
 def test_a_network_without_classes_is_refused() -> None:
     with pytest.raises(cs.ConvscopeError, match="gives no class scores"):
         cs.evolve(cs.load("hog", input_size=32)).result()
+
+
+def test_how_often_other_networks_recognize_the_images() -> None:
+    """One has the same classes; another has red and green exchanged; NumPy counts."""
+    net, turned = colors_net(), colors_net()
+    weights = turned.module.get_parameter("2.weight")
+    with torch.no_grad():
+        weights.copy_(weights[[1, 0, 2]])
+    turned = cs.Network(turned.module, mean=[0] * 3, std=[1] * 3, input_size=16)
+    frames = list(cs.evolve(net, nets=(colors_net(), turned), steps=40, offspring=8))
+    assert frames[-2].summary["recognized"] == {}
+    result = frames[-1]
+    means = result.image.mean((1, 2))
+    for (name, share), order in zip(
+        result.summary["recognized"].items(), ([0, 1, 2], [1, 0, 2]), strict=True
+    ):
+        seen = means[:, order].argmax(1)
+        assert share == pytest.approx(np.mean(seen == result.arrays["shown"]))
+        same = seen[:, None] == result.arrays["shown"]
+        assert result.summary["chance"][name] == pytest.approx(same.mean())
+    assert list(result.summary["recognized"].values()) == pytest.approx([1, 1 / 3])

@@ -265,3 +265,12 @@ def test_no_effective_filters(own: cs.Network) -> None:
         effective(net, layer="2")
     with pytest.raises(cs.ConvscopeError, match="unknown layer 'blocs'; did you mean 'blocks'"):
         effective(own, layer="blocs")
+
+
+def test_each_filter_names_its_unit(own: cs.Network) -> None:
+    for show in ("kernels", "effective"):
+        (frame,) = registry.get("filters").run(own, show=show, limit=2).frames()
+        grid = frame.panels[0]
+        assert isinstance(grid, Grid)
+        assert len(grid.units) == len(grid.tiles)
+        assert [own.target(unit).channel for unit in grid.units] == [0, 1]

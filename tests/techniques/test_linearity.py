@@ -57,3 +57,17 @@ def test_the_target_is_the_class_that_wins() -> None:
     assert result.summary["changes"][-1]["measured"] > 0
     with pytest.raises(cs.ConvscopeError, match="already says"):
         cs.linearity(net, photograph, target=order[0]).result()
+
+
+class Rounded(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = super().forward((8 * x).round())
+        return scores
+
+
+def test_a_network_without_a_gradient_is_told() -> None:
+    module = Rounded(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 3))
+    net = cs.Network(module, mean=[0.5] * 3, std=[0.25] * 3, input_size=SIZE, output="classes")
+    photograph = torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+    found = cs.linearity(net, photograph, points=3, side=3).result()
+    assert "zero everywhere" in found.summary["notes"][0]

@@ -14,7 +14,7 @@ from torch import Tensor
 import convscope as cs
 from convscope.collection.reading import Index
 from convscope.types.panels import Grid
-from tests.helpers.collections import Make, paint
+from tests.helpers.collections import Make, needs, paint
 
 
 def told(result: cs.Result) -> Any:
@@ -70,7 +70,7 @@ def test_the_nearest(own: cs.Network, own_photo: Tensor, make: Make, metric: str
             assert one["prediction"] == index.prediction(one["image"])
         distances = [one["distance"] for one in told(result)[space]]
         assert distances == sorted(distances)
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     assert panel.columns == 5
     assert panel.rows == ("by embedding", "by pixels")
@@ -115,7 +115,7 @@ def test_several_queries(own: cs.Network, own_photo: Tensor, make: Make) -> None
     for i in range(2):
         alone = cs.neighbors(own, both[i : i + 1], index=index, count=3).result()
         assert told(result)["embedding"][i] == told(alone)["embedding"]
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     assert panel.rows == ("by embedding", "by pixels") * 2
 
@@ -124,7 +124,7 @@ def test_several_queries(own: cs.Network, own_photo: Tensor, make: Make) -> None
 def test_approximate_search_is_built_once_and_tells_its_recall(
     own: cs.Network, own_photo: Tensor, make: Make, search: Any
 ) -> None:
-    pytest.importorskip({"faiss": "faiss", "lance": "lancedb"}[search])
+    needs({"faiss": "faiss", "lance": "lancedb"}[search])
     index = make()
     exact = cs.neighbors(own, own_photo, index=str(index.path), count=4).result()
     result = cs.neighbors(own, own_photo, index=str(index.path), count=4, search=search).result()
@@ -142,7 +142,7 @@ def test_approximate_search_is_built_once_and_tells_its_recall(
 def test_an_update_makes_it_anew(
     own: cs.Network, own_photo: Tensor, make: Make, photos: Path
 ) -> None:
-    pytest.importorskip("faiss")
+    needs("faiss")
     index = make()
     cs.neighbors(own, own_photo, index=str(index.path), search="faiss").result()
     paint(photos / "new.png", 77)
@@ -153,7 +153,7 @@ def test_an_update_makes_it_anew(
 
 
 def test_conditions_in_sql(own: cs.Network, own_photo: Tensor, make: Make) -> None:
-    pytest.importorskip("lancedb")
+    needs("lancedb")
     index = make()
 
     def found(where: str) -> list[str]:

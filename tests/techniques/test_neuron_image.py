@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 import convscope as cs
-from convscope.ascent import unit_images
+from convscope import system
 from convscope.network import default_layers
 from convscope.types.panels import Grid, Picture
 from convscope.vocabulary.objectives import diversity
 from tests.helpers import toys
+from tests.helpers.collections import Make
 from tests.helpers.networks import own_network
 
 
@@ -34,7 +35,7 @@ def activations(result: cs.Result) -> list[float]:
 
 
 def grid(result: cs.Result) -> Grid:
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     return panel
 
@@ -143,7 +144,7 @@ def test_by_default_a_deep_layer() -> None:
 
 def test_one_unit_is_a_picture(own: cs.Network) -> None:
     result = cs.neuron_image(own, target="blocks:3", steps=1).result()
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Picture)
     assert panel.caption == "blocks:3"
     assert torch.equal(panel.rgb, images(result)[0])
@@ -166,9 +167,9 @@ def test_sizes(own: cs.Network) -> None:
 def test_more_than_a_batch(own: cs.Network) -> None:
     run = list(cs.neuron_image(own, target=("blocks", "stem"), limit=16, steps=2))
     assert run[-1].steps == 2 * 2  # 12 channels and 8
-    assert (images(run[1])[unit_images.BATCH :] == 0.5).all()
-    assert grid(run[1]).captions[unit_images.BATCH] == "stem:4: nan"
-    assert (images(run[-1])[unit_images.BATCH :] != 0.5).any()
+    assert (images(run[1])[system.BATCH :] == 0.5).all()
+    assert grid(run[1]).captions[system.BATCH] == "stem:4: nan"
+    assert (images(run[-1])[system.BATCH :] != 0.5).any()
 
 
 # ------------------------------------------------------------------------ several images a unit
@@ -242,3 +243,47 @@ def test_layers_may_be_called_by_numbers_as_classes_are() -> None:
     net = toys.network(module, 32)
     result = cs.neuron_image(net, target="1", steps=1).result()
     assert result.summary["target"] == ["1.pre:0", "1.pre:1"]
+
+
+@pytest.mark.parametrize("extreme", ["positive", "negative", "both"])
+def test_activations_are_multiples_of_the_strongest_photograph_s(
+    own: cs.Network, make: Make, extreme: Any
+) -> None:
+    index = make()
+    target = ("doubled:2", "norm:1@3,4", "norm:5")
+    result = cs.neuron_image(
+        own, target=target, extreme=extreme, steps=2, index=index.path
+    ).result()
+    signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[extreme]
+    expected = []
+    for i, name in enumerate(result.summary["target"]):
+        layer = index.collected(str(name).split(":")[0])
+        channel = int(str(name).split(":")[1].split("@")[0])
+        sign = signs[i % len(signs)]
+        with torch.no_grad():
+            values = sign * own.activations(images(result), {layer})[layer][i, channel]
+            every = [
+                float((sign * own.read(index.photo(row), {layer})[layer][0, channel]).max())
+                for row in range(len(index))
+            ]
+        value = float(values[3, 4] if "@" in str(name) else values.max())
+        expected.append(value / max(every) if max(every) > 0 else None)
+    multiple: Any = result.summary["multiple"]
+    assert multiple == [one if one is None else pytest.approx(one, rel=1e-4) for one in expected]
+    captions = grid(result).captions
+    for caption, one in zip(captions, expected, strict=True):
+        assert caption.endswith(f" x{one:.2g}") if one is not None else " x" not in caption
+
+
+def test_one_unit_s_caption_says_its_multiple(own: cs.Network, make: Make) -> None:
+    result = cs.neuron_image(own, target="norm:5", steps=2, index=make().path).result()
+    (panel,) = result.frame.panels
+    assert isinstance(panel, Picture)
+    assert panel.caption.startswith("norm")
+    assert " x" in panel.caption
+
+
+def test_an_index_without_the_layer(own: cs.Network, make: Make) -> None:
+    index = make(layers=["doubled"])
+    with pytest.raises(cs.ConvscopeError, match="has no layer 'norm"):
+        cs.neuron_image(own, target="norm:5", steps=2, index=index.path).result()

@@ -110,7 +110,7 @@ def test_what_is_drawn_and_told(own: cs.Network, make: Make) -> None:
     index = make(layers=["stem"])
     result = of(own, index, target="stem", count=2, limit=3)
     assert list(told(result)["patches"]) == [f"stem:{c} highest" for c in range(3)]
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     assert (panel.columns, len(panel.tiles)) == (2, 6)
     assert panel.rows == ("stem:0", "stem:1", "stem:2")
@@ -194,7 +194,7 @@ def test_a_mask_holds_the_place_and_leaves_out_the_rest(tmp_path: Path) -> None:
     assert height == width, "a square"
     assert (top + height / 2, left + width / 2) == pytest.approx((30, 37), abs=2)
     assert 20 <= height <= 20 + 4 * 8 + 4
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     tile = panel.tiles[0]
     assert float(tile[0].max()) > 0.95, "where the channel answers all the light is kept"
@@ -204,7 +204,7 @@ def test_a_mask_holds_the_place_and_leaves_out_the_rest(tmp_path: Path) -> None:
 def test_gradients_beside(own: cs.Network, make: Make, show: str) -> None:
     index = make(layers=["blocks.0"])
     result = of(own, index, target="blocks.0:1", show=show, count=2)
-    (panel,) = result._frame.panels
+    (panel,) = result.frame.panels
     assert isinstance(panel, Grid)
     assert (panel.columns, len(panel.tiles)) == (4, 4)
     assert float(panel.tiles[1].std()) > 0.01
@@ -232,7 +232,7 @@ def test_dead_channels_are_crossed_out(make: Make) -> None:
     for layer, dead in (("relu.pre", [1, 2]), ("relu", [1, 2]), ("conv", [2])):
         result = of(net, make(layer, net=net, layers=[layer]), target=layer, count=2)
         assert told(result)["dead"] == [f"{layer}:{channel}" for channel in dead]
-        (panel,) = result._frame.panels
+        (panel,) = result.frame.panels
         assert isinstance(panel, Grid)
         assert panel.marked == {i for c in dead for i in (2 * c, 2 * c + 1)}
 

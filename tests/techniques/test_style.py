@@ -49,8 +49,11 @@ def features(net: Network, image: Tensor) -> list[Tensor]:
 
 def test_the_parts_of_the_loss_by_hand(net: Network) -> None:
     run = cs.style(net, PHOTO, style=PAINTING, layer=("1", "3*2"), content_layer="3*0.5",
-                   content=3, start="zeros", sizes=1, steps=1)  # fmt: skip
-    summary = run.result().summary
+                   content=3, start="zeros", optimizer="adam", sizes=1, steps=2)  # fmt: skip
+    first, second = run
+    assert first.image is not None
+    assert second.score is not None
+    between = torch.from_numpy(first.image).permute(0, 3, 1, 2)
 
     def gram(values: Tensor) -> Tensor:
         flat = values.flatten(2)[0]
@@ -59,18 +62,26 @@ def test_the_parts_of_the_loss_by_hand(net: Network) -> None:
     def relative(found: Tensor, wanted: Tensor) -> float:
         return float((found - wanted).square().sum() / wanted.square().sum())
 
+    expected = []
     with torch.no_grad():
         painting = F.interpolate(
             PAINTING, (28, 20), mode="bicubic", antialias=True, align_corners=False
         )
-        here, there = features(net, torch.full_like(PHOTO, 0.5)), features(net, painting)
-        style = sum(
-            weight * relative(gram(a), gram(b))
-            for weight, a, b in zip((1, 2), here, there, strict=True)
-        )
-        content = 3 * 0.5 * relative(here[1], features(net, PHOTO)[1])
-    assert summary["style_losses"] == pytest.approx([style], rel=1e-9)
-    assert summary["content_losses"] == pytest.approx([content], rel=1e-9)
+        for image in (torch.full_like(PHOTO, 0.5), between):
+            here, there = features(net, image), features(net, painting)
+            style = sum(
+                weight * relative(gram(a), gram(b))
+                for weight, a, b in zip((1, 2), here, there, strict=True)
+            )
+            expected.append((style, 3 * 0.5 * relative(here[1], features(net, PHOTO)[1])))
+    styles, contents = zip(*expected, strict=True)
+    assert second.summary["style_losses"] == pytest.approx(styles, rel=1e-9)
+    assert second.summary["content_losses"] == pytest.approx(contents, rel=1e-9)
+    pixels = first.image[0]
+    rough = sum((np.diff(pixels, axis=axis) ** 2).sum() for axis in (0, 1)) / pixels.size
+    assert rough > 1e-5
+    total = styles[1] + contents[1] + 2 * rough
+    assert second.score == pytest.approx(-total, rel=1e-9)
 
 
 def test_the_loss_falls(net: Network) -> None:

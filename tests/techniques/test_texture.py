@@ -12,7 +12,7 @@ from torch import Tensor
 
 import convscope as cs
 from convscope.network import default_layers
-from convscope.techniques.texture import seam
+from convscope.stylization import seam
 from convscope.vocabulary.objectives import StatisticName
 from tests.helpers import toys
 
@@ -68,13 +68,6 @@ def test_other_ways_to_climb_come_nearer_too(more: dict[str, Any]) -> None:
     run = cs.texture(squeezenet(), stripes(), **options(**more))
     scores = [float(frame.score) for frame in run if frame.score is not None]
     assert scores[-1] > 0.8 * scores[0]
-
-
-def test_a_seam_by_hand() -> None:
-    ramp = torch.arange(5.0).expand(1, 3, 4, 5)
-    assert seam(ramp) == pytest.approx(4), "from 4 back to 0, where neighbors differ by 1"
-    wave = torch.sin(torch.arange(64) * 2 * torch.pi / 64).expand(1, 3, 64, 64)
-    assert seam(wave) == pytest.approx(1, abs=0.6)
 
 
 def test_a_tile_has_no_seams() -> None:

@@ -38,7 +38,10 @@ def activations(
     *,
     layer: Annotated[
         str | None,
-        Field(description="layer to show, of any kind; the first activation if not given"),
+        Field(
+            description="layer to show, of any kind; the first activation if not given",
+            json_schema_extra={"format": "layer"},
+        ),
     ] = None,
     sort: Annotated[
         Literal["strength", "index"],
@@ -76,7 +79,7 @@ def activations(
     counts = f"{len(shown)} of {len(flat)} channels, {int(dead.sum())} dead on this image"
     caption = f"{layer} ({' x '.join(map(str, values.shape))}): {counts}"
     panel = (
-        _maps(values, shown, dead, scale, caption)
+        _maps(layer, values, shown, dead, scale, caption)
         if values.dim() == 3
         else Bars(tuple(map(str, shown)), tuple(strength[shown].tolist()), "activation", caption)
     )
@@ -103,7 +106,9 @@ def _ranked(flat: Tensor) -> list[int]:
     return ranked
 
 
-def _maps(values: Tensor, shown: list[int], dead: Tensor, scale: str, caption: str) -> Grid:
+def _maps(
+    layer: str, values: Tensor, shown: list[int], dead: Tensor, scale: str, caption: str
+) -> Grid:
     """Some channels of a layer (C, h, w), dead ones marked."""
     return Grid(
         values[shown].unsqueeze(1),
@@ -112,4 +117,6 @@ def _maps(values: Tensor, shown: list[int], dead: Tensor, scale: str, caption: s
         marked=frozenset(i for i, channel in enumerate(shown) if dead[channel]),
         low=float(values.min()) if scale == "layer" else None,
         high=float(values.max()) if scale == "layer" else None,
+        units=tuple(f"{layer}:{channel}" for channel in shown),
+        places=True,
     )

@@ -13,6 +13,8 @@ from convscope.attacks import (
     FoolingSummary,
     Goal,
     Label,
+    NormOption,
+    StepSize,
     aim_at,
     climb_in_ball,
     fooling_frames,
@@ -20,7 +22,7 @@ from convscope.attacks import (
 from convscope.network import Network
 from convscope.runs import Seed, technique
 from convscope.types import ImageFrame
-from convscope.vocabulary.norms import NORMS, NormName
+from convscope.vocabulary.norms import NORMS
 
 # Radius of the ball if none is given: below what eyes see on a photograph.
 RADIUS = {"inf": 1 / 255, "l2": 0.5}
@@ -66,9 +68,7 @@ def pgd(
     *,
     target: Goal = None,
     label: Label = None,
-    norm: Annotated[
-        NormName, Field(description="how the change is measured: by its largest pixel or by L2")
-    ] = "inf",
+    norm: NormOption = "inf",
     epsilon: Annotated[
         float | None,
         Field(
@@ -81,9 +81,7 @@ def pgd(
     steps: Annotated[
         int, Field(ge=1, le=10_000, description="gradients for each image and climb")
     ] = 40,
-    step_size: Annotated[
-        float, Field(gt=0, le=2, description="size of a step, as a fraction of epsilon")
-    ] = 0.1,
+    step_size: StepSize = 0.1,
     restarts: Annotated[
         int,
         Field(

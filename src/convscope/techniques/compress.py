@@ -47,10 +47,12 @@ else:
 
 PATH = {"format": "path"}
 
+CALIBRATION = 256  # photographs, at most, that tell which errors of weights make up for each other
+
 
 @technique(
     title="Compression",
-    paper="Han, Mao and Dally 2016; Hinton, Vinyals and Dean 2015",
+    paper="Han, Mao and Dally 2016; Hinton, Vinyals and Dean 2015; Frantar et al. 2023",
     url="https://arxiv.org/abs/1510.00149",
     chapter="Compression",
     climbs=True,
@@ -110,7 +112,7 @@ def compress(
     batch_size: Annotated[int, Field(ge=1, le=1024, description="photographs in a step")] = 16,
     lr: Annotated[
         float, Field(gt=0, le=1, description="learning rate, in root mean squares of a tensor")
-    ] = 3e-4,
+    ] = 3e-5,
     sparsities: Annotated[
         tuple[Annotated[float, Field(gt=0, lt=1)], ...],
         Field(
@@ -131,14 +133,16 @@ def compress(
     """The same network in a fraction of its bytes: pruned, with few different weights, and coded.
 
     Weights near zero are pruned. The others of a layer share a few values, and which of them each
-    weight has is entropy-coded; the length of a Huffman code is given beside. A layer that minds
-    changes more keeps more weights and more values. This sensitivity is measured for one layer at a
-    time: it is the Kullback-Leibler divergence from the answers before, for each squared change of
-    a weight. After pruning and after sharing, a short training makes the answers more like those
-    before; it needs no labels. In sharing it moves the values, not which of them a weight has. Each
-    stage is written to disk, and what comes out of the file is measured. `load` reads the file.
-    Departures from the paper: normalizations become a scale and an offset, values are evenly spaced
-    if no number of clusters is given, and the code is that of asymmetric numeral systems.
+    weight has is entropy-coded; the length of a Huffman code is given beside. Weights that are
+    rounded later make up for the errors of those before, as far as photographs show (Frantar et al.
+    2023). A layer that minds changes more keeps more weights and more values. This sensitivity is
+    measured for one layer at a time: it is the Kullback-Leibler divergence from the answers before,
+    for each squared change of a weight. After pruning and after sharing, a short training makes the
+    answers more like those before; it needs no labels. In sharing it moves the values, not which of
+    them a weight has. Each stage is written to disk, and what comes out of the file is measured.
+    `load` reads the file. Departures from the paper: normalizations become a scale and an offset,
+    values are evenly spaced if no number of clusters is given, and the code is that of asymmetric
+    numeral systems.
     """
     plan = Plan(sparsity, ratio, clusters, start, tuple(sparsities), seed)
     if not weight_names(net.module):
@@ -147,7 +151,7 @@ def compress(
         check_replaceable(Path(file), is_compressed)
     measured, known = _photographs(net, Path(folder), training, labeled, limit)
     images = open_image(known.files[0])
-    check_scores(net, inputs(net, known.files[:1]), images)
+    check_scores("compress", net, inputs(net, known.files[:1]), images)
     teaching = None
     if steps:
         crops = Crops(known.files, side(net, net.input_size), seed)
@@ -157,6 +161,7 @@ def compress(
             copy.deepcopy(net.module),
             plan,
             Judge(net.module, inputs(net, known.spread(probes).files), None),
+            inputs(net, known.spread(CALIBRATION).files),
             Stages(
                 net,
                 Judge(net.module, inputs(net, measured.files), measured.classes),

@@ -247,7 +247,7 @@ def _matrix(summary: ConfusionsSummary, counts: Tensor) -> Matrix:
         tuple(columns),
         "label",
         "prediction",
-        tuple(range(len(places))),
+        frozenset((place, place) for place in range(len(places))),
         _matrix_caption(summary, len(places)),
     )
 

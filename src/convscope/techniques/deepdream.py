@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import Recipe, Tiling, climb, tile_side, tiling
-from convscope.attribution import Names
+from convscope.attribution import LayerNames
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import Network, default_layers
@@ -94,7 +94,7 @@ def deepdream(
     image: Tensor,
     *,
     layer: Annotated[
-        Names | None,
+        LayerNames | None,
         Field(
             description="layers or channels to amplify, each with a weight if needed (blocks.2 and"
             " blocks.4*0.5); if not given, a deep layer"
@@ -105,7 +105,7 @@ def deepdream(
         BeforeValidator(image_name),
         Field(
             description="another photograph, whose features the dream imitates",
-            json_schema_extra={"format": "path"},
+            json_schema_extra={"format": "image"},
         ),
     ] = None,
     octaves: Annotated[
@@ -170,7 +170,7 @@ def deepdream(
             yield dream.labeled(picture, number, frames, names, octave)
 
 
-def _layers(net: Network, layer: Names | None) -> Sequence[str]:
+def _layers(net: Network, layer: LayerNames | None) -> Sequence[str]:
     """The layers that are named; a deep one, before its activation, if none is."""
     if isinstance(layer, str):
         return (layer,)

@@ -101,7 +101,7 @@ def efros_leung(
         Field(
             description="image as large as the photograph, white where it is to be filled with its"
             " surroundings; if not given, a new texture is made",
-            json_schema_extra={"format": "path"},
+            json_schema_extra={"format": "image"},
         ),
     ] = None,
     sample_size: Annotated[

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope.collection import (
+    Arrangement,
     Index,
     Layout,
+    Steps,
+    Underway,
     at_random,
-    cached_layout,
+    cached_laying_out,
     index_of,
     nearest_grid,
     scattered,
@@ -93,14 +97,40 @@ def embedding_map(
     them mean little. `arrays` holds the place of each image.
     """
     opened = index_of(net, index)
-    layout = cached_layout(opened, method, perplexity=perplexity, sample=sample, seed=seed)
     drawn = at_random(len(opened), limit, seed)
+    making = Steps(
+        cached_laying_out(opened, method, perplexity=perplexity, sample=sample, seed=seed)
+    )
+    steps = 1
+    for frame in _underway(making, opened, method, drawn):
+        steps = frame.steps
+        yield frame
+    layout = making.result
     panel, notes = _panel(opened, layout, drawn, show, side)
     yield Frame(
         panels=(panel,),
+        step=steps,
+        steps=steps,
         arrays={"places": torch.from_numpy(layout.places)},
         summary=_summary(opened, layout, notes),
     )
+
+
+def _underway(
+    making: Iterable[Underway], index: Index, method: str, drawn: Array
+) -> Iterator[Frame[EmbeddingMapSummary]]:
+    """What is seen of a layout that is being made: the images that it has by now."""
+    pictures = None
+    for now in making:
+        among = np.isin(now.rows, drawn)
+        if not among.any():
+            yield Frame(step=now.step, steps=now.steps)
+            continue
+        if pictures is None:
+            pictures = _pictures(index, now.rows[among])
+        caption = f"{NAMES[method]} of {len(now.rows):,} images, step {now.step:,} of {now.steps:,}"
+        panel = _mosaic(pictures, scattered(now.places[among]), caption)
+        yield Frame(panels=(panel,), step=now.step, steps=now.steps)
 
 
 def _panel(
@@ -113,7 +143,7 @@ def _panel(
     else:
         tiles = tiled(nearest_grid(places, side) if show == "nearest" else unique_grid(places))
     rows, copies = np.unique(drawn[tiles.rows], return_inverse=True)
-    pictures = torch.stack(decoded(index.thumbnails(rows.tolist())))
+    pictures = _pictures(index, rows)
     notes = list(layout.notes)
     if len(rows) < len(index) and show != "nearest":
         notes.append(f"{len(rows):,} of {len(index):,} images drawn")
@@ -121,13 +151,16 @@ def _panel(
         f"{NAMES[layout.method]} of {len(index):,} images; trustworthiness"
         f" {layout.trustworthiness:.2f}, recall of the ten nearest {layout.recall:.2f}"
     )
-    panel = Mosaic(
-        pictures[copies],
-        torch.from_numpy(tiles.places).float(),
-        (float(tiles.width), float(tiles.height)),
-        "; ".join([caption, *notes]),
-    )
-    return panel, notes
+    return _mosaic(pictures[copies], tiles, "; ".join([caption, *notes])), notes
+
+
+def _mosaic(pictures: Tensor, tiles: Arrangement, caption: str) -> Mosaic:
+    size = (float(tiles.width), float(tiles.height))
+    return Mosaic(pictures, torch.from_numpy(tiles.places).float(), size, caption)
+
+
+def _pictures(index: Index, rows: Array) -> Tensor:
+    return torch.stack(decoded(index.thumbnails(rows.tolist())))
 
 
 def _summary(index: Index, layout: Layout, notes: list[str]) -> EmbeddingMapSummary:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -12,11 +12,19 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.ascent import BATCH, Goal, Recipe, ResumeFile, climb_goals
+from convscope.ascent import Goal, Recipe, ResumeFile, climb_goals
 from convscope.errors import ConvscopeError
 from convscope.evolution import Cppns, Evolution, Pixels, probabilities
 from convscope.network import Network
-from convscope.runs import Seed, TargetList, as_targets, technique
+from convscope.runs import (
+    Networks,
+    Seed,
+    TargetList,
+    as_targets,
+    opened_networks,
+    technique,
+)
+from convscope.system import BATCH
 from convscope.types import Grid, ImageFrame, Target
 from convscope.vocabulary.objectives import Objective, log_probability
 from convscope.vocabulary.optimizers import sgd
@@ -35,7 +43,9 @@ class EvolveSummary(TypedDict):
 
     `classes` is the number of classes, `confidence` the median probability of a class in its best
     image, and `sure` the number of classes for which that is above 0.9. `evaluations` counts the
-    images that the network has judged.
+    images that the network has judged. `recognized` is the fraction of the images shown whose class
+    is the top class of each other network, and `chance` what it would be if these networks' answers
+    were exchanged between the images; both are known at the end.
     """
 
     encoding: str
@@ -43,6 +53,8 @@ class EvolveSummary(TypedDict):
     confidence: float
     sure: int
     evaluations: int
+    recognized: dict[str, float]
+    chance: dict[str, float]
 
 
 @technique(
@@ -84,6 +96,7 @@ def evolve(
             description="number of images to show: those that the network is most sure of",
         ),
     ] = 40,
+    nets: Networks = (),
     seed: Seed = 0,
 ) -> Iterator[ImageFrame[EvolveSummary]]:
     """Images that a network is sure of and a person cannot recognize, made by evolution.
@@ -91,14 +104,16 @@ def evolve(
     The best image of every class is kept (MAP-Elites). In each generation, children of some of
     them are drawn, with mutations, and the network judges them without any gradient. A child
     replaces the best image of every class that it has more of, so that one class may go on from
-    the image of another. Images have 256 steps of brightness, as in a file.
+    the image of another. Images have 256 steps of brightness, as in a file. Other networks tell at
+    the end how many of the images they recognize too.
 
     `arrays` holds the number of every class in `classes`, its confidence in `confidence`, the
     classes of the images shown in `shown`, and the median confidence after each generation in
     `medians`.
     """
     targets, size = _classes(net, target), net.input_size
-    sheet = _Sheet(targets, encoding, limit, steps)
+    others = [one for one in opened_networks(net, nets).items() if one[1] is not net]
+    sheet = _Sheet(targets, encoding, limit, steps, dict(others))
     if encoding == "gradient":
         yield from _climbed(net, sheet, seed)
         return
@@ -136,6 +151,7 @@ class _Sheet:
     encoding: str
     limit: int
     steps: int
+    judges: Mapping[str, Network]
 
     def shown(self, confidence: Tensor) -> list[int]:
         """The places of the largest values, largest first; all in their own order if they fit."""
@@ -151,6 +167,7 @@ class _Sheet:
         medians: Sequence[float],
         step: int,
         evaluations: int,
+        last: bool,
     ) -> ImageFrame[EvolveSummary]:
         """A frame of the images that are shown; there is a confidence for each class."""
         shown, median, count = self.shown(confidence), medians[-1], len(self.targets)
@@ -158,6 +175,7 @@ class _Sheet:
         captions = tuple(f"{self.targets[i]} {confidence[i]:.1%}" for i in shown)
         words = f"step {step}: median confidence {median:.1%} for {count} classes"
         columns = min(COLUMNS, len(shown))
+        judged = self._judged(images, numbers[shown]) if last else {}
         return ImageFrame(
             panels=(Grid(images, words, columns, captions, low=0, high=1, tile_inches=1.6),),
             step=step,
@@ -176,8 +194,19 @@ class _Sheet:
                 "confidence": median,
                 "sure": int((confidence > SURE).sum()),
                 "evaluations": evaluations,
+                "recognized": {name: found for name, (found, _) in judged.items()},
+                "chance": {name: chance for name, (_, chance) in judged.items()},
             },
         )
+
+    def _judged(self, images: Tensor, numbers: Tensor) -> dict[str, tuple[float, float]]:
+        """How often each other network sees the classes of these numbers, and by chance."""
+        found = {}
+        for name, net in self.judges.items():
+            parts = [probabilities(net, net.preprocess(part)) for part in images.split(BATCH)]
+            same = torch.cat(parts).argmax(1)[:, None] == numbers
+            found[name] = (float(same.diagonal().float().mean()), float(same.float().mean()))
+        return found
 
 
 def _evolved(evolution: Evolution[G], sheet: _Sheet) -> Iterator[ImageFrame[EvolveSummary]]:
@@ -188,7 +217,8 @@ def _evolved(evolution: Evolution[G], sheet: _Sheet) -> Iterator[ImageFrame[Evol
             evolution.step(step)
             images = drawn.images([elites.genomes[i] for i in sheet.shown(elites.confidence)])
             judged = step * evolution.offspring
-            yield sheet.frame(images, elites.confidence, evolution.medians, step, judged)
+            last = step == sheet.steps
+            yield sheet.frame(images, elites.confidence, evolution.medians, step, judged, last)
 
 
 class _Drawn(Generic[G]):
@@ -222,11 +252,13 @@ def _climbed(net: Network, sheet: _Sheet, seed: int) -> Iterator[ImageFrame[Evol
     medians: list[float] = []
     for frame in climb_goals(net, goals, recipe, seed=seed):
         images, confidence = tensors.in_255ths(frame.image), frame.score.exp().nan_to_num(0.0)
-        if frame.step == frame.steps:
+        last = frame.step == frame.steps
+        if last:
             confidence = _confidence(net, sheet.targets, images)
         medians.append(float(confidence.quantile(0.5)))
         shown, judged = sheet.shown(confidence), frame.step * len(goals) * sheet.steps
-        drawn = sheet.frame(images[shown], confidence, medians, frame.step, judged // frame.steps)
+        judged //= frame.steps
+        drawn = sheet.frame(images[shown], confidence, medians, frame.step, judged, last)
         yield replace(drawn, steps=frame.steps)
 
 

@@ -48,7 +48,8 @@ def filters(
         str | None,
         Field(
             description="a convolution; if not given, the first one, or for effective filters the"
-            f" layer with a receptive field of about {SMALL} pixels"
+            f" layer with a receptive field of about {SMALL} pixels",
+            json_schema_extra={"format": "layer"},
         ),
     ] = None,
     show: Annotated[
@@ -97,7 +98,8 @@ def _kernels(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
     high = float(weight.max()) if scale == "layer" else None
     caption = f"{layer}: {count} filters of {height} x {width} pixels"
     if channels in (1, 3):
-        grid = Grid(weight[:limit], caption, low=low, high=high)
+        units = _units(layer, min(limit, count))
+        grid = Grid(weight[:limit], caption, low=low, high=high, units=units)
     else:
         grid = _planes(weight[: min(limit, 16), :24], caption, channels, low, high)
     return Frame(
@@ -110,6 +112,11 @@ def _kernels(net: Network, layer: str | None, scale: str, limit: int) -> Frame:
         arrays={"weights": weight},
         summary={"layer": layer, "filters": count, "near_zero": near_zero},
     )
+
+
+def _units(layer: str, count: int) -> tuple[str, ...]:
+    """The names of a layer's first channels."""
+    return tuple(f"{layer}:{channel}" for channel in range(count))
 
 
 def _planes(
@@ -149,6 +156,7 @@ def _effective(net: Network, layer: str | None, scale: str, limit: int) -> Frame
                 marked=frozenset((largest.flatten() == 0).nonzero().flatten().tolist()),
                 low=-1.0,
                 high=1.0,
+                units=_units(layer, len(filters)),
             ),
         ),
         arrays={"filters": filters},

@@ -34,7 +34,7 @@ BRIGHTEST = 0.97  # quantile of the pixels of the stars that becomes white
 
 MOST = 0.1  # correlation of the pixels of twins that is not punished
 
-FINE = 0.5  # contrast of the edges that a twin begins with, as a fraction
+FINE = 0.8  # contrast of the edges that a twin begins with, as a fraction
 
 Orientations = Annotated[
     int, Field(ge=1, le=36, description="number of orientations in the histogram of a cell")
@@ -148,7 +148,7 @@ def hog_twins(
         BeforeValidator(image_name),
         Field(
             description="the photograph whose large forms and colors the twin has",
-            json_schema_extra={"format": "path"},
+            json_schema_extra={"format": "image"},
         ),
     ] = "sample:coffee",
     contrast: Annotated[
@@ -156,7 +156,7 @@ def hog_twins(
         Field(
             gt=0, le=1, description="contrast of the other photograph at the start, as a fraction"
         ),
-    ] = 0.25,
+    ] = 0.2,
     steps: Annotated[
         int, Field(ge=1, le=100_000, description="number of optimization steps")
     ] = 800,
@@ -170,12 +170,14 @@ def hog_twins(
     """A picture whose pixels differ from those of a photograph, and whose HOG is nearly the same.
 
     The twin begins as another photograph, blurred and of low contrast, with the edges of the
-    photograph, their light and dark exchanged. Adam then changes its pixels until its HOG matches
-    that of the photograph. A penalty keeps the correlation of the pixels of the two near zero. HOG
-    knows no sign of an edge. It divides each block by its length, so edges that a person hardly
-    sees decide it, where there are no stronger ones.
+    photograph, whose light and dark change places from pixel to pixel as on a chessboard. Adam then
+    changes its pixels until its HOG matches that of the photograph. A penalty keeps the correlation
+    of the pixels of the two near zero. HOG compares each pixel's neighbors, not the pixel itself,
+    and all of them have the same color of the chessboard; so it sees the edges, and no chessboard.
+    It divides each block by its length, so edges that a person hardly sees decide it, where there
+    are no stronger ones.
     """
-    module = HOG(orientations, pixels_per_cell, cells_per_block)
+    module = HOG(orientations, pixels_per_cell, cells_per_block, turning=True)
     net = Network(module, mean=[0.0] * 3, std=[1.0] * 3, input_size=size, output="embedding")
     wanted, begun = (net.preprocess(x.detach()) for x in (image, _opened(other)))
     twins = _Twins(module, wanted, begun, image.shape[-2:])
@@ -197,13 +199,16 @@ def _opened(other: str | Tensor) -> Tensor:
 
 
 def _hybrid(wanted: Tensor, other: Tensor, contrast: float, cell: int) -> Tensor:
-    """What is coarse in the other photograph, with the negative of what is fine in the wanted one.
+    """What is coarse in the other photograph, with what is fine in the wanted one on a chessboard.
 
-    A negative has the same HOG, and changes over more than a cell hardly count in it.
+    On every second pixel it is the negative. That has the same HOG, because the gradient of a pixel
+    is made of its four neighbors, which are all negative or all positive.
     """
     coarse = tensors.blur(other - other.mean(), cell)
-    fine = wanted - tensors.blur(wanted, cell / 4)
-    return (0.5 + contrast * coarse - FINE * fine).clamp(0, 1)
+    fine = wanted - tensors.blur(wanted, cell)
+    height, width = (torch.arange(length, device=wanted.device) for length in wanted.shape[-2:])
+    chessboard = 1 - 2 * ((height[:, None] + width) % 2)
+    return (0.5 + contrast * coarse + FINE * chessboard * fine).clamp(0, 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import Recipe, climb
-from convscope.attribution import Names
+from convscope.attribution import LayerNames
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
 from convscope.runs import ImageSize, Seed, technique
@@ -58,7 +58,7 @@ def invert(
     image: Tensor,
     *,
     layer: Annotated[
-        Names | None,
+        LayerNames | None,
         Field(description="a layer or several; if not given, every stage and the last embedding"),
     ] = None,
     goal: Annotated[

@@ -11,15 +11,13 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from convscope.attacks import Aim, aim_at
+from convscope.attacks import Aim, aim_at, doubts
 from convscope.network import Network
 from convscope.runs import Seed, TargetName, technique
-from convscope.system import batched
+from convscope.system import in_batches
 from convscope.types import Curves, Frame, Panel, Picture
 
 SHOWN = 5  # classes in a plot
-
-BATCH = 16
 
 # Colors of classes on the map, and what they are called.
 COLORS = {
@@ -51,13 +49,15 @@ class LinearityRow(TypedDict):
 class LinearitySummary(TypedDict):
     """The two classes whose logits the score subtracts, and how the score changes with epsilon.
 
-    `gradient_l1` is the sum of the absolute values of the gradient of the score.
+    `gradient_l1` is the sum of the absolute values of the gradient of the score. `notes` say what
+    is wrong with the network.
     """
 
     label: str
     target: str
     gradient_l1: float
     changes: list[LinearityRow]
+    notes: list[str]
 
 
 @technique(
@@ -120,11 +120,13 @@ class _Directions:
         aim: the image, its top class and the class that is to win.
         gradient: (1, C, h, w), of the score.
         random: (1, C, h, w), random signs.
+        notes: what is wrong with the network.
     """
 
     aim: Aim
     gradient: Tensor
     random: Tensor
+    notes: tuple[str, ...]
 
     @classmethod
     def of(cls, aim: Aim, seed: int) -> _Directions:
@@ -135,7 +137,7 @@ class _Directions:
         _, gradient = aim.climb(aim.inputs)
         generator = torch.Generator().manual_seed(seed)
         random = torch.randint(0, 2, gradient.shape, generator=generator).to(gradient) * 2 - 1
-        return cls(aim, gradient, random)
+        return cls(aim, gradient, random, doubts(aim))
 
     def logits(self, along: Tensor, across: Tensor) -> Tensor:
         """(K, classes), where the image changes by `along` (K,) times the sign of the gradient and
@@ -147,7 +149,7 @@ class _Directions:
             with torch.no_grad():
                 return self.aim.scores(inputs + first * sign + second * self.random).cpu()
 
-        return torch.cat([one for done in batched(len(along), BATCH, work) for _, one in done])
+        return torch.cat(in_batches(len(along), work))
 
     @property
     def classes(self) -> tuple[int, int]:
@@ -200,6 +202,7 @@ class _Directions:
             "target": label(second),
             "gradient_l1": total,
             "changes": rows,
+            "notes": list(self.notes),
         }
 
     def _panels(
@@ -223,7 +226,8 @@ class _Directions:
 
     def _sums(self, line: Tensor, along: Tensor, across: Tensor) -> Curves:
         total = float(self.gradient.double().abs().sum())
-        expected = f"epsilon times the L1 norm of the gradient, {total:.3g}"
+        number = f"{total:,.0f}" if total >= 1000 else f"{total:.3g}"
+        expected = f"epsilon times the L1 norm of the gradient, {number}"
         lines = {
             "measured": tuple(self.change(along).tolist()),
             expected: tuple((line.double() * total).tolist()),

@@ -12,17 +12,17 @@ from convscope.attacks import (
     FoolingSummary,
     Goal,
     Label,
+    NormOption,
     aim_at,
-    by_gradient_steps,
-    by_lbfgs,
+    carlini_wagner_steps,
     cross_boundary,
     fooling_frames,
-    weigh,
+    lbfgs_steps,
 )
 from convscope.network import Network
 from convscope.runs import technique
 from convscope.types import ImageFrame
-from convscope.vocabulary.norms import NORMS, NormName
+from convscope.vocabulary.norms import NORMS
 
 Rounds = Annotated[
     int, Field(ge=1, le=100, description="number of weights on the margin that are tried")
@@ -41,9 +41,7 @@ def deepfool(
     *,
     target: Goal = None,
     label: Label = None,
-    norm: Annotated[
-        NormName, Field(description="how the change is measured: by L2 or by its largest pixel")
-    ] = "l2",
+    norm: NormOption = "l2",
     classes: Annotated[
         int, Field(ge=1, le=100, description="how many other classes the first step compares")
     ] = 5,
@@ -81,20 +79,21 @@ def carlini_wagner(
     *,
     target: Goal = None,
     label: Label = None,
-    rounds: Rounds = 3,
+    rounds: Rounds = 1,
     steps: Annotated[
         int, Field(ge=1, le=10_000, description="gradients for each image and weight")
     ] = 20,
 ) -> Iterator[ImageFrame[FoolingSummary]]:
     """The smallest change by a trade: its square against the margin of two logits.
 
-    A bisection finds the smallest weight on the margin that fools the network. The paper optimizes
-    the inverse of a tanh by Adam, and begins with the same weight for all images. Here, pixels are
-    clipped, the steps go toward the least change for a linear network, and the first weight is the
-    one that a linear network needs, times 3: that finds smaller changes in fewer steps.
+    It begins at what `deepfool` finds, where the slope tells the weight on the margin that a linear
+    network needs. With more rounds, a bisection looks for a smaller one. The paper optimizes the
+    inverse of a tanh by Adam, and begins at the photograph with the same weight for all images.
+    Here, pixels are clipped, and the steps go toward the least change for a linear network: that
+    finds smaller changes in fewer steps.
     """
     aim = aim_at(net, image, label, target)
-    attempts = weigh(aim, rounds, steps, by_gradient_steps(aim, steps))
+    attempts = carlini_wagner_steps(aim, rounds, steps)
     yield from fooling_frames(aim, image, attempts)
 
 
@@ -122,5 +121,5 @@ def lbfgs_attack(
     cross entropy of a target; the margin of two logits also works without one.
     """
     aim = aim_at(net, image, label, target)
-    attempts = weigh(aim, rounds, steps, by_lbfgs(aim, steps))
+    attempts = lbfgs_steps(aim, rounds, steps)
     yield from fooling_frames(aim, image, attempts)

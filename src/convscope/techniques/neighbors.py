@@ -96,7 +96,8 @@ def neighbors(
 ) -> Iterator[Frame[NeighborsSummary]]:
     """The images of a collection that are nearest to a photograph, by embedding and by pixels.
 
-    The embedding is the input of the network's classifier. Pixels are compared on the network's
+    The embedding is the input of the network's classifier, or the output of a network that has
+    none, such as HOG. Pixels are compared on the network's
     input, resized to 32 x 32, by the root mean square difference. Below each image are its label,
     or else the predicted class, and its distance. If the collection contains the photograph, it is
     left out, and only the first of several copies is shown. Each photograph of a batch gets a pair

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 import torch
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from convscope.ascent import BATCH, Goal, Recipe, climb_goals, score
+from convscope.ascent import Goal, Recipe, climb_goals, score
+from convscope.collection import index_of
 from convscope.errors import ConvscopeError
+from convscope.microscope import multiples
 from convscope.network import PRE, Network, default_layers
-from convscope.runs import Seed, TargetList, as_targets, technique
+from convscope.runs import IndexPath, Seed, TargetList, as_targets, technique
+from convscope.system import BATCH
 from convscope.types import Grid, ImageFrame, Picture, Target
 from convscope.vocabulary import objectives
 from convscope.vocabulary.objectives import Objective, activation, as_layer, tv
@@ -24,11 +27,17 @@ from convscope.vocabulary.starts import fourier
 
 
 class NeuronImageSummary(TypedDict):
-    """The units, one an image, what the images make of them, and which units are dead."""
+    """The units, one an image, what the images make of them, and which units are dead.
+
+    With an index, `multiple` has for each image the unit's highest value as a multiple of that in
+    its strongest photograph; for the negative extreme its lowest, of that in the photograph of the
+    lowest. It is None where that photograph's value does not have the right sign.
+    """
 
     target: list[str]
     activation: list[float]
     dead: list[str]
+    multiple: NotRequired[list[float | None]]
 
 
 @technique(
@@ -72,6 +81,14 @@ def neuron_image(
         float,
         Field(ge=0, le=1e6, description="weight of the differences between images of one channel"),
     ] = 4.0,
+    index: Annotated[
+        IndexPath | None,
+        Field(
+            description="folder of an index of photographs; if given, the activation of each image"
+            " is also told as a multiple of that of the strongest photograph",
+            json_schema_extra={"format": "index"},
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> Iterator[ImageFrame[NeuronImageSummary]]:
     """An image that excites a channel or a neuron as much as possible, optimized from noise.
@@ -81,9 +98,14 @@ def neuron_image(
     the images of one channel are made different in the features of its layer, so that they show
     different things that excite it. The number below an image is its mean activation; `score` is
     the same number, with its sign changed for the negative extreme. A crossed-out channel is dead:
-    it gives every image the same value.
+    it gives every image the same value. With an index, "x2.1" means that the unit's highest value
+    in the image is 2.1 times that in the strongest photograph.
     """
+    opened = None if index is None else index_of(net, index)
     units = _units(net, target, limit)
+    if opened:
+        for unit in units:
+            opened.collected(unit.layer)  # refused before the work, if it is not there
     side, shift = _size(net, units, size)
     signs = _SIGNS[extreme]
     wanted = [(unit, sign) for unit in units for sign in signs for _ in range(count)]
@@ -92,7 +114,10 @@ def neuron_image(
     batch_size = count if count > 1 else BATCH
     for frame in climb_goals(net, goals, recipe, batch_size=batch_size, seed=seed):
         dead = _dead(net, wanted, frame, seed)
-        yield _labeled(frame, wanted, dead, count * len(signs), enlarge=size is None)
+        found = _labeled(frame, wanted, dead, count * len(signs), enlarge=size is None)
+        if opened and frame.step == frame.steps:
+            found = _compared(found, multiples(net, opened, wanted, frame.image))
+        yield found
 
 
 _SIGNS = {"positive": (1.0,), "negative": (-1.0,), "both": (1.0, -1.0)}
@@ -156,8 +181,22 @@ def _labeled(
         low=0.0,
         high=1.0,
         tile_inches=1.6,
+        units=tuple(names),
     )
     return replace(frame, panels=(grid,), summary=summary)
+
+
+def _compared(frame: ImageFrame, found: Sequence[float | None]) -> ImageFrame:
+    """A frame that says each activation as a multiple of the strongest photograph's."""
+    texts = ["" if one is None else f" x{one:.2g}" for one in found]
+    (panel,) = frame.panels
+    if isinstance(panel, Grid):
+        captions = [f"{c}{text}" for c, text in zip(panel.captions, texts, strict=True)]
+        panel = replace(panel, captions=tuple(captions))
+    elif isinstance(panel, Picture):
+        value = frame.summary["activation"][0]
+        panel = replace(panel, caption=f"{panel.caption}: {value:.2f}{texts[0]}")
+    return replace(frame, panels=(panel,), summary={**frame.summary, "multiple": list(found)})
 
 
 def _dead(

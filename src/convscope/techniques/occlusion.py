@@ -21,7 +21,7 @@ from convscope.attribution import (
     map_frame,
 )
 from convscope.errors import ConvscopeError
-from convscope.network import Network
+from convscope.network import Network, for_passes
 from convscope.runs import Seed, TargetNames, technique
 from convscope.system import batched
 from convscope.types import HeatmapFrame, ImageFrame, MapStyle
@@ -93,8 +93,9 @@ def occlusion(
     frame = ImageFrame(image=question.inputs, score=scores, arrays=arrays)
     found = torch.zeros_like(question.inputs[:, 0])
     step, steps = 0, len(empty) * -(-positions.count // batch_size)
+    quick = replace(question, net=for_passes(net, len(empty) * positions.count))
     for i in range(len(empty)):
-        for grid in _grids(question[i : i + 1], empty[i], positions, probability, batch_size):
+        for grid in _grids(quick[i : i + 1], empty[i], positions, probability, batch_size):
             step += 1
             found = found.clone()
             found[i] = positions.mean(scores[i] - grid if score == "drop" else grid)

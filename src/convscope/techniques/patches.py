@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
-from skimage.measure import label, regionprops
 from torch import Tensor
 from typing_extensions import TypedDict
 
@@ -17,32 +15,11 @@ from convscope import tensors
 from convscope.attribution import Question, changed_note, gradient
 from convscope.collection import Index, index_of
 from convscope.errors import ConvscopeError
-from convscope.network import (
-    PRE,
-    Network,
-    as_tiles,
-    crop_box,
-    receptive_field_box,
-    receptive_field_crop,
-    to_photograph,
-)
+from convscope.microscope import dead_channels, extremes, patch_picture
+from convscope.network import PRE, Network, as_tiles, receptive_field_crop
 from convscope.runs import IndexPath, TargetList, as_targets, technique
-from convscope.types import Box, Frame, Grid, Target
+from convscope.types import Frame, Grid, Target
 from convscope.vocabulary.objectives import as_layer
-
-LARGEST = 192  # pixels a side of a patch as it is drawn
-
-
-GRAY = 0.5  # pixels outside of what the network sees
-
-
-# A mask keeps the positions above `THRESHOLD` on the way from the mean activation to the peak. The
-# rest keeps the fraction `DIMMED` of its light, and `MARGIN` pixels are added on every side.
-THRESHOLD, DIMMED, MARGIN = 0.5, 0.45, 8
-
-
-RECTIFIED = ("ReLU", "ReLU6")
-
 
 _EXTREMES: dict[str, tuple[str, ...]] = {
     "positive": ("highest",),
@@ -173,38 +150,30 @@ class _Row:
 
 
 def _row(net: Network, index: Index, channel: Target, end: str, count: int, show: str) -> _Row:
-    layer, number = index.channels[channel.layer], channel.channel
+    number = channel.channel
     assert number is not None
-    top, sign = (layer.top, 1) if end == "highest" else (layer.bottom, -1)
-    shape = net.channel_shape(channel.layer)
     patches: list[_Patch] = []
     inputs: list[Tensor] = []
-    for rank in range(count):
-        position = divmod(int(top.positions[number, rank]), shape[-1])
-        neuron = replace(channel, position=position if len(shape) == 3 else None)
-        image = int(top.rows[number, rank])
-        photo = index.photo(image)
+    for found in extremes(net, index, channel.layer, number, count)[end == "lowest"]:
+        neuron = replace(channel, position=found.position)
+        photo = index.photo(found.row)
         inputs.append(net.preprocess(photo))
-        if show == "mask":
-            box, pixels = _masked(net, neuron, photo, inputs[-1], sign)
-        else:
-            box = receptive_field_box(net, neuron, photo[0])
-            pixels = crop_box(photo[0], box, net.box(photo), GRAY, LARGEST)
+        box, pixels = patch_picture(net, found, photo, "mask" if show == "mask" else "field")
         entry: Patch = {
-            "image": image,
-            "path": index.paths[image],
-            "value": sign * float(top.values[number, rank]),
+            "image": found.row,
+            "path": index.paths[found.row],
+            "value": found.value,
             "unit": str(neuron),
             "box": [round(edge, 2) for edge in box],
         }
         patches.append(_Patch(neuron, entry, pixels))
-    dead = bool(layer.constant[number] or (layer.silent[number] and _rectified(net, channel.layer)))
     neurons = tuple(patch.neuron for patch in patches)
     gradients: list[Tensor] = []
     note = ""
     if show in ("deconv", "guided"):
         gradients, note = _gradients(net, neurons, inputs, show)
-    return _Row(channel, f"{channel} {end}", dead, patches, gradients, note)
+    never = bool(dead_channels(net, index, channel.layer)[number])
+    return _Row(channel, f"{channel} {end}", never, patches, gradients, note)
 
 
 def _gradients(
@@ -218,48 +187,6 @@ def _gradients(
         for neuron, one in zip(neurons, frame.gradient, strict=True)
     ]
     return tiles, changed_note(frame.changed, 0)
-
-
-def _masked(
-    net: Network, neuron: Target, photo: Tensor, original: Tensor, sign: int
-) -> tuple[Box, Tensor]:
-    """The area around a neuron where its channel is active: its box, and its pixels."""
-    if neuron.position is None:
-        raise ConvscopeError(
-            f"layer {neuron.layer} has no feature maps, so it has no masks; use show='field'"
-        )
-    values = net.by_channel(neuron.layer, net.read(original, {neuron.layer})[neuron.layer])
-    values = sign * values[0, neuron.channel]
-    level = values.mean() + THRESHOLD * (values[neuron.position] - values.mean())
-    mask = _connected((values >= level).cpu(), neuron.position)
-    size, seen = net.input_size, net.box(photo)
-    square = _square_around(mask, size)
-    box = to_photograph(square, size, seen)
-    light = F.interpolate(mask[None, None].float(), size, mode="bilinear")
-    shade = DIMMED + (1 - DIMMED) * light
-    pixels = crop_box(photo[0], box, seen, GRAY, LARGEST)
-    shade = crop_box(shade[0], square, Box(0, 0, *map(float, size)), DIMMED, LARGEST)
-    shade = tensors.resize(shade[None], (pixels.shape[1], pixels.shape[2]))[0].clamp(0, 1)
-    return box, pixels * shade.to(pixels)
-
-
-def _connected(mask: Tensor, position: tuple[int, int]) -> Tensor:
-    """The part of a mask (h, w) that is connected with a position."""
-    parts = torch.from_numpy(label(mask.numpy()))
-    return parts == parts[position]
-
-
-def _square_around(mask: Tensor, size: tuple[int, int]) -> Box:
-    """A square around a mask (h, w), in pixels of an image of `size`."""
-    (region,) = regionprops(mask.int().numpy())
-    down, across = size[0] / mask.shape[0], size[1] / mask.shape[1]
-    top, left, bottom, right = region.bbox
-    middle = (top + bottom) / 2 * down, (left + right) / 2 * across
-    side = max((bottom - top) * down, (right - left) * across) + 2 * MARGIN
-    side = min(side, *size)
-    # Moved inwards where it would go beyond the border.
-    edges = [min(max(m - side / 2, 0), s - side) for m, s in zip(middle, size, strict=True)]
-    return Box(edges[0], edges[1], side, side)
 
 
 def _channels(net: Network, index: Index, target: TargetList | None, limit: int) -> list[Target]:
@@ -306,10 +233,6 @@ def _default_layer(net: Network, index: Index) -> str:
         if field and max(field) <= limit:
             chosen = name
     return chosen
-
-
-def _rectified(net: Network, layer: str) -> bool:
-    return layer.endswith(PRE) and net.layer(layer.removesuffix(PRE)).activation in RECTIFIED
 
 
 _CONTENTS = {

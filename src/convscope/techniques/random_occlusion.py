@@ -23,7 +23,7 @@ from convscope.attribution import (
     generators,
     map_frame,
 )
-from convscope.network import Network
+from convscope.network import Network, for_passes
 from convscope.runs import Seed, TargetNames, technique
 from convscope.system import batched
 from convscope.types import Grid, HeatmapFrame, ImageFrame, MapStyle
@@ -86,13 +86,14 @@ def random_occlusion(
     masks. Beside the map are the masks with the highest and the lowest scores.
     """
     question = ask(net, image, target).resolved()
+    quick = replace(question, net=for_passes(net, count))
     inputs, probability = question.inputs, score == "probability"
     empty = baseline_images(net, inputs, baseline, seed)
     visible = _Masks(inputs, masks == "boxes", count, cells, size, seed)
 
     def work(part: slice) -> tuple[Tensor, Tensor, Tensor]:
         shown = visible[part]
-        values, tops = _read(question, torch.lerp(empty, inputs, shown[:, None]), probability)
+        values, tops = _read(quick, torch.lerp(empty, inputs, shown[:, None]), probability)
         return _sums(values, shown), values, tops
 
     sums = inputs.new_zeros(2, 2, *net.input_size)

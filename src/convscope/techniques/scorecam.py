@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -24,7 +25,7 @@ from convscope.attribution import (
     baseline_images,
     layer_map_frame,
 )
-from convscope.network import Network, default_layers
+from convscope.network import Network, default_layers, for_passes
 from convscope.runs import TargetNames, technique
 from convscope.system import batched
 from convscope.types import HeatmapFrame, ImageFrame
@@ -73,8 +74,9 @@ def scorecam(
     found = torch.zeros_like(maps[:, 0])
     masks = [_distinct_channels(one) for one in maps]
     step, steps = 0, sum(-(-len(channels) // batch_size) for channels in masks)
+    quick = replace(question, net=for_passes(net, sum(map(len, masks))))
     for i, channels in enumerate(masks):
-        one, increases = question[i : i + 1], maps.new_zeros(maps.shape[1])
+        one, increases = quick[i : i + 1], maps.new_zeros(maps.shape[1])
         increases[channels] = -torch.inf  # until it is known
 
         def work(

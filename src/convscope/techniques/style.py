@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import tile_side
-from convscope.attribution import Names
+from convscope.attribution import LayerNames
 from convscope.errors import ConvscopeError
 from convscope.files import images
 from convscope.network import PRE, Network
@@ -51,7 +51,7 @@ else:
         Field(
             min_length=1,
             description="picture whose style is taken",
-            json_schema_extra={"format": "path"},
+            json_schema_extra={"format": "image"},
         ),
     ]
     Weights = Annotated[
@@ -61,7 +61,7 @@ else:
 
 
 class StyleSummary(TypedDict):
-    """The layers, and minus the terms of the score.
+    """The layers, and the distances in the loss.
 
     `style_losses` and `content_losses` have a number for each step: the weighted distances to the
     style images and to the photograph, before the step. `size` is that of the picture so far, and
@@ -93,14 +93,14 @@ def style(
     style: StyleImages,
     weights: Weights = None,
     layer: Annotated[
-        Names | None,
+        LayerNames | None,
         Field(
             description="layers whose statistics are those of the style, each with a weight if"
             " needed (features.4 and features.9*2); if not given, five that suit the network"
         ),
     ] = None,
     content_layer: Annotated[
-        Names | None,
+        LayerNames | None,
         Field(
             description="layers whose activations are those of the photograph, each with a weight"
             " if needed; if not given, one or two that suit the network"
@@ -134,7 +134,7 @@ def style(
         Field(
             description="picture of the photograph's size, which is bright where the style goes;"
             " with two style images, the second goes where it is dark",
-            json_schema_extra={"format": "path"},
+            json_schema_extra={"format": "image"},
         ),
     ] = None,
     feather: Annotated[
@@ -198,8 +198,8 @@ def style(
 
     The style of a picture is what statistics of a network's layers say of it: which features occur
     together, wherever they are. The content is what a deeper layer sees at each place. The loss is
-    the sum of both distances, each divided by the squared norm of what is wanted; the score is
-    minus the loss.
+    the sum of both distances, each divided by the squared norm of what is wanted, and of a small
+    total variation, which keeps fine noise out. The score is minus the loss.
 
     The picture is drawn at a small size first, where a stroke of the style is large, and then at
     larger sizes, each of which adds detail to the last. The style image is reduced to the size of
@@ -241,8 +241,8 @@ class _Parts(NamedTuple):
 
 def _loss(
     net: Network,
-    layer: Names | None,
-    content_layer: Names | None,
+    layer: LayerNames | None,
+    content_layer: LayerNames | None,
     content: float,
     by: StatisticName | None,
 ) -> StyleLoss:
@@ -257,7 +257,7 @@ def _loss(
     )
 
 
-def _weights(net: Network, names: Names) -> dict[str, float]:
+def _weights(net: Network, names: LayerNames) -> dict[str, float]:
     """The weight of each layer that is named."""
     pairs = [name_and_weight(one) for one in ((names,) if isinstance(names, str) else names)]
     return {as_layer(net, name).layer: weight for name, weight in pairs}

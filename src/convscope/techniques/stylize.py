@@ -99,7 +99,7 @@ def stylize(
         Field(
             description="image as large as the photograph, white where it gets the style, black"
             " where not",
-            json_schema_extra={"format": "path"},
+            json_schema_extra={"format": "image"},
         ),
     ] = None,
     outside: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,16 +15,15 @@ from typing_extensions import TypedDict
 
 from convscope import tensors
 from convscope.ascent import Recipe, climb
-from convscope.attribution import Names
+from convscope.attribution import LayerNames
 from convscope.errors import ConvscopeError
 from convscope.network import Network, default_layers
 from convscope.runs import Seed, technique
+from convscope.stylization import Likeness, seam
 from convscope.types import Ascent, Curves, ImageFrame, Panel, Picture
 from convscope.vocabulary.objectives import (
-    STATISTICS,
     StatisticName,
     as_layer,
-    distance,
     match,
     weighted,
 )
@@ -81,7 +80,7 @@ def texture(
     image: Tensor,
     *,
     layer: Annotated[
-        Names | None,
+        LayerNames | None,
         Field(
             description="a layer or several; if not given, five whose units see from a few pixels"
             " to about half of the network's input"
@@ -157,7 +156,7 @@ def texture(
     for size in ((sample.shape[-2], sample.shape[-1]), options.size):
         if not net.sizes.takes(size, layers):
             raise net.sizes.refusal(size, layers)
-    judge = _Judge(net, layers, sample, options.size)
+    judge = Likeness(net, layers, sample, options.size)
     depths = range(1, len(layers) + 1) if each_depth else (len(layers),)
     textures = [
         _Texture(statistic, layers[:depth], net, sample, options)
@@ -277,48 +276,8 @@ def _middle(size: tuple[int, int], margin: int) -> Tensor:
     return F.pad(torch.ones(1, 1, *size), [margin] * 4)
 
 
-class _Judge:
-    """The Gram distance of a texture to the sample, at its own and at other layers."""
-
-    def __init__(
-        self, net: Network, layers: Sequence[str], sample: Tensor, size: tuple[int, int]
-    ) -> None:
-        self.net, self.layers = net, layers
-        below = tuple(f"{name}." for name in layers)
-        others = [
-            layer.name
-            for layer in default_layers.with_activation(net)
-            if layer.name not in layers and not layer.name.startswith(below)
-        ]
-        sizes = {(sample.shape[-2], sample.shape[-1]), size}
-        self.others = others if all(net.sizes.takes(one, others) for one in sizes) else []
-        self.wanted = self._grams(sample)
-
-    def __call__(self, image: Tensor) -> tuple[list[float], float]:
-        """The distance at each layer, and the mean of those at the others."""
-        grams = self._grams(image)
-        apart = {name: float(distance(grams[name], self.wanted[name])) for name in grams}
-        others = [apart[name] for name in self.others]
-        return [apart[name] for name in self.layers], sum(others) / max(1, len(others))
-
-    def _grams(self, image: Tensor) -> Mapping[str, Sequence[Tensor]]:
-        names = {*self.layers, *self.others}
-        with torch.no_grad():
-            found = self.net.activations(image, names)
-            channels = {name: self.net.by_channel(name, values) for name, values in found.items()}
-            return {name: STATISTICS["gram"](values, None) for name, values in channels.items()}
-
-
-def seam(image: Tensor) -> float:
-    """How much pixels change across opposite edges, relative to neighbors inside."""
-    across = [(image.roll(1, dim) - image).abs().transpose(0, dim) for dim in (-2, -1)]
-    edges = torch.stack([one[0].mean() for one in across]).mean()
-    inside = torch.stack([one[1:].mean() for one in across]).mean()
-    return float(edges / inside.clamp_min(1e-12))
-
-
 def _frame(
-    textures: Sequence[_Texture], sample: Tensor, judge: _Judge, step: int
+    textures: Sequence[_Texture], sample: Tensor, judge: Likeness, step: int
 ) -> ImageFrame[TextureSummary]:
     images = torch.cat([one.image(sample) for one in textures])
     unknown = sample.new_full((1,), torch.nan)

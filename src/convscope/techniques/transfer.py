@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,30 +14,27 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope import tensors
-from convscope.ascent import Recipe, climb
-from convscope.attacks import seen_by
+from convscope.attacks import (
+    Ball,
+    Folder,
+    Limit,
+    climb_in_ball,
+    fool_together,
+    in_random_order,
+)
 from convscope.errors import ConvscopeError
-from convscope.files import open_image, photographs, save_pictures
-from convscope.network import Network, load
+from convscope.files import open_image, save_pictures
+from convscope.network import Network
 from convscope.render import draw
-from convscope.runs import absolute_path, technique
+from convscope.runs import Networks, absolute_path, opened_networks, technique
 from convscope.types import Curves, Frame, Matrix, Panel, Picture
-from convscope.vocabulary.objectives import log_probability
-from convscope.vocabulary.optimizers import sign
-from convscope.vocabulary.priors import clamp, project_to_ball
-from convscope.vocabulary.starts import photo
+from convscope.vocabulary.norms import NORMS
 
-STEPS, PART = 10, 0.25  # of PGD: the number of steps, and the size of one as a fraction of epsilon
+PART = 0.25  # size of a step of PGD, as a fraction of epsilon
 
 if TYPE_CHECKING:
-    Folder = str | Path
     Keep = str | Path | None
 else:
-    Folder = Annotated[
-        str,
-        BeforeValidator(absolute_path),
-        Field(description="folder of photographs", json_schema_extra={"format": "path"}),
-    ]
     Keep = Annotated[
         str | None,
         BeforeValidator(absolute_path),
@@ -54,22 +51,28 @@ AttackName = Literal["fgsm", "pgd"]
 class TransferRow(TypedDict):
     """How many photographs that were made to fool some networks fool another one.
 
-    `epsilon` is the largest change of a pixel, of 255.
+    `epsilon` is the largest change of a pixel, of 255. `own` tells whether the network that judges
+    is one of those that they were made for.
     """
 
     attack: str
     epsilon: int
     made_for: str
     judged_by: str
+    own: bool
     fooled: int
     photographs: int
 
 
 class TransferSummary(TypedDict):
-    """The networks, the photographs whose class all of them agree on, and the table."""
+    """The networks, the number of photographs, and the table.
+
+    `disagreed` counts the photographs that were left out, because the networks predict different
+    classes of them.
+    """
 
     networks: list[str]
-    agreed: int
+    photographs: int
     disagreed: int
     table: list[TransferRow]
 
@@ -84,54 +87,46 @@ def transfer(
     net: Network,
     *,
     folder: Folder,
-    nets: Annotated[
-        tuple[str, ...],
-        Field(max_length=12, description="names of the other networks, as `convscope models`"),
-    ] = ("efficientnet_lite1", "squeezenet1_1"),
+    nets: Networks = ("efficientnet_lite1", "squeezenet1_1"),
     attacks: Annotated[
         tuple[AttackName, ...],
-        Field(min_length=1, description="attacks: fgsm (one step) or pgd (ten steps)"),
+        Field(min_length=1, description="attacks: fgsm (one step) or pgd (several steps)"),
     ] = ("fgsm", "pgd"),
+    steps: Annotated[int, Field(ge=1, le=1000, description="number of steps of pgd")] = 10,
     epsilons: Annotated[
         tuple[Annotated[int, Field(ge=1, le=255)], ...],
         Field(min_length=1, max_length=12, description="largest changes of a pixel, of 255"),
-    ] = (2, 8),
-    limit: Annotated[int, Field(ge=1, le=10_000, description="largest number of photographs")] = 16,
+    ] = (4, 8, 16),
+    limit: Limit = 16,
     keep: Keep = None,
 ) -> Iterator[Frame[TransferSummary]]:
     """How often a photograph that was changed to fool one network fools another.
 
     Each photograph is changed at its own size, so that every network can see it with its own input
     size, and rounded to 8 bits. Only photographs that all networks predict the same class of count:
-    a network is fooled when it predicts another one. The steps lower the logarithm of the
-    probability of that class, or the sum of these for several networks: all but the one that the
-    row names.
+    a network is fooled when it predicts another one. The steps climb the margin, the largest logit
+    of another class minus that of this one, or the mean of the margins of several networks: all but
+    the one that the row names. They go as far as epsilon allows.
     """
-    networks = _networks(net, nets)
-    files = photographs(Path(folder))[:limit]
-    table = _Table(networks, tuple(product(attacks, epsilons)))
-    for step, file in enumerate(files, 1):
-        image = tensors.in_255ths(net.as_input(open_image(file)))
-        for made in table.attacked(image):
+    networks = opened_networks(net, nets)
+    table = _Table(networks, attacks, steps, epsilons)
+    chosen = list(islice(table.agreed(in_random_order(folder)), limit))
+    if not chosen:
+        raise ConvscopeError(
+            f"the networks predict different classes of all photographs in {folder}; give"
+            " photographs of one large object each"
+        )
+    for step, (file, label) in enumerate(chosen, 1):
+        for made in table.attacked(_opened(net, file), label):
             if keep is not None:
                 made.save(Path(keep), file)
         yield Frame(
-            panels=tuple(table.panels()), step=step, steps=len(files), summary=table.summary()
+            panels=tuple(table.panels()), step=step, steps=len(chosen), summary=table.summary()
         )
 
 
-def _networks(net: Network, names: Sequence[str]) -> dict[str, Network]:
-    """The networks by name, the first one first."""
-    found = {net.name: net}
-    for name in names:
-        if name not in found:
-            found[name] = load(name, device=net.device)
-        if found[name].num_classes != net.outputs.classes().num_classes:
-            raise ConvscopeError(
-                f"{name} has {found[name].num_classes} classes, and {net.name} has"
-                f" {net.num_classes}; choose networks with the same classes"
-            )
-    return found
+def _opened(net: Network, file: Path) -> Tensor:
+    return tensors.in_255ths(net.as_input(open_image(file)))
 
 
 @dataclass(frozen=True)
@@ -163,14 +158,20 @@ class _Table:
 
     Attributes:
         networks: all networks, by name.
-        ways: pairs of an attack and an epsilon.
-        counts: for each way, (made for, judged by).
+        attacks: how photographs are attacked.
+        steps: of PGD.
+        epsilons: largest changes of a pixel, of 255.
+        counts: for each attack and epsilon, (made for, judged by).
+        photographs: how many were attacked.
+        disagreed: how many were left out.
     """
 
     networks: Mapping[str, Network]
-    ways: Sequence[tuple[AttackName, int]]
+    attacks: Sequence[AttackName]
+    steps: int
+    epsilons: Sequence[int]
     counts: dict[tuple[AttackName, int], Tensor] = field(default_factory=dict)
-    agreed: int = 0
+    photographs: int = 0
     disagreed: int = 0
 
     def __post_init__(self) -> None:
@@ -179,24 +180,49 @@ class _Table:
         if len(names) > 2:
             self.sources |= {f"all but {one}": [n for n in names if n != one] for one in names}
         shape = len(self.sources), len(names)
-        self.counts = {way: torch.zeros(shape, dtype=torch.long) for way in self.ways}
+        ways = product(self.attacks, self.epsilons)
+        self.counts = {way: torch.zeros(shape, dtype=torch.long) for way in ways}
+        self.own = frozenset(
+            (row, names.index(one))
+            for row, members in enumerate(self.sources.values())
+            for one in members
+        )
 
-    def attacked(self, image: Tensor) -> Iterator[_Made]:
+    def agreed(self, files: Sequence[Path]) -> Iterator[tuple[Path, int]]:
+        """The files of photographs that all networks predict the same class of, and the class."""
+        for file in files:
+            image = _opened(next(iter(self.networks.values())), file)
+            (said,) = self._predictions(image).tolist()
+            if len(set(said)) == 1:
+                yield file, said[0]
+            else:
+                self.disagreed += 1
+
+    def attacked(self, image: Tensor, label: int) -> Iterator[_Made]:
         """Attack a photograph in every way, and count what it fools."""
-        labels = self._predictions(image)
-        if len(set(labels)) > 1:
-            self.disagreed += 1
-            return
-        self.agreed += 1
-        for (attack, epsilon), (row, name) in product(self.ways, enumerate(self.sources)):
-            nets = [self.networks[one] for one in self.sources[name]]
-            made = _attack(nets, image, labels[0], attack, epsilon / 255)
-            fooled = torch.tensor([said != labels[0] for said in self._predictions(made)])
-            self.counts[attack, epsilon][row] += fooled
-            yield _Made(made, labels[0], name, attack, epsilon)
+        self.photographs += 1
+        for attack, (row, name) in product(self.attacks, enumerate(self.sources)):
+            made = self._made(image, label, attack, self.sources[name])
+            fooled = self._predictions(made) != label
+            for at, epsilon in enumerate(self.epsilons):
+                self.counts[attack, epsilon][row] += fooled[at]
+                yield _Made(made[at : at + 1], label, name, attack, epsilon)
 
-    def _predictions(self, image: Tensor) -> list[int]:
-        return [int(net.output.top(net.logits(image))) for net in self.networks.values()]
+    def _made(self, image: Tensor, label: int, attack: AttackName, names: Sequence[str]) -> Tensor:
+        """The photograph, changed by at most each epsilon and rounded, so that networks leave a
+        class."""
+        radius = torch.tensor(self.epsilons).to(image).view(-1, 1, 1, 1) / 255
+        nets = [self.networks[name] for name in names]
+        aim = fool_together(nets, image.expand(len(radius), -1, -1, -1), label)
+        steps, part = (1, 1.0) if attack == "fgsm" else (self.steps, PART)
+        *_, found = climb_in_ball(aim, Ball(NORMS["inf"], radius), steps, part, wanted=torch.inf)
+        return tensors.in_255ths(found.images)
+
+    def _predictions(self, images: Tensor) -> Tensor:
+        """The number of the top class, (images, networks)."""
+        return torch.stack(
+            [net.logits(images).argmax(1).cpu() for net in self.networks.values()], 1
+        )
 
     def summary(self) -> TransferSummary:
         rows: list[TransferRow] = [
@@ -205,67 +231,53 @@ class _Table:
                 "epsilon": epsilon,
                 "made_for": source,
                 "judged_by": name,
+                "own": (row, column) in self.own,
                 "fooled": int(self.counts[attack, epsilon][row, column]),
-                "photographs": self.agreed,
+                "photographs": self.photographs,
             }
-            for attack, epsilon in self.ways
+            for attack, epsilon in self.counts
             for row, source in enumerate(self.sources)
             for column, name in enumerate(self.networks)
         ]
         return {
             "networks": list(self.networks),
-            "agreed": self.agreed,
+            "photographs": self.photographs,
             "disagreed": self.disagreed,
             "table": rows,
         }
 
     def panels(self) -> Iterator[Panel]:
         """A matrix for each way; where there are several epsilons, how much carries over."""
-        names = tuple(self.networks)
-        own = tuple(names.index(one) if one in names else -1 for one in self.sources)
-        for attack, epsilon in self.ways:
+        for (attack, epsilon), counts in self.counts.items():
             yield Matrix(
-                self.counts[attack, epsilon],
+                counts,
                 tuple(self.sources),
-                names,
-                "made for",
+                tuple(self.networks),
+                "made for (blue)",
                 "judged by",
-                own,
-                f"{attack}, {epsilon}/255: fooled, of {self.agreed}",
+                self.own,
+                f"{attack}, {epsilon}/255: fooled, of {self.photographs}",
+                self.photographs,
             )
-        epsilons = tuple(dict.fromkeys(epsilon for _, epsilon in self.ways))
-        if len(epsilons) > 1 and len(names) > 1:
-            lines: dict[str, tuple[float, ...]] = {
-                attack: tuple(self._carried(attack, one) for one in epsilons)
-                for attack in dict.fromkeys(attack for attack, _ in self.ways)
-            }
+        if len(self.epsilons) > 1 and len(self.networks) > 1:
             caption = "fooled, of networks that a photograph was not made for"
-            x = tuple(map(float, epsilons))
-            yield Curves(x, lines, "epsilon, of 255", "fraction", caption)
+            x = tuple(map(float, self.epsilons))
+            yield Curves(x, self._lines(), "epsilon, of 255", "fraction", caption)
 
-    def _carried(self, attack: AttackName, epsilon: int) -> float:
+    def _lines(self) -> dict[str, tuple[float, ...]]:
+        """How much carries over from one network and from several, for each attack."""
+        kinds = {"made for one": range(len(self.networks))}
+        if len(self.sources) > len(self.networks):
+            kinds["made for all others"] = range(len(self.networks), len(self.sources))
+        return {
+            f"{attack}, {kind}": tuple(self._carried(attack, one, rows) for one in self.epsilons)
+            for attack in self.attacks
+            for kind, rows in kinds.items()
+        }
+
+    def _carried(self, attack: AttackName, epsilon: int, rows: Sequence[int]) -> float:
         """The fraction of the pairs of a photograph and a network that it was not made for."""
-        counts, total, pairs = self.counts[attack, epsilon], 0, 0
-        for row, members in enumerate(self.sources.values()):
-            for column, name in enumerate(self.networks):
-                if name not in members:
-                    total += int(counts[row, column])
-                    pairs += self.agreed
-        return total / max(1, pairs)
-
-
-def _attack(
-    nets: Sequence[Network], image: Tensor, label: int, attack: AttackName, epsilon: float
-) -> Tensor:
-    """The photograph, changed by at most epsilon and rounded, so that networks leave a class."""
-    first, *rest = (seen_by(net, -log_probability(label)) for net in nets)
-    steps, lr = (1, epsilon) if attack == "fgsm" else (STEPS, PART * epsilon)
-    recipe = Recipe(
-        start=photo(image),
-        objective=sum(rest, start=1.0 * first),
-        priors=(project_to_ball(image, epsilon, "inf"), clamp()),
-        optimizer=sign(lr),
-        steps=steps,
-    )
-    *_, frame = climb(nets[0], recipe)
-    return tensors.in_255ths(frame.image)
+        counts = self.counts[attack, epsilon]
+        cells = [(row, column) for row in rows for column in range(len(self.networks))]
+        others = [int(counts[cell]) for cell in cells if cell not in self.own]
+        return sum(others) / max(1, self.photographs * len(others))

@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from torch import Tensor
 from typing_extensions import TypedDict
 
 from convscope.attacks import (
     Aim,
     Ball,
+    Folder,
+    Limit,
+    NormOption,
     Shared,
+    StepSize,
+    added,
     aim_at,
     amplified,
     doubts,
-    fooled_by,
+    in_random_order,
     shared_change,
     sizes,
 )
-from convscope.errors import ConvscopeError
-from convscope.files import open_image, photographs
+from convscope.files import open_image
 from convscope.network import Network
-from convscope.runs import Seed, absolute_path, technique
+from convscope.runs import Seed, technique
 from convscope.types import Frame, Grid, Panel, Picture
-from convscope.vocabulary.norms import NORMS, NormName
-
-if TYPE_CHECKING:
-    Folder = str | Path
-else:
-    Folder = Annotated[
-        str,
-        BeforeValidator(absolute_path),
-        Field(
-            description="folder of photographs that the change is made for",
-            json_schema_extra={"format": "path"},
-        ),
-    ]
+from convscope.vocabulary.norms import NORMS
 
 # Radius of the ball if none is given, as in the paper for `inf`.
 RADIUS = {"inf": 10 / 255, "l2": 8.0}
@@ -74,9 +65,7 @@ def universal(
     net: Network,
     *,
     folder: Folder,
-    norm: Annotated[
-        NormName, Field(description="how the change is measured: by its largest pixel or by L2")
-    ] = "inf",
+    norm: NormOption = "inf",
     epsilon: Annotated[
         float | None,
         Field(
@@ -89,12 +78,8 @@ def universal(
     passes: Annotated[
         int, Field(ge=1, le=1000, description="how often all photographs are gone through")
     ] = 10,
-    step_size: Annotated[
-        float, Field(gt=0, le=2, description="size of a step, as a fraction of epsilon")
-    ] = 0.1,
-    limit: Annotated[
-        int, Field(ge=1, le=10_000, description="largest number of photographs")
-    ] = 256,
+    step_size: StepSize = 0.1,
+    limit: Limit = 256,
     seed: Seed = 0,
 ) -> Iterator[Frame[UniversalSummary]]:
     """One and the same change, added to any photograph, makes the network say something else.
@@ -107,15 +92,13 @@ def universal(
     noise = ball.norm.random(aim.inputs[:1], 1.0, torch.Generator().manual_seed(seed))
     notes = list(doubts(aim))
     for step, shared in enumerate(shared_change(aim, ball, passes, step_size, seed), 1):
-        control = fooled_by(aim, noise * ball.norm.size(shared.change) / ball.norm.size(noise))
-        yield _frame(aim, shared, float(control.float().mean()), notes, (step, passes))
+        control = added(aim, noise * ball.norm.size(shared.change) / ball.norm.size(noise))
+        yield _frame(aim, shared, float(control.fooled.float().mean()), notes, (step, passes))
 
 
 def _opened(net: Network, folder: Folder, limit: int) -> Tensor:
     """What the network sees of the photographs in a folder."""
-    files = photographs(Path(folder))[:limit]
-    if not files:
-        raise ConvscopeError(f"universal: there is no photograph in {folder}")
+    files = in_random_order(folder)[:limit]
     return torch.cat([net.preprocess(open_image(file)) for file in files])
 
 
@@ -123,18 +106,17 @@ def _frame(
     aim: Aim, shared: Shared, control: float, notes: list[str], step: tuple[int, int]
 ) -> Frame[UniversalSummary]:
     change, fooled = shared.change, float(shared.fooled.float().mean())
-    images = (aim.inputs + change).clamp(0, 1)
-    said = torch.cat([aim.net.logits(part).argmax(1) for part in images.split(16)])
+    said = shared.logits.argmax(1)
     counts = torch.bincount(said[shared.fooled], minlength=1)
     order = counts.argsort(descending=True, stable=True)[: int((counts > 0).sum())].tolist()
     return Frame(
-        panels=_panels(aim, images, said, shared, control),
+        panels=_panels(aim, said, shared, control),
         step=step[0],
         steps=step[1],
         score=shared.fooled.float().mean()[None],
         arrays={"change": change},
         summary={
-            "photographs": len(images),
+            "photographs": len(aim),
             "fooled": fooled,
             "control": control,
             "l2": float(change.norm()),
@@ -145,18 +127,16 @@ def _frame(
     )
 
 
-def _panels(
-    aim: Aim, images: Tensor, said: Tensor, shared: Shared, control: float
-) -> tuple[Panel, ...]:
+def _panels(aim: Aim, said: Tensor, shared: Shared, control: float) -> tuple[Panel, ...]:
     """The change, and the first photographs with it."""
     shown, gain = amplified(shared.change[0])
-    fooled = f"fools {shared.fooled.float().mean():.0%} of {len(images)} photographs"
+    fooled = f"fools {shared.fooled.float().mean():.0%} of {len(aim)} photographs"
     caption = (
         f"the change times {gain:g} ({sizes(shared.change[0])}): {fooled}; noise: {control:.0%}"
     )
     names = [aim.net.label(i) for i in aim.labels[:SHOWN].tolist()]
     reached = [aim.net.label(i) for i in said[:SHOWN].tolist()]
     captions = tuple(f"{a}: {b}" for a, b in zip(names, reached, strict=True))
-    tiles = images[:SHOWN].expand(-1, 3, -1, -1)
+    tiles = (aim.inputs[:SHOWN] + shared.change).clamp(0, 1).expand(-1, 3, -1, -1)
     grid = Grid(tiles, "with the change", columns=2, captions=captions, low=0.0, high=1.0)
     return Picture(shown.expand(3, -1, -1), caption), grid
