@@ -23,6 +23,7 @@ from convscope.cli import main, summaries, terminal
 from convscope.collection.build import Indexing
 from convscope.files import read_provenance
 from convscope.network import zoo
+from tests.helpers.aged import without_peaks
 from tests.helpers.collections import paint
 from tests.helpers.networks import own_network
 from tests.helpers.shell import Shell
@@ -92,6 +93,16 @@ def test_info(shell: Shell) -> None:
     assert json.loads(index(shell, "--model", "timm/nonesuch", "--json")[1]) == values
 
 
+def test_info_of_an_older_index_says_what_it_lacks(shell: Shell) -> None:
+    index(shell)
+    assert json.loads(shell.works("index", "--info", "photos-index", "--json"))["peaks"] is True
+    assert "peaks" not in shell.works("index", "--info", "photos-index")
+    without_peaks(Path("photos-index"))
+    told = " ".join(shell.works("index", "--info", "photos-index").split())
+    assert "photos-index has no peaks; convscope index" in told
+    assert json.loads(shell.works("index", "--info", "photos-index", "--json"))["peaks"] is False
+
+
 def test_an_index_knows_its_network(shell: Shell) -> None:
     index(shell, "--model", "timm/nonesuch")
     shell.works("patches", "--index", "photos-index", "--count", "2", "--limit", "1")
@@ -104,9 +115,12 @@ def test_an_index_knows_its_network(shell: Shell) -> None:
     assert index(shell, "--update")[2] == "images: 11 indexed, 0 left out\n"
 
 
+MAP = ["map", "--perplexity", "3"]  # as large as ten images allow; a larger one has a note
+
+
 @pytest.mark.parametrize(
     "words",
-    [["patches", "--limit", "2"], ["neighbors", "photos/a/0.png"], ["map"], ["confusions"]],
+    [["patches", "--limit", "2"], ["neighbors", "photos/a/0.png"], MAP, ["confusions"]],
     ids=lambda words: words[0],
 )
 def test_techniques(shell: Shell, words: list[str]) -> None:
@@ -142,7 +156,7 @@ def test_neighbors_of_a_folder_of_queries(shell: Shell) -> None:
 def test_an_index_of_ones_own_network_needs_none(shell: Shell) -> None:
     """What is in the index is shown; for the rest, the network is asked for by name."""
     _index(own_network(), "photos", "own").result()
-    for words in (["confusions"], ["map"], ["neighbors", "photos/a/0.png"]):
+    for words in (["confusions"], MAP, ["neighbors", "photos/a/0.png"]):
         picture = shell.works(*words, "--index", "own").splitlines()[-1]
         assert read_provenance(picture)["network"] is None
     told = shell.works("confusions", "--index", "own", "-o", "all.csv")
@@ -210,7 +224,8 @@ def test_export(shell: Shell) -> None:
     samples = json.loads(Path("samples.json").read_text("utf-8"))["samples"]
     assert samples[0]["filepath"] == str(Path("photos/a/0.png").resolve())
     assert samples[0]["ground_truth"]["label"] == "a"
-    shell.works("export", "photos-index", "-o", "projector")
+    projector = "projector/projector_config.pbtxt"
+    assert shell.works("export", "photos-index", "-o", projector) == "projector\n"
     assert (Path("projector") / "projector_config.pbtxt").exists()
     shell.works("export", "photos-index", "-o", "folder.d", "--to", "projector")
     assert (Path("folder.d") / "embeddings.bytes").stat().st_size == 10 * 12 * 4

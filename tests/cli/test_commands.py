@@ -221,3 +221,9 @@ def test_doctor_knows_of_torchvision_without_operators(monkeypatch: pytest.Monke
     monkeypatch.setattr(importlib, "import_module", fail(ImportError("libjpeg")))
     check = doctor._torchvision()
     assert (check.state, check.fix) == ("broken", "pip install torchvision")
+
+
+def test_bounds_of_each_of_several_numbers_are_told_in_one_line(shell: Shell) -> None:
+    message = shell.fails("transfer", "--folder", ".", "--epsilons", "0")
+    assert "transfer: epsilons: input should be greater than or equal to 1, not 0" in message
+    assert "pydantic" not in message

@@ -274,7 +274,7 @@ def test_resume_is_offered_where_something_climbs(shell: Shell) -> None:
     techniques = [registry.get(name) for name in catalog.own()]
     told = {one.name: "--resume" in shell.works(one.command, "--help") for one in techniques}
     climbing = {"class_image", "ladder", "neuron_image", "deepdream", "invert", "style", "texture"}
-    climbing |= {"evolve", "compress"}
+    climbing |= {"evolve", "compress", "activation_atlas"}
     assert {name for name, offered in told.items() if offered} == climbing
     assert all("--resume" in shell.works(one, "--help") for one in ("ascend", "replay"))
     assert "--resume" in shell.fails("saliency", "my photo.png", "--resume")

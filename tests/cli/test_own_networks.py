@@ -191,3 +191,22 @@ def test_an_exported_program_brings_no_warnings_of_torch(shell: Shell) -> None:
         warnings.simplefilter("always")
         assert shell("predict", "my photo.png", *words, "-o", "a.png")[0] == 0
     assert [str(one.message) for one in found] == []
+
+
+def test_a_technique_has_a_usual_network_of_its_own(shell: Shell) -> None:
+    small = (
+        "texture",
+        "sample:chelsea",
+        "--height",
+        "32",
+        "--width",
+        "32",
+        "--steps",
+        "1",
+        "-o",
+        "t.png",
+    )
+    shell.works(*small)
+    assert read_provenance("t.png")["network"]["name"] == "squeezenet1_1"
+    shell.works(*small, "--model", "efficientnet_lite0")
+    assert read_provenance("t.png")["network"]["name"] == "efficientnet_lite0"

@@ -85,15 +85,19 @@ def test_predict_prints_its_table(here: Path, shell: Shell, net: cs.Network) -> 
 def test_a_table_has_one_line_a_row_whatever_a_label_holds(capsys: Capture) -> None:
     rows = [{"label": "a\n[bold]b[/] \x1b[31m", "images": 3}, {"label": None, "images": 12}]
     print_summary({"confused": rows, "images": 15, "notes": ["x"], "none": []})
-    head, one, two = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr()
+    assert shown.err == "convscope: x\n"
+    head, one, two = shown.out.splitlines()
     assert (head.split(), two.split()) == (["rank", "label", "images"], ["2", "12"])
     assert "a [bold]b[/]" in one
     assert "\x1b" not in one
     print_summary({"embedding": rows, "pixels": rows[:1]})
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert [line for line in lines if len(line.split()) == 1] == ["embedding", "pixels"]
-    print_summary({"score": 3})
-    assert capsys.readouterr().out == ""
+    print_summary({"score": 3, "success": True})
+    assert capsys.readouterr() == ("", "")
+    print_summary({"success": False})
+    assert "the attack failed" in capsys.readouterr().err
 
 
 def test_a_gif_holds_the_whole_run(here: Path, shell: Shell) -> None:

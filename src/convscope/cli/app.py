@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from inspect import signature
 from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
@@ -72,11 +72,19 @@ def make_app(words: list[str], *, every: bool = False) -> App:
 
 def _usage(command: Callable[..., int]) -> str | None:
     """The line that names arguments which may be left out; None for cyclopts' own line."""
-    positional = [p for p in signature(command).parameters.values() if p.kind is p.POSITIONAL_ONLY]
-    if all(p.default is p.empty for p in positional):
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+    positional = [p for p in inspect.signature(command).parameters.values() if p.kind in kinds]
+    names = [_as_shown(p) for p in positional]
+    if not any("[" in name for name in names):
         return None
-    names = (p.name.upper() if p.default is p.empty else f"[{p.name.upper()}]" for p in positional)
     return f"Usage: convscope {command.__name__} [OPTIONS] {' '.join(names)}"
+
+
+def _as_shown(parameter: inspect.Parameter) -> str:
+    name = parameter.name.upper()
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return f"[{name}...]"
+    return name if parameter.default is parameter.empty else f"[{name}]"
 
 
 def _default_as_typed(default: object) -> str | None:

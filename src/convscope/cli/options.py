@@ -54,13 +54,9 @@ Json = Annotated[bool, Parameter(help="print the result as JSON")]
 Seed = Annotated[int, Parameter(help="random seed")]
 
 
-@Parameter(name="*", group=NETWORK)
 @dataclass(frozen=True, kw_only=True)
-class WeightOptions:
-    """Which network a command works on.
-
-    `default` is the network of a command for which none is named.
-    """
+class _Named:
+    """The name of a network. `default` is that of a command for which none is named."""
 
     default: ClassVar[str] = DEFAULT_MODEL
     model: Annotated[
@@ -70,6 +66,13 @@ class WeightOptions:
             metavar="NETWORK",
         ),
     ] = None
+
+
+@Parameter(name="*", group=NETWORK)
+@dataclass(frozen=True, kw_only=True)
+class LoadingOptions:
+    """How a network is loaded, apart from its name."""
+
     checkpoint: Annotated[
         Path | None,
         Parameter(
@@ -110,13 +113,9 @@ class WeightOptions:
         bool, Parameter(help="use random weights instead of trained ones")
     ] = False
 
-    def load(self, device: str | None) -> Network:
-        """The network, on `device` or, for None, on a GPU where there is one."""
-        return _load(device, name=self.model or self.default, **self._given)
-
     @property
-    def _given(self) -> dict[str, Any]:
-        """The options that are given but for the model, as arguments of `load`."""
+    def given(self) -> dict[str, Any]:
+        """The options that are given, as arguments of `load`."""
         found = {
             "checkpoint": self.checkpoint,
             "labels": self.labels,
@@ -128,6 +127,16 @@ class WeightOptions:
             "pretrained": False if self.random_weights else None,
         }
         return {word: value for word, value in found.items() if value is not None}
+
+
+@Parameter(name="*", group=NETWORK)
+@dataclass(frozen=True, kw_only=True)
+class WeightOptions(LoadingOptions, _Named):
+    """Which network a command works on."""
+
+    def load(self, device: str | None) -> Network:
+        """The network, on `device` or, for None, on a GPU where there is one."""
+        return _load(device, name=self.model or self.default, **self.given)
 
 
 def _load(device: str | None, **options: Any) -> Network:
@@ -170,19 +179,23 @@ class NotKnown(ConvscopeError):
     """An index does not say how its network is loaded, or by code that only its user may name."""
 
 
+Device = Annotated[
+    str | None,
+    Parameter(
+        help="device that the network runs on: cpu, cuda, cuda:1; by default a GPU, if there is"
+        " one",
+        metavar="DEVICE",
+        group=NETWORK,
+    ),
+]
+
+
 @Parameter(name="*", group=NETWORK)
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions(WeightOptions):
     """Which network a command works on, and where that runs."""
 
-    device: Annotated[
-        str | None,
-        Parameter(
-            help="device that the network runs on: cpu, cuda, cuda:1; by default a GPU, if there is"
-            " one",
-            metavar="DEVICE",
-        ),
-    ] = None
+    device: Device = None
 
     def open(self, index: Path | str | None = None) -> Network:
         """The network; for an index, where no other is asked for, the one that made the index."""
@@ -197,7 +210,7 @@ class NetworkOptions(WeightOptions):
         """
         if use == "none":
             return None
-        if use == "needed" or index is None or self._named or self._given:
+        if use == "needed" or index is None or self._named or self.given:
             return self.open(index)
         if use == "unused":
             return None
@@ -212,25 +225,36 @@ class NetworkOptions(WeightOptions):
         return bool(self.checkpoint or self.random_weights or self.model)
 
     def _maker(self, index: Path) -> Network:
-        from convscope.collection import Store  # imports pyarrow
-        from convscope.network import arguments, runs_code
-
-        identity = Store(index).identity()
-        if identity is None:
+        if (known := maker(index)) is None:
             return self.load(self.device)
-        source = identity["source"]
-        if not source:
-            raise NotKnown(
-                f"{index} was made by a network of your own, {short(identity['network']['name'])};"
-                " name it: give --model FILE.py:FUNCTION, and --checkpoint if there is one"
-            )
-        known = arguments(source)
-        if runs_code(known["name"]):
-            raise NotKnown(
-                f"{index} was made by code ({short(known['name'])}), which runs only if you name"
-                " it: give --model, and --checkpoint if there was one"
-            )
-        return _load(self.device, **{**known, **self._given})
+        return _load(self.device, **{**known, **self.given})
+
+
+def maker(index: Path) -> dict[str, Any] | None:
+    """How the network that made an index is loaded; None if there is no index yet.
+
+    Raises:
+        NotKnown: the index does not say so, or only the user may name the network.
+    """
+    from convscope.collection import Store  # imports pyarrow
+    from convscope.network import arguments, runs_code
+
+    identity = Store(index).identity()
+    if identity is None:
+        return None
+    source = identity["source"]
+    if not source:
+        raise NotKnown(
+            f"{index} was made by a network of your own, {short(identity['network']['name'])};"
+            " name it: give --model FILE.py:FUNCTION, and --checkpoint if there is one"
+        )
+    known = arguments(source)
+    if runs_code(known["name"]):
+        raise NotKnown(
+            f"{index} was made by code ({short(known['name'])}), which runs only if you name"
+            " it: give --model, and --checkpoint if there was one"
+        )
+    return known
 
 
 @cache

@@ -75,7 +75,7 @@ def save_pictures(
 
 
 def _begin_checked(begin: Begin, net: Network | None, photo: Tensor | None) -> Run:
-    from convscope.trust import check  # imports scipy
+    from convscope.trust import check
 
     return check(begin(net, photo))
 

@@ -20,7 +20,14 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
-    """Print every table of a summary: each list of rows in it, the first row at the top."""
+    """Print every table of a summary: each list of rows in it, the first row at the top.
+
+    Failure and notes, which say what is wrong with the network, go to stderr.
+    """
+    if summary.get("success") is False:
+        terminal.tell("convscope: the attack failed; the picture shows its best attempt")
+    for note in summary.get("notes", ()):
+        terminal.tell(f"convscope: {note}")
     tables = list(_tables(summary))
     if len(tables) == 1:
         terminal.results.print(_table(tables[0][1], ""))

@@ -51,6 +51,7 @@ def index_values(index: Index) -> dict[str, Any]:
         "labels": len(set(index.images["label"].to_pylist()) - {None}),
         "copies": len(index) - len(index.images["sha256"].unique()),
         "bytes": sum(file.stat().st_size for file in index.path.rglob("*") if file.is_file()),
+        "peaks": index.has_peaks,
         "layers": {name: _channel_values(one) for name, one in index.channels.items()},
         "unreadable": {one.path: one.reason for one in index.unreadable},
     }
@@ -79,6 +80,8 @@ def print_index(index: Index) -> None:
         results.print(f"{values['labels']:,} labels, from the names of the folders")
     if values["copies"]:
         results.print(f"{values['copies']:,} images are copies of others")
+    if index.missing:
+        results.print(escape(index.missing))
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("layer", no_wrap=True)
     for name in ("channels", "positions", "lowest", "highest", "above zero", "dead", "constant"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import operator
 import re
+import types
+import typing
 from collections.abc import Callable
 from functools import partial, reduce
 from inspect import Parameter as Argument
@@ -51,7 +54,9 @@ def technique_command(name: str) -> Callable[..., int]:
 
     def command(*image: str, **words: Any) -> int:
         options = {word: words.pop(word) for word in technique.model.model_fields if word in words}
-        return _run(technique, options, *image, **words)
+        # What is not given is not passed on, so the default of the signature would be lost.
+        network = words.pop("network", network_options(technique.network)())
+        return _run(technique, network, options, *image, **words)
 
     fields = technique.model.model_fields.items()
     one = technique.takes_image  # a command takes one photograph at a time
@@ -107,18 +112,34 @@ def _typed(name: str, field: FieldInfo, one_image: bool) -> tuple[Any, Any]:
 
     What may be one or several is one for each image.
     """
+    from convscope.runs import FILES, format_of
+
     kinds = get_args(field.annotation)
-    typed = tuple(kind for kind in kinds if "Tensor" not in str(kind))  # nobody can type a tensor
-    kind: Any = field.annotation if typed == kinds else reduce(operator.or_, typed)
+    typed = tuple(kind for kind in kinds if "SkipJsonSchema" not in str(kind))  # objects
+    kind = _without_bounds(field.annotation if typed == kinds else reduce(operator.or_, typed))
     alone = () if get_origin(kind) is tuple else get_args(kind)
     text, texts = str in (kind, *alone), "..." in str(kind)
     several = texts and not (text and one_image)
     help_ = "; ".join([field.description or "", *([SEVERAL] if several else [])])
-    if field.json_schema_extra == {"format": "path"}:
+    if format_of(field) in FILES:
         path: Any = tuple[PathText, ...] if texts else PathText
         kind = path | None if type(None) in get_args(kind) else path
     parameter = Parameter(help=help_, metavar=name.upper() if text or texts else None)
     return Annotated[kind, parameter], Argument.empty if field.is_required() else field.default
+
+
+def _without_bounds(kind: Any) -> Any:
+    """A type without what the technique checks itself, in words of its own."""
+    parts = tuple(map(_without_bounds, get_args(kind)))
+    match get_origin(kind):
+        case typing.Annotated:
+            return parts[0]
+        case builtins.tuple:
+            several: Any = tuple
+            return several[parts]
+        case types.UnionType | typing.Union:
+            return reduce(operator.or_, parts)
+    return kind
 
 
 def _photograph(kind: Any, needed: bool) -> Argument:
@@ -133,6 +154,7 @@ def _keyword(name: str, kind: Any, default: Any) -> Argument:
 
 def _run(
     technique: Technique,
+    network: NetworkOptions,
     options: dict[str, Any],
     image: str | None = None,
     *,
@@ -140,7 +162,6 @@ def _run(
     output: Path | None = None,
     resume: bool = False,
     json: bool = False,
-    network: NetworkOptions = NetworkOptions(),
 ) -> int:
     options = technique.validate(options)
     picture = PictureOptions(output, resume, json)

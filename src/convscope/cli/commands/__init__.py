@@ -2,6 +2,7 @@
 
 from convscope.cli.commands.ascend import ascend
 from convscope.cli.commands.doctor import doctor
+from convscope.cli.commands.explore import explore
 from convscope.cli.commands.export import export
 from convscope.cli.commands.index import index
 from convscope.cli.commands.layers import layers
@@ -15,6 +16,7 @@ from convscope.cli.commands.words import words
 
 COMMANDS = (
     tour,
+    explore,
     index,
     report,
     export,

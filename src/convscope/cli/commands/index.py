@@ -28,7 +28,10 @@ class IndexOptions:
 
     update: Annotated[
         bool,
-        Parameter(help="add images that are new in the folder, and remove those that were deleted"),
+        Parameter(
+            help="add images that are new in the folder, remove those that were deleted, and"
+            " add what an index of an earlier version does not have"
+        ),
     ] = False
     layers: Annotated[
         tuple[str, ...],
@@ -60,6 +63,13 @@ class IndexOptions:
     thumbnail: Annotated[
         int | None,
         Parameter(help="longer side of the thumbnails in pixels; 96 in a new index"),
+    ] = None
+    reader: Annotated[
+        Literal["torch", "fused", "openvino"] | None,
+        Parameter(
+            help="what runs the network: torch, torch's fused convolutions, or OpenVINO; in a new"
+            " index, whichever is faster"
+        ),
     ] = None
     follow_links: Annotated[bool, Parameter(help="follow links that lead out of the folder")] = (
         False

@@ -107,8 +107,8 @@ def train_style(
         return INTERRUPTED
     if not training.leads:
         return 0
-    for file, why in list(training.skipped.items())[:SHOWN]:
-        tell(f"skipped: {file}: {why}")
+    for why in list(training.skipped.values())[:SHOWN]:  # each names its file
+        tell(f"skipped: {why}")
     if (more := len(training.skipped) - SHOWN) > 0:
         tell(f"skipped: {more} more")
     if json:
