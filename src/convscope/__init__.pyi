@@ -1,12 +1,13 @@
 # The public surface, once: lazy_loader reads this file at run time, type checkers always.
+from . import widgets as widgets
 from .ascent.loop import climb as climb
 from .ascent.recipe import Recipe as Recipe
 from .collection.build import index as index
-from .collection.exports.formats import export as export
 from .collection.reading import Index as Index
 from .collection.reading import open_index as open_index
 from .errors import ConvscopeError as ConvscopeError
 from .files.images import open_image as open_image
+from .microscope.looking import Microscope as Microscope
 from .network.hog import HOG as HOG
 from .network.network import Network as Network
 from .network.zoo import load as load
@@ -14,6 +15,7 @@ from .network.zoo import models as models
 from .reports.reporting import report as report
 from .reports.touring import tour as tour
 from .render.overlaying import overlay as overlay
+from .site.exporting import export as export
 from .runs.options import IndexPath as IndexPath
 from .runs.options import Seed as Seed
 from .runs.options import TargetName as TargetName
@@ -29,6 +31,7 @@ from .runs.result import Result as Result
 from .runs.run import Run as Run
 from .stylization.calls import train_style as train_style
 from .stylization.training import Training as Training
+from .techniques.activation_atlas import activation_atlas as activation_atlas
 from .techniques.activations import activations as activations
 from .techniques.ball_attacks import fgsm as fgsm
 from .techniques.ball_attacks import pgd as pgd
@@ -67,6 +70,7 @@ from .techniques.neuron_image import neuron_image as neuron_image
 from .techniques.occlusion import occlusion as occlusion
 from .techniques.patches import patches as patches
 from .techniques.predict import predict as predict
+from .techniques.prune import prune as prune
 from .techniques.random_occlusion import random_occlusion as random_occlusion
 from .techniques.scorecam import scorecam as scorecam
 from .techniques.segment import segment as segment

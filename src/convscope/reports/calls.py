@@ -1,4 +1,4 @@
-"""What to type to get a chapter's picture: on the command line, or in Python."""
+"""What to type to get a picture: on the command line, or in Python."""
 
 from __future__ import annotations
 
@@ -6,34 +6,45 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from convscope.reports.chapter import Chapter
+from convscope.runs import Technique
 
 
-def command(chapter: Chapter, photo: str, source: Mapping[str, Any]) -> str:
+def command(
+    technique: Technique,
+    options: Mapping[str, Any],
+    photo: str | None,
+    source: Mapping[str, Any] | None,
+    *,
+    check: bool = False,
+) -> str:
     """The words on the command line.
 
     Args:
-        chapter: what makes the picture.
+        technique: what makes the picture.
+        options: those that are given.
         photo: the path of the photograph.
-        source: how the network was loaded.
+        source: how the network was loaded; None where none is needed.
+        check: whether the technique is followed by the checks of its heatmap.
     """
-    words = ["convscope", chapter.technique.command]
-    if chapter.technique.takes_image:
+    words = ["convscope", technique.command]
+    if technique.takes_image and photo is not None:
         words.append(photo)
-    for name, value in chapter.options.items():
+    for name, value in options.items():
         for one in value if isinstance(value, tuple) else (value,):
             words += _option(name, one)
-    if chapter.check:
+    if check:
         words.append("--check")
-    if chapter.technique.takes_network:
-        words += _network_words(source, chapter.technique.network)
-    return shlex.join([*words, "-o", f"{chapter.technique.command}.png"])
+    if technique.takes_network and source is not None:
+        words += network_words(source, technique.network)
+    return shlex.join([*words, "-o", f"{technique.command}.png"])
 
 
 def _option(name: str, value: object) -> list[str]:
     """An option with its value; a flag has none."""
-    option = f"--{name.replace('_', '-')}"
-    return [option] if value is True else [option, str(value)]
+    name = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", str(value)]
 
 
 def on_command_line(source: Mapping[str, Any]) -> bool:
@@ -41,7 +52,7 @@ def on_command_line(source: Mapping[str, Any]) -> bool:
     return "labels" not in source
 
 
-def _network_words(source: Mapping[str, Any], default: str) -> list[str]:
+def network_words(source: Mapping[str, Any], default: str) -> list[str]:
     """The options of the command line that choose a network, where `default` is that of none."""
     words = [] if source["name"] == default else ["--model", str(source["name"])]
     if source["checkpoint"]:
@@ -56,11 +67,28 @@ def _network_words(source: Mapping[str, Any], default: str) -> list[str]:
     return words
 
 
-def python(chapter: Chapter) -> str:
-    """The call in Python, of the tour's network `net` and its photograph `image`."""
-    net = "net" if chapter.net is None else f'cs.load("{chapter.net.name}")'
-    arguments = list(chapter.technique.inputs(net, "image").values())
-    arguments += [f"{name}={value!r}" for name, value in chapter.options.items()]
-    call = f"cs.{chapter.technique.name}({', '.join(arguments)})"
-    call = f"cs.check({call})" if chapter.check else call
-    return f'{call}.save("{chapter.technique.command}.png")'
+def python(
+    technique: Technique,
+    options: Mapping[str, Any],
+    *,
+    net: str | None = "net",
+    image: str | None = "image",
+    check: bool = False,
+) -> str:
+    """The call in Python.
+
+    Args:
+        technique: what makes the picture.
+        options: those that are given.
+        net: the network, as Python; None where none is needed.
+        image: the photograph, as Python.
+        check: whether the technique is followed by the checks of its heatmap.
+    """
+    inputs = technique.inputs(net, image)
+    arguments = [one for one in inputs.values() if one is not None]
+    if list(inputs.values())[:1] == [None] and arguments:
+        arguments.insert(0, "None")  # the image is the second argument
+    arguments += [f"{name}={value!r}" for name, value in options.items()]
+    call = f"cs.{technique.name}({', '.join(arguments)})"
+    call = f"cs.check({call})" if check else call
+    return f'{call}.save("{technique.command}.png")'

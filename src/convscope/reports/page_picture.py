@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from convscope.files import webp
+
 
 @dataclass(frozen=True)
 class PagePicture:
@@ -55,6 +57,4 @@ def page_picture(picture: Image.Image, alt: str, width: int, *, quality: int = 8
     """
     shown = picture.copy()
     shown.thumbnail((width, 4 * width))
-    buffer = io.BytesIO()
-    shown.save(buffer, "WEBP", quality=quality, method=4)
-    return PagePicture(base64.b64encode(buffer.getvalue()).decode(), *shown.size, alt)
+    return PagePicture(base64.b64encode(webp(shown, quality)).decode(), *shown.size, alt)

@@ -58,12 +58,12 @@ def report(
             a class of the network, or the technique is no attribution.
     """
     opened = index if isinstance(index, Index) else open_index(index)
-    net = _maker(opened) if net is None else net
+    net = network_of(opened, "report(index, net)") if net is None else net
     opened.check(net)
     if limit < 1 or similar < 0:
         raise ConvscopeError("limit must be at least 1, and similar at least 0")
     labeled = labeled_images(net.output, opened, 1)
-    results = by_network(net.output, opened, labeled)
+    results = by_network(net.output, opened, labeled.labels)
     if not results:
         raise ConvscopeError(_no_class(net, labeled))
     chosen = groups(opened, labeled, results, label, limit)
@@ -72,13 +72,20 @@ def report(
     )
 
 
-def _maker(index: Index) -> Network:
-    """The network that made an index, loaded again; code that an index names is not run."""
+def network_of(index: Index, call: str) -> Network:
+    """The network that made an index, loaded again; code that an index names is not run.
+
+    Args:
+        index: the index.
+        call: how a network of one's own is given.
+
+    Raises:
+        ConvscopeError: the index does not say how its network is loaded.
+    """
     source = index.identity.get("source")
     if not source or runs_code(source["name"]):
         raise ConvscopeError(
-            f"{index.path} was made by a module of your own: give the network too, report(index,"
-            " net)"
+            f"{index.path} was made by a module of your own: give the network too, {call}"
         )
     return load(**arguments(source))
 

@@ -163,10 +163,12 @@ class Tour(Document[Chapter]):
         """The chapter with its run, or with the reason why this network has none."""
         net = chapter.net or self.net
         source = net.source
+        given, check_ = (chapter.technique, chapter.options), chapter.check
         if self.path is None or source is None or not calls.on_command_line(source):
-            chapter.command = calls.python(chapter)
+            own = "net" if chapter.net is None else f'cs.load("{chapter.net.name}")'
+            chapter.command = calls.python(*given, net=own, check=check_)
         else:
-            chapter.command = calls.command(chapter, self.path, source)
+            chapter.command = calls.command(*given, self.path, source, check=check_)
         try:
             inputs = chapter.technique.inputs(net, self.photo)
             run = chapter.technique.run(**inputs, **chapter.options)

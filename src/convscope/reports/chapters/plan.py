@@ -55,4 +55,5 @@ def plan(
         yield from fooling.chapters(net, photo, full=full, seed=seed)
     if classes:
         yield from beyond.evolution(full, seed)
+        yield from beyond.compression(full)
     yield from beyond.descriptors(photo, full)
