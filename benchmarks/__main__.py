@@ -21,8 +21,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {options.threads} threads, {platform.machine()}")
     print(f"medians of {options.rounds} interleaved rounds\n\n{header()}")
-    for row in itertools.chain(climbs.rows(), styles.rows(), attribution.rows()):
-        if not options.words or any(word in row.name for word in options.words):
+
+    def wanted(name: str) -> bool:
+        return not options.words or any(word in name for word in options.words)
+
+    for row in itertools.chain(climbs.rows(), styles.rows(wanted), attribution.rows()):
+        if wanted(row.name):
             print(compare(row, options.rounds), flush=True)
 
 

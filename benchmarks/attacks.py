@@ -27,13 +27,13 @@ from convscope.attacks import (
     Aim,
     Attempt,
     Ball,
-    by_gradient_steps,
-    by_lbfgs,
+    carlini_wagner_steps,
     climb_in_ball,
     cross_boundary,
-    weigh,
+    lbfgs_steps,
 )
 from convscope.files import photographs
+from convscope.runs import registry
 from convscope.vocabulary.norms import NORMS
 
 Attack = Callable[[Tensor, Tensor], Tensor]
@@ -116,13 +116,18 @@ def _ours(net: cs.Network) -> dict[str, Attack]:
     def pgd(epsilon: float) -> Attack:
         return last(lambda aim: climb_in_ball(aim, Ball(inf, epsilon), 40, 0.1))
 
+    def usual(name: str, search: Callable[[Aim, int, int], Iterator[Attempt]]) -> Attack:
+        """A technique's search, with its defaults."""
+        options = registry.get(name).validate({})
+        return last(lambda aim: search(aim, options["rounds"], options["steps"]))
+
     return {
         "convscope pgd 0.5/255": pgd(EPSILON),
         "convscope pgd 1/255": pgd(2 * EPSILON),
         "convscope deepfool l2": last(lambda aim: cross_boundary(aim, l2, 5, 50, 0.1)),
         "convscope deepfool linf": last(lambda aim: cross_boundary(aim, inf, 5, 50, 0.1)),
-        "convscope carlini_wagner": last(lambda aim: weigh(aim, 3, 20, by_gradient_steps(aim, 20))),
-        "convscope lbfgs_attack": last(lambda aim: weigh(aim, 8, 2, by_lbfgs(aim, 2))),
+        "convscope carlini_wagner": usual("carlini_wagner", carlini_wagner_steps),
+        "convscope lbfgs_attack": usual("lbfgs_attack", lbfgs_steps),
     }
 
 
@@ -134,7 +139,9 @@ def _peers(net: cs.Network) -> dict[str, Attack]:
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
     linf = foolbox.attacks.LinfProjectedGradientDescentAttack(steps=40)
     deepfool = foolbox.attacks.L2DeepFoolAttack()
-    carlini = foolbox.attacks.L2CarliniWagnerAttack(binary_search_steps=3, steps=100)
+    carlini = foolbox.attacks.L2CarliniWagnerAttack
+    quick = carlini(binary_search_steps=3, steps=100)
+    best = carlini(binary_search_steps=6, steps=100, stepsize=0.002, initial_const=0.1)
 
     def of(attack: Any, epsilon: float | None) -> Attack:
         return lambda images, labels: attack(wrapped, images, labels, epsilons=epsilon)[1]
@@ -142,7 +149,8 @@ def _peers(net: cs.Network) -> dict[str, Attack]:
     return {
         "foolbox PGD 0.5/255": of(linf, EPSILON),
         "foolbox DeepFool L2": of(deepfool, None),
-        "foolbox C&W 3 x 100": of(carlini, None),
+        "foolbox C&W 3 x 100": of(quick, None),
+        "foolbox C&W 6 x 100, small steps": of(best, None),
         "torchattacks PGD 0.5/255": torchattacks.PGD(model, EPSILON, EPSILON / 10, 40),
         "torchattacks C&W 100": torchattacks.CW(model, c=1, steps=100),
     }

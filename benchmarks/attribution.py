@@ -73,8 +73,8 @@ def rows() -> Iterator[Row]:
 
         for count in (1, 16):
             yield row("saliency", count, _captum(Saliency(peer)))
-            yield row("guided", count, _captum(GuidedBackprop(peer)))
-            yield row("deconv", count, _captum(Deconvolution(peer)))
+            yield row("guided_backprop", count, _captum(GuidedBackprop(peer)))
+            yield row("deconvnet", count, _captum(Deconvolution(peer)))
             yield row("guided_gradcam", count, _captum(GuidedGradCam(peer, last)))
         path = IntegratedGradients(peer)
         for what, words in (("", {"internal_batch_size": BATCH}), (", peer's default", {})):
@@ -98,7 +98,7 @@ def rows() -> Iterator[Row]:
                 perturbations_per_eval=BATCH,
             )
             what = f"occlusion, stride {stride}"
-            yield row(what, 1, hiding, 4, patch=32, stride=stride, fill="gray")
+            yield row(what, 1, hiding, 4, patch=32, stride=stride, baseline="gray")
         yield from _cams(row, peer, last, large)
 
 

@@ -1,9 +1,9 @@
 """What the pass over a collection costs: `python -m benchmarks.index [FOLDER]`.
 
 The pass is compared with a bare loop over the same images: the same processes decode them, and the
-prepared network gives its classes in the same batches. Its processor time is compared with decoding
-alone plus forward passes alone. All take turns, each in its own process. `--memory` instead runs
-over growing collections, the same images under more and more names, and prints the peak memory.
+prepared network gives its classes in the same batches, by torch. All take turns, each in its own
+process. `--memory` instead runs over growing collections, the same images under more and more
+names, and prints the peak memory.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ from convscope.collection.engines.engine import make_engine
 from convscope.collection.extract import Extract
 from convscope.collection.settings import Settings
 from convscope.files.images import SAMPLES
+from convscope.network import ReaderName, is_installed
 from convscope.system import keep_pages
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -77,12 +79,10 @@ def _compare(folder: Path, rounds: int) -> None:
         each = count / wall, 1e3 * wall / count, 1e3 * processor / count
         print(f"{name:10}{each[0]:12.1f}{each[1]:12.1f}{each[2]:14.1f}")
     rows = [dict(zip(times, row, strict=True)) for row in zip(*times.values(), strict=True)]
-    speed = statistics.median(row["loop"][0] / row["pass"][0] for row in rows)
-    cost = statistics.median(
-        row["pass"][1] / (row["decode"][1] + row["forward"][1]) for row in rows
-    )
-    print(f"images a second, pass / loop: {speed:.2f}")
-    print(f"processor time, pass / (decode + forward): {cost:.2f}")
+    for name in _READERS:
+        speed = statistics.median(row["loop"][0] / row[name][0] for row in rows)
+        cost = statistics.median(row[name][1] / row["loop"][1] for row in rows)
+        print(f"pass by {name} / loop: images a second {speed:.2f}, processor time {cost:.2f}")
 
 
 def _alone(name: str, folder: Path) -> tuple[float, float, float]:
@@ -108,10 +108,10 @@ def _processor() -> float:
     return mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
 
 
-def _pass(folder: Path) -> None:
+def _pass(reader: ReaderName, folder: Path) -> None:
     net = cs.load(device="cpu")
     with tempfile.TemporaryDirectory() as place:
-        _timed(lambda: cs.index(net, folder, Path(place) / "index").result())
+        _timed(lambda: cs.index(net, folder, Path(place) / "index", reader=reader).result())
 
 
 def _loop(folder: Path) -> None:
@@ -138,8 +138,12 @@ def _forward(folder: Path) -> None:
     _timed(work)
 
 
+_READERS: list[ReaderName] = [
+    "torch",
+    *(name for name in ("fused", "openvino") if is_installed(name)),
+]
 _WORKS: dict[str, Callable[[Path], None]] = {
-    "pass": _pass,
+    **{name: partial(_pass, name) for name in _READERS},
     "loop": _loop,
     "decode": _decode,
     "forward": _forward,
@@ -164,7 +168,7 @@ def _grow(folder: Path, counts: list[int]) -> None:
         with tempfile.TemporaryDirectory(dir=folder.resolve().parent) as place:
             for i, file in zip(range(count), itertools.cycle(files), strict=False):
                 os.link(file, Path(place) / f"{i:06}{file.suffix}")
-            wall, _, peak = _alone("pass", Path(place))
+            wall, _, peak = _alone("torch", Path(place))
         print(f"{count:8}{peak:12.0f}{count / wall:12.1f}", flush=True)
 
 

@@ -17,6 +17,7 @@ from convscope.collection.layout.axes import principal_axes
 from convscope.collection.layout.layouts import COMPONENTS
 from convscope.collection.layout.methods import tsne
 from convscope.collection.layout.quality import quality
+from convscope.collection.layout.steps import Steps
 from convscope.types import Array
 
 WIDTH = 1280  # of the default network's embeddings
@@ -64,7 +65,7 @@ def synthetic(count: int) -> Array:
 
 
 def _ours(known: Array) -> Array:
-    return tsne(known, 30, 0)[0]
+    return Steps(tsne(known, 30, 0)).finish()[0]
 
 
 def _theirs(known: Array) -> Array:

@@ -16,6 +16,7 @@ at that size alone.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor
 
 import convscope as cs
+from benchmarks import plain_lbfgs
 from benchmarks.style_judge import reduced
 from benchmarks.stylizing import seconds as seconds_of
 from convscope.files import photographs
@@ -39,26 +41,13 @@ EVALUATIONS = 60
 
 def lbfgs(loss: ManyStyles, photo: Tensor, row: Tensor) -> list[float]:
     """The lowest losses of L-BFGS from a photograph, after each evaluation."""
-    image = photo.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [image],
-        max_iter=EVALUATIONS,
-        max_eval=EVALUATIONS,
-        history_size=20,
-        line_search_fn="strong_wolfe",
-    )
-    found: list[float] = []
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
+    def total(image: Tensor) -> Tensor:
         style, content = loss(image.clamp(0, 1), photo, row)
-        total = (style + content).sum()
-        total.backward()
-        found.append(min(float(total.detach()), *found[-1:]) if found else float(total.detach()))
-        return total
+        return (style + content).sum()
 
-    optimizer.step(closure)
-    return found
+    found = plain_lbfgs.losses(total, photo, EVALUATIONS, history=20)
+    return list(itertools.accumulate(found, min))
 
 
 def compare(

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import argparse
 
-import torch
 from torch import Tensor
 
 import convscope as cs
+from benchmarks import plain_lbfgs
 from benchmarks.style_judge import reduced
 from convscope.stylization.optimizing import MAX_EVALS
 from convscope.tensors import longer_side
@@ -26,29 +26,13 @@ NEAR = 1.2
 
 def reference(net: cs.Network, photo: Tensor, painting: Tensor, evaluations: int) -> float:
     """The lowest loss of plain L-BFGS."""
-    loss = style_loss(net)
-    bound = (loss.of_style(painting) + loss.of_content(photo)).bind(net)
-    image = photo.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [image],
-        max_iter=evaluations,
-        max_eval=evaluations,
-        history_size=100,
-        tolerance_grad=0,
-        tolerance_change=0,
-        line_search_fn="strong_wolfe",
-    )
-    found: list[float] = []
+    usual = style_loss(net)
+    bound = (usual.of_style(reduced(painting, photo)) + usual.of_content(photo)).bind(net)
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        total = -bound.read(net, image)[1].sum()
-        total.backward()
-        found.append(float(total.detach()))
-        return total
+    def loss(image: Tensor) -> Tensor:
+        return -bound.read(net, image)[1].sum()
 
-    optimizer.step(closure)
-    return min(found)
+    return min(plain_lbfgs.losses(loss, photo, evaluations, history=100))
 
 
 def losses(
@@ -77,8 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     net = cs.load(NETWORK, device="cpu")
     for name, painting in zip(options.photos, options.paintings, strict=True):
-        photo = longer_side(cs.open_image(name), options.size)
-        style = reduced(cs.open_image(painting), photo)
+        photo, style = longer_side(cs.open_image(name), options.size), cs.open_image(painting)
         least = reference(net, photo, style, options.evaluations)
         print(f"{name}, {painting}: reference {least:.4f}", flush=True)
         for sizes in (1, None):

@@ -60,6 +60,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"convscope\.runs\.options\.\w+"),  # in annotations of options
     (r"py:.*", r"convscope\.runs\.films\.VideoRun|StyleImages"),
     (r"py:.*", r"Module"),  # in docstrings of PyTorch's own
+    (r"py:.*", r"t\.Any"),  # in annotations of traitlets' own
     (r"py:.*", r"convscope\.network\.heads\..*\.(Form|Endings)"),  # in those of an Output
     # What only type checkers need: type variables, types of summaries and of what terms share.
     (r"py:.*", r"convscope\..*\.(\w*Summary|R|_Register|OtherImages)"),
@@ -68,7 +69,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(Any|Path|bool|bytes|dict|float|frozenset|int|list|object|set|str|tuple|None)"),
     (
         r"py:.*",
-        r"(P|Exception|Callable|Collection|Iterable|Iterator|Mapping|NamedTuple|Sequence)",
+        r"(P|R|Exception|Callable|Collection|Iterable|Iterator|Mapping|NamedTuple|Sequence)",
     ),
 ]
 

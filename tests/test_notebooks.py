@@ -137,3 +137,22 @@ def test_notebooks_in_full_are_small_and_tell_how_far_they_are(file: Path, tmp_p
     code = {i: cell for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"}
     silent = [cell.source for i, cell in code.items() if i not in told and seconds(cell) > 1]
     assert silent == []
+
+
+def test_a_live_view_in_a_notebook(tmp_path: Path) -> None:
+    """The run goes on in the background, sends its frames, and gives its result to a later cell."""
+    nbformat = pytest.importorskip("nbformat", reason="no nbformat, which convscope[test] installs")
+    pytest.importorskip("anywidget", reason="no anywidget, which convscope[test] installs")
+    cell = nbformat.v4.new_code_cell
+    begun = (
+        "import torch\ntorch.set_num_threads(1)\n"
+        "import convscope as cs\nfrom convscope.testing import small_network\n"
+        "net = small_network()\n"
+        "view = cs.widgets.watch(cs.class_image(net, target=1, steps=8, size=32))\nview"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[cell(begun)])
+    notebook.cells.append(cell("print(view.result().step, view.state, view.step)"))
+    execute(notebook, tmp_path)
+    shown, printed = notebook.cells
+    assert "application/vnd.jupyter.widget-view+json" in shown.outputs[0].data
+    assert printed.outputs[0].text == "8 done 8\n"

@@ -4,6 +4,7 @@ matplotlib, in folders that are called after them."""
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import matplotlib as mpl
@@ -31,6 +32,16 @@ def photographs() -> Path:
             part.thumbnail((320, 320))
             part.save(place / f"{i:02}.jpg", quality=92)
     return FOLDER
+
+
+def clear() -> Path:
+    """A folder of the parts that show one large object: a cat, a cup or a motorcycle."""
+    folder = FOLDER.with_name("clear")
+    for name in ("chelsea", "coffee", "motorcycle"):
+        for file in sorted((photographs() / name).iterdir()):
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(file, folder / f"{name} {file.name}")
+    return folder
 
 
 def _originals() -> list[Path]:

@@ -38,6 +38,7 @@ LECTURE = (
     "compare",
     "neighbors",
     "embedding_map",
+    "activation_atlas",
     "confusions",
     "class_image",
     "ladder",

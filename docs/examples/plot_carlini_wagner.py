@@ -8,9 +8,9 @@ The smallest change that a trade between its size and the margin of two logits f
 the middle is the change, amplified by the gain above it. On the right is the attacked image, in
 which another class is barely ahead.
 
-**Its limits.** It takes several times as many gradients as ``deepfool``. The weight of the margin
-is searched by bisection, and more rounds find slightly smaller changes. What is found is a bound:
-there may be a smaller change that no gradient leads to.
+**Its limits.** It takes more than twice as many gradients as ``deepfool``, whose result it begins
+with. What is found is a bound: there may be a smaller change that no gradient leads to. The change
+is mostly below 1/255, so the saved photograph often no longer fools the network.
 
 **Paper.** Carlini and Wagner 2017, `Towards Evaluating the Robustness of Neural Networks
 <https://arxiv.org/abs/1608.04644>`__.
@@ -19,12 +19,12 @@ there may be a smaller change that no gradient leads to.
 import convscope as cs
 
 net = cs.load()
-cat = cs.open_image("sample:chelsea")
-cs.carlini_wagner(net, cat)
+coffee = cs.open_image("sample:coffee")
+cs.carlini_wagner(net, coffee)
 
 # %%
 # Beside DeepFool:
 
 for attack in (cs.deepfool, cs.carlini_wagner):
-    summary = attack(net, cat).result().summary
-    print(f"L2 {summary['l2']:.4f} after {summary['gradients']} gradients")
+    summary = attack(net, coffee).result().summary
+    print(f"L2 {summary['l2']:.3f} after {summary['gradients']} gradients")

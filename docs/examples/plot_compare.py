@@ -8,7 +8,8 @@ Maps of several methods for several targets in one picture.
 means the same value, up to the one below the tile, so a tile that looks stronger is stronger.
 Columns do not compare. The bars are the rank correlations of the first row's map with the least
 similar other map of its column: near 1, the method draws the same map for every target, and
-explains none of them.
+explains none of them. With `nets`, each network has a row, and for two of the same layers a second
+group of bars says in which layers the weights differ most.
 
 **Its limits.** The correlation is of absolute values, so red in one map and blue in the other count
 as alike. Two targets in the same place rightly have similar maps, so compare targets that lie

@@ -3,8 +3,9 @@ Compression
 ===========
 
 A network in an eighth of its bytes: weights near zero are pruned, the others of a layer share a few
-values, and the numbers of these values are entropy-coded. The network that comes out of the file
-is measured after each stage.
+values, and the numbers of these values are entropy-coded. Where a weight is rounded to a value, the
+weights after it make up for the error. The network that comes out of the file is measured after
+each stage.
 
 **How to read it.** The first row is about the network as it is: how its weights are distributed,
 how far each layer can be pruned alone, and how far all of them can. The second row is about what
@@ -20,7 +21,9 @@ data.
 
 **Paper.** Han, Mao and Dally 2016, `Deep Compression
 <https://arxiv.org/abs/1510.00149>`__; Hinton, Vinyals and Dean 2015, `Distilling the Knowledge in a
-Neural Network <https://arxiv.org/abs/1503.02531>`__, for the training without labels.
+Neural Network <https://arxiv.org/abs/1503.02531>`__, for the training without labels; Frantar,
+Ashkboos, Hoefler and Alistarh 2023, `GPTQ <https://arxiv.org/abs/2210.17323>`__, for errors that
+make up for each other.
 """
 
 from pathlib import Path
@@ -30,7 +33,7 @@ from parts import photographs
 
 import convscope as cs
 
-net = cs.load()
+net = cs.load("squeezenet1_1")
 places = Path(mkdtemp())
 compression = cs.compress(
     net,
@@ -63,7 +66,7 @@ for start in summary["starts"]:
 
 # %%
 # `load` reads each file. So every technique can be asked what the network still knows: the filters
-# of the first layer, a class, and where it looks, before and after.
+# of the first layer, a class, and a layer's feature maps, before and after.
 
 from matplotlib import pyplot as plt
 
@@ -74,7 +77,10 @@ photo = cs.open_image("sample:chelsea")
 pictures = [
     [cs.filters(one, limit=16).result().picture for one in stages],
     [cs.class_image(one, target="tabby", steps=32, size=160).result().picture for one in stages],
-    [cs.gradcam(one, photo, target="tabby").result().picture for one in stages],
+    [
+        cs.activations(one, photo, layer="features.3", sort="index", limit=16).result().picture
+        for one in stages
+    ],
 ]
 _, axes = plt.subplots(3, 3, figsize=(9, 8))
 for row, found in zip(axes, pictures, strict=True):
@@ -84,8 +90,13 @@ for row, found in zip(axes, pictures, strict=True):
         place.axis("off")
 
 # %%
+# `compare` takes several networks: where each of them looks, for the class that the first one sees.
+
+small = stages[-1]
+cs.compare(net, photo, nets=(stages[1], small), methods=("gradcam", "saliency", "smoothgrad"))
+
+# %%
 # The last file is the network: its name, its weights, and nothing else.
 
-small = cs.load(str(files[-1]))
 print(small, f"{files[-1].stat().st_size:,} bytes")
 print(small.predict(photo, 3))

@@ -21,7 +21,7 @@ search spaces by mapping elites <https://arxiv.org/abs/1504.04909>`__.
 import convscope as cs
 
 net = cs.load("squeezenet1_1")
-evolved = cs.evolve(net, steps=150)
+evolved = cs.evolve(net, nets="efficientnet_lite0", steps=150)
 evolved
 
 # %%
@@ -29,28 +29,18 @@ evolved
 # compositional pattern-producing network, CPPN). Its weights, nodes and links mutate at random, and
 # the best image of every class has children.
 
-for name, value in evolved.result().summary.items():
-    print(f"{name:12} {value}")
+summary = evolved.result().summary
+print(f"{summary['evaluations']:,} images judged")
+print(f"median confidence of {summary['classes']} classes {summary['confidence']:.1%}")
+print(f"{summary['sure']} classes above 90 %")
 
 # %%
 # How often another network sees the same class. Chance is how often it would be right if its
 # answers were exchanged between the images. What both networks see is in the images: a few lines or
 # stripes that are common to a class.
 
-import numpy as np
-import torch
-
-result = evolved.result()
-images = torch.from_numpy(result.image).permute(0, 3, 1, 2)
-wanted = torch.from_numpy(result.arrays["shown"])
-other = cs.load("efficientnet_lite0")
-seen = torch.cat([other.logits(part).argmax(1) for part in torch.split(images, 16)])
-right = seen == wanted
-chance = (seen[:, None] == wanted[None, :]).float().mean()
-print(f"mean confidence of {net.name}: {np.mean(result.score):.1%}")
-print(f"recognized by {other.name}: {right.float().mean():.1%}; by chance {chance:.1%}")
-for label in [other.label(int(i)) for i in wanted[right]]:
-    print(f"both see {label}")
+for name, share in summary["recognized"].items():
+    print(f"{name} recognizes {share:.1%}; by chance {summary['chance'][name]:.1%}")
 
 # %%
 # Eight classes, chosen beforehand, and three ways. From the top: CPPNs, pixels that mutate

@@ -9,7 +9,7 @@ the middle is the change, amplified by the gain above it. On the right is the at
 which another class is barely ahead.
 
 **Its limits.** It is slow, because every weight on the margin takes a climb of its own, and each
-image is climbed by itself. ``carlini_wagner`` finds changes of about the same size sooner.
+image is climbed by itself. ``carlini_wagner`` mostly finds smaller changes, and sooner.
 
 **Paper.** Szegedy, Zaremba, Sutskever, Bruna, Erhan, Goodfellow and Fergus 2014, `Intriguing
 Properties of Neural Networks <https://arxiv.org/abs/1312.6199>`__.
@@ -18,5 +18,5 @@ Properties of Neural Networks <https://arxiv.org/abs/1312.6199>`__.
 import convscope as cs
 
 net = cs.load()
-cat = cs.open_image("sample:chelsea")
-cs.lbfgs_attack(net, cat)
+coffee = cs.open_image("sample:coffee")
+cs.lbfgs_attack(net, coffee)

@@ -26,7 +26,8 @@ cat = cs.open_image("sample:chelsea")
 cs.pgd(net, cat)
 
 # %%
-# A target far away takes a larger change. It is still hard to see:
+# A target far away takes a larger change. It is still hard to see. The network is not sure of the
+# target, which is just ahead of all other classes; ``fool`` goes on until it is sure:
 
 cs.pgd(net, cat, target="volcano", epsilon=2 / 255)
 

@@ -5,26 +5,29 @@ Transfer
 How often a photograph that was changed to fool one network fools another.
 
 **How to read it.** A row is what the photographs were made for: one network, or all but one. A
-column is the network that judges them. The numbers count the photographs whose class that network
-gets wrong; only those count whose class all networks agree on before. Blue is the network that the
-photographs were made for. The curve is the fraction of the other cases, where a photograph meets a
-network that it was not made for.
+column is the network that judges them. Blue cells are the networks that the photographs were made
+for, and red ones are all others: what is carried over. The numbers count the photographs whose
+class that network gets wrong; only those count whose class all networks agree on before. The
+curves are the fractions of the red cells.
 
-**Its limits.** A few photographs give coarse fractions. What is carried over depends on how alike
-the networks are. An attack that follows one network closely, as PGD does, may carry over less than
-a single coarse step.
+**What it shows.** A change that is made for one network also fools another one on some photographs,
+on more of them if the two are alike, as the two EfficientNets are. A change that is made for
+several networks at once carries over more often. It has to be larger than one that fools a single
+network, for which 1/255 is enough.
+
+**Its limits.** A few photographs give coarse fractions. Changes of 16/255 can be seen.
 
 **Paper.** Liu, Chen, Liu and Song 2017, `Delving into Transferable Adversarial Examples and
 Black-box Attacks <https://arxiv.org/abs/1611.02770>`__. Papernot, McDaniel and Goodfellow 2016,
 `Transferability in Machine Learning <https://arxiv.org/abs/1605.07277>`__, found that it happens.
 """
 
-from parts import photographs
+from parts import clear
 
 import convscope as cs
 
 net = cs.load()
-run = cs.transfer(net, folder=photographs(), limit=8)
+run = cs.transfer(net, folder=clear(), limit=6)
 run
 
 # %%
@@ -36,6 +39,12 @@ for row in run.result().summary["table"]:
             f"{row['attack']} {row['epsilon']}/255, {row['made_for']}:"
             f" {row['fooled']} of {row['photographs']} fool it"
         )
+
+# %%
+# Other networks can be named, or given as ``Network`` objects, your own for instance:
+
+own = cs.load("squeezenet1_1")
+cs.transfer(net, folder=clear(), nets=own, attacks=("pgd",), epsilons=(8,), limit=6)
 
 # %%
 # On the command line, ``--keep`` writes the attacked photographs as PNG files. A file holds what it
