@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -26,6 +27,14 @@ setattr(plugins, "entry_points", lambda **_: EntryPoints())  # noqa: B010
 setattr(os, "fsync", lambda handle: None)  # noqa: B010
 # The networks here are small: threads would only wait for each other, on busy cores for long.
 torch.set_num_threads(1)
+# Some tests send Ctrl-C, which a process that a shell started in the background ignores.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup() -> None:
+    """Each test has the same random numbers, alone and among others."""
+    torch.manual_seed(0)
+
 
 SHARED = Path(os.environ.get("CONVSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -18,6 +18,7 @@ from tests.helpers.collections import Make, same
 from tests.helpers.processes import small_ray
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")

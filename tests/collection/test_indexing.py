@@ -387,7 +387,7 @@ def test_two_processes_do_not_write_to_one_index(make: Make, tmp_path: Path) -> 
     held.wait(60)
     with pytest.raises(cs.ConvscopeError, match="another process is writing to"):
         make()
-    os.kill(other.pid or 0, signal.SIGKILL)
+    other.kill()
     other.join(60)
     assert len(make()) == 23, "the lock dies with its process"
 

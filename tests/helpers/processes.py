@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,26 +22,19 @@ def descendants(process: int) -> dict[int, str]:
 
 @contextmanager
 def small_ray() -> Iterator[Any]:
-    """A Ray of two processors on this machine, whose workers know the tests' networks.
-
-    Tests that run side by side take turns: one of them kills all actors that it finds.
-    """
-    import fcntl
-
+    """A Ray of two processors on this machine, whose workers know the tests' networks."""
     import ray
 
     root = os.fspath(Path(__file__).parents[2])
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
-    with (Path(tempfile.gettempdir()) / "convscope-tests-ray.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        ray.init(
-            num_cpus=2,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            include_dashboard=False,
-            runtime_env={"env_vars": {"PYTHONPATH": path}},
-        )
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+    ray.init(
+        num_cpus=2,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        include_dashboard=False,
+        runtime_env={"env_vars": {"PYTHONPATH": path}},
+    )
+    try:
+        yield ray
+    finally:
+        ray.shutdown()

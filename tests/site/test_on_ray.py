@@ -14,6 +14,7 @@ from tests.helpers.processes import small_ray
 from tests.helpers.told import Told
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
 
 
 def test_both_engines_make_the_same_site(own: cs.Network, make: Make, tmp_path: Path) -> None:

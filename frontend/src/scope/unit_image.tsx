@@ -76,6 +76,8 @@ export function UnitImages({ index, unit, facts }: Props) {
 }
 
 function told({ multiple, activation }: UnitFacts["images"][number]): string {
-  if (multiple == null) return `It gives ${number(activation)} on average.`;
-  return `Excites the unit ${number(multiple)} times as much as its strongest photograph.`;
+  if (multiple != null && multiple > 0)
+    return `It excites the unit ${number(multiple)} times as much as the strongest photograph.`;
+  const rest = multiple == null ? "" : ": it does not excite the unit";
+  return `The unit's highest value for it is ${number(activation)}${rest}.`;
 }

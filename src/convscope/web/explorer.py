@@ -69,7 +69,8 @@ class Explorer:
             ConvscopeError: another explorer has the folder, or an image does not exist.
         """
         self.store.open()
-        tasks = [asyncio.create_task(self._find_indexes()), asyncio.create_task(self._warm_up())]
+        finding = asyncio.create_task(self._find_indexes())
+        tasks = [finding, asyncio.create_task(self._warm_up(finding))]
         try:
             self.images.load()
             self.questions.worker.start()
@@ -91,8 +92,12 @@ class Explorer:
         self.drawing.close()
         self.queue.wake()
 
-    async def _warm_up(self) -> None:
-        """Start the worker "runs" when "live" is ready, which the first page needs sooner."""
+    async def _warm_up(self, finding: asyncio.Task[None]) -> None:
+        """Start the worker "runs" when "live" is ready, which the first page needs sooner.
+
+        Args:
+            finding: ends when the indexes are found.
+        """
         while True:
             changed = self.news.next()
             states = {network.state for network in self.questions.networks.values()}
@@ -100,6 +105,16 @@ class Explorer:
                 break
             await changed.wait()
         await self.queue.warm_up()
+        await finding
+        for index in self.indexes:
+            await self._read(index.id)
+
+    async def _read(self, index: str) -> None:
+        """Let the worker "live" read what the page of any unit needs: the first is quick then."""
+        with suppress(ConvscopeError):
+            detail: IndexDetail = await self.questions.ask("index_detail", index=index)
+            layer = detail.layers[0].name
+            await self.questions.ask("unit_facts", index=index, layer=layer, channel=0)
 
     async def _find_indexes(self) -> None:
         with suppress(ConvscopeError):
