@@ -196,7 +196,7 @@ def test_what_a_unit_wants(ask: Any, net: cs.Network) -> None:
     with Image.open(io.BytesIO(drawn)) as picture:
         pixels = torch.from_numpy(np.asarray(picture.convert("RGB")) / 255).float()
     given = pixels.movedim(2, 0)[None]
-    told = re.findall(r"Excites the unit ([\d.]+) times", asker.page.inner_text(".unit-images"))
+    told = re.findall(r"excites the unit ([\d.]+) times", asker.page.inner_text(".unit-images"))
     multiple = float(values(net, "blocks.0", given)[0, 12].max() / peaks.max())
     assert multiple == pytest.approx(float(told[0]), rel=0.1)  # WebP loses a little
 
