@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -239,6 +240,31 @@ def test_a_technique_on_a_photograph_needs_no_pyarrow(here: Path) -> None:
     run = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "0 False\n0 False\n")
     assert files(here) == {"a.png"}
+
+
+WATCHED = """
+import os, sys
+from convscope.cli.main import main
+
+class Watch:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            print(os.environ.get("OMP_WAIT_POLICY"))
+            sys.exit()
+
+sys.meta_path.insert(0, Watch())
+main(["gradcam", "my photo.png", "-o", "a.png"])
+"""
+
+
+@pytest.mark.parametrize("own", [None, "ACTIVE"])
+def test_torch_finds_that_threads_sleep_while_they_wait(here: Path, own: str | None) -> None:
+    environment = {**os.environ, "OMP_WAIT_POLICY": own or ""}
+    if own is None:
+        del environment["OMP_WAIT_POLICY"]
+    command = [sys.executable, "-c", WATCHED]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{own or 'PASSIVE'}\n", "")
 
 
 def test_a_plugin_that_is_ignored_is_told_in_one_line(here: Path) -> None:

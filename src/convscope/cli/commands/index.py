@@ -120,9 +120,6 @@ def index(
 
     The same command again continues an index that was stopped, and repairs one that is damaged.
     """
-    # Read when torch is imported. Threads that spin while they wait would take the processors from
-    # those that decode.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from convscope.collection import open_index
 
     if info:
