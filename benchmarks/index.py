@@ -38,7 +38,7 @@ from convscope.files.images import SAMPLES
 from convscope.network import ReaderName, is_installed
 from convscope.system import keep_pages
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # as the command does
 GROWING = (500, 5_000, 50_000)
 
 

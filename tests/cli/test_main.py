@@ -249,7 +249,7 @@ from convscope.cli.main import main
 class Watch:
     def find_spec(self, name, *_):
         if name == "torch":
-            print(os.environ.get("OMP_WAIT_POLICY"))
+            print(os.environ.get("GOMP_SPINCOUNT"))
             sys.exit()
 
 sys.meta_path.insert(0, Watch())
@@ -257,14 +257,17 @@ main(["gradcam", "my photo.png", "-o", "a.png"])
 """
 
 
-@pytest.mark.parametrize("own", [None, "ACTIVE"])
-def test_torch_finds_that_threads_sleep_while_they_wait(here: Path, own: str | None) -> None:
-    environment = {**os.environ, "OMP_WAIT_POLICY": own or ""}
-    if own is None:
-        del environment["OMP_WAIT_POLICY"]
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_torch_finds_that_threads_spin_for_a_moment_only(
+    here: Path, own: dict[str, str], found: str
+) -> None:
+    others = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     command = [sys.executable, "-c", WATCHED]
-    run = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert (run.returncode, run.stdout, run.stderr) == (0, f"{own or 'PASSIVE'}\n", "")
+    run = subprocess.run(command, capture_output=True, text=True, env={**others, **own})
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{found}\n", "")
 
 
 def test_a_plugin_that_is_ignored_is_told_in_one_line(here: Path) -> None:

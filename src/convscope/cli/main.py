@@ -33,9 +33,10 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
-    # Read when torch is imported. Threads that spin while they wait take the processors from other
-    # processes, and wait the longer for those of their own that run on none.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Read when torch is imported. Threads that spin for long while they wait take the processors
+    # from all that runs beside them; those that sleep at once lose much time in waking up.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     make_safe(sys.stdout)
     make_safe(sys.stderr)
     with _plugin_warnings_as_messages(), stopped_by(interrupt):
