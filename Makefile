@@ -16,7 +16,8 @@ explore: .venv/installed
 # pytest-xdist 3.8 hangs when it replaces a process that has crashed. Without a new one, it goes on and
 # names the test.
 QUICK := -m pytest -m "not slow and not ray" -n 2 --dist loadfile --max-worker-restart=0
-# Ray stays in a process that has used it, and takes signals and threads: its tests have their own.
+# Ray stays in a process that has used it, with its threads and handlers of signals. Its tests have a
+# process of their own.
 RAY := -m pytest -m ray
 
 # Processes side by side must not spin while they wait for each other.

@@ -113,8 +113,8 @@ class Explorer:
         """Let the worker "live" read what the page of any unit needs: the first is quick then."""
         with suppress(ConvscopeError):
             detail: IndexDetail = await self.questions.ask("index_detail", index=index)
-            layer = detail.layers[0].name
-            await self.questions.ask("unit_facts", index=index, layer=layer, channel=0)
+            for layer in detail.layers[:1]:
+                await self.questions.ask("unit_facts", index=index, layer=layer.name, channel=0)
 
     async def _find_indexes(self) -> None:
         with suppress(ConvscopeError):
