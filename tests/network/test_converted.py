@@ -248,3 +248,33 @@ print("openvino" in sys.modules, "openvino_telemetry" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+@installed
+def test_signals_are_handled_after_its_networks_are_gone() -> None:
+    """Whichever goes first, and whichever thread lets go of it."""
+    code = """
+import gc, signal, threading, torch, convscope as cs
+from convscope.network import reading_by
+
+def read():
+    net = cs.Network(torch.nn.Conv2d(3, 4, 3), mean=(0, 0, 0), std=(1, 1, 1), input_size=8)
+    with torch.no_grad():
+        reading_by(net, "openvino").activations(torch.rand(4, 3, 8, 8), {""})
+    return net
+
+def forget(nets):
+    while nets:
+        nets.pop(0)
+        gc.collect()
+
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+forget([read(), read()])
+signal.raise_signal(signal.SIGINT)
+thread = threading.Thread(target=forget, args=([read()],))
+thread.start()
+thread.join()
+signal.raise_signal(signal.SIGINT)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["handled", "handled"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 from convscope.network.alone import Values
 from convscope.network.parts import Program
 from convscope.network.reading import Reader
-from convscope.system import quiet
+from convscope.system import ForkSafeLock, quiet
+
+_making = ForkSafeLock()
 
 
 class Converted(Program):
@@ -44,7 +47,9 @@ class Converted(Program):
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
         }
-        compiled = openvino.Core().compile_model(steps.build(), "CPU", options)
+        with _making:
+            core = _core()
+        compiled = core.compile_model(steps.build(), "CPU", options)
         self._request, self._tensor = compiled.create_infer_request(), openvino.Tensor
 
     def fill(self, x: Tensor, values: list[Tensor]) -> None:
@@ -56,6 +61,20 @@ class Converted(Program):
     def _shared(self, value: Tensor, is_last: bool) -> Any:
         array = (value.permute(0, 2, 3, 1) if is_last else value).numpy()
         return self._tensor(array, shared_memory=True)
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO, made once and kept until the process ends.
+
+    Its part for processors registers a stack for the handlers of signals in the thread that makes
+    it, and frees this memory when it goes. Where another one was made since, or another thread lets
+    go of it, the stack stays registered: the next signal, a Ctrl-C or a child that ends, would end
+    the process without a word.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class _Recorded(nn.Module):
