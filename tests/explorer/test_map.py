@@ -293,6 +293,20 @@ def test_everything_can_be_done_by_keys(opened: Open, index: cs.Index) -> None:
     page.wait_for_url(f"**/photographs/{second}?index=i0")
 
 
+def test_the_legend_folds_and_leaves_the_map_to_the_pointer(opened: Open) -> None:
+    page = drawn(opened(address(layout="order", color="label")))
+    legend = page.locator(".map-legend")
+    box = legend.bounding_box()
+    x, y = box["x"] + box["width"] - 8, box["y"] + box["height"] - 8
+    on_top = f"document.elementFromPoint({x}, {y}).closest('.map-legend') !== null"
+    assert page.evaluate(on_top)
+    legend.get_by_role("heading").click()
+    page.get_by_role("button", name="circle").wait_for(state="hidden")
+    assert not page.evaluate(on_top)
+    legend.get_by_role("heading").click()
+    page.get_by_role("button", name="circle").wait_for()
+
+
 def test_a_layout_is_made_on_demand_and_says_how_good_it_is(opened: Open) -> None:
     page = drawn(opened(address(layout="isomap")))
     page.get_by_role("button", name="Lay it out by Isomap").click()
