@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from convscope.errors import ConvscopeError
 from convscope.web import events, queueing
 from convscope.web.frames import Frames
+from convscope.web.models import RunInfo
 from tests.helpers.explorer import Visitor, served
 from tests.helpers.toy_worker import stillborn
 
@@ -207,6 +209,43 @@ def test_all_who_look_hear_of_a_deletion(visitor: Visitor) -> None:
     assert next(events)[0] == "session"
     assert visitor.ask("DELETE", f"/api/runs/{run}").status == 204
     assert next(data for name, data, _ in events if name == "deleted") == {"id": run}
+
+
+def test_a_run_is_deleted_when_its_end_has_been_written(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, written = visitor.explorer.store, threading.Event()
+    write = store.write
+
+    def slowly(info: RunInfo) -> None:
+        if info.state == "done":
+            time.sleep(0.5)
+        write(info)
+        if info.state == "done":
+            written.set()
+
+    monkeypatch.setattr(store, "write", slowly)
+    run = visitor.begin(frames=1)
+    visitor.until(run, "done")
+    assert not written.is_set()
+    assert visitor.ask("DELETE", f"/api/runs/{run}").status == 204
+    assert written.is_set()
+    assert not store.place(run).exists()
+
+
+def test_a_folder_that_cannot_be_deleted_is_one_line(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = visitor.begin(frames=1)
+    visitor.until(run, "done")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "rmdir", refuse)
+    reply = visitor.ask("DELETE", f"/api/runs/{run}")
+    assert reply.status == 422
+    assert reply.json["detail"].startswith(f"cannot delete {visitor.explorer.store.place(run)}")
 
 
 def test_nothing_of_somebody_else_is_deleted(visitor: Visitor) -> None:

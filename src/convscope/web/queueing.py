@@ -198,8 +198,10 @@ class Queue:
         if not record.over:
             raise NotNow(f"this run is {record.info.state}; cancel it first")
         run = record.info.id
-        await asyncio.to_thread(self.store.delete, run)
-        if self._seen.pop(run, None):
+        async with self._writing:  # that it is over is told before it is written
+            await asyncio.to_thread(self.store.delete, run)
+            gone = self._seen.pop(run, None)
+        if gone:
             self._queued.pop(run, None)
             self.changes += 1
             self._remember(Deleted(id=run))
@@ -299,6 +301,8 @@ class Queue:
 
     async def _write(self, record: Record) -> None:
         async with self._writing:
+            if self._seen.get(record.info.id) is not record:
+                return  # it has been deleted meanwhile
             try:
                 await asyncio.to_thread(self.store.write, record.info)
             except ConvscopeError as error:

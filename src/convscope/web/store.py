@@ -124,14 +124,17 @@ class Store:
         """Delete what convscope wrote in the folder of a run, and the folder if nothing is left.
 
         Raises:
-            ConvscopeError: something of somebody else is in the folder, and nothing was deleted.
+            ConvscopeError: something of somebody else is in the folder, and nothing was deleted;
+                or the system lets nobody delete it.
         """
         place = self.place(run)
-        if not place.is_symlink() and place.is_dir():
-            files = list(_files(place))
-            for file in files:
-                file.rmdir() if file.is_dir() else file.unlink(missing_ok=True)
-            place.rmdir()
+        try:
+            if not place.is_symlink() and place.is_dir():
+                for file in list(_files(place)):
+                    file.rmdir() if file.is_dir() else file.unlink(missing_ok=True)
+                place.rmdir()
+        except OSError as error:
+            raise ConvscopeError(f"cannot delete {place} ({reason(error)})") from error
         self._open.pop(run, None)
 
 
