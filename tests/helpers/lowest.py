@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 # not on PyPI. Tools that only look at the code need no old version.
 TESTED = ("torch", "torchvision")
 TOOLS = (
+    "axe-playwright-python",
     "codespell",
     "hypothesis",
     "mypy",
