@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -214,12 +215,12 @@ def test_all_who_look_hear_of_a_deletion(visitor: Visitor) -> None:
 def test_a_run_is_deleted_when_its_end_has_been_written(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, written = visitor.explorer.store, threading.Event()
+    store, asked, written = visitor.explorer.store, threading.Event(), threading.Event()
     write = store.write
 
     def slowly(info: RunInfo) -> None:
         if info.state == "done":
-            time.sleep(0.5)
+            asked.wait(10)
         write(info)
         if info.state == "done":
             written.set()
@@ -227,9 +228,12 @@ def test_a_run_is_deleted_when_its_end_has_been_written(
     monkeypatch.setattr(store, "write", slowly)
     run = visitor.begin(frames=1)
     visitor.until(run, "done")
-    assert not written.is_set()
-    assert visitor.ask("DELETE", f"/api/runs/{run}").status == 204
-    assert written.is_set()
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(visitor.ask, "DELETE", f"/api/runs/{run}")
+        time.sleep(0.3)
+        asked.set()
+        assert reply.result().status == 204
+    assert written.wait(10)
     assert not store.place(run).exists()
 
 
